@@ -1,0 +1,1 @@
+"""Paddle to ONNX, and to a file you can trust."""

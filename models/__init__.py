@@ -1,0 +1,1 @@
+"""What we know about models: cards, files on disk, weights."""

@@ -1,0 +1,65 @@
+"""Named tensors: what a model takes, what it gives, and the check between them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paddleport.errors import FeedError
+
+Array = NDArray[Any]
+Feed = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """The name, numpy dtype name and shape of one input or output; ``None`` is a free dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.dtype} [{format_shape(self.shape)}]"
+
+
+def format_shape(shape: Sequence[int | None]) -> str:
+    """``(None, 3, 224, 224)`` as ``?, 3, 224, 224``."""
+    return ", ".join("?" if size is None else str(size) for size in shape)
+
+
+def check_feed(specs: Sequence[TensorSpec], feed: Feed) -> None:
+    """Hold a feed against the inputs of a model: names, rank, dimensions, then dtype.
+
+    Raises:
+        FeedError: the feed is not what the model takes; the message names the first difference.
+    """
+    expected = [spec.name for spec in specs]
+    if set(feed) != set(expected):
+        raise FeedError(
+            f"the feed has {_listed(feed)}, the model takes {_listed(expected)}; "
+            f"name each input once"
+        )
+    for spec in specs:
+        _check_tensor(spec, feed[spec.name])
+
+
+def _check_tensor(spec: TensorSpec, tensor: Array) -> None:
+    found = f"{tensor.dtype} [{format_shape(tensor.shape)}]"
+    fits = len(tensor.shape) == len(spec.shape) and all(
+        wanted is None or wanted == size
+        for wanted, size in zip(spec.shape, tensor.shape, strict=True)
+    )
+    if not fits or 0 in tensor.shape:
+        raise FeedError(f"input {spec.name} got {found}, the model takes {spec}")
+    if tensor.dtype != np.dtype(spec.dtype):
+        raise FeedError(
+            f"input {spec.name} got {found}, the model takes {spec}: "
+            f"convert it with .astype('{spec.dtype}')"
+        )
+
+
+def _listed(names: Sequence[str] | Feed) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "nothing"

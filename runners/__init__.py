@@ -1,0 +1,1 @@
+"""One file per runtime, and the registry that finds them."""

@@ -1,0 +1,194 @@
+"""The contract that every runtime keeps."""
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from types import TracebackType
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.tensors import Array, Feed, TensorSpec, check_feed
+
+Precision = Literal["fp32", "fp16", "bf16", "fp64"]
+
+
+def available_threads() -> int:
+    """How many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class RunnerOptions:
+    """What every runtime is asked for; what it cannot give it refuses.
+
+    Attributes:
+        device: ``cpu``, or a device that the backend lists.
+        precision: what the arithmetic is done in; never taken from a vendor's default.
+        threads: CPU threads inside one inference.
+        extras: the backend's own options, as typed by the user after ``-o``.
+    """
+
+    device: str = "cpu"
+    precision: Precision | None = None
+    threads: int = field(default_factory=available_threads)
+    extras: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NoExtras:
+    """A backend without options of its own."""
+
+
+class Runner(ABC):
+    """A model loaded and compiled in one runtime; ``with`` closes it.
+
+    A new backend sets the class attributes and writes ``load``, ``infer`` and ``release``.
+    Its module imports no vendor library at the top, so that listing stays free of them.
+
+    Attributes:
+        name: the entry point's name.
+        consumes: which of the two kinds of file it loads.
+        distributions: the packages that carry the vendor library, any one of which will do.
+        devices: every device it can be asked for, here or on a better machine.
+        precisions: every precision it can be asked for, the default first.
+        extras_type: frozen dataclass of the ``-o`` options, with defaults.
+        deterministic: whether the same feed gives the same bits twice.
+    """
+
+    name: ClassVar[str]
+    consumes: ClassVar[Literal["onnx", "paddle"]]
+    distributions: ClassVar[tuple[str, ...]]
+    devices: ClassVar[tuple[str, ...]] = ("cpu",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
+    extras_type: ClassVar[type[Any]] = NoExtras
+
+    def __init__(self, model: PaddleModel | OnnxModel, options: RunnerOptions | None = None):
+        """Load and compile.
+
+        Raises:
+            BackendUnavailableError: the runtime, device or precision asked for is not to be had.
+            ModelFileError: the runtime does not take the file.
+            UsageError: an option that the backend does not know.
+        """
+        options = options or RunnerOptions()
+        wanted = PaddleModel if self.consumes == "paddle" else OnnxModel
+        if not isinstance(model, wanted):
+            raise UsageError(f"{self.name} takes {wanted.__name__}, not {type(model).__name__}")
+        if options.device not in self.devices:
+            raise BackendUnavailableError(
+                f"{self.name} has no device '{options.device}', only {', '.join(self.devices)}"
+            )
+        precision = options.precision or self.precisions[0]
+        if precision not in self.precisions:
+            raise BackendUnavailableError(
+                f"{self.name} does not compute in {precision}, only {', '.join(self.precisions)}"
+            )
+        if options.threads < 1:
+            raise UsageError(f"--threads {options.threads} is not possible: 1 or more")
+        self.options = options
+        self.precision: Precision = precision
+        self.extras = parse_extras(self.name, self.extras_type, options.extras)
+        self._closed = False
+        self.load(model)
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Sequence[TensorSpec]:
+        """What ``run`` takes."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> Sequence[TensorSpec]:
+        """What ``run`` gives, in the model's order."""
+
+    @property
+    @abstractmethod
+    def computes_in(self) -> Precision:
+        """The precision read back from the runtime after loading."""
+
+    @abstractmethod
+    def load(self, model: Any) -> None:
+        """Load and compile ``model`` as ``self.options`` and ``self.extras`` say."""
+
+    @abstractmethod
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        """Run once on a checked feed; the arrays returned are the caller's."""
+
+    def release(self) -> None:  # noqa: B027  # most runtimes free everything with their objects
+        """Give the runtime's memory and threads back."""
+
+    def run(self, feed: Feed) -> dict[str, Array]:
+        """Check ``feed``, run once, synchronously, and return fresh arrays by output name.
+
+        Raises:
+            FeedError: the feed is not what the model takes.
+        """
+        if self._closed:
+            raise UsageError(f"this {self.name} runner is closed")
+        check_feed(self.inputs, feed)
+        return self.infer(feed)
+
+    def close(self) -> None:
+        """Release the runtime; a second call does nothing."""
+        if not self._closed:
+            self._closed = True
+            self.release()
+
+    def __enter__(self) -> "Runner":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def parse_extras(backend: str, extras_type: type[Any], given: Mapping[str, str]) -> Any:
+    """Turn ``-o key=value`` texts into ``extras_type``, each value by its field's type.
+
+    Raises:
+        UsageError: an unknown key, or a value that is not of the field's type.
+    """
+    known = {item.name: item for item in fields(extras_type)}
+    values: dict[str, bool | int | float | str] = {}
+    for key, text in given.items():
+        if key not in known:
+            if not known:
+                raise UsageError(f"{backend} has no options of its own, so no '-o {key}'")
+            raise UsageError(unknown_name(f"{backend} option", key, known))
+        kind = known[key].type
+        try:
+            values[key] = _READERS[kind if isinstance(kind, type) else str](text)
+        except (KeyError, ValueError):
+            name = getattr(kind, "__name__", str(kind))
+            raise UsageError(f"-o {key}={text} is not possible: {key} is of type {name}") from None
+    return extras_type(**values)
+
+
+_READERS: dict[type, Any] = {
+    bool: lambda text: {
+        "1": True,
+        "true": True,
+        "on": True,
+        "0": False,
+        "false": False,
+        "off": False,
+    }[text.lower()],
+    int: int,
+    float: float,
+    str: str,
+}
+
+
+def owned(tensor: Any) -> Array:
+    """``tensor`` as an array that shares no memory with the runtime."""
+    return np.array(tensor, copy=True)
