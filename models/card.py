@@ -1,13 +1,19 @@
 """The values that describe a model: its card, its preprocessing and its files."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from paddleport.errors import ModelFileError, UsageError, unknown_name
 from paddleport.tensors import TensorSpec
 
 Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos4"]
+ChannelOrder = Literal["RGB", "BGR"]
+
+MAX_SIDE = 1 << 15
+"""The largest side in pixels that preprocessing may ask for."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,64 @@ class Preprocess:
     scale: float = 0.00392157
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
-    channels: Literal["RGB", "BGR"] = "RGB"
+    channels: ChannelOrder = "RGB"
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: a value that no picture can be prepared with."""
+        if self.resize_short is not None and self.resize is not None:
+            raise UsageError("preprocessing takes resize_short or resize, not both")
+        if self.resize_short is not None and not _is_side(self.resize_short):
+            raise UsageError(f"resize_short is {self.resize_short!r}, not a number of pixels")
+        for name, size in (("resize", self.resize), ("crop", self.crop)):
+            if size is not None and not (_is_tuple(size, 2) and all(map(_is_side, size))):
+                raise UsageError(f"{name} is {size!r}, not (height, width) in pixels")
+        if self.interpolation not in get_args(Interpolation):
+            known = get_args(Interpolation)
+            raise UsageError(unknown_name("interpolation", str(self.interpolation), known))
+        if self.channels not in get_args(ChannelOrder):
+            raise UsageError(f"channels is {self.channels!r}, not 'RGB' or 'BGR'")
+        if not _is_finite(self.scale):
+            raise UsageError(f"scale is {self.scale!r}, not a number")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if not (_is_tuple(values, 3) and all(map(_is_finite, values))):
+                raise UsageError(f"{name} is {values!r}, not three numbers")
+        if 0 in self.std:
+            raise UsageError("std holds 0, and pixels are divided by it")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; ``from_dict`` reads them back to an equal value."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "Preprocess":
+        """Read what ``to_dict`` gave, through JSON or not. Missing keys are not filled in.
+
+        Raises:
+            ModelFileError: unknown or missing keys, or values that cannot be.
+        """
+        expected = {item.name for item in fields(cls)}
+        if not isinstance(values, Mapping) or set(values) != expected:
+            raise ModelFileError(f"preprocessing must have the keys {', '.join(sorted(expected))}")
+        try:
+            return cls(**{key: _tupled(value) for key, value in values.items()})
+        except UsageError as error:
+            raise ModelFileError(f"preprocessing that cannot be: {error}") from None
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _is_tuple(value: Any, length: int) -> bool:
+    return isinstance(value, tuple) and len(value) == length
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) is int and 0 < value <= MAX_SIDE
+
+
+def _is_finite(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class Worker:
 
     def __init__(self, *, environ: Mapping[str, str] | None = None) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
+        self._last_log = ""
         requests_read, requests_write = os.pipe()
         answers_read, answers_write = os.pipe()
         self._process = subprocess.Popen(
@@ -83,7 +84,9 @@ class Worker:
         return self._ask(function, args, kwargs, hold=True, timeout_s=timeout_s)
 
     def log(self) -> str:
-        """The end of what the child has printed so far."""
+        """The end of what the child has printed so far, or by the time it was closed."""
+        if self._log.closed:
+            return self._last_log
         size = self._log.seek(0, os.SEEK_END)
         self._log.seek(max(0, size - LOG_TAIL_CHARACTERS))
         return self._log.read().decode(errors="replace")
@@ -93,6 +96,8 @@ class Worker:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
+        self._last_log = self.log()
+        self._log.close()
         with contextlib.suppress(OSError):
             self._requests.close()
         self._answers.close()

@@ -1,1 +1,130 @@
 """One file per runtime, and the registry that finds them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+
+from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.runners.base import Runner, RunnerOptions
+
+GROUP = "paddleport.runners"
+
+__all__ = ["Backend", "Runner", "RunnerOptions", "describe_all", "names", "open_runner"]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One row of ``paddleport backends``.
+
+    Attributes:
+        name: what ``--backend`` takes.
+        version: of the vendor's package; ``None`` if it is not installed.
+        consumes: ``onnx`` or ``paddle``.
+        devices: every device it can be asked for.
+        precisions: every precision it can be asked for, the default first.
+        usable: whether the vendor's package is installed.
+        reason: if not usable, why, and what to type.
+    """
+
+    name: str
+    version: str | None
+    consumes: str
+    devices: tuple[str, ...]
+    precisions: tuple[str, ...]
+    usable: bool
+    reason: str = ""
+
+
+def names() -> tuple[str, ...]:
+    """Every registered backend, sorted; nothing is imported."""
+    return tuple(sorted(_registered()))
+
+
+def runner_class(name: str) -> type[Runner]:
+    """Import the runner of one backend, and no other.
+
+    Raises:
+        UsageError: no such backend.
+        BackendUnavailableError: two packages claim the name, or a package that its module
+            imports is missing.
+    """
+    known = _registered()
+    if name not in known:
+        raise UsageError(unknown_name("backend", name, known))
+    found = known[name]
+    if len(found) > 1:
+        packages = " and ".join(sorted(_package(entry) for entry in found))
+        raise BackendUnavailableError(
+            f"backend '{name}' is registered by {packages}: uninstall one of them"
+        )
+    loaded = _load(found[0])
+    if not (isinstance(loaded, type) and issubclass(loaded, Runner)):
+        raise BackendUnavailableError(
+            f"backend '{name}' of {_package(found[0])} is no Runner but {found[0].value}"
+        )
+    return loaded
+
+
+def open_runner(
+    name: str, model: PaddleModel | OnnxModel, options: RunnerOptions | None = None
+) -> Runner:
+    """Load ``model`` in the backend ``name``; raises as ``runner_class`` and ``Runner`` do."""
+    return runner_class(name)(model, options)
+
+
+def describe_all() -> tuple[Backend, ...]:
+    """Every registered backend from package metadata; no vendor library is imported."""
+    return tuple(_describe(name) for name in names())
+
+
+def _describe(name: str) -> Backend:
+    try:
+        found = runner_class(name)
+    except BackendUnavailableError as error:
+        return Backend(name, None, "", (), (), usable=False, reason=str(error))
+    installed = installed_version(found)
+    return Backend(
+        name,
+        installed,
+        found.consumes,
+        found.devices,
+        found.precisions,
+        usable=installed is not None,
+        reason="" if installed else found.how_to_install(),
+    )
+
+
+def installed_version(runner: type[Runner]) -> str | None:
+    """The version of the first of the runner's distributions that is installed."""
+    for distribution in runner.distributions:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def _registered() -> Mapping[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else entry.module
+
+
+def _load(entry: EntryPoint) -> object:
+    try:
+        return entry.load()
+    except ImportError as error:
+        missing = (error.name or "").partition(".")[0]
+        own = {"paddleport", entry.module.partition(".")[0]}
+        if missing in own or not missing:
+            raise  # broken code, not a missing package: the traceback says where
+        raise BackendUnavailableError(
+            f"backend '{entry.name}' of {_package(entry)} needs the package '{missing}' "
+            f"({error}): pip install {missing}"
+        ) from error

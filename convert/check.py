@@ -1,0 +1,94 @@
+"""Simplify a raw conversion and check that it is ONNX; runs inside a worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddleport.errors import ConversionError
+from paddleport.files import write_atomically
+from paddleport.models.card import Preprocess
+from paddleport.models.onnx_file import read_onnx_proto, write_metadata
+from paddleport.runners.base import first_line
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True)
+class CheckedFile:
+    """What was found in the finished file.
+
+    Attributes:
+        opset: of the default domain, read back.
+        nodes_before: nodes that Paddle2ONNX wrote.
+        nodes: nodes after simplification.
+        not_simplified: why onnxslim's result was not taken; empty where it was.
+    """
+
+    opset: int
+    nodes_before: int
+    nodes: int
+    not_simplified: str
+
+
+def import_tools() -> None:
+    """Import what ``finish`` needs, so that it is ready when the raw file is."""
+    import onnx
+    import onnxruntime
+    import onnxslim
+
+    del onnx, onnxruntime, onnxslim
+
+
+def finish(
+    raw: Path,
+    target: Path,
+    *,
+    simplify: bool,
+    preprocess: Preprocess | None,
+    labels: tuple[str, ...] | None,
+    provenance: Mapping[str, Any],
+) -> CheckedFile:
+    """Simplify ``raw``, check it, add the metadata and write it as ``target``.
+
+    Raises:
+        ConversionError: ONNX's checker or shape inference refuses it.
+        OutputError: the target cannot be written.
+    """
+    import onnx
+
+    proto = read_onnx_proto(raw)
+    nodes_before = len(proto.graph.node)
+    not_simplified = "" if simplify else "--no-simplify"
+    if simplify:
+        proto, not_simplified = _simplified(proto)
+    proto.producer_name = "paddleport"
+    write_metadata(proto, preprocess=preprocess, labels=labels, provenance=provenance)
+    try:
+        onnx.checker.check_model(proto, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise ConversionError(
+            f"Paddle2ONNX wrote a file that ONNX's checker refuses: {first_line(error)}"
+        ) from None
+    write_atomically(target, proto.SerializeToString(deterministic=True))
+    return CheckedFile(
+        next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")),
+        nodes_before,
+        len(proto.graph.node),
+        not_simplified,
+    )
+
+
+def _simplified(proto: "onnx.ModelProto") -> tuple["onnx.ModelProto", str]:
+    import onnxslim
+
+    try:
+        slim = onnxslim.slim(proto)
+    except Exception as error:  # onnxslim raises whatever its passes meet; parity is judged anyway
+        return proto, f"onnxslim failed: {first_line(error)}"
+    names = [[item.name for item in graph.input] for graph in (proto.graph, slim.graph)]
+    outputs = [[item.name for item in graph.output] for graph in (proto.graph, slim.graph)]
+    if names[0] != names[1] or outputs[0] != outputs[1]:
+        return proto, "onnxslim changed the model's inputs or outputs"
+    return slim, ""

@@ -1,0 +1,132 @@
+"""From what a user names to a model that a backend can load, converting only once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from paddleport.convert.cached import cached_onnx
+from paddleport.convert.pipeline import DEFAULT_OPSET, Progress
+from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
+from paddleport.models import zoo
+from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.onnx_file import onnx_opset, read_onnx_model
+from paddleport.models.resolve import SEEDED_WARNING, SourceModel, resolve
+from paddleport.models.source import holds_model
+from paddleport.tensors import Array
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model ready for a backend, and how pictures are fed to it.
+
+    Attributes:
+        title: name, opset and weights in one line.
+        model: what the backend loads.
+        preprocess: how pictures are fed; ``None`` if unknown.
+        preprocess_unknown: why it is unknown.
+        labels: class names by index, if known.
+        warning: what a user must not miss; may be empty.
+    """
+
+    title: str
+    model: OnnxModel | PaddleModel
+    preprocess: Preprocess | None
+    preprocess_unknown: str
+    labels: tuple[str, ...] | None
+    warning: str
+
+
+def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
+    """Tell the model among the arguments of ``run`` from the pictures.
+
+    The first argument is the model if it is a zoo name, an .onnx file, or a folder, tar or file
+    with a Paddle program in it; otherwise ``default`` is the model.
+
+    Raises:
+        ModelNotFoundError: the first argument is no file and looks like a mistyped name.
+    """
+    if not names:
+        return default, []
+    first, rest = names[0], list(names[1:])
+    path = Path(first)
+    if first in zoo.names() or path.suffix == ".onnx" or holds_model(path):
+        return first, rest
+    if not path.exists() and not path.suffix and not set(first) & set("/\\*?["):
+        raise ModelNotFoundError(
+            f"{unknown_name('model', first, zoo.names())}; nor is there a file or folder {first}"
+        )
+    return default, list(names)
+
+
+def prepare(
+    model: str,
+    consumes: Literal["onnx", "paddle"],
+    *,
+    opset: int = DEFAULT_OPSET,
+    weights: str = "auto",
+    progress: Progress = lambda step, share: None,
+) -> Prepared:
+    """Get ``model`` into the form that a backend consumes.
+
+    Raises:
+        PortError: as ``resolve`` and ``to_onnx`` do.
+    """
+    if Path(model).suffix == ".onnx":
+        return _prepared_file(Path(model), consumes)
+    source = resolve(model, weights=weights, progress=progress)
+    file: OnnxModel | PaddleModel = source.model
+    title = f"{source.name} · weights {source.weights_title}"
+    if consumes == "onnx":
+        file = cached_onnx(source, opset=opset, progress=progress)
+        title = f"{source.name} · opset {opset} · weights {source.weights_title}"
+    return Prepared(
+        title,
+        file,
+        source.preprocess,
+        source.preprocess_unknown,
+        source.labels,
+        source.warning,
+    )
+
+
+def prepare_source(
+    model: str | None,
+    *,
+    onnx: Path | None = None,
+    opset: int = DEFAULT_OPSET,
+    weights: str = "auto",
+    program: Path | None = None,
+    params: Path | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    feed: Mapping[str, Array] | None = None,
+    progress: Progress = lambda step, share: None,
+) -> tuple[SourceModel, OnnxModel]:
+    """A Paddle model and the ONNX file to hold against it: ``onnx``, or our own conversion.
+
+    Raises:
+        PortError: as ``resolve``, ``read_onnx_model`` and ``to_onnx`` do.
+    """
+    source = resolve(model, weights=weights, program=program, params=params, progress=progress)
+    if onnx is not None:
+        return source, read_onnx_model(onnx)
+    return source, cached_onnx(source, opset=opset, shapes=shapes, feed=feed, progress=progress)
+
+
+def _prepared_file(path: Path, consumes: Literal["onnx", "paddle"]) -> Prepared:
+    found = read_onnx_model(path)
+    if consumes == "paddle":
+        raise UsageError(
+            f"the backend takes Paddle models and {path} is ONNX: name the model's folder, "
+            "or another backend (paddleport backends)"
+        )
+    weights = found.provenance.get("source", {}).get("weights", "of unknown origin")
+    return Prepared(
+        f"{path.name} · opset {onnx_opset(path)} · weights {weights}",
+        found,
+        found.preprocess,
+        "its metadata has no preprocessing, so it was not written by paddleport from a "
+        "model that says",
+        found.labels,
+        SEEDED_WARNING if weights == "seeded" else "",
+    )

@@ -1,0 +1,86 @@
+"""An ONNX file's own word on how it is fed and where it comes from, in its metadata."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddleport.errors import ModelFileError, ModelNotFoundError
+from paddleport.models.card import OnnxModel, Preprocess
+
+if TYPE_CHECKING:
+    import onnx
+
+PREPROCESS_KEY = "paddleport.preprocess"
+LABELS_KEY = "paddleport.labels"
+PROVENANCE_KEY = "paddleport.provenance"
+
+
+def read_onnx_proto(path: Path) -> "onnx.ModelProto":
+    """Parse an ONNX file.
+
+    Raises:
+        ModelNotFoundError: it is not there.
+        ModelFileError: it is not ONNX, or holds no graph.
+    """
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    if not path.is_file():
+        raise ModelNotFoundError(f"{path} does not exist")
+    try:
+        proto = onnx.load(str(path))
+    except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelFileError(f"{path} is not an ONNX file, or is damaged ({reason})") from None
+    if not proto.graph.output:
+        raise ModelFileError(f"{path} is not an ONNX file: it holds no graph with outputs")
+    return proto
+
+
+def read_onnx_model(path: Path) -> OnnxModel:
+    """Read what an ONNX file, from here or from elsewhere, says of itself.
+
+    Raises:
+        ModelNotFoundError, ModelFileError: as ``read_onnx_proto``; or our metadata is damaged.
+    """
+    found = {item.key: item.value for item in read_onnx_proto(path).metadata_props}
+    try:
+        preprocess = found.get(PREPROCESS_KEY)
+        labels = found.get(LABELS_KEY)
+        return OnnxModel(
+            path,
+            Preprocess.from_dict(json.loads(preprocess)) if preprocess else None,
+            tuple(json.loads(labels)) if labels else None,
+            json.loads(found.get(PROVENANCE_KEY, "{}")),
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        raise ModelFileError(f"{path} has damaged paddleport metadata ({error})") from None
+
+
+def write_metadata(
+    proto: "onnx.ModelProto",
+    *,
+    preprocess: Preprocess | None,
+    labels: tuple[str, ...] | None,
+    provenance: Mapping[str, Any],
+) -> None:
+    """Set the three metadata entries, in one order, so that equal content is equal bytes."""
+    entries = {PROVENANCE_KEY: provenance}
+    if preprocess is not None:
+        entries[PREPROCESS_KEY] = preprocess.to_dict()
+    kept = [item for item in proto.metadata_props if not item.key.startswith("paddleport.")]
+    del proto.metadata_props[:]
+    proto.metadata_props.extend(kept)
+    texts = {key: json.dumps(value, sort_keys=True) for key, value in entries.items()}
+    if labels is not None:
+        texts[LABELS_KEY] = json.dumps(labels, ensure_ascii=False)
+    for key in sorted(texts):
+        entry = proto.metadata_props.add()
+        entry.key, entry.value = key, texts[key]
+
+
+def onnx_opset(path: Path) -> int:
+    """The version of ONNX's own operator set that a file asks for."""
+    imports = read_onnx_proto(path).opset_import
+    return next((int(item.version) for item in imports if item.domain in ("", "ai.onnx")), 0)

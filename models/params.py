@@ -1,0 +1,122 @@
+"""Read the table of contents of a combined parameter file (.pdiparams) without Paddle.
+
+Layout, from Paddle's ``SerializeToStream`` for DenseTensor: uint32 version 0; uint64 number of
+LoD levels, each a uint64 size and its bytes; uint32 tensor version 0; int32 size of a
+TensorDesc message (1: data type, 2: dims); the raw data. Tensors follow one another.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from paddleport.errors import ModelFileError
+from paddleport.models import protobuf
+
+# framework.proto, VarType.Type: number -> (numpy's name, bytes each)
+DATA_TYPES = {
+    0: ("bool", 1),
+    1: ("int16", 2),
+    2: ("int32", 4),
+    3: ("int64", 8),
+    4: ("float16", 2),
+    5: ("float32", 4),
+    6: ("float64", 8),
+    20: ("uint8", 1),
+    21: ("int8", 1),
+    22: ("bfloat16", 2),
+    23: ("complex64", 8),
+    24: ("complex128", 16),
+}
+_MAX_DESC_BYTES = 1024
+_MAX_LOD_LEVELS = 16
+
+
+@dataclass(frozen=True)
+class ParameterSpec:
+    """Data type (numpy's name) and shape of one stored parameter."""
+
+    dtype: str
+    shape: tuple[int, ...]
+
+
+def looks_like_params(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` (32 bytes or more) is a combined parameter file."""
+    if len(head) < 24 or head[:4] != b"\0\0\0\0":
+        return False
+    (levels,) = struct.unpack_from("<Q", head, 4)
+    if levels:
+        return bool(levels <= _MAX_LOD_LEVELS)
+    version, size = struct.unpack_from("<Ii", head, 12)
+    return version == 0 and 2 <= size <= _MAX_DESC_BYTES and head[20] == 0x08
+
+
+def read_parameter_specs(path: Path) -> list[ParameterSpec]:
+    """List every parameter in a combined file, in order, reading only the headers.
+
+    Raises:
+        ModelFileError: the file is no parameter file, or ends before its last tensor does.
+    """
+    size = path.stat().st_size
+    specs = []
+    with path.open("rb") as stream:
+        while stream.tell() < size:
+            try:
+                specs.append(_read_spec(stream, size))
+            except _Truncated:
+                raise ModelFileError(
+                    f"{path} is truncated: parameter {len(specs) + 1} ends beyond the file's "
+                    f"{size:,} bytes; copy or download it again"
+                ) from None
+            except (ValueError, KeyError):
+                raise ModelFileError(
+                    f"{path} is not a Paddle parameter file (at parameter {len(specs) + 1})"
+                ) from None
+    return specs
+
+
+class _Truncated(Exception):
+    pass
+
+
+def _read_spec(stream: IO[bytes], file_size: int) -> ParameterSpec:
+    version, levels = struct.unpack("<IQ", _take(stream, 12))
+    if version or levels > _MAX_LOD_LEVELS:
+        raise ValueError
+    for _ in range(levels):
+        (level_size,) = struct.unpack("<Q", _take(stream, 8))
+        _skip(stream, level_size, file_size)
+    version, desc_size = struct.unpack("<Ii", _take(stream, 8))
+    if version or not 0 < desc_size <= _MAX_DESC_BYTES:
+        raise ValueError
+    desc = memoryview(_take(stream, desc_size))
+    dtype, itemsize = DATA_TYPES[next(_varints(desc, 1))]
+    shape = tuple(protobuf.integers(desc, 2))
+    count = 1
+    for dimension in shape:
+        if dimension < 0:
+            raise ValueError
+        count *= dimension
+    _skip(stream, count * itemsize, file_size)
+    return ParameterSpec(dtype, shape)
+
+
+def _varints(message: memoryview, number: int) -> Iterator[int]:
+    for found, value in protobuf.fields(message):
+        if found == number and isinstance(value, int):
+            yield value
+    raise ValueError
+
+
+def _take(stream: IO[bytes], size: int) -> bytes:
+    data = stream.read(size)
+    if len(data) < size:
+        raise _Truncated
+    return data
+
+
+def _skip(stream: IO[bytes], size: int, file_size: int) -> None:
+    if stream.tell() + size > file_size:
+        raise _Truncated
+    stream.seek(size, 1)

@@ -1,0 +1,78 @@
+"""Walk protobuf's wire format: enough to read Paddle's ProgramDesc without importing Paddle.
+
+Source of the format: protobuf's "Encoding" page; of the fields: Paddle's framework.proto.
+"""
+
+from collections.abc import Iterator
+
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+
+Value = int | memoryview
+
+
+def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
+    """Yield (field number, value): an int for varints, bytes for everything else.
+
+    Raises:
+        ValueError: this is not protobuf, or it ends in the middle of a field.
+    """
+    position = 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        number, wire_type = key >> 3, key & 7
+        if number == 0:
+            raise ValueError("field number 0")
+        if wire_type == VARINT:
+            value, position = _varint(message, position)
+            yield number, value
+            continue
+        if wire_type == BYTES:
+            size, position = _varint(message, position)
+        elif wire_type in (FIXED64, FIXED32):
+            size = 8 if wire_type == FIXED64 else 4
+        else:
+            raise ValueError(f"wire type {wire_type}")
+        if position + size > len(message):
+            raise ValueError("ends in the middle of a field")
+        yield number, message[position : position + size]
+        position += size
+
+
+def messages(message: memoryview, number: int) -> Iterator[memoryview]:
+    """Yield every length-delimited value of field ``number``."""
+    for found, value in fields(message):
+        if found == number and isinstance(value, memoryview):
+            yield value
+
+
+def text(message: memoryview, number: int) -> str:
+    """The string in field ``number``, empty where there is none."""
+    return bytes(next(messages(message, number), memoryview(b""))).decode()
+
+
+def integers(message: memoryview, number: int) -> list[int]:
+    """Every int64 of field ``number``, packed or not."""
+    found: list[int] = []
+    for field, value in fields(message):
+        if field != number:
+            continue
+        if isinstance(value, int):
+            found.append(value)
+            continue
+        position = 0
+        while position < len(value):
+            item, position = _varint(value, position)
+            found.append(item)
+    return [item - (1 << 64) if item >= 1 << 63 else item for item in found]
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    result = shift = 0
+    while position < len(message) and shift < 70:
+        byte = message[position]
+        position += 1
+        result |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return result, position
+        shift += 7
+    raise ValueError("ends in the middle of a number")

@@ -1,0 +1,148 @@
+"""From what a user names (a zoo name, a folder, a tar, a file) to a model and all known of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
+from paddleport.files import sha256
+from paddleport.models import zoo
+from paddleport.models.card import ModelCard, PaddleModel, Preprocess
+from paddleport.models.inference_yml import read_inference_yml
+from paddleport.models.program import Program, read_program
+from paddleport.models.source import FoundModel, find_model, open_model
+from paddleport.models.weights import obtain, open_source
+
+SEEDED_WARNING = "seeded weights: the network is untrained, so its labels mean nothing"
+
+
+@dataclass(frozen=True)
+class SourceModel:
+    """A Paddle model and all that is known of it: what convert, run and validate start from.
+
+    Attributes:
+        name: the zoo name, or the folder's or file's name.
+        model: program and parameters.
+        program: what the program says of itself.
+        weights: ``pretrained``, ``seeded``, ``checkpoint`` or ``own``.
+        weights_from: where they came from, in a few words.
+        sha256: over program and parameters.
+        preprocess: how pictures are fed, if that is known.
+        preprocess_unknown: why it is not; empty where it is.
+        labels: class names by index, if known.
+        card: the zoo's card, for a model of the zoo.
+        warning: what a user must not miss, such as labels that mean nothing; may be empty.
+    """
+
+    name: str
+    model: PaddleModel
+    program: Program
+    weights: str
+    weights_from: str
+    sha256: str
+    preprocess: Preprocess | None
+    preprocess_unknown: str
+    labels: tuple[str, ...] | None
+    card: ModelCard | None = None
+    warning: str = ""
+
+    @property
+    def weights_title(self) -> str:
+        """The kind of weights in a few words, with what a reader must not miss."""
+        untrained = " (untrained: labels mean nothing)" if self.weights == "seeded" else ""
+        return self.weights + untrained
+
+
+def resolve(
+    name: str | Path | None,
+    *,
+    weights: str = "auto",
+    program: Path | None = None,
+    params: Path | None = None,
+    progress: Callable[[str, float], None] | None = None,
+) -> SourceModel:
+    """Find or make the model that a user names.
+
+    Args:
+        name: a name of the zoo, or a folder, tar or program file. A zoo name wins over a file of
+            the same name; write ``./NAME`` for the file.
+        weights: for a zoo name ``auto``, ``pretrained``, ``seeded`` or a path to a .pdparams,
+            folder or tar.
+        program: a program file, instead of ``name``.
+        params: its parameter file, where it cannot be found beside it.
+        progress: told what is going on and its share done, from 0 to 1.
+
+    Raises:
+        ModelNotFoundError, ModelFileError, DownloadError, UsageError: as they say.
+    """
+    if program is not None:
+        if name is not None:
+            raise UsageError(f"name either {name} or --model {program}, not both")
+        found = open_model(program, params) if params else find_model(program)
+        return _own_model(program.resolve().parent.name, found)
+    if name is None:
+        raise UsageError("no model is named: give a name of the zoo, a folder, or --model FILE")
+    if str(name) in zoo.names():
+        if params is not None:
+            raise UsageError(f"--params goes with --model FILE, not with the zoo's {name}")
+        return _zoo_model(zoo.lookup(str(name)), weights, progress)
+    if weights != "auto":
+        raise UsageError(f"--weights goes with a name of the zoo, and {name} is none")
+    path = Path(name)
+    if not path.exists():
+        known = unknown_name("model", str(name), zoo.names())
+        raise ModelNotFoundError(f"{known}; nor is there a folder or file {name}")
+    if path.is_file() and params is not None:
+        return _own_model(path.stem, open_model(path, params))
+    return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path))
+
+
+def _own_model(name: str, found: FoundModel) -> SourceModel:
+    preprocess, unknown, labels = _config(found.config)
+    files = [file for file in (found.model.program, found.model.params) if file]
+    return SourceModel(
+        name,
+        found.model,
+        found.program,
+        "own",
+        "the files given",
+        sha256(files),
+        preprocess,
+        unknown,
+        labels,
+    )
+
+
+def _zoo_model(
+    card: ModelCard, weights: str, progress: Callable[[str, float], None] | None
+) -> SourceModel:
+    obtained = obtain(card, weights, progress=progress)
+    program = read_program(obtained.model.program)
+    preprocess, unknown, labels = card.preprocess, "", card.labels
+    config = obtained.model.program.with_name("inference.yml")
+    if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
+        own_preprocess, unknown, own_labels = _config(config)
+        preprocess, labels = own_preprocess, own_labels or labels
+    classes = program.outputs[0].shape[-1] if program.outputs[0].shape else None
+    return SourceModel(
+        card.name,
+        obtained.model,
+        program,
+        obtained.kind,
+        obtained.source,
+        obtained.sha256,
+        preprocess,
+        unknown,
+        labels if classes == len(labels) else None,
+        card,
+        obtained.warning or (SEEDED_WARNING if obtained.kind == "seeded" else ""),
+    )
+
+
+def _config(path: Path | None) -> tuple[Preprocess | None, str, tuple[str, ...] | None]:
+    """Preprocessing, why there is none, and labels, from an inference.yml."""
+    if path is None:
+        return None, "there is no inference.yml beside the program", None
+    config = read_inference_yml(path)
+    unknown = config.unsupported or "its inference.yml has no preprocessing"
+    return config.preprocess, "" if config.preprocess else unknown, config.labels

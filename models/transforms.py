@@ -1,0 +1,207 @@
+"""PaddleClas's preprocessing operators, as its YAML files name them, as one ``Preprocess``."""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from paddleport.models.card import Interpolation, Preprocess
+
+Operator = tuple[str, Mapping[str, Any]]
+"""A name and its arguments, whose values are texts, lists and mappings."""
+
+_INTERPOLATIONS: dict[str, Interpolation] = {
+    # the names of PaddleClas and PaddleX, and the numbers of OpenCV, which both pass on
+    **{"nearest": "nearest", "0": "nearest"},
+    **{"bilinear": "linear", "linear": "linear", "1": "linear"},
+    **{"bicubic": "cubic", "cubic": "cubic", "2": "cubic"},
+    **{"area": "area", "3": "area"},
+    **{"lanczos": "lanczos4", "lanczos4": "lanczos4", "4": "lanczos4"},
+}
+
+
+class UnsupportedTransform(Exception):
+    """A preprocessing that is real and that ``Preprocess`` cannot express; says why in short."""
+
+
+def read_transforms(operators: Sequence[Operator]) -> Preprocess:
+    """Turn PaddleClas's list of preprocessing operators into one ``Preprocess``.
+
+    Raises:
+        UnsupportedTransform: the list is real and says something that ``Preprocess`` cannot.
+        ValueError: an argument that cannot be.
+        UsageError: as ``Preprocess`` raises it.
+    """
+    steps: dict[str, Mapping[str, Any]] = {}
+    for name, arguments in operators:
+        if name not in _STEPS:
+            raise UnsupportedTransform(f"unknown preprocessing operator {shown(name)}")
+        if name in steps:
+            raise UnsupportedTransform(f"the preprocessing operator {name} stands twice")
+        steps[name] = arguments
+    found = [name for name in steps if name in ("ResizeImage", "CropImage", "NormalizeImage")]
+    if found != sorted(found, key=list(_STEPS).index):
+        raise UnsupportedTransform(f"its preprocessing has the order {', '.join(found)}")
+    for needed in ("NormalizeImage", "ToCHWImage"):
+        if needed not in steps:
+            raise UnsupportedTransform(f"its preprocessing has no {needed}")
+    values: dict[str, Any] = {"resize_short": None, "crop": None}
+    for name, arguments in steps.items():
+        values.update(_STEPS[name](arguments))
+    return Preprocess(**values)
+
+
+def parse_number(text: str) -> float:
+    """A number, or products and quotients of numbers, such as ``1.0/255.0``; never evaluated.
+
+    Raises:
+        ValueError: anything else, or a result that is not finite.
+    """
+    number = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
+    if len(text) > 100 or not re.fullmatch(rf"{number}(?:[*/]{number})*", text):
+        raise ValueError(f"'{shown(text)}' is not a number")
+    first, *rest = re.split(r"([*/])", text)
+    value = float(first)
+    for operator, operand in zip(rest[::2], rest[1::2], strict=True):
+        if operator == "/" and float(operand) == 0:
+            raise ValueError(f"'{text}' divides by zero")
+        value = value * float(operand) if operator == "*" else value / float(operand)
+    if not math.isfinite(value):
+        raise ValueError(f"'{text}' is not a finite number")
+    return value
+
+
+def _decode_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_unknown(
+        "DecodeImage", arguments, "to_rgb", "img_mode", "channel_first", "to_np", "backend"
+    )
+    _refuse_backend("DecodeImage", arguments)
+    if _flag(arguments, "channel_first", False):
+        raise UnsupportedTransform("DecodeImage asks for channel_first")
+    mode = text(arguments.get("img_mode", "RGB"), "img_mode").upper()
+    if mode not in ("RGB", "BGR"):
+        raise UnsupportedTransform(f"DecodeImage asks for img_mode {shown(mode)}")
+    rgb = _flag(arguments, "to_rgb", mode == "RGB")
+    return {"channels": "RGB" if rgb else "BGR"}
+
+
+def _resize_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_unknown(
+        "ResizeImage",
+        arguments,
+        *("size", "resize_short", "interpolation", "backend", "return_numpy"),
+    )
+    _refuse_backend("ResizeImage", arguments)
+    values: dict[str, Any] = {}
+    asked = arguments.get("interpolation")
+    if not is_null(asked):
+        name = text(asked, "interpolation").lower()
+        if name not in _INTERPOLATIONS:
+            raise UnsupportedTransform(f"ResizeImage asks for the interpolation {shown(name)}")
+        values["interpolation"] = _INTERPOLATIONS[name]
+    short = arguments.get("resize_short")
+    if not is_null(short) and (side := whole_number(short, "resize_short")) > 0:
+        return {**values, "resize_short": side}
+    if is_null(arguments.get("size")):
+        raise ValueError("ResizeImage has neither resize_short nor size")
+    return {**values, "resize": _size(arguments["size"], "ResizeImage size")}
+
+
+def _crop_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_unknown("CropImage", arguments, "size")
+    return {"crop": _size(arguments.get("size", "224"), "CropImage size")}
+
+
+def _normalize_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    _refuse_unknown(
+        "NormalizeImage",
+        arguments,
+        *("scale", "mean", "std", "order", "output_fp16", "channel_num"),
+    )
+    if _flag(arguments, "output_fp16", False):
+        raise UnsupportedTransform("NormalizeImage asks for output_fp16")
+    if (channels := arguments.get("channel_num", "3")) != "3":
+        raise UnsupportedTransform(f"NormalizeImage asks for {shown(channels)} channels, not 3")
+    values: dict[str, Any] = {"scale": 1.0 / 255.0}  # PaddleClas's default, not Preprocess's
+    if not is_null(arguments.get("scale")):
+        values["scale"] = parse_number(text(arguments["scale"], "scale"))
+    for name in ("mean", "std"):
+        if not is_null(given := arguments.get(name)):
+            if not isinstance(given, list):
+                given = [given] * 3  # PaddleX takes one number for all channels
+            if len(given) != 3:
+                raise ValueError(f"{name} has {len(given)} numbers, not one for each channel")
+            values[name] = tuple(parse_number(text(value, name)) for value in given)
+    return values
+
+
+def _nothing(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+_STEPS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
+    "DecodeImage": _decode_image,
+    "ResizeImage": _resize_image,
+    "CropImage": _crop_image,
+    "NormalizeImage": _normalize_image,
+    "ToCHWImage": _nothing,
+}
+
+
+def _size(value: Any, name: str) -> tuple[int, int]:
+    """One side, or [width, height] as PaddleClas has it, as (height, width)."""
+    sides = value if isinstance(value, list) else [value, value]
+    if len(sides) != 2:
+        raise ValueError(f"{name} is not one side or [width, height]")
+    return whole_number(sides[1], name), whole_number(sides[0], name)
+
+
+def whole_number(value: Any, name: str) -> int:
+    """Raises ValueError naming ``name`` if ``value`` is not the text of one."""
+    if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,9}", value):
+        raise ValueError(f"{name} is '{shown(value)}', not a whole number")
+    return int(value)
+
+
+def _flag(arguments: Mapping[str, Any], name: str, default: bool) -> bool:
+    value = arguments.get(name)
+    if is_null(value):
+        return default
+    word = text(value, name).lower()
+    if word not in ("true", "false"):
+        raise ValueError(f"{name} is '{shown(word)}', not true or false")
+    return word == "true"
+
+
+def _refuse_unknown(operator: str, arguments: Mapping[str, Any], *known: str) -> None:
+    for name in arguments:
+        if name not in known:
+            raise UnsupportedTransform(f"{operator} asks for {shown(name)}")
+
+
+def _refuse_backend(operator: str, arguments: Mapping[str, Any]) -> None:
+    backend = text(arguments.get("backend", "cv2"), "backend")
+    if backend.lower() != "cv2":
+        raise UnsupportedTransform(f"{operator} asks for the backend {shown(backend)}, not cv2")
+
+
+def text(value: Any, name: str) -> str:
+    """Raises ValueError naming ``name`` if ``value`` is a list or a mapping.
+
+    Never ``str(value)``: aliases can make a small list endless to print.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{name} is {shown(value)}, not one value")
+    return value
+
+
+def is_null(value: Any) -> bool:
+    """Whether YAML, or Python's ``None`` written into it, means nothing here."""
+    return value is None or (isinstance(value, str) and value.lower() in ("", "~", "null", "none"))
+
+
+def shown(value: Any) -> str:
+    """A value as a short word for a message; never a list, which aliases can make endless."""
+    if not isinstance(value, str):
+        return f"a {type(value).__name__}"
+    return value if len(value) <= 40 and value.isprintable() else f"{value[:40]!r}..."

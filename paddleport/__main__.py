@@ -1,0 +1,5 @@
+"""``python -m paddleport``."""
+
+from paddleport.cli import main
+
+main()

@@ -1,0 +1,89 @@
+"""The two streams: results on stdout, progress and errors on stderr."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+_PLAIN_WIDTH = 132  # of tables that go to a file or a pipe
+_STYLES = {
+    "agrees": "green",
+    "reference": "cyan",
+    "differs": "bold red",
+    "failed": "bold red",
+    "unproven": "yellow",
+    "skipped": "dim",
+}
+
+
+def stdout() -> "Console":
+    """Where results go."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+
+
+def stderr() -> "Console":
+    """Where progress, warnings and errors go."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def print_error(error: Exception) -> None:
+    """``error: ...`` on one line of stderr, whatever line breaks a vendor put in."""
+    stderr().print(f"[bold red]error:[/] {_escaped(' '.join(str(error).split()))}")
+
+
+def print_warning(text: str) -> None:
+    """A warning that nobody can miss."""
+    stderr().print(f"[bold black on yellow] warning [/] [yellow]{_escaped(text)}[/]")
+
+
+def print_json(value: Any) -> None:
+    """A value for a script to read."""
+    print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
+    """A calm table: one rule under the header; ``numbers`` are the columns set to the right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", show_edge=False)
+    for column in columns:
+        table.add_column(
+            column, justify="right" if column in numbers else "left", no_wrap=column in numbers
+        )
+    return table
+
+
+def verdict_text(verdict: str) -> str:
+    """The verdict in its colour."""
+    return f"[{_STYLES.get(verdict, 'default')}]{verdict}[/]"
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, float], None]]:
+    """A progress bar on stderr, if that is a terminal; gives a ``progress(step, share)``."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=stderr(), transient=True) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def update(step: str, share: float) -> None:
+            bar.update(task, description=step, completed=share)
+
+        yield update
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

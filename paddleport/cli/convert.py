@@ -1,0 +1,108 @@
+"""``paddleport convert``: Paddle to ONNX."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from paddleport.cli import options
+from paddleport.cli.console import print_json, print_warning, progress_bar, stdout, verdict_text
+
+if TYPE_CHECKING:
+    from paddleport.convert.pipeline import Conversion
+
+
+def convert(
+    model: options.ModelArgument = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The .onnx file. Default: NAME.onnx"),
+    ] = None,
+    opset: options.OpsetOption = 17,
+    weights: options.WeightsOption = "auto",
+    program: options.ProgramOption = None,
+    params: options.ParamsOption = None,
+    allow_upgrade: Annotated[
+        bool, typer.Option("--allow-upgrade", help="Accept a higher opset where one is needed.")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep a file that differs, as NAME.differs.onnx.")
+    ] = False,
+    simplify: Annotated[
+        bool, typer.Option("--simplify/--no-simplify", help="Fold and fuse with onnxslim.")
+    ] = True,
+    shape: options.ShapeOption = None,
+    feed: options.FeedOption = None,
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds for the export.")] = 300.0,
+    json: options.JsonOption = False,
+) -> None:
+    """Convert a Paddle model to ONNX, and compare the two before the file gets its name.
+
+    [bold]paddleport convert MobileNetV2 --opset 11[/]
+    """
+    from paddleport.convert.pipeline import to_onnx
+    from paddleport.models.resolve import resolve
+
+    with progress_bar() as progress:
+        source = resolve(model, weights=weights, program=program, params=params, progress=progress)
+        done = to_onnx(
+            source,
+            output,
+            opset=opset,
+            allow_upgrade=allow_upgrade,
+            keep=keep,
+            simplify=simplify,
+            shapes=options.shapes_from(shape),
+            feed=options.feed_from(feed),
+            timeout_s=timeout,
+            progress=progress,
+        )
+    if source.warning:
+        print_warning(source.warning)
+    if json:
+        print_json(_as_dict(done))
+    else:
+        _print(done)
+    if done.verdict != "agrees":
+        raise typer.Exit(1 if done.verdict == "differs" else 2)
+
+
+def _print(done: "Conversion") -> None:
+    console = stdout()
+    where = done.path or "no file written; --keep keeps it"
+    console.print(f"[bold]{where}[/]  opset {done.opset} · {done.size_bytes / 1e6:.1f} MB")
+    console.print(
+        f"  weights    {done.source.weights_title}, from {done.source.weights_from}\n"
+        f"  nodes      {done.nodes_before} from Paddle2ONNX, {done.nodes} simplified"
+        + (f" ({done.not_simplified})" if done.not_simplified else "")
+    )
+    for mend in done.mends:
+        console.print(f"  mended     {mend}")
+    for item in done.comparisons:
+        error = "–" if item.worst_error is None else f"{item.worst_error:.1e}"
+        top1 = f", top-1 {item.top1_agreeing} of {item.top1_total}" if item.top1_total else ""
+        console.print(
+            f"  {item.output}: {verdict_text(item.verdict)} with native Paddle on "
+            f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
+            + (f": {item.reason}" if item.reason else "")
+        )
+
+
+def _as_dict(done: "Conversion") -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "path": str(done.path) if done.path else None,
+        "verdict": done.verdict,
+        "opset": done.opset,
+        "model": done.source.name,
+        "weights": done.source.weights,
+        "source_sha256": done.source.sha256,
+        "size_bytes": done.size_bytes,
+        "nodes": done.nodes,
+        "nodes_before": done.nodes_before,
+        "not_simplified": done.not_simplified,
+        "mends": list(done.mends),
+        "feeds": list(done.feeds),
+        "comparisons": [asdict(item) for item in done.comparisons],
+    }

@@ -1,0 +1,95 @@
+"""Options that several commands share, each worded once."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from paddleport.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from paddleport.tensors import Array
+
+ModelArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="MODEL",
+        help="A name of the zoo (paddleport models), or a folder, .tar or program file.",
+    ),
+]
+ProgramOption = Annotated[
+    Path | None,
+    typer.Option("--model", metavar="FILE", help="A program file: .json or .pdmodel, any name."),
+]
+ParamsOption = Annotated[
+    Path | None, typer.Option("--params", metavar="FILE", help="Its parameter file.")
+]
+WeightsOption = Annotated[
+    str,
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="auto|pretrained|seeded|PATH",
+        help="For a zoo name. auto: cached, else pretrained (download), else seeded with a "
+        "warning. PATH: a .pdparams checkpoint, or a folder or .tar of an inference model.",
+    ),
+]
+OpsetOption = Annotated[int, typer.Option("--opset", help="ONNX opset, 7 to 21.")]
+ShapeOption = Annotated[
+    list[str] | None,
+    typer.Option("--shape", metavar="NAME=1,3,48,192", help="An input's shape; repeatable."),
+]
+FeedOption = Annotated[
+    list[str] | None,
+    typer.Option("--feed", metavar="NAME=FILE.npy", help="An input's tensor; repeatable."),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or one of the backend's.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", help="CPU threads; by default all there are.")
+]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="What the arithmetic is done in; by default fp32 (reference: fp64).",
+    ),
+]
+ExtraOption = Annotated[
+    list[str] | None,
+    typer.Option("-o", metavar="KEY=VALUE", help="A backend's own option; repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def shapes_from(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
+    """``--shape`` texts as a mapping."""
+    from paddleport.validate.feeds import parse_shape
+
+    return dict(parse_shape(text) for text in texts or ())
+
+
+def feed_from(texts: list[str] | None) -> dict[str, "Array"]:
+    """``--feed`` texts as a mapping of loaded tensors."""
+    from paddleport.validate.feeds import load_tensor
+
+    return dict(load_tensor(text) for text in texts or ())
+
+
+def extras_from(texts: list[str] | None) -> dict[str, str]:
+    """``-o`` texts as a mapping."""
+    extras: dict[str, str] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"-o {text} is not possible: write -o KEY=VALUE")
+        extras[key] = value
+    return extras
+
+
+def precision_from(text: str | None) -> Any:
+    """``--precision`` as one of the known ones; ``None`` leaves each backend its default."""
+    from paddleport.validate.compare import TOLERANCES
+
+    if text is not None and text not in TOLERANCES:
+        raise UsageError(unknown_name("precision", text, TOLERANCES))
+    return text

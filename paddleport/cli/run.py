@@ -1,0 +1,164 @@
+"""``paddleport run``: pictures to labels on any runtime."""
+
+import json as json_module
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from paddleport.cli import options
+from paddleport.cli.console import (
+    new_table,
+    print_error,
+    print_warning,
+    progress_bar,
+    stdout,
+)
+from paddleport.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from paddleport.convert.prepare import Prepared
+    from paddleport.runners.classify import Classified
+
+DEFAULT_MODEL = "MobileNetV2"
+
+
+def run(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[MODEL] [PICTURES]...",
+            help="MODEL: a zoo name, .onnx file, folder, .tar or program file; "
+            "MobileNetV2 if none is named. PICTURES: files, folders, globs; "
+            "a picture that the package draws if none is named.",
+        ),
+    ] = None,
+    backend: Annotated[
+        str, typer.Option("--backend", "-b", help="One of: paddleport backends.")
+    ] = "onnxruntime",
+    topk: Annotated[int, typer.Option("--topk", help="How many classes to show.")] = 5,
+    batch_size: Annotated[int, typer.Option("--batch-size", help="Pictures an inference.")] = 1,
+    opset: options.OpsetOption = 17,
+    weights: options.WeightsOption = "auto",
+    device: options.DeviceOption = "cpu",
+    threads: options.ThreadsOption = None,
+    precision: options.PrecisionOption = None,
+    extra: options.ExtraOption = None,
+    json: options.JsonOption = False,
+    jsonl: Annotated[
+        Path | None, typer.Option("--jsonl", metavar="FILE", help="Write a JSON line a picture.")
+    ] = None,
+) -> None:
+    """Classify pictures on any runtime, with one preprocessing for all.
+
+    [bold]paddleport run --backend openvino[/]
+
+    [bold]paddleport run MobileNetV2.onnx --backend onnxruntime photos/[/]
+    """
+    from paddleport.convert.prepare import prepare, split_model
+    from paddleport.runners import open_runner, runner_class
+    from paddleport.runners.base import RunnerOptions, available_threads
+    from paddleport.runners.classify import classify
+
+    model, pictures = split_model(names or [], DEFAULT_MODEL)
+    consumes = runner_class(backend).consumes
+    with progress_bar() as progress:
+        ready = prepare(model, consumes, opset=opset, weights=weights, progress=progress)
+    if ready.warning:
+        print_warning(ready.warning)
+    if ready.preprocess is None:
+        raise UsageError(
+            f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
+            "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
+        )
+    run_options = RunnerOptions(
+        device,
+        options.precision_from(precision),
+        threads or available_threads(),
+        options.extras_from(extra),
+    )
+    with open_runner(backend, ready.model, run_options) as runner:
+        answers = classify(
+            runner,
+            _pictures(pictures),
+            preprocess=ready.preprocess,
+            labels=ready.labels,
+            topk=topk,
+            batch_size=batch_size,
+        )
+        where = f"{ready.title} · {backend} {runner.computes_in}, {run_options.threads} threads"
+        read, failed = _show(answers, where, ready, json=json, jsonl=jsonl)
+    if failed:
+        raise typer.Exit(1 if read else 2)
+
+
+def _pictures(names: list[str]) -> Iterable[Any]:
+    from paddleport.models.samples import sample_picture
+    from paddleport.runners.classify import find_pictures
+
+    if not names:
+        return [("the picture that paddleport draws", sample_picture())]
+    return find_pictures(names)
+
+
+def _show(
+    answers: "Iterator[Classified]",
+    where: str,
+    ready: "Prepared",
+    *,
+    json: bool,
+    jsonl: Path | None,
+) -> tuple[int, int]:
+    """Print or write every answer as it comes; how many were read and how many were not."""
+    from paddleport.files import writing_atomically
+
+    read = failed = 0
+    if jsonl is not None:
+        with writing_atomically(jsonl) as stream, progress_bar() as progress:
+            for answer in answers:
+                stream.write((_as_json(answer) + "\n").encode())
+                read, failed = _count(answer, read, failed)
+                progress(f"{read + failed} pictures, {failed} not read", 0.0)
+        stdout().print(f"[bold]{jsonl}[/]  {read} pictures · {where}")
+        return read, failed
+    if not json:
+        stdout().print(f"[dim]{where}[/]")
+    separator = "["
+    for answer in answers:
+        read, failed = _count(answer, read, failed)
+        if json:
+            print(f"{separator}{_as_json(answer)}", end="")
+            separator = ",\n "
+        elif not answer.error:
+            _print(answer)
+    if json:
+        print("]" if read + failed else "[]")
+    return read, failed
+
+
+def _count(answer: "Classified", read: int, failed: int) -> tuple[int, int]:
+    if not answer.error:
+        return read + 1, failed
+    print_error(ImageError(answer.error))
+    return read, failed + 1
+
+
+def _print(answer: "Classified") -> None:
+    from rich.markup import escape
+
+    table = new_table("", "", "", numbers=())
+    table.show_header = False
+    table.columns[0].justify = "right"
+    table.columns[0].width = 9
+    for item in answer.predictions:
+        label = "" if item.label is None else escape(item.label)
+        table.add_row(f"{item.score:.5f}", f"[dim]{item.index}[/]", label)
+    stdout().print(f"[bold]{escape(answer.picture)}[/]")
+    stdout().print(table)
+
+
+def _as_json(answer: "Classified") -> str:
+    from dataclasses import asdict
+
+    return json_module.dumps(asdict(answer), ensure_ascii=False)

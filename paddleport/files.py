@@ -1,0 +1,55 @@
+"""Files that are either whole or not there."""
+
+import contextlib
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO
+
+from paddleport.errors import OutputError
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write to a temporary name beside ``path`` and rename, making missing folders.
+
+    Raises:
+        OutputError: the target cannot be written: read-only, a full disk, a folder in the way.
+    """
+    with writing_atomically(path) as stream:
+        stream.write(content)
+
+
+@contextlib.contextmanager
+def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """A stream whose content gets the name ``path`` when the block ends without an error.
+
+    Raises:
+        OutputError: as ``write_atomically``.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("xb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"{path} cannot be written: {reason}. Choose another place") from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def sha256(paths: Iterable[Path]) -> str:
+    """Hex digest over the contents of several files, in the order given."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    return digest.hexdigest()
+

@@ -1,0 +1,152 @@
+"""ONNX's own evaluator, with every operator that computes done in float64 here."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import OpRun
+
+from paddleport.runners import float64_pointwise as pointwise
+from paddleport.runners import float64_resize as resampling
+from paddleport.runners import float64_windows as windows
+from paddleport.runners.float64_node import Node
+from paddleport.tensors import Array
+
+# onnx.reference computes these slowly, in float32, with the newest opset's defaults, or wrong.
+OPERATORS: Mapping[str, Callable[..., Any]] = {
+    "AveragePool": windows.average_pool,
+    "BatchNormalization": pointwise.batch_normalization,
+    "Cast": pointwise.cast,
+    "CastLike": pointwise.cast_like,
+    "Celu": pointwise.celu,
+    "Clip": pointwise.clip,
+    "ConstantOfShape": pointwise.constant_of_shape,
+    "Conv": windows.convolve,
+    "ConvTranspose": windows.convolve_transposed,
+    "Div": pointwise.divide,
+    "Dropout": pointwise.identity,
+    "Elu": pointwise.elu,
+    "Erf": pointwise.error_function,
+    "Gelu": pointwise.gelu,
+    "GlobalAveragePool": pointwise.global_average_pool,
+    "GlobalMaxPool": pointwise.global_max_pool,
+    "GroupNormalization": pointwise.group_normalization,
+    "HardSigmoid": pointwise.hard_sigmoid,
+    "HardSwish": pointwise.hard_swish,
+    "InstanceNormalization": pointwise.instance_normalization,
+    "LRN": pointwise.local_response,
+    "LayerNormalization": pointwise.layer_normalization,
+    "LeakyRelu": pointwise.leaky_relu,
+    "LogSoftmax": pointwise.log_softmax,
+    "MaxPool": windows.max_pool,
+    "Mish": pointwise.mish,
+    "PRelu": pointwise.prelu,
+    "Pad": resampling.pad,
+    "Pow": pointwise.power,
+    "Resize": resampling.resize,
+    "Selu": pointwise.selu,
+    "Sigmoid": pointwise.sigmoid,
+    "Softmax": pointwise.softmax,
+    "Softplus": pointwise.softplus,
+    "Softsign": pointwise.softsign,
+    "ThresholdedRelu": pointwise.thresholded_relu,
+    "Upsample": resampling.upsample,
+}
+
+# onnx.reference's own, each held against ONNX Runtime by tests/test_reference.py.
+BORROWED = frozenset(
+    """
+    Abs Add And ArgMax ArgMin Ceil Concat Constant Cos CumSum DepthToSpace Einsum
+    Equal Exp Expand Flatten Floor Gather GatherElements GatherND Gemm Greater GreaterOrEqual
+    Identity If IsNaN Less LessOrEqual Log Loop MatMul Max Mean Min Mod Mul Neg NonZero Not OneHot
+    Or Range Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+    ReduceSumSquare Relu Reshape Round ScatterElements ScatterND Shape Sign Sin Size Slice
+    SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor
+    """.split()  # noqa: SIM905  # seventy lines otherwise
+)
+
+
+def evaluator(proto: onnx.ModelProto) -> ReferenceEvaluator:
+    """An evaluator of ``proto``, which must be in double precision already."""
+    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+    classes = [_operator_class(name, function, opset) for name, function in OPERATORS.items()]
+    return ReferenceEvaluator(proto, new_ops=classes, optimized=False)
+
+
+def unknown_operators(proto: onnx.ModelProto) -> tuple[str, ...]:
+    """The operators of a model, subgraphs included, that are not computed here."""
+    known = BORROWED | OPERATORS.keys()
+    names = {
+        node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+        for graph in _graphs(proto.graph)
+        for node in graph.node
+    }
+    return tuple(sorted(names - known))
+
+
+def to_double(proto: onnx.ModelProto) -> None:
+    """Turn every floating point tensor and type that the model states into double, in place.
+
+    A float32 weight is that number exactly in float64; only the arithmetic gains.
+    """
+    for graph in _graphs(proto.graph):
+        for tensor in graph.initializer:
+            _tensor_to_double(tensor)
+        for node in graph.node:
+            for attribute in node.attribute:
+                _attribute_to_double(node, attribute)
+        for value in (*graph.input, *graph.output, *graph.value_info):
+            if value.type.tensor_type.elem_type in pointwise.FLOAT_TYPES:
+                value.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+
+
+def _attribute_to_double(node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
+    if attribute.type == onnx.AttributeProto.TENSOR:
+        _tensor_to_double(attribute.t)
+    elif node.op_type == "Constant" and attribute.name in ("value_float", "value_floats"):
+        single = attribute.name == "value_float"
+        numbers = np.float64(attribute.f) if single else np.array(attribute.floats, np.float64)
+        tensor = numpy_helper.from_array(np.asarray(numbers))
+        attribute.CopyFrom(onnx.helper.make_attribute("value", tensor))
+
+
+def _tensor_to_double(tensor: onnx.TensorProto) -> None:
+    if tensor.data_type in pointwise.FLOAT_TYPES and tensor.data_type != onnx.TensorProto.DOUBLE:
+        exact = numpy_helper.to_array(tensor).astype(np.float64)
+        tensor.CopyFrom(numpy_helper.from_array(exact, tensor.name))
+
+
+def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _graphs(attribute.g)
+
+
+class _Operator(OpRun):  # type: ignore[misc]  # onnx leaves its base untyped
+    """Calls one of ``OPERATORS`` with what the node itself states."""
+
+    function: Callable[..., Any]
+    opset: int
+
+    def _load_attributes(self) -> None:
+        # not the base's: it fills in the newest opset's defaults, as float32
+        self.attributes_names_: set[str] = set()
+        self.has_linked_attribute = False
+        stated = {
+            item.name: onnx.helper.get_attribute_value(item) for item in self.onnx_node.attribute
+        }
+        named = len([name for name in self.onnx_node.output if name])
+        self.node = Node(self.onnx_node.op_type, self.opset, named, stated)
+
+    def _run(self, *inputs: Array | None) -> tuple[Array, ...]:
+        found = type(self).function(self.node, *inputs)
+        return found if isinstance(found, tuple) else (np.asarray(found),)
+
+
+def _operator_class(name: str, function: Callable[..., Any], opset: int) -> type[OpRun]:
+    return type(name, (_Operator,), {"function": staticmethod(function), "opset": opset})

@@ -1,0 +1,113 @@
+"""ONNX Runtime."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from paddleport.errors import (
+    BackendUnavailableError,
+    FeedError,
+    ModelFileError,
+    ModelNotFoundError,
+    UsageError,
+    unknown_name,
+)
+from paddleport.models.card import OnnxModel
+from paddleport.runners.base import Precision, Runner
+from paddleport.tensors import Array, Feed, TensorSpec
+
+_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_LEVELS = {
+    "disabled": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "all": "ORT_ENABLE_ALL",
+}
+_DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}  # the rest is named alike
+_FATAL = 4  # log level; what it logs below that is in the exception as well
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeExtras:
+    """``-o`` options of ONNX Runtime.
+
+    Attributes:
+        optimization: graph optimisations: ``disabled``, ``basic``, ``extended`` or ``all``.
+    """
+
+    optimization: str = "all"
+
+
+class OnnxRuntimeRunner(Runner):
+    """An ONNX file in ONNX Runtime, on exactly the provider that was asked for."""
+
+    name: ClassVar[str] = "onnxruntime"
+    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    distributions: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnxruntime-gpu")
+    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    extras_type: ClassVar[type[Any]] = OnnxRuntimeExtras
+    install: ClassVar[str] = "pip install 'paddleport[cpu]'"
+
+    def load(self, model: OnnxModel) -> None:
+        """Start a session and read its provider back."""
+        level = self.extras.optimization
+        if level not in _LEVELS:
+            raise UsageError(unknown_name("optimization", level, _LEVELS))
+        if not model.path.is_file():
+            raise ModelNotFoundError(f"{model.path} does not exist")
+        with self.vendor(BackendUnavailableError, "does not start"):
+            import onnxruntime as ort
+        provider = _PROVIDERS[self.options.device]
+        self._check_provider(provider, ort.get_available_providers())
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = self.options.threads
+        settings.inter_op_num_threads = 1
+        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[level])
+        settings.log_severity_level = _FATAL
+        with self.vendor(ModelFileError, "does not take this model"):
+            self._session = ort.InferenceSession(str(model.path), settings, providers=[provider])
+        self._check_provider(provider, self._session.get_providers()[:1])
+        self._inputs = tuple(_spec(item) for item in self._session.get_inputs())
+        self._outputs = tuple(_spec(item) for item in self._session.get_outputs())
+        self._names = [spec.name for spec in self._outputs]
+
+    def _check_provider(self, provider: str, there: Sequence[str]) -> None:
+        if provider not in there:
+            raise BackendUnavailableError(
+                f"onnxruntime on {self.options.device} needs {provider}, this build has "
+                f"{', '.join(there)}: pip install onnxruntime-gpu instead of onnxruntime, "
+                "or --device cpu"
+            )
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """As the session has them."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Sequence[TensorSpec]:
+        """As the session has them; an output of unknown rank shows as a scalar."""
+        return self._outputs
+
+    @property
+    def computes_in(self) -> Precision:
+        """Always fp32: the CPU and CUDA providers change no precision on their own."""
+        return "fp32"
+
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        """Run the session once; it gives arrays of their own."""
+        with self.vendor(FeedError, "can't compute this feed"):
+            results = self._session.run(self._names, dict(feed))
+        return dict(zip(self._names, results, strict=True))
+
+    def release(self) -> None:
+        """Let the session go."""
+        del self._session
+
+
+def _spec(item: Any) -> TensorSpec:
+    if not item.type.startswith("tensor("):
+        raise ModelFileError(f"{item.name} is a {item.type}; only tensors are supported")
+    dtype = _DTYPES.get(item.type, item.type[len("tensor(") : -1])
+    shape = tuple(size if isinstance(size, int) and size >= 0 else None for size in item.shape)
+    return TensorSpec(item.name, dtype, shape)

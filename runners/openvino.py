@@ -1,0 +1,129 @@
+"""OpenVINO."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, ModelNotFoundError
+from paddleport.models.card import OnnxModel
+from paddleport.runners.base import Precision, Runner
+from paddleport.tensors import Array, Feed, TensorSpec
+
+_HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_PRECISIONS: dict[str, Precision] = {hint: precision for precision, hint in _HINTS.items()}
+
+_RESULT_SUFFIX = "/sink_port_0"  # what OpenVINO's ONNX reader adds to an output's name
+
+
+class OpenVinoRunner(Runner):
+    """An ONNX file in OpenVINO's CPU plug-in, in the precision asked for.
+
+    Left alone, the plug-in computes in bf16 where the CPU can.
+    """
+
+    name: ClassVar[str] = "openvino"
+    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    distributions: ClassVar[tuple[str, ...]] = ("openvino",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
+    install: ClassVar[str] = "pip install 'paddleport[cpu]'"
+
+    def load(self, model: OnnxModel) -> None:
+        """Read, compile, and read device, precision and threads back."""
+        if not model.path.is_file():
+            raise ModelNotFoundError(f"{model.path} does not exist")
+        with self.vendor(BackendUnavailableError, "does not start"):
+            core = _import_silently().Core()
+            known = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if self.precision.upper() not in known:
+            raise BackendUnavailableError(
+                f"openvino does not compute in {self.precision} on this CPU, only "
+                f"{', '.join(known)}: try --precision fp32"
+            )
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+            "INFERENCE_NUM_THREADS": self.options.threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        with self.vendor(ModelFileError, "does not take this model"):
+            compiled = core.compile_model(core.read_model(str(model.path)), "CPU", settings)
+        self._compiled = compiled
+        self._check_compiled()
+        self._request = compiled.create_infer_request()
+        self._inputs = tuple(_spec(port) for port in compiled.inputs)
+        self._outputs = tuple(_spec(port) for port in compiled.outputs)
+
+    def _check_compiled(self) -> None:
+        """Hold what the plug-in took against what it was given."""
+        devices = list(self._compiled.get_property("EXECUTION_DEVICES"))
+        threads = self._compiled.get_property("INFERENCE_NUM_THREADS")
+        if devices != ["CPU"]:
+            raise BackendUnavailableError(f"openvino was asked for CPU and took {devices}")
+        if self.computes_in != self.precision:
+            raise BackendUnavailableError(
+                f"openvino was asked for {self.precision} and computes in {self.computes_in}"
+            )
+        if threads != self.options.threads:
+            raise BackendUnavailableError(
+                f"openvino was asked for {self.options.threads} threads and took {threads}"
+            )
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """As the compiled model has them."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Sequence[TensorSpec]:
+        """As the compiled model has them; an output of unknown rank shows as a scalar."""
+        return self._outputs
+
+    @property
+    def computes_in(self) -> Precision:
+        """The compiled model's own word on its precision hint."""
+        hint = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        return _PRECISIONS[hint]
+
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        """Run one infer request; it copies its outputs."""
+        with self.vendor(FeedError, "can't compute this feed"):
+            results = self._request.infer(dict(feed)).to_tuple()
+        return {
+            spec.name: np.asarray(result)
+            for spec, result in zip(self._outputs, results, strict=True)
+        }
+
+    def release(self) -> None:
+        """Let the request and the compiled model go."""
+        del self._request, self._compiled
+
+
+def _import_silently() -> Any:
+    """Import OpenVINO without its telemetry.
+
+    The bare import reports to Intel and leaves files in the home directory; without the
+    telemetry package it takes a stub of its own instead.
+    """
+    package = "openvino_telemetry"
+    if "openvino" not in sys.modules and package not in sys.modules:
+        sys.modules[package] = None  # type: ignore[assignment]  # how an import is refused
+        try:
+            return importlib.import_module("openvino")
+        finally:
+            del sys.modules[package]
+    return importlib.import_module("openvino")
+
+
+def _spec(port: Any) -> TensorSpec:
+    shape = port.partial_shape
+    sizes = () if shape.rank.is_dynamic else tuple(shape)
+    # a port that an Identity was folded into has several names; its node has the file's
+    name = port.get_node().get_friendly_name().removesuffix(_RESULT_SUFFIX)
+    return TensorSpec(
+        name if name in port.names else port.any_name,
+        port.element_type.to_dtype().name,
+        tuple(None if size.is_dynamic else size.get_length() for size in sizes),
+    )

@@ -1,0 +1,178 @@
+"""From a picture file to an input tensor, bit for bit as PaddleClas does it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from paddleport.errors import FeedError, ImageError
+from paddleport.models.card import Preprocess
+from paddleport.runners.picture_headers import HeaderError, read_header, without_animation
+from paddleport.runners.quiet import quiet_decoders
+from paddleport.tensors import format_shape
+
+if TYPE_CHECKING:
+    Picture = NDArray[np.uint8]
+    Tensor = NDArray[np.float32]
+
+MAX_PIXELS = 178_956_970
+"""The most pixels of a picture, stored or resized; Pillow refuses above the same number."""
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+"""The largest picture file that is read."""
+
+
+def decode_image(source: Path | bytes, *, name: str | None = None) -> "Picture":
+    """Decode a picture as ``cv2.imread(path)`` does.
+
+    That is 8-bit BGR, turned by its EXIF orientation. 16-bit samples keep their high byte,
+    palettes and grey become colour, CMYK is converted, alpha is dropped without blending, and
+    of an animation the first frame is taken. Unlike ``cv2.imread``, a picture that is cut short
+    is refused rather than filled with grey, and nothing is written to standard error. Damage
+    inside the data is decoded as far as OpenCV decodes it.
+
+    Args:
+        source: a file of any name, or its bytes. Format and size are read from the content.
+        name: what to call it in an error; default the path.
+
+    Returns:
+        (height, width, 3) uint8, BGR.
+
+    Raises:
+        ImageError: no such file, or not a whole picture of at most ``MAX_PIXELS``.
+    """
+    import cv2
+
+    if isinstance(source, bytes):
+        name = name or f"the picture of {len(source)} bytes"
+        data = source
+    else:
+        name = name or str(source)
+        data = _read_file(source, name)
+    try:
+        header = read_header(data)
+    except HeaderError as error:
+        raise ImageError(f"{name} {error}") from None
+    described = f"{header.format} of {header.width}x{header.height} pixels"
+    if header.height * header.width > MAX_PIXELS:
+        raise ImageError(f"{name} is a {described}; at most {MAX_PIXELS} are decoded")
+    if header.format == "PNG":
+        data = without_animation(data)
+    try:
+        with quiet_decoders():
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise ImageError(
+            f"{name} is a {described}, but its data is cut short, damaged, "
+            f"or of a kind that OpenCV does not read"
+        )
+    return np.asarray(image, np.uint8)
+
+
+def preprocess_image(
+    image: "Picture", preprocess: Preprocess, *, name: str = "the picture"
+) -> "Tensor":
+    """Turn one decoded picture into a model's input, by PaddleClas's rules.
+
+    Resize with OpenCV (short side to ``resize_short``, the other to
+    ``round(side * (resize_short / short))`` with Python's rounding), centre crop with its
+    offsets rounded down, then ``(pixel * scale - mean) / std``, every step of it in float32.
+
+    Args:
+        image: (height, width, 3) uint8, BGR.
+        preprocess: the rules.
+        name: what to call the picture in an error.
+
+    Returns:
+        (3, height, width) float32, C-contiguous, channels as ``preprocess.channels`` says.
+
+    Raises:
+        ImageError: not such an array, a crop that is larger than the picture, or a resized
+            picture of more than ``MAX_PIXELS``.
+
+    Source: PaddleClas ``deploy/python/preprocess.py``.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        found = f"{image.dtype} [{format_shape(image.shape)}]"
+        raise ImageError(f"{name} is {found}, not uint8 [height, width, 3]")
+    cropped = _crop(_resize(image, preprocess, name), preprocess, name)
+    # Every channel is resized by itself, so their order can wait until there are few pixels.
+    ordered = cropped[:, :, ::-1] if preprocess.channels == "RGB" else cropped
+    scale, mean, std = (
+        np.asarray(value, np.float32)
+        for value in (preprocess.scale, preprocess.mean, preprocess.std)
+    )
+    normalized = (ordered.astype(np.float32) * scale - mean) / std
+    return np.ascontiguousarray(normalized.transpose(2, 0, 1))
+
+
+def load_picture(path: Path, preprocess: Preprocess) -> "Tensor":
+    """Decode and preprocess one file: (3, height, width) float32; raises ImageError."""
+    return preprocess_image(decode_image(path), preprocess, name=str(path))
+
+
+def stack_pictures(tensors: Sequence["Tensor"]) -> "Tensor":
+    """Put pictures of one size into a batch: (pictures, 3, height, width) float32.
+
+    Raises:
+        FeedError: no pictures, or pictures of different sizes.
+    """
+    sizes = sorted({tensor.shape for tensor in tensors})
+    if len(sizes) != 1:
+        found = " and ".join(f"[{format_shape(size)}]" for size in sizes[:2]) or "nothing"
+        raise FeedError(f"a batch takes pictures of one size and got {found}: use --batch-size 1")
+    return np.stack(tensors)
+
+
+def _read_file(path: Path, name: str) -> bytes:
+    try:
+        if not path.exists():
+            raise ImageError(f"no picture {name}")
+        if not path.is_file():  # never a device or a pipe, which may have no end
+            raise ImageError(f"{name} is {'a folder' if path.is_dir() else 'no file'}")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise ImageError(f"{name} cannot be read: {error.strerror}") from None
+    if len(data) > MAX_FILE_BYTES:
+        raise ImageError(f"{name} is larger than the {MAX_FILE_BYTES >> 20} MB that are read")
+    return data
+
+
+def _resize(image: "Picture", preprocess: Preprocess, name: str) -> "Picture":
+    import cv2
+
+    height, width = image.shape[:2]
+    if preprocess.resize_short is not None:
+        percent = float(preprocess.resize_short) / min(width, height)
+        size = (round(height * percent), round(width * percent))
+    elif preprocess.resize is not None:
+        size = preprocess.resize
+    else:
+        return image
+    if size[0] * size[1] > MAX_PIXELS:
+        raise ImageError(
+            f"{name} is {width}x{height} pixels and would be resized to {size[1]}x{size[0]}; "
+            f"at most {MAX_PIXELS} pixels are made"
+        )
+    flag: int = getattr(cv2, f"INTER_{preprocess.interpolation.upper()}")
+    resized: Any = cv2.resize(image, (size[1], size[0]), interpolation=flag)
+    return np.asarray(resized, np.uint8)
+
+
+def _crop(image: "Picture", preprocess: Preprocess, name: str) -> "Picture":
+    if preprocess.crop is None:
+        return image
+    height, width = preprocess.crop
+    have_height, have_width = image.shape[:2]
+    if have_height < height or have_width < width:
+        raise ImageError(
+            f"{name} is {have_width}x{have_height} pixels after resizing, and the centre crop "
+            f"takes {width}x{height}"
+        )
+    top, left = (have_height - height) // 2, (have_width - width) // 2
+    return image[top : top + height, left : left + width]

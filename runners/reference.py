@@ -1,0 +1,107 @@
+"""The ONNX graph in float64: slow, exact, everywhere."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+
+from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
+from paddleport.models.card import OnnxModel
+from paddleport.models.onnx_file import read_onnx_proto
+from paddleport.runners.base import Precision, Runner, owned
+from paddleport.tensors import Array, Feed, TensorSpec
+
+if TYPE_CHECKING:
+    import onnx
+
+
+class ReferenceRunner(Runner):
+    """An ONNX file computed in float64 by numpy: what the file means, without a runtime's haste.
+
+    It takes the model's own input types and gives float64 where the model says float32.
+    Its threads are those of numpy's linear algebra, set in the environment of the process.
+    """
+
+    name: ClassVar[str] = "reference"
+    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    distributions: ClassVar[tuple[str, ...]] = ("onnx",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp64",)
+    uses_threads: ClassVar[bool] = False
+
+    def load(self, model: OnnxModel) -> None:
+        """Read the graph, turn it into double precision, find an operator for each node."""
+        proto = read_onnx_proto(model.path)
+        from paddleport.runners import float64
+
+        missing = float64.unknown_operators(proto)
+        if missing:
+            raise BackendUnavailableError(
+                f"reference does not compute {', '.join(missing)}: use another backend for "
+                f"{model.path.name}"
+            )
+        self._inputs = _specs(proto, proto.graph.input)
+        with self.vendor(ModelFileError, "does not take this model"):
+            import onnx
+
+            proto = onnx.shape_inference.infer_shapes(proto)
+            outputs = _specs(proto, proto.graph.output)
+            float64.to_double(proto)
+            self._evaluator = float64.evaluator(proto)
+        self._outputs = tuple(
+            TensorSpec(spec.name, _doubled(spec.dtype), spec.shape) for spec in outputs
+        )
+
+    @property
+    def inputs(self) -> Sequence[TensorSpec]:
+        """As the file declares them."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> Sequence[TensorSpec]:
+        """As the file declares them, with float64 for any floating point type."""
+        return self._outputs
+
+    @property
+    def computes_in(self) -> Precision:
+        """Always fp64."""
+        return "fp64"
+
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        """Evaluate node after node."""
+        exact = {name: item.astype(_doubled(item.dtype.name)) for name, item in feed.items()}
+        with self.vendor(FeedError, "can't compute this feed"):
+            try:
+                results = self._evaluator.run(None, exact)
+            except NotImplementedError as error:
+                raise BackendUnavailableError(f"reference does not compute {error}") from error
+        return {
+            spec.name: owned(result) for spec, result in zip(self._outputs, results, strict=True)
+        }
+
+    def release(self) -> None:
+        """Let the graph go."""
+        del self._evaluator
+
+
+def _specs(proto: "onnx.ModelProto", values: Sequence[Any]) -> tuple[TensorSpec, ...]:
+    import onnx
+    from onnx import helper
+
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    specs = []
+    for value in values:
+        tensor = value.type.tensor_type
+        shape = tuple(
+            size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
+            for size in tensor.shape.dim
+        )
+        # an output that states no type, and whose type no rule gives, is taken for a float
+        kind = tensor.elem_type or onnx.TensorProto.FLOAT
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name
+        if value.name not in weights:  # files before IR version 4 list their weights as inputs
+            specs.append(TensorSpec(value.name, dtype, shape))
+    return tuple(specs)
+
+
+def _doubled(dtype: str) -> str:
+    return "float64" if np.dtype(dtype).kind == "f" else dtype

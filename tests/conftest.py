@@ -1,0 +1,48 @@
+"""Small models, made once per session, and what happens where a backend is missing."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import small_network
+
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.worker import Worker
+
+TESTS = Path(__file__).parent
+
+
+def skip_or_fail(backend: str, reason: str) -> NoReturn:
+    """Skip, or fail where ``PADDLEPORT_REQUIRE`` names the backend, as it does in CI."""
+    if backend in os.environ.get("PADDLEPORT_REQUIRE", "").split(","):
+        pytest.fail(f"PADDLEPORT_REQUIRE names {backend}: {reason}")
+    pytest.skip(f"{backend}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def small_onnx(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
+    path = tmp_path_factory.mktemp("onnx") / "small.onnx"
+    small_network.save_onnx(path)
+    return OnnxModel(path)
+
+
+@pytest.fixture(scope="session")
+def small_pir(tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
+    prefix = _saved_by_paddle(tmp_path_factory.mktemp("pir") / "small", "1")
+    return PaddleModel(prefix.with_suffix(".json"), prefix.with_suffix(".pdiparams"), "pir")
+
+
+@pytest.fixture(scope="session")
+def small_protobuf(tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
+    prefix = _saved_by_paddle(tmp_path_factory.mktemp("protobuf") / "small", "0")
+    return PaddleModel(prefix.with_suffix(".pdmodel"), prefix.with_suffix(".pdiparams"), "protobuf")
+
+
+def _saved_by_paddle(prefix: Path, pir: str) -> Path:
+    if find_spec("paddle") is None:
+        skip_or_fail("paddle", "paddlepaddle is not installed")
+    with Worker(environ={"PYTHONPATH": str(TESTS), "FLAGS_enable_pir_api": pir}) as worker:
+        worker.call(small_network.save_paddle, 120, str(prefix))
+    return prefix

@@ -1,0 +1,272 @@
+"""What every runner must keep, one plain function per promise, so that each can be seen to fail."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import small_network
+
+from paddleport.errors import (
+    BackendUnavailableError,
+    FeedError,
+    ModelFileError,
+    ModelNotFoundError,
+    UsageError,
+)
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.tensors import Array, TensorSpec
+
+# Relative to the largest value. fp32: 36 products and sums of rounding 6e-8, with a margin of ten;
+# bf16: one rounding of 2**-9 per layer and value, with a margin of ten. So bf16 that poses as
+# fp32 is seen.
+TOLERANCES: dict[Precision, float] = {"fp64": 1e-12, "fp32": 2e-5, "bf16": 4e-2, "fp16": 5e-3}
+ONE_THREAD_SHARE = 0.8  # of all CPU time; two busy threads have a half each
+MEASURED_CPU_S = 0.4  # forty ticks of the kernel's clock
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A runner under test, and the small network in the format it takes."""
+
+    runner: type[Runner]
+    model: OnnxModel | PaddleModel
+
+    def open(self, **options: Any) -> Runner:
+        return self.runner(self.model, RunnerOptions(**options))
+
+
+def check_specs(subject: Subject) -> None:
+    with subject.open() as runner:
+        assert list(runner.inputs) == [TensorSpec("x", "float32", (None, 3, 9, 9))]
+        assert [spec.shape for spec in runner.outputs] == [(None, 5)] * 2
+        assert len({spec.name for spec in runner.outputs}) == 2
+        if subject.runner.consumes == "onnx":
+            assert tuple(spec.name for spec in runner.outputs) == small_network.OUTPUTS
+
+
+def check_values(subject: Subject) -> None:
+    with subject.open() as runner:
+        for batch in (1, 3, 1):
+            feed = small_network.feed(batch, seed=batch)
+            _assert_right(runner, feed)
+
+
+def check_fresh_arrays(subject: Subject) -> None:
+    with subject.open() as runner:
+        feed = small_network.feed(2)
+        first = runner.run(feed)
+        kept = {name: item.copy() for name, item in first.items()}
+        second = runner.run(small_network.feed(2, seed=9))
+        for name, item in first.items():
+            assert np.array_equal(item, kept[name]), f"{name} changed with the next run"
+        everything = [*first.values(), *second.values(), *feed.values()]
+        for index, one in enumerate(everything):
+            for other in everything[index + 1 :]:
+                assert not np.shares_memory(one, other), "two arrays share memory"
+        for item in second.values():
+            item.fill(7)  # the caller's to write into
+        _assert_right(runner, feed)
+
+
+def check_feed_is_left_alone(subject: Subject) -> None:
+    with subject.open() as runner:
+        feed = small_network.feed(2)
+        before = feed["x"].copy()
+        plain = runner.run(feed)
+        assert np.array_equal(feed["x"], before), "the feed was written to"
+        assert list(feed) == ["x"]
+        feed["x"].flags.writeable = False
+        strided = np.ascontiguousarray(before.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
+        for other in (feed["x"], strided):
+            again = runner.run({"x": other})
+            for name, item in plain.items():
+                assert np.array_equal(again[name], item), "the memory layout changed the result"
+
+
+def check_feed_errors(subject: Subject) -> None:
+    good = small_network.feed(1)["x"]
+    wrong: dict[str, dict[str, Array]] = {
+        "no input": {},
+        "other name": {"y": good},
+        "one too many": {"x": good, "y": good},
+        "rank": {"x": good[0]},
+        "dimension": {"x": good[:, :2]},
+        "no samples": {"x": good[:0]},
+        "dtype": {"x": good.astype(np.float64)},
+        "byte order": {"x": good.astype(">f4")},
+    }
+
+    def refuse(feed: object) -> dict[str, Array]:
+        raise AssertionError("a wrong feed got as far as the vendor")
+
+    with subject.open() as runner:
+        infer = runner.infer
+        runner.infer = refuse  # type: ignore[method-assign]  # to see what gets there
+        for what, feed in wrong.items():
+            try:
+                runner.run(feed)
+            except FeedError as error:
+                assert "\n" not in str(error), f"{what}: more than one line"
+            else:
+                raise AssertionError(f"{what} was taken")
+        runner.infer = infer  # type: ignore[method-assign]
+        _assert_right(runner, {"x": good})
+
+
+def check_closing(subject: Subject) -> None:
+    runner = subject.open()
+    runner.run(small_network.feed(1))
+    runner.close()
+    runner.close()
+    _assert_raises(UsageError, lambda: runner.run(small_network.feed(1)))
+    with subject.open() as other:
+        _assert_right(other, small_network.feed(1))
+    _assert_raises(UsageError, lambda: other.run(small_network.feed(1)))
+
+
+def check_refusals(subject: Subject) -> None:
+    _assert_raises(UsageError, lambda: subject.open(extras={"no_such_option": "1"}))
+    _assert_raises(UsageError, lambda: subject.open(threads=0))
+    _assert_raises(BackendUnavailableError, lambda: subject.open(device="no_such_device"))
+    _assert_raises(BackendUnavailableError, lambda: subject.open(precision="int3"))
+    other = (
+        OnnxModel(Path("x"))
+        if subject.runner.consumes == "paddle"
+        else PaddleModel(Path("x"), None, "pir")
+    )
+    _assert_raises(UsageError, lambda: subject.runner(other))
+
+
+def check_devices(subject: Subject) -> None:
+    """Each device that is listed runs, or says why it can't."""
+    for device in subject.runner.devices:
+        try:
+            runner = subject.open(device=device)
+        except BackendUnavailableError as error:
+            assert device != "cpu", f"no cpu: {error}"
+            assert device in str(error) and "\n" not in str(error)
+        else:
+            with runner:
+                _assert_right(runner, small_network.feed(1))
+
+
+def check_precisions(subject: Subject) -> None:
+    """Each precision that is listed is what runs, by its own word and by its numbers."""
+    for precision in subject.runner.precisions:
+        try:
+            runner = subject.open(precision=precision)
+        except BackendUnavailableError as error:
+            assert precision != subject.runner.precisions[0], f"not even its default: {error}"
+            continue
+        with runner:
+            assert runner.computes_in == precision, f"asked {precision}, got {runner.computes_in}"
+            _assert_right(runner, small_network.feed(8))
+    with subject.open() as runner:
+        assert runner.computes_in == subject.runner.precisions[0]
+
+
+def check_one_thread(subject: Subject) -> None:
+    """With one thread nearly all CPU time is one thread's, however busy the machine is."""
+    if not subject.runner.uses_threads or not sys.platform.startswith("linux"):
+        return
+    feed = small_network.feed(512)
+    with subject.open(threads=1) as runner:
+        runner.run(feed)
+        time.sleep(0.1)  # threads of other runners stop spinning
+        total, each = time.process_time(), _cpu_ticks()
+        while time.process_time() - total < MEASURED_CPU_S:
+            runner.run(feed)
+        total = time.process_time() - total
+        busiest = max(ticks - each.get(thread, 0) for thread, ticks in _cpu_ticks().items())
+    share = busiest / os.sysconf("SC_CLK_TCK") / total
+    assert share > ONE_THREAD_SHARE, f"one thread has only {share:.0%} of the CPU time"
+
+
+def _cpu_ticks() -> dict[str, int]:
+    """User and system time of each living thread, after proc(5): fields 14 and 15."""
+    ticks = {}
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            fields = (task / "stat").read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has ended meanwhile
+        ticks[task.name] = int(fields[11]) + int(fields[12])
+    return ticks
+
+
+def check_same_bits_twice(subject: Subject) -> None:
+    feed = small_network.feed(3)
+    with subject.open(threads=1) as runner:
+        first, second = runner.run(feed), runner.run(feed)
+    for name, item in first.items():
+        assert np.array_equal(item, second[name]), f"{name} differs between two equal runs"
+
+
+def check_two_at_once(subject: Subject) -> None:
+    with subject.open() as one, subject.open() as other:
+        for seed in range(3):
+            _assert_right(one, small_network.feed(1 + seed, seed=seed))
+            _assert_right(other, small_network.feed(2, seed=10 + seed))
+        one.close()
+        _assert_right(other, small_network.feed(2))
+
+
+def check_broken_files(subject: Subject, folder: Path) -> None:
+    missing, broken, empty = folder / "missing", folder / "broken", folder / "empty"
+    broken.write_bytes(b"this is text and no model at all\n" * 9)
+    empty.write_bytes(b"")
+    for path, error in (
+        (missing, ModelNotFoundError),
+        (broken, ModelFileError),
+        (empty, ModelFileError),
+    ):
+        model = OnnxModel(path) if subject.runner.consumes == "onnx" else _program(path, subject)
+        _assert_raises(error, lambda model=model: subject.runner(model))  # type: ignore[misc]
+
+
+CHECKS: tuple[Callable[[Subject], None], ...] = (
+    check_specs,
+    check_values,
+    check_fresh_arrays,
+    check_feed_is_left_alone,
+    check_feed_errors,
+    check_closing,
+    check_refusals,
+    check_devices,
+    check_precisions,
+    check_one_thread,
+    check_same_bits_twice,
+    check_two_at_once,
+)
+
+
+def _program(path: Path, subject: Subject) -> PaddleModel:
+    assert isinstance(subject.model, PaddleModel)
+    return PaddleModel(path, subject.model.params, subject.model.format)
+
+
+def _assert_right(runner: Runner, feed: dict[str, Array]) -> None:
+    results = runner.run(feed)
+    assert list(results) == [spec.name for spec in runner.outputs], "other names or another order"
+    expected = small_network.expected(feed["x"])
+    for spec, wanted in zip(runner.outputs, expected, strict=True):
+        found = results[spec.name]
+        assert found.shape == wanted.shape, f"{spec.name}: {found.shape} for {wanted.shape}"
+        assert found.dtype == np.dtype(spec.dtype), f"{spec.name}: {found.dtype}, not {spec.dtype}"
+        error = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+        limit = TOLERANCES[runner.computes_in]
+        assert error <= limit, f"{spec.name} is wrong by {error:.1e}, {limit} is allowed"
+
+
+def _assert_raises(kind: type[Exception], action: Callable[[], object]) -> None:
+    with pytest.raises(kind) as caught:
+        action()
+    assert caught.type is kind, f"{caught.type.__name__} instead of {kind.__name__}"
+    assert "\n" not in str(caught.value), f"more than one line: {caught.value}"

@@ -1,0 +1,192 @@
+"""What every runtime is fed: the same bytes, made once."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from paddleport.errors import FeedError, UsageError
+from paddleport.models.card import Preprocess
+from paddleport.models.samples import sample_pictures
+from paddleport.runners.preprocess import load_picture, preprocess_image
+from paddleport.tensors import Array, Feed, TensorSpec, check_feed, format_shape
+
+DEFAULT_SIZE = 224  # of a free height or width
+DEFAULT_LENGTH = 16  # of any other free dimension
+_NOISE_SEED = 20_240_811
+_IDS_BELOW = 8  # integer inputs are mostly indices into something
+
+
+@dataclass(frozen=True)
+class NamedFeed:
+    """One feed and where it came from."""
+
+    name: str
+    kind: Literal["picture", "noise", "given"]
+    tensors: Feed
+
+
+def make_feeds(
+    inputs: Sequence[TensorSpec],
+    *,
+    preprocess: Preprocess | None = None,
+    pictures: Sequence[Path] = (),
+    samples: int = 7,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    given: Mapping[str, Array] | None = None,
+) -> list[NamedFeed]:
+    """Make the feeds for a model.
+
+    Given tensors alone where there are any. Otherwise pictures (``pictures``, or ``samples``
+    that the package draws) where the model has a preprocessing, and seeded noise: one feed
+    beside pictures, three without.
+
+    Args:
+        inputs: what the model takes; free dimensions get ``shapes`` or the defaults.
+        preprocess: how a picture becomes the model's only input; ``None`` feeds no pictures.
+        pictures: files to feed instead of the drawn samples.
+        samples: how many drawn pictures to feed where ``pictures`` is empty.
+        shapes: input name to full shape.
+        given: input name to tensor, used as it is.
+
+    Raises:
+        FeedError: a shape or tensor that the model does not take.
+        ImageError: a picture that cannot be read.
+    """
+    if given:
+        check_feed(inputs, given)
+        return [NamedFeed("given", "given", dict(given))]
+    specs = concrete_inputs(inputs, shapes or {})
+    feeds: list[NamedFeed] = []
+    if preprocess is not None and len(inputs) == 1 and not shapes:
+        feeds = _picture_feeds(inputs[0], preprocess, pictures, samples)
+    elif pictures:
+        raise UsageError(
+            "this model's preprocessing is not known, so it cannot be fed with pictures: "
+            "give it tensors with --feed NAME=FILE.npy"
+        )
+    if feeds:
+        specs = [
+            TensorSpec(inputs[0].name, inputs[0].dtype, feeds[0].tensors[inputs[0].name].shape)
+        ]
+    count = 1 if feeds else 3
+    return feeds + [_noise_feed(specs, index) for index in range(count)]
+
+
+def concrete_inputs(
+    inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int]]
+) -> list[TensorSpec]:
+    """``inputs`` with every free dimension filled in.
+
+    A free first dimension is 1, the free height and width of a 4-D input 224, any other 16.
+
+    Raises:
+        FeedError: a shape for an input that is not there, or one that it cannot have.
+    """
+    known = {spec.name: spec for spec in inputs}
+    for name, shape in shapes.items():
+        if name not in known:
+            raise FeedError(f"--shape names '{name}', the model takes {', '.join(known)}")
+        spec = known[name]
+        fits = len(shape) == len(spec.shape) and all(
+            size > 0 and wanted in (None, size)
+            for wanted, size in zip(spec.shape, shape, strict=True)
+        )
+        if not fits:
+            raise FeedError(f"--shape {name}={format_shape(shape)} does not fit {spec}")
+    return [
+        TensorSpec(spec.name, spec.dtype, tuple(shapes.get(spec.name) or _default_shape(spec)))
+        for spec in inputs
+    ]
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """``x=1,3,48,192`` as a name and a shape.
+
+    Raises:
+        UsageError: the text has another form.
+    """
+    match = re.fullmatch(r"(.+)=(\d+(?:[,x]\d+)*)", text.strip())
+    if not match:
+        raise UsageError(f"--shape {text} is not possible: write NAME=1,3,224,224")
+    return match[1], tuple(int(size) for size in re.split("[,x]", match[2]))
+
+
+def load_tensor(text: str) -> tuple[str, Array]:
+    """``x=FILE.npy`` as a name and the array in the file.
+
+    Raises:
+        UsageError: the text has another form.
+        FeedError: the file is not a .npy of numbers.
+    """
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise UsageError(f"--feed {text} is not possible: write NAME=FILE.npy")
+    try:
+        with Path(file).open("rb") as stream:
+            tensor = np.lib.format.read_array(stream, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FeedError(f"{file} is not a .npy file of numbers ({error})") from None
+    return name, tensor
+
+
+def _default_shape(spec: TensorSpec) -> list[int]:
+    spatial = (2, 3) if len(spec.shape) == 4 else ()
+    return [
+        size
+        if size is not None
+        else 1
+        if axis == 0
+        else DEFAULT_SIZE
+        if axis in spatial
+        else DEFAULT_LENGTH
+        for axis, size in enumerate(spec.shape)
+    ]
+
+
+def _picture_feeds(
+    spec: TensorSpec, preprocess: Preprocess, pictures: Sequence[Path], samples: int
+) -> list[NamedFeed]:
+    if pictures:
+        tensors = [(path.name, load_picture(path, preprocess)) for path in pictures]
+    else:
+        tensors = [
+            (f"sample {index}", preprocess_image(picture, preprocess))
+            for index, picture in enumerate(sample_pictures(samples))
+        ]
+    # A model with a fixed batch gets each picture in every position.
+    batch = spec.shape[0] or 1
+    feeds = [
+        NamedFeed(name, "picture", {spec.name: np.stack([tensor] * batch)})
+        for name, tensor in tensors
+    ]
+    for feed in feeds:
+        check_feed([spec], feed.tensors)
+    return feeds
+
+
+def _noise_feed(specs: Sequence[TensorSpec], index: int) -> NamedFeed:
+    generator = np.random.Generator(np.random.PCG64([_NOISE_SEED, index]))
+    return NamedFeed(
+        f"noise {index}", "noise", {spec.name: _noise(spec, specs, generator) for spec in specs}
+    )
+
+
+def _noise(spec: TensorSpec, specs: Sequence[TensorSpec], generator: np.random.Generator) -> Array:
+    shape = tuple(size or 1 for size in spec.shape)
+    dtype = np.dtype(spec.dtype)
+    # PaddleDetection's side inputs: noise there would ask for boxes of a nonsensical size.
+    if spec.name == "scale_factor":
+        return np.ones(shape, dtype)
+    if spec.name == "im_shape":
+        image = next((other.shape for other in specs if len(other.shape) == 4), None)
+        size = image[2:] if image else (DEFAULT_SIZE, DEFAULT_SIZE)
+        return np.broadcast_to(np.array(size, dtype), shape).copy()
+    if dtype == np.bool_:
+        return generator.random(shape) < 0.5
+    if np.issubdtype(dtype, np.integer):
+        return generator.integers(0, _IDS_BELOW, shape).astype(dtype)
+    return generator.standard_normal(shape).astype(dtype)
