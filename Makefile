@@ -5,21 +5,26 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 VENV ?= .venv
+CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 MODEL ?= MobileNetV2
 OPSET ?= 11
 
-.PHONY: demo test test-all lint bench readme clean
+.PHONY: demo test test-all test-conversion lint bench readme clean
 
 demo: $(VENV)/.demo
-	$(BIN)/python tests/demo.py $(MODEL) --opset $(OPSET)
+	$(BIN)/python bench/demo.py $(MODEL) --opset $(OPSET)
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -m 'not slow' $(PYTEST_ARGS)
 
 test-all: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+# What depends on the version of Paddle: run in CI a second time, with another one.
+test-conversion: $(VENV)/.test
+	$(BIN)/python -m pytest -n 2 -m conversion $(PYTEST_ARGS)
 
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -40,7 +45,7 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/.demo: $(VENV)/.python pyproject.toml constraints.txt
+$(VENV)/.demo: $(VENV)/.python pyproject.toml $(CONSTRAINTS)
 	$(PIP) -e '.[demo]'
 	touch $@
 

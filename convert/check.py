@@ -1,5 +1,6 @@
 """Simplify a raw conversion and check that it is ONNX; runs inside a worker."""
 
+import gc
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from paddleport.errors import ConversionError
 from paddleport.files import write_atomically
 from paddleport.models.card import Preprocess
 from paddleport.models.onnx_file import read_onnx_proto, write_metadata
-from paddleport.runners.base import first_line
+from paddleport.runners.base import one_line
 
 if TYPE_CHECKING:
     import onnx
@@ -30,15 +31,6 @@ class CheckedFile:
     nodes_before: int
     nodes: int
     not_simplified: str
-
-
-def import_tools() -> None:
-    """Import what ``finish`` needs, so that it is ready when the raw file is."""
-    import onnx
-    import onnxruntime
-    import onnxslim
-
-    del onnx, onnxruntime, onnxslim
 
 
 def finish(
@@ -69,7 +61,7 @@ def finish(
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ConversionError(
-            f"Paddle2ONNX wrote a file that ONNX's checker refuses: {first_line(error)}"
+            f"Paddle2ONNX wrote a file that ONNX's checker refuses: {one_line(error)}"
         ) from None
     write_atomically(target, proto.SerializeToString(deterministic=True))
     return CheckedFile(
@@ -83,10 +75,13 @@ def finish(
 def _simplified(proto: "onnx.ModelProto") -> tuple["onnx.ModelProto", str]:
     import onnxslim
 
+    gc.disable()  # a fifth of the time goes into looking for garbage among its many small objects
     try:
         slim = onnxslim.slim(proto)
     except Exception as error:  # onnxslim raises whatever its passes meet; parity is judged anyway
-        return proto, f"onnxslim failed: {first_line(error)}"
+        return proto, f"onnxslim failed: {one_line(error)}"
+    finally:
+        gc.enable()
     names = [[item.name for item in graph.input] for graph in (proto.graph, slim.graph)]
     outputs = [[item.name for item in graph.output] for graph in (proto.graph, slim.graph)]
     if names[0] != names[1] or outputs[0] != outputs[1]:

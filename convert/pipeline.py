@@ -8,8 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from paddleport.convert.check import CheckedFile, finish, import_tools
+from paddleport.convert.check import CheckedFile, finish
 from paddleport.convert.export import ExportResult, explain_crash, export_onnx
+from paddleport.convert.tools import Tools
 from paddleport.errors import ConversionError, OutputError, PortError, WorkerCrashed
 from paddleport.files import write_atomically
 from paddleport.models.card import OnnxModel
@@ -31,7 +32,7 @@ from paddleport.worker import Worker
 DEFAULT_OPSET = 17
 LOWEST_OPSET, HIGHEST_OPSET = 7, 21  # what Paddle2ONNX 2.1.0 writes
 DEFAULT_TIMEOUT_S = 300.0
-_CHECKED_PICTURES = 3
+_CHECKED_PICTURES = 2
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 
 Progress = Callable[[str, float], None]
@@ -93,6 +94,7 @@ def to_onnx(
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    tools: Tools | None = None,
     progress: Progress = lambda step, share: None,
 ) -> Conversion:
     """Convert a Paddle model, and give the file its name only when it is proven the same.
@@ -108,6 +110,7 @@ def to_onnx(
         shapes: input name to shape, for the comparison with native Paddle.
         feed: input name to tensor, instead of made-up feeds.
         timeout_s: for the export, in seconds.
+        tools: processes that were started earlier; they are closed at the end.
         progress: told each step and the share done.
 
     Raises:
@@ -118,21 +121,11 @@ def to_onnx(
     source = model if isinstance(model, SourceModel) else resolve(model, weights=weights)
     target = Path(output) if output is not None else Path(f"{source.name}.onnx")
     _check_target(target)
-    feeds = make_feeds(
-        source.program.inputs,
-        preprocess=source.preprocess,
-        samples=_CHECKED_PICTURES,
-        shapes=shapes,
-        given=feed,
-    )
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
         finished = Path(folder) / "finished.onnx"
-        exported, checked, comparisons = _convert_and_compare(
-            source,
-            feeds,
-            finished,
-            _Request(opset, allow_upgrade, simplify, timeout_s),
-            progress,
+        request = _Request(opset, allow_upgrade, simplify, timeout_s, shapes or {}, feed or {})
+        exported, checked, feeds, comparisons = _convert_and_compare(
+            source, finished, request, tools or Tools(), progress
         )
         content = finished.read_bytes()
     verdict = overall(comparisons)
@@ -175,26 +168,38 @@ class _Request:
     allow_upgrade: bool
     simplify: bool
     timeout_s: float
+    shapes: Mapping[str, Sequence[int]]
+    feed: Mapping[str, Array]
 
 
 def _convert_and_compare(
     source: SourceModel,
-    feeds: Sequence[NamedFeed],
     finished: Path,
     request: _Request,
+    tools: Tools,
     progress: Progress,
-) -> tuple[ExportResult, CheckedFile, list[OutputComparison]]:
+) -> tuple[ExportResult, CheckedFile, list[NamedFeed], list[OutputComparison]]:
     """Everything up to the verdict, in two processes: one holds Paddle, one the ONNX tools.
 
-    While one converts, the other imports; while one simplifies, the other runs the reference.
+    While one converts, the other imports and this one makes the feeds; while one simplifies,
+    the other runs the reference.
     """
-    with ThreadPoolExecutor(2) as threads, Worker() as paddle_worker, Worker() as onnx_worker:
-        imports = threads.submit(onnx_worker.call, import_tools, request.timeout_s)
+    paddle_worker, onnx_worker = tools.paddle, tools.onnx
+    with ThreadPoolExecutor(1) as thread, tools:
         progress("Paddle2ONNX", 0.1)
-        exported = _export(paddle_worker, source, finished.with_name("raw.onnx"), request)
+        export = thread.submit(
+            _export, paddle_worker, source, finished.with_name("raw.onnx"), request
+        )
+        feeds = make_feeds(
+            source.program.inputs,
+            preprocess=source.preprocess,
+            samples=_CHECKED_PICTURES,
+            shapes=request.shapes,
+            given=request.feed,
+        )
+        exported = export.result()
         tensors = [feed.tensors for feed in feeds]
-        reference = threads.submit(_native_outputs, paddle_worker, source, tensors)
-        imports.result()
+        reference = thread.submit(_native_outputs, paddle_worker, source, tensors)
         progress("simplify and check", 0.6)
         checked = onnx_worker.call(
             finish,
@@ -216,7 +221,7 @@ def _convert_and_compare(
         ).run_all(tensors)
         comparisons = compare_outputs(reference.result(), candidate, TOLERANCES["fp32"])
         progress("done", 1.0)
-    return exported, checked, comparisons
+    return exported, checked, feeds, comparisons
 
 
 def _export(worker: Worker, source: SourceModel, raw: Path, request: _Request) -> ExportResult:

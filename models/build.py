@@ -57,18 +57,19 @@ def check_state(state: State, scale: float, source: str) -> None:
         for entry in state_entries(architecture(scale, shape[0] if len(shape) == 1 else 1000))
     }
     fits_not = f"{source} is no state of MobileNetV2 at scale {scale:g}"
-    for key, wanted in expected.items():
+    for key in expected:
         if key not in state:
             raise ModelFileError(f"{fits_not}: {key} is missing")
+    for key in state:
+        if key not in expected:
+            raise ModelFileError(f"{fits_not}: it has no place for {key}")
+    for key, wanted in expected.items():
         if state[key].shape != wanted:
             raise ModelFileError(
                 f"{fits_not}: {key} has the shape {list(state[key].shape)}, not {list(wanted)}"
             )
         if state[key].dtype != "float32":
             raise ModelFileError(f"{fits_not}: {key} is {state[key].dtype}, not float32")
-    for key in state:
-        if key not in expected:
-            raise ModelFileError(f"{fits_not}: it has no place for {key}")
 
 
 def _build(state: Mapping[str, Array], scale: float, folder: str, side: int | None) -> None:

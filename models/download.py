@@ -20,7 +20,6 @@ STALL_TIMEOUT_S = 15.0  # without a byte
 MAX_CUTS = 8  # connections lost in one download before it is given up
 MAX_BYTES = 2 << 30
 _MAX_REDIRECTS = 5
-_CHUNK_BYTES = 1 << 16
 
 ByteProgress = Callable[[int, int | None], None]
 
@@ -204,7 +203,7 @@ class _Fetch:
         done = start
         with self.part.open("ab") as stream:
             self._progress(done, total)
-            for chunk in response.iter_raw(_CHUNK_BYTES):
+            for chunk in response.iter_raw():  # as received: a chunk size would hold bytes back
                 done += len(chunk)
                 if done > self._max_bytes:
                     self.forget()

@@ -9,7 +9,7 @@ from paddleport.errors import DownloadError
 if TYPE_CHECKING:
     import httpx
 
-ANSWER_TIMEOUT_S = 4.5  # from the first look-up of a name to the last redirect's headers
+ANSWER_TIMEOUT_S = 4.0  # from the first look-up of a name to the last redirect's headers
 
 
 def answer(client: "httpx.Client", url: str, headers: dict[str, str]) -> "httpx.Response":

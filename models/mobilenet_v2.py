@@ -247,4 +247,5 @@ def build_network(model: Architecture, *, softmax: bool) -> "nn.Layer":
             logits = self.out(paddle.flatten(x, start_axis=1, stop_axis=-1))
             return nn.functional.softmax(logits, axis=-1) if softmax else logits
 
-    return Network()
+    with paddle.utils.unique_name.guard():  # the names may be taken by a network built before
+        return Network()

@@ -118,11 +118,12 @@ def _zoo_model(
 ) -> SourceModel:
     obtained = obtain(card, weights, progress=progress)
     program = read_program(obtained.model.program)
-    preprocess, unknown, labels = card.preprocess, "", card.labels
+    preprocess: Preprocess | None = card.preprocess
+    labels, unknown = card.labels, ""
     config = obtained.model.program.with_name("inference.yml")
     if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
-        own_preprocess, unknown, own_labels = _config(config)
-        preprocess, labels = own_preprocess, own_labels or labels
+        preprocess, unknown, own_labels = _config(config)
+        labels = own_labels or labels
     classes = program.outputs[0].shape[-1] if program.outputs[0].shape else None
     return SourceModel(
         card.name,

@@ -47,10 +47,12 @@ def sample_pictures(count: int = 8, size: tuple[int, int] = (480, 640)) -> tuple
     Returns:
         ``count`` arrays (height, width, 3) uint8, BGR.
     """
-    return tuple(_draw(index, *size) for index in range(count))
+    return tuple(draw_picture(index, size) for index in range(count))
 
 
-def _draw(index: int, height: int, width: int) -> Picture:
+def draw_picture(index: int, size: tuple[int, int]) -> Picture:
+    """Picture number ``index`` of ``sample_pictures`` alone."""
+    height, width = size
     bits = RandomBits(1_000 + index)
     y, x = grid(height, width)
     picture = _background(bits, y, x)

@@ -20,11 +20,11 @@ PICTURES = 6
 """Pictures that set the statistics, and between which the logits differ."""
 
 LOGIT_STD = 3.0
-"""Of each class over pictures: with 1000 classes the best has a probability of 0.1 to 0.9."""
+"""Of each class over pictures: with 1000 classes the best has a probability of 0.1 to 0.8."""
 
 _IMAGE_SIDE = 224
-_SCALES = (1.5, 2.5)  # with these and the offsets some 5 % of a layer's values
-_OFFSETS = (0.5, 2.0)  # are above 6, and some 25 % below 0
+_SCALES = (1.5, 2.5)  # with these and the offsets 0.5 to 3 % of a layer's values
+_OFFSETS = (0.5, 2.0)  # are above 6, and 25 to 35 % below 0
 _LINEAR_SCALES = (0.5, 1.0)  # up to three shortcuts add to a layer that has unit scale
 _LINEAR_OFFSETS = (-0.5, 0.5)
 _STATISTIC_BITS = 10

@@ -10,6 +10,7 @@ from paddleport.models.params import looks_like_params, read_parameter_specs
 from paddleport.models.program import Program, program_format, read_program
 
 _HEAD_BYTES = 64
+_PROGRAM_SUFFIXES = (".pdmodel", ".json")
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def find_model(path: Path) -> FoundModel:
         return open_model(path, _params_beside(path))
     programs, folder = _programs_in(path)
     if not programs:
+        for damaged in _named_as_programs(folder):
+            open_model(damaged, None)  # says what is wrong with it
         raise ModelFileError(
             f"{path} holds no Paddle program; it has {_listing(folder)}. A model is a .json or "
             ".pdmodel with its .pdiparams: name them with --model FILE --params FILE"
@@ -51,7 +54,13 @@ def find_model(path: Path) -> FoundModel:
         raise ModelFileError(
             f"{folder} holds more than one program: {names}. Name one: --model FILE --params FILE"
         )
-    return open_model(programs[0], _params_beside(programs[0]))
+    program, params = programs[0], _params_beside(programs[0])
+    if program.suffix == ".pdiparams" and params and params.suffix in _PROGRAM_SUFFIXES:
+        raise ModelFileError(
+            f"{program} is a program and {params.name} its parameters: the names are swapped. "
+            f"If that is meant: --model {program} --params {params}"
+        )
+    return open_model(program, params)
 
 
 def holds_model(path: Path) -> bool:
@@ -132,6 +141,17 @@ def _programs_in(path: Path) -> tuple[list[Path], Path]:
         if programs or len(folders) != 1:
             return programs, folder
         folder = folders[0]
+
+
+def _named_as_programs(folder: Path) -> list[Path]:
+    """Files that by their name should be programs, where none is one by content."""
+    return [
+        file
+        for file in sorted(folder.iterdir())
+        if file.is_file()
+        and file.suffix in _PROGRAM_SUFFIXES
+        and (file.suffix == ".pdmodel" or file.with_suffix(".pdiparams").is_file())
+    ]
 
 
 def _params_beside(program: Path) -> Path | None:

@@ -11,7 +11,7 @@
     ├── BackendUnavailableError  a runtime, device or precision that this machine cannot give
     ├── FeedError                tensors that the model does not take
     ├── ImageError               a picture that cannot be read
-    ├── OutputError              a result that cannot be written
+    ├── OutputError              a result that cannot be written or read as an answer
     └── WorkerCrashed            a child process died, hung or was killed
 
 A message is one line: what was asked, what is there instead, what to type next.
@@ -59,7 +59,7 @@ class ImageError(PortError):
 
 
 class OutputError(PortError):
-    """A result that cannot be written."""
+    """A result that cannot be written, or that is no answer (NaN scores, no classifier)."""
 
 
 class WorkerCrashed(PortError):

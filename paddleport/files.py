@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -33,11 +32,10 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        reason = error.strerror or str(error)
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = f"{path.parent} is no folder" if in_the_way else error.strerror or str(error)
         raise OutputError(f"{path} cannot be written: {reason}. Choose another place") from None
     finally:
         with contextlib.suppress(OSError):
@@ -52,4 +50,3 @@ def sha256(paths: Iterable[Path]) -> str:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
-

@@ -1,6 +1,7 @@
 """A child process that runs named functions: a crash, a hang or a leak in it is an answer here."""
 
 import contextlib
+import importlib
 import os
 import pickle
 import queue
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Any, ParamSpec, TypeVar
@@ -22,6 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LOG_TAIL_CHARACTERS = 4000
+NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}  # else importing ONNX Runtime writes a session file
 _SERVE = "from paddleport.worker import serve; serve()"  # not -m: that would make two modules
 
 
@@ -44,18 +46,22 @@ class Worker:
     there: ``hold`` keeps a result in the child and returns a ``Handle`` to it.
     """
 
-    def __init__(self, *, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *, preload: Sequence[str] = (), environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Start the child; it imports the modules of ``preload`` while nobody waits for it."""
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
         self._last_log = ""
+        self._closing = threading.Lock()
         requests_read, requests_write = os.pipe()
         answers_read, answers_write = os.pipe()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, str(requests_read), str(answers_write)],
+            [sys.executable, "-c", _SERVE, str(requests_read), str(answers_write), *preload],
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
             pass_fds=(requests_read, answers_write),
-            env={**os.environ, **(environ or {})},
+            env={**os.environ, **NO_TELEMETRY, **(environ or {})},
             start_new_session=True,  # Ctrl-C reaches the parent, which ends the child
         )
         os.close(requests_read)
@@ -93,14 +99,16 @@ class Worker:
 
     def close(self) -> None:
         """End the child; a second call does nothing."""
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
-        self._last_log = self.log()
-        self._log.close()
-        with contextlib.suppress(OSError):
-            self._requests.close()
-        self._answers.close()
+        self._process.kill()  # does nothing once the child has been waited for
+        with self._closing:  # a call that waits in another thread closes as well
+            if self._log.closed:
+                return
+            self._process.wait()
+            self._last_log = self.log()
+            self._log.close()
+            with contextlib.suppress(OSError):
+                self._requests.close()
+            self._answers.close()
 
     def __enter__(self) -> "Worker":
         return self
@@ -133,7 +141,7 @@ class Worker:
         try:
             _send(self._requests, (function, args, kwargs, hold))
             outcome, value = pickle.loads(_receive(self._answers))  # from our own child
-        except (EOFError, OSError):
+        except (EOFError, OSError, ValueError):  # ValueError: closed by another thread
             raise self._crashed(function, timeout_s if expired.is_set() else None) from None
         except BaseException:
             self.close()
@@ -210,6 +218,9 @@ def serve() -> None:
             os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
+    for module in sys.argv[3:]:
+        with contextlib.suppress(Exception):  # whoever needs it meets the error again
+            importlib.import_module(module)
     held: dict[int, Any] = {}
     while True:
         payload = pending.get()

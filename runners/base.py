@@ -2,6 +2,7 @@
 
 import os
 import re
+import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from paddleport.errors import BackendUnavailableError, PortError, UsageError, un
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
 
+MESSAGE_CHARACTERS = 300
 _SOURCE_PLACE = re.compile(r"Exception from \S+:\d+:$|Check '.*' failed at \S+:\d+:$")
 
 Precision = Literal["fp32", "fp16", "bf16", "fp64"]
@@ -91,22 +93,31 @@ class Runner(ABC):
         wanted = PaddleModel if self.consumes == "paddle" else OnnxModel
         if not isinstance(model, wanted):
             raise UsageError(f"{self.name} takes {wanted.__name__}, not {type(model).__name__}")
-        if options.device not in self.devices:
+        self.options = options
+        self.precision, self.extras = self.check_options(options)
+        self._closed = False
+        self.load(model)
+
+    @classmethod
+    def check_options(cls, options: RunnerOptions) -> tuple[Precision, Any]:
+        """The precision and the typed extras that ``options`` come to, before any loading.
+
+        Raises:
+            BackendUnavailableError: the backend never has this device or precision.
+            UsageError: threads that cannot be, or an option that the backend does not know.
+        """
+        if options.device not in cls.devices:
             raise BackendUnavailableError(
-                f"{self.name} has no device '{options.device}', only {', '.join(self.devices)}"
+                f"{cls.name} has no device '{options.device}', only {', '.join(cls.devices)}"
             )
-        precision = options.precision or self.precisions[0]
-        if precision not in self.precisions:
+        precision = options.precision or cls.precisions[0]
+        if precision not in cls.precisions:
             raise BackendUnavailableError(
-                f"{self.name} does not compute in {precision}, only {', '.join(self.precisions)}"
+                f"{cls.name} does not compute in {precision}, only {', '.join(cls.precisions)}"
             )
         if options.threads < 1:
             raise UsageError(f"--threads {options.threads} is not possible: 1 or more")
-        self.options = options
-        self.precision: Precision = precision
-        self.extras = parse_extras(self.name, self.extras_type, options.extras)
-        self._closed = False
-        self.load(model)
+        return precision, parse_extras(cls.name, cls.extras_type, options.extras)
 
     @classmethod
     def how_to_install(cls) -> str:
@@ -177,10 +188,10 @@ class Runner(ABC):
             raise
         except ImportError as error:
             missing = isinstance(error, ModuleNotFoundError)
-            reason = self.how_to_install() if missing else first_line(error)
+            reason = self.how_to_install() if missing else one_line(error)
             raise BackendUnavailableError(f"{self.name} can't be used: {reason}") from error
         except Exception as error:  # vendors raise what they like; the cause is kept
-            raise failure(f"{self.name} {what}: {first_line(error)}") from error
+            raise failure(f"{self.name} {what}: {one_line(error)}") from error
 
     def __exit__(
         self,
@@ -228,8 +239,8 @@ _READERS: dict[type, Any] = {
 }
 
 
-def first_line(error: Exception) -> str:
-    """The first line of a vendor's message that says something.
+def one_line(error: Exception) -> str:
+    """A vendor's message as one line of at most ``MESSAGE_CHARACTERS``.
 
     Paddle puts a C++ traceback before its reason, OpenVINO the places in its own source.
     """
@@ -237,7 +248,7 @@ def first_line(error: Exception) -> str:
     if "Error Message Summary:" in lines:
         lines = lines[lines.index("Error Message Summary:") + 1 :]
     telling = (line for line in lines if line.strip("-") and not _SOURCE_PLACE.match(line))
-    return next(telling, type(error).__name__)
+    return textwrap.shorten(" ".join(telling), MESSAGE_CHARACTERS) or type(error).__name__
 
 
 def owned(tensor: Any) -> Array:

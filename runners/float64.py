@@ -9,7 +9,9 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from paddleport.runners import float64_normalization as normalization
 from paddleport.runners import float64_pointwise as pointwise
+from paddleport.runners import float64_recurrent as recurrent
 from paddleport.runners import float64_resize as resampling
 from paddleport.runners import float64_windows as windows
 from paddleport.runners.float64_node import Node
@@ -18,7 +20,7 @@ from paddleport.tensors import Array
 # onnx.reference computes these slowly, in float32, with the newest opset's defaults, or wrong.
 OPERATORS: Mapping[str, Callable[..., Any]] = {
     "AveragePool": windows.average_pool,
-    "BatchNormalization": pointwise.batch_normalization,
+    "BatchNormalization": normalization.batch_normalization,
     "Cast": pointwise.cast,
     "CastLike": pointwise.cast_like,
     "Celu": pointwise.celu,
@@ -31,14 +33,17 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "Elu": pointwise.elu,
     "Erf": pointwise.error_function,
     "Gelu": pointwise.gelu,
-    "GlobalAveragePool": pointwise.global_average_pool,
-    "GlobalMaxPool": pointwise.global_max_pool,
-    "GroupNormalization": pointwise.group_normalization,
+    "GlobalAveragePool": normalization.global_average_pool,
+    "GlobalMaxPool": normalization.global_max_pool,
+    "GRU": recurrent.gru,
+    "GridSample": resampling.grid_sample,
+    "GroupNormalization": normalization.group_normalization,
     "HardSigmoid": pointwise.hard_sigmoid,
     "HardSwish": pointwise.hard_swish,
-    "InstanceNormalization": pointwise.instance_normalization,
-    "LRN": pointwise.local_response,
-    "LayerNormalization": pointwise.layer_normalization,
+    "InstanceNormalization": normalization.instance_normalization,
+    "LSTM": recurrent.lstm,
+    "LRN": normalization.local_response,
+    "LayerNormalization": normalization.layer_normalization,
     "LeakyRelu": pointwise.leaky_relu,
     "LogSoftmax": pointwise.log_softmax,
     "MaxPool": windows.max_pool,
@@ -59,12 +64,13 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
 # onnx.reference's own, each held against ONNX Runtime by tests/test_reference.py.
 BORROWED = frozenset(
     """
-    Abs Add And ArgMax ArgMin Ceil Concat Constant Cos CumSum DepthToSpace Einsum
-    Equal Exp Expand Flatten Floor Gather GatherElements GatherND Gemm Greater GreaterOrEqual
-    Identity If IsNaN Less LessOrEqual Log Loop MatMul Max Mean Min Mod Mul Neg NonZero Not OneHot
-    Or Range Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-    ReduceSumSquare Relu Reshape Round ScatterElements ScatterND Shape Sign Sin Size Slice
-    SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor
+    Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Ceil Concat Constant Cos Cosh
+    CumSum DepthToSpace Einsum Equal Exp Expand Flatten Floor Gather GatherElements GatherND
+    Gemm Greater GreaterOrEqual Identity If IsInf IsNaN Less LessOrEqual Log Loop MatMul Max
+    Mean Min Mod Mul Neg NonZero Not OneHot Or Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
+    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
+    Reshape Round ScatterElements ScatterND Shape Sign Sin Sinh Size Slice SpaceToDepth Split
+    Sqrt Squeeze Sub Sum Tan Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor
     """.split()  # noqa: SIM905  # seventy lines otherwise
 )
 
@@ -72,7 +78,9 @@ BORROWED = frozenset(
 def evaluator(proto: onnx.ModelProto) -> ReferenceEvaluator:
     """An evaluator of ``proto``, which must be in double precision already."""
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
-    classes = [_operator_class(name, function, opset) for name, function in OPERATORS.items()]
+    classes: list[Any] = [
+        _operator_class(name, function, opset) for name, function in OPERATORS.items()
+    ]
     return ReferenceEvaluator(proto, new_ops=classes, optimized=False)
 
 
@@ -127,7 +135,7 @@ def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                 yield from _graphs(attribute.g)
 
 
-class _Operator(OpRun):  # type: ignore[misc]  # onnx leaves its base untyped
+class _Operator(OpRun):
     """Calls one of ``OPERATORS`` with what the node itself states."""
 
     function: Callable[..., Any]

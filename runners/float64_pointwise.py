@@ -1,4 +1,4 @@
-"""Activations, normalisations and casts in float64."""
+"""Activations, clipping and casts in float64."""
 
 from collections.abc import Callable
 from math import erf, pi, sqrt
@@ -16,7 +16,7 @@ FLOAT_TYPES = (1, 10, 11, 16)
 def sigmoid(_: Node, x: Array) -> Array:
     """1 / (1 + exp(-x)), without overflow."""
     small = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1, small) / (1 + small)
+    return np.asarray(np.where(x >= 0, 1, small) / (1 + small))
 
 
 def hard_sigmoid(node: Node, x: Array) -> Array:
@@ -69,7 +69,7 @@ def softplus(_: Node, x: Array) -> Array:
 
 def softsign(_: Node, x: Array) -> Array:
     """X / (1 + |x|)."""
-    return x / (1 + np.abs(x))
+    return np.asarray(x / (1 + np.abs(x)))
 
 
 def mish(_: Node, x: Array) -> Array:
@@ -85,8 +85,8 @@ def error_function(_: Node, x: Array) -> Array:
 def gelu(node: Node, x: Array) -> Array:
     """X Phi(x), or its tanh approximation."""
     if node.text("approximate", "none") == "tanh":
-        return 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
-    return 0.5 * x * (1 + error_function(node, x / sqrt(2)))
+        return np.asarray(0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))))
+    return np.asarray(0.5 * x * (1 + error_function(node, x / sqrt(2))))
 
 
 def softmax(node: Node, x: Array) -> Array:
@@ -153,61 +153,6 @@ def cast_to(x: Array, number: int) -> Array:
         return x.astype(onnx.helper.tensor_dtype_to_np_dtype(number))
 
 
-def batch_normalization(
-    node: Node, x: Array, scale: Array, bias: Array, mean: Array, variance: Array
-) -> Array:
-    """With the statistics that were stored."""
-    if node.integer("training_mode", 0):
-        raise NotImplementedError("BatchNormalization in training mode")
-    factor = scale / np.sqrt(variance + node.number("epsilon", _F32_1E_5))
-    return (x - _channels(mean, x)) * _channels(factor, x) + _channels(bias, x)
-
-
-def instance_normalization(node: Node, x: Array, scale: Array, bias: Array) -> Array:
-    """Each picture and channel to mean 0 and variance 1."""
-    axes = tuple(range(2, x.ndim))
-    return _normalized(node, x, axes) * _channels(scale, x) + _channels(bias, x)
-
-
-def group_normalization(node: Node, x: Array, scale: Array, bias: Array) -> Array:
-    """Each picture and group of channels; scale and bias per group before opset 21."""
-    groups = node.integer("num_groups", 1)
-    table = _normalized(node, x.reshape(x.shape[0], groups, -1), (2,)).reshape(x.shape)
-    if node.opset < 21:
-        scale, bias = (np.repeat(item, x.shape[1] // groups) for item in (scale, bias))
-    return table * _channels(scale, x) + _channels(bias, x)
-
-
-def layer_normalization(node: Node, x: Array, scale: Array, bias: Array | None = None) -> Array:
-    """Over all axes from one on."""
-    if node.outputs > 1:
-        raise NotImplementedError("LayerNormalization with its mean as an output")
-    axes = tuple(range(node.integer("axis", -1) % x.ndim, x.ndim))
-    result = _normalized(node, x, axes) * scale
-    return result if bias is None else result + bias
-
-
-def local_response(node: Node, x: Array) -> Array:
-    """LRN: across neighbouring channels, x [N, C, ...]."""
-    size = node.integer("size", 1)
-    around = [(0, 0)] * x.ndim
-    around[1] = ((size - 1) // 2, size - 1 - (size - 1) // 2)
-    squares = np.pad(x * x, around)
-    total = sum(squares[:, at : at + x.shape[1]] for at in range(size))
-    alpha, beta = node.number("alpha", float(np.float32(1e-4))), node.number("beta", 0.75)
-    return np.asarray(x / (node.number("bias", 1.0) + alpha / size * total) ** beta)
-
-
-def global_average_pool(_: Node, x: Array) -> Array:
-    """The mean of each channel."""
-    return x.mean(axis=tuple(range(2, x.ndim)), keepdims=True)
-
-
-def global_max_pool(_: Node, x: Array) -> Array:
-    """The maximum of each channel."""
-    return x.max(axis=tuple(range(2, x.ndim)), keepdims=True)
-
-
 def constant_of_shape(node: Node, shape: Array) -> Array:
     """Zeros of type float, unless the node states a value."""
     from onnx import numpy_helper
@@ -222,17 +167,6 @@ def identity(_: Node, x: Array, *rest: Array) -> Array:
     return x
 
 
-def _normalized(node: Node, x: Array, axes: tuple[int, ...]) -> Array:
-    centred = x - x.mean(axis=axes, keepdims=True)
-    variance = np.square(centred).mean(axis=axes, keepdims=True)
-    return np.asarray(centred / np.sqrt(variance + node.number("epsilon", _F32_1E_5)))
-
-
-def _channels(item: Array, x: Array) -> Array:
-    return item.reshape(-1, *[1] * (x.ndim - 2))
-
-
 # The specification's defaults are float32 numbers, and so are the runtimes'.
 _F32_FIFTH = float(np.float32(0.2))
 _F32_HUNDREDTH = float(np.float32(0.01))
-_F32_1E_5 = float(np.float32(1e-5))

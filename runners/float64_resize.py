@@ -1,4 +1,4 @@
-"""Resize, Upsample, Pad and GridSample in float64."""
+"""Resize, Upsample, GridSample and Pad in float64."""
 
 from math import floor
 
@@ -38,6 +38,41 @@ def upsample(node: Node, x: Array, scales: Array | None = None) -> Array:
         scales = np.array(node.get("scales"), np.float64)
     plain = Node("Resize", node.opset, 1, {"mode": node.text("mode", "nearest")})
     return resize(plain, x, scales)
+
+
+def grid_sample(node: Node, x: Array, grid: Array) -> Array:
+    """GridSample: x [N, C, H, W], grid [N, H', W', 2] of (column, row) from -1 to 1."""
+    mode, padding = node.text("mode", "linear"), node.text("padding_mode", "zeros")
+    if x.ndim != 4 or mode not in ("linear", "bilinear", "nearest") or padding == "reflection":
+        raise NotImplementedError(f"GridSample with {mode}, {padding} and rank {x.ndim}")
+    corners = bool(node.integer("align_corners", 0))
+    column, row = (
+        (grid[..., index] + 1) / 2 * (size - 1)
+        if corners
+        else ((grid[..., index] + 1) * size - 1) / 2
+        for index, size in enumerate((x.shape[3], x.shape[2]))
+    )
+    if padding == "border":
+        column, row = np.clip(column, 0, x.shape[3] - 1), np.clip(row, 0, x.shape[2] - 1)
+    if mode == "nearest":
+        return _picked(x, np.rint(row), np.rint(column))
+    top, left = np.floor(row), np.floor(column)
+    result = np.zeros((*x.shape[:2], *row.shape[1:]))
+    for down in (0, 1):
+        for right in (0, 1):
+            share = (1 - np.abs(row - top - down)) * (1 - np.abs(column - left - right))
+            result += share[:, None] * _picked(x, top + down, left + right)
+    return result
+
+
+def _picked(x: Array, row: Array, column: Array) -> Array:
+    """The value at each place [N, H', W'], 0 beyond the picture."""
+    inside = (row >= 0) & (row < x.shape[2]) & (column >= 0) & (column < x.shape[3])
+    rows = np.clip(row, 0, x.shape[2] - 1).astype(np.int64)
+    columns = np.clip(column, 0, x.shape[3] - 1).astype(np.int64)
+    sample = np.arange(len(x))[:, None, None]
+    found = np.moveaxis(x[sample, :, rows, columns], -1, 1)
+    return np.where(inside[:, None], found, 0.0)
 
 
 def pad(

@@ -1,9 +1,9 @@
-"""Convolutions and pools in float64, tap by tap: each kernel position is one array operation."""
+"""Convolutions and pools in float64: each kernel position is one array operation."""
 
 import itertools
 from collections.abc import Iterator, Sequence
 from math import ceil, prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def convolve(node: Node, x: Array, weight: Array, bias: Array | None = None) -> 
     size = prod(windows.output)
     result = np.zeros((batch, groups, per_group.shape[1], size))
     for index, (_, place) in enumerate(windows.taps()):
-        seen = padded[(..., *place)].reshape(batch, groups, channels // groups, size)
+        seen = padded[_last(place)].reshape(batch, groups, channels // groups, size)
         tap = per_group[..., index]
         # a depthwise product is no matrix product worth the name
         result += tap[..., None][:, :, 0] * seen if channels == groups else tap @ seen
@@ -53,11 +53,11 @@ def convolve_transposed(node: Node, x: Array, weight: Array, bias: Array | None 
             for at, dilation, stride, size in zip(tap, dilations, strides, x.shape[2:], strict=True)
         )
         spread = per_group[..., index] @ seen
-        result[(..., *place)] += spread.reshape(batch, -1, *x.shape[2:])
+        result[_last(place)] += spread.reshape(batch, -1, *x.shape[2:])
     kept = tuple(
         slice(before, size - after) for (before, after), size in zip(pads, full, strict=True)
     )
-    result = result[(..., *kept)]
+    result = np.asarray(result[_last(kept)])
     return result if bias is None else result + _per_channel(bias, result)
 
 
@@ -68,17 +68,17 @@ def max_pool(node: Node, x: Array) -> tuple[Array, ...]:
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     padded = np.pad(x, around, constant_values=lowest)
     best = np.full((*x.shape[:2], *windows.output), lowest, x.dtype)
-    order = "F" if node.integer("storage_order", 0) else "C"
+    order: Literal["C", "F"] = "F" if node.integer("storage_order", 0) else "C"
     places = np.arange(prod(x.shape[2:])).reshape(x.shape[2:], order=order)
     planes = np.arange(prod(x.shape[:2])).reshape(x.shape[:2]) * places.size
     places = np.pad(planes.reshape(*x.shape[:2], *[1] * places.ndim) + places, around)
     found = np.zeros(best.shape, np.int64)
     for _, place in windows.taps():
-        seen = padded[(..., *place)]
+        seen = padded[_last(place)]
         better = (seen > best) | np.isnan(seen)
         best = np.where(better, seen, best)
         if node.outputs > 1:
-            found = np.where(better, places[(..., *place)], found)
+            found = np.where(better, places[_last(place)], found)
     return (best, found)[: node.outputs]
 
 
@@ -101,7 +101,7 @@ def average_pool(node: Node, x: Array) -> Array:
     total = np.zeros((*x.shape[:2], *windows.output))
     count = np.zeros(windows.output)
     for _, place in windows.taps():
-        total += padded[(..., *place)]
+        total += padded[_last(place)]
         count += counted[place]
     return total / count
 
@@ -189,6 +189,11 @@ def _transposed_pads(
     missing = [max(0, has - want) for has, want in zip(full, wanted, strict=True)]
     pads = [_split(total, rule != "SAME_UPPER") for total in missing]
     return pads, [max(has, want) for has, want in zip(full, wanted, strict=True)]
+
+
+def _last(place: Slices) -> Any:
+    """Index of the last axes; batch and channels are kept whole."""
+    return (..., *place)
 
 
 def _split(total: int, more_before: bool) -> tuple[int, int]:

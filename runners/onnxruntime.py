@@ -1,5 +1,6 @@
 """ONNX Runtime."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -15,6 +16,7 @@ from paddleport.errors import (
 from paddleport.models.card import OnnxModel
 from paddleport.runners.base import Precision, Runner
 from paddleport.tensors import Array, Feed, TensorSpec
+from paddleport.worker import NO_TELEMETRY
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _LEVELS = {
@@ -56,6 +58,7 @@ class OnnxRuntimeRunner(Runner):
         if not model.path.is_file():
             raise ModelNotFoundError(f"{model.path} does not exist")
         with self.vendor(BackendUnavailableError, "does not start"):
+            os.environ.update(NO_TELEMETRY)
             import onnxruntime as ort
         provider = _PROVIDERS[self.options.device]
         self._check_provider(provider, ort.get_available_providers())

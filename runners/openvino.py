@@ -68,7 +68,8 @@ class OpenVinoRunner(Runner):
             )
         if threads != self.options.threads:
             raise BackendUnavailableError(
-                f"openvino was asked for {self.options.threads} threads and took {threads}"
+                f"openvino was asked for {self.options.threads} threads and took {threads}: "
+                f"try --threads {threads}"
             )
 
     @property

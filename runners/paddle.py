@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, ModelNotFoundError
+from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
 from paddleport.models.card import PaddleModel
-from paddleport.models.program import Program, read_program
+from paddleport.models.program import Program
+from paddleport.models.source import open_model
 from paddleport.runners.base import Precision, Runner
 from paddleport.tensors import Array, Feed, TensorSpec
 
@@ -38,7 +39,7 @@ class PaddleExtras:
 class PaddleRunner(Runner):
     """A Paddle program in ``paddle.inference``.
 
-    A wrong file, and some right ones under oneDNN, end the whole process: run it in a worker.
+    Some models end the whole process under oneDNN: run it in a worker.
 
     Attributes:
         reads_copy: the program was written by a newer Paddle, and a rewritten copy was read.
@@ -55,10 +56,8 @@ class PaddleRunner(Runner):
 
     def load(self, model: PaddleModel) -> None:
         """Build a predictor and read its switches back."""
-        for file in (model.program, model.params):
-            if file is not None and not file.is_file():
-                raise ModelNotFoundError(f"{file} does not exist")
-        program = read_program(model.program)
+        found = open_model(model.program, model.params)  # on a wrong file Paddle may segfault
+        model, program = found.model, found.program
         with self.vendor(BackendUnavailableError, "does not start"):
             paddle = _import_quietly("paddle")
             inference = _import_quietly("paddle.inference")

@@ -47,9 +47,9 @@ def without_animation(png: bytes) -> bytes:
     """
     if b"acTL" not in png:
         return png
-    kept = [png[:8]]
-    kept += [chunk for kind, chunk in _png_chunks(png) if kind not in (b"acTL", b"fcTL", b"fdAT")]
-    return b"".join(kept)
+    animation = (b"acTL", b"fcTL", b"fdAT")
+    kept = [png[start:end] for kind, start, end in _png_chunks(png) if kind not in animation]
+    return b"".join((png[:8], *kept))
 
 
 def _what_else(data: bytes) -> str:
@@ -91,15 +91,16 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
     return size
 
 
-def _png_chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+def _png_chunks(data: bytes) -> list[tuple[bytes, int, int]]:
+    """Each chunk's kind and where it starts and ends, to the one that ends the picture."""
     chunks = []
     position = 8
     while position < len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
         end = position + 12 + length
         if end > len(data):
-            raise HeaderError("is a truncated PNG")
-        chunks.append((kind, data[position:end]))
+            break
+        chunks.append((kind, position, end))
         position = end
         if kind == b"IEND":
             return chunks

@@ -27,6 +27,7 @@ class ReferenceRunner(Runner):
     distributions: ClassVar[tuple[str, ...]] = ("onnx",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp64",)
     uses_threads: ClassVar[bool] = False
+    timed: ClassVar[bool] = False
 
     def load(self, model: OnnxModel) -> None:
         """Read the graph, turn it into double precision, find an operator for each node."""

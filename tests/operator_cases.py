@@ -18,7 +18,7 @@ class Case:
     """One node: the inputs after the first are constants in the file, as in real models."""
 
     operator: str
-    inputs: Sequence[Array | None]
+    inputs: Sequence[Array | np.generic | None]
     opset: int = DEFAULT_OPSET
     outputs: int = 1
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class Case:
             if item is None:
                 continue
             if index:
-                constants.append(numpy_helper.from_array(item, name))
+                constants.append(numpy_helper.from_array(np.asarray(item), name))
             else:
                 kind = helper.np_dtype_to_tensor_dtype(item.dtype)
                 values.append(helper.make_tensor_value_info(name, kind, item.shape))
@@ -75,12 +75,47 @@ def cases() -> Iterator[Case]:
     yield from _windows()
     yield from _normalisations()
     yield from _resizes()
+    yield from _grids()
+    yield from _recurrences()
 
 
 def _unary() -> Iterator[Case]:
     x = values(2, 3, 5, 7)
-    for name in ["Abs", "Ceil", "Cos", "Erf", "Exp", "Floor", "HardSigmoid", "HardSwish", "Identity", "IsNaN", "LeakyRelu", "Neg", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Softplus", "Softsign", "Tanh", "Elu", "Celu", "Selu", "ThresholdedRelu", "Softmax", "LogSoftmax"]:
+    for name in [
+        "Abs",
+        "Ceil",
+        "Cos",
+        "Erf",
+        "Exp",
+        "Floor",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "IsNaN",
+        "LeakyRelu",
+        "Neg",
+        "Relu",
+        "Round",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Softplus",
+        "Softsign",
+        "Tanh",
+        "Elu",
+        "Celu",
+        "Selu",
+        "ThresholdedRelu",
+        "Softmax",
+        "LogSoftmax",
+    ]:
         yield Case(name, [x])
+    for name in ("Asinh", "Atan", "Cosh", "Sinh", "Tan"):
+        yield Case(name, [values(2, 3, low=-1.4, high=1.4)])
+    for name in ("Acos", "Asin", "Atanh"):
+        yield Case(name, [values(2, 3, low=-0.9, high=0.9)])
+    yield Case("Acosh", [values(2, 3, low=1.1)])
+    yield Case("IsInf", [np.array([1, np.inf, -np.inf, np.nan], np.float32)])
     for name in ("Log", "Sqrt", "Reciprocal"):
         yield Case(name, [values(2, 3, low=0.1)])
     yield Case("Sigmoid", [np.array([-200, -90, 0, 90, 200], np.float32)])
@@ -158,7 +193,7 @@ def _binary() -> Iterator[Case]:
 
 def _reductions() -> Iterator[Case]:
     x = values(2, 3, 4, 5, low=0.2)
-    names = ["L1", "L2", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]
+    names = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "Sum", "SumSquare"]
     for name in names:
         for opset in (11, 13, 18):
             as_input = opset >= 18 or (name == "Sum" and opset >= 13)
@@ -170,7 +205,8 @@ def _reductions() -> Iterator[Case]:
                     inputs = [x, integers(*axes)] if as_input else [x]
                     yield Case(f"Reduce{name}", inputs, opset, attributes=attributes)
             yield Case(f"Reduce{name}", [x], opset)
-    yield Case("ReduceSum", [x], 13, attributes={"noop_with_empty_axes": 1})
+    noop = {"noop_with_empty_axes": 1}
+    yield Case("ReduceSum", [x, np.zeros(0, np.int64)], 13, attributes=noop)
     for name in ("ArgMax", "ArgMin"):
         yield Case(name, [x], attributes={"axis": 1, "keepdims": 0})
         yield Case(name, [x], 11, attributes={"axis": -1})
@@ -300,6 +336,10 @@ def _pools(x: Array) -> Iterator[Case]:
         for include in (0, 1):
             counted = {**settings, "count_include_pad": include}
             yield Case("AveragePool", [x], 19 if "ceil_mode" in settings else 17, 1, counted)
+    padded = {"kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}
+    yield Case("AveragePool", [x], attributes=padded)
+    ties = np.round(values(1, 2, 6, 6, low=-1, high=1))
+    yield Case("MaxPool", [ties], outputs=2, attributes=padded)
     yield Case("MaxPool", [x], outputs=2, attributes={"kernel_shape": [3, 2], "strides": [2, 1]})
     ordered = {"kernel_shape": [2, 2], "pads": [1, 1, 1, 1], "storage_order": 1}
     yield Case("MaxPool", [x], outputs=2, attributes=ordered)
@@ -358,3 +398,30 @@ def _resizes() -> Iterator[Case]:
     for mode in ("nearest", "linear"):
         yield Case("Upsample", [x], 7, attributes={"mode": mode, "scales": up.tolist()})
         yield Case("Upsample", [x, up], 9, attributes={"mode": mode})
+
+
+def _grids() -> Iterator[Case]:
+    x, grid = values(2, 3, 5, 6), values(2, 4, 3, 2, low=-1.3, high=1.3)
+    for opset, modes in ((16, ("bilinear", "nearest")), (20, ("linear", "nearest"))):
+        for mode in modes:
+            for padding in ("zeros", "border"):
+                for corners in (0, 1):
+                    settings = {"mode": mode, "padding_mode": padding, "align_corners": corners}
+                    yield Case("GridSample", [x, grid], opset, attributes=settings)
+
+
+def _recurrences() -> Iterator[Case]:
+    x, size = values(5, 2, 3), 4
+    for name, gates, states in (("LSTM", 4, 2), ("GRU", 3, 1)):
+        for direction, count in (("forward", 1), ("reverse", 1), ("bidirectional", 2)):
+            settings = {"hidden_size": size, "direction": direction}
+            weight = values(count, gates * size, 3, seed=1, low=-1, high=1)
+            recurrent = values(count, gates * size, size, seed=2, low=-1, high=1)
+            bias = values(count, 2 * gates * size, seed=3, low=-1, high=1)
+            start = [values(count, 2, size, seed=4 + index) for index in range(states)]
+            yield Case(name, [x, weight, recurrent], 14, 1 + states, settings)
+            full = [x, weight, recurrent, bias, None, *start]
+            yield Case(name, full, 14, 1 + states, settings)
+            if name == "GRU":
+                late = {**settings, "linear_before_reset": 1}
+                yield Case(name, full, 14, 1 + states, late)

@@ -69,7 +69,7 @@ def save_paddle(prefix: str) -> None:
     import paddle
     from paddle import nn
 
-    class Small(nn.Layer):  # type: ignore[misc]  # paddle has no types
+    class Small(nn.Layer):
         def __init__(self) -> None:
             super().__init__()
             self.convolution = nn.Conv2D(3, 4, 3, stride=2)
@@ -89,3 +89,14 @@ def save_paddle(prefix: str) -> None:
     network.eval()
     spec = [paddle.static.InputSpec([None, *SHAPE], "float32", name=INPUT)]
     paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)
+
+
+def save_paddle_without_parameters(prefix: str) -> None:
+    """Save relu(x), which has no parameters, with Paddle."""
+    import paddle
+
+    def forward(x):  # type: ignore[no-untyped-def]  # to_static reads this source
+        return paddle.nn.functional.relu(x)
+
+    spec = [paddle.static.InputSpec([None, *SHAPE], "float32", name=INPUT)]
+    paddle.jit.save(paddle.jit.to_static(forward, input_spec=spec, full_graph=True), prefix)

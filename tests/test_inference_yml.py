@@ -349,7 +349,7 @@ def test_another_order_is_unsupported(tmp_path: Path, operators: str, reason: st
         "PreProcess: {transform_ops: [{ResizeImage: 256}]}",
         "Global: !!python/object/apply:os.system ['exit 1']\nPreProcess: {transform_ops: [3]}",
         "\x00\x01",
-        "Global: {a: " + "[" * 5000,
+        "Global: {a: " + "[" * 100_000 + "]" * 100_000 + "}",  # libyaml would overflow the stack
         changed("ResizeImage"),
         changed("ResizeImage", resize_short="256; import os"),
         changed("ResizeImage", resize_short=10**8),
@@ -393,8 +393,8 @@ def laughs(levels: int = 30) -> str:
         "PreProcess: {transform_ops: [{NormalizeImage: {scale: *a29}}, {ToCHWImage: }]}",
         "PreProcess: {transform_ops: [{NormalizeImage: {mean: *a29}}, {ToCHWImage: }]}",
         *(
-            f"PreProcess: {{transform_ops: [{{{operator}}}, {{NormalizeImage: }}, {{ToCHWImage: }}]}}"
-            for operator in (
+            f"PreProcess: {{transform_ops: [{{{step}}}, {{NormalizeImage: }}, {{ToCHWImage: }}]}}"
+            for step in (
                 "ResizeImage: {size: *a29}",
                 "ResizeImage: {size: 9, backend: *a29}",
                 "ResizeImage: {size: 9, interpolation: *a29}",

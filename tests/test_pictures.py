@@ -77,9 +77,12 @@ def png(header: bytes, data: bytes) -> bytes:
     )
 
 
-def animated_png() -> bytes:
-    later = gradient().rotate(180)
-    return encoded(gradient(), "png", save_all=True, append_images=[later], default_image=False)
+def animated_png(*, default_image: bool) -> bytes:
+    """A PNG of three frames; the first may be one that only still viewers show."""
+    frames = [gradient().rotate(180), gradient().rotate(90)]
+    return encoded(
+        gradient(), "png", save_all=True, append_images=frames, default_image=default_image
+    )
 
 
 PICTURES: dict[str, bytes] = {
@@ -98,7 +101,8 @@ PICTURES: dict[str, bytes] = {
     "alpha.png": encoded(with_alpha(), "png"),
     "grey_alpha.png": encoded(with_alpha("LA"), "png"),
     "interlaced.png": interlaced_png(),
-    "animated.png": animated_png(),
+    "animated.png": animated_png(default_image=False),
+    "animated_still.png": animated_png(default_image=True),
     "lossy.webp": encoded(gradient(), "webp"),
     "lossless.webp": encoded(gradient(), "webp", lossless=True),
     "alpha.webp": encoded(with_alpha(), "webp", lossless=True),
@@ -119,6 +123,7 @@ LOSSLESS = {
     "alpha.png": with_alpha().convert("RGB"),
     "interlaced.png": gradient(),
     "animated.png": gradient(),
+    "animated_still.png": gradient(),
     "lossless.webp": gradient(),
     "rgb.bmp": gradient(),
     "rgb.tif": gradient(),

@@ -66,6 +66,8 @@ class NumpyRunner(Runner):
 
 
 class ReturnsItsBuffer(NumpyRunner):
+    buffer: dict[str, Array]
+
     def infer(self, feed: Feed) -> dict[str, Array]:
         if not hasattr(self, "buffer") or len(self.buffer["logits"]) != len(feed["x"]):
             self.buffer = {

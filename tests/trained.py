@@ -6,9 +6,8 @@ breeds of dogs, trained at 160 x 160. It fits PaddleClas's layers exactly:
 * Keras has no expansion in its first block; an identity kernel stands there, under a batch
   normalisation that changes nothing.
 * Keras's normalisation has an epsilon of 1e-3; the difference goes into the variance.
-* Keras pads strided convolutions by (0, 1); the same windows are met at an odd size that is
-  larger by one, padded by (1, 1): 161 instead of 160. The picture's last row and column are
-  then padding's place, so what is fed is a 160 x 160 picture with a zero row above and left.
+* Keras pads strided convolutions of even sides by (0, 1), but of odd ones by (1, 1), as
+  PaddleClas does. At 161 x 161 every side that is halved is odd (161, 81, 41, 21, 11).
 """
 
 import importlib.metadata
@@ -53,6 +52,74 @@ def trained_state() -> dict[str, Array]:
         state["out.weight"] = weights["dense/dense/kernel"][()]
         state["out.bias"] = weights["dense/dense/bias"][()]
     return state
+
+
+def keras_logits(pictures: Array) -> Array:
+    """What Keras means by its file, in float64, from its own rules alone.
+
+    Channels last, its names, its epsilon, its SAME padding, no layer that it doesn't have.
+
+    Args:
+        pictures: N x side x side x 3, normalised.
+    """
+    import h5py
+
+    with h5py.File(keras_file()) as file:
+        weights = file["model_weights"]
+        keras = _Keras(weights["mobilenetv2_1.00_160"])
+        x = keras.step("Conv1", "bn_Conv1", pictures.astype(np.float64), stride=2)
+        x = keras.step(*_pair("expanded_conv_depthwise"), x, depthwise=True)
+        x = keras.step(*_pair("expanded_conv_project"), x, relu6=False)
+        for number in range(1, 17):
+            name = f"block_{number}"
+            stride = 2 if number in (1, 3, 6, 13) else 1
+            y = keras.step(*_pair(f"{name}_expand"), x)
+            y = keras.step(*_pair(f"{name}_depthwise"), y, stride=stride, depthwise=True)
+            y = keras.step(*_pair(f"{name}_project"), y, relu6=False)
+            x = x + y if x.shape == y.shape else y
+        x = keras.step("Conv_1", "Conv_1_bn", x).mean(axis=(1, 2))
+        dense = weights["dense/dense"]
+        logits: Array = x @ dense["kernel"][()].astype(np.float64) + dense["bias"][()]
+    return logits
+
+
+def _pair(name: str) -> tuple[str, str]:
+    return name, f"{name}_BN"
+
+
+class _Keras:
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def step(
+        self,
+        conv: str,
+        norm: str,
+        x: Array,
+        *,
+        stride: int = 1,
+        depthwise: bool = False,
+        relu6: bool = True,
+    ) -> Array:
+        kernel = self._file[conv]["kernel"][()].astype(np.float64)
+        size = kernel.shape[0]
+        out = -(-x.shape[1] // stride)  # SAME: as many as strides fit, padded more at the end
+        padding = max(0, (out - 1) * stride + size - x.shape[1])
+        before = padding // 2
+        x = np.pad(x, [(0, 0), *[(before, padding - before)] * 2, (0, 0)])
+        windows = np.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(1, 2))
+        windows = windows[:, ::stride, ::stride]
+        if depthwise:
+            y = np.einsum("nhwcij,ijc->nhwc", windows, kernel[..., 0])
+        else:
+            y = np.einsum("nhwcij,ijco->nhwo", windows, kernel, optimize=True)
+        gamma, beta, mean, variance = (
+            self._file[norm][part][()].astype(np.float64)
+            for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        y = (y - mean) / np.sqrt(variance + _KERAS_EPSILON) * gamma + beta
+        result: Array = np.clip(y, 0, 6) if relu6 else y
+        return result
 
 
 def normalised(pictures: Array) -> Array:

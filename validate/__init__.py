@@ -1,1 +1,20 @@
-"""Is it still the same model, and how fast."""
+"""Is it still the same model, and how fast: ``validate`` and the report that it gives.
+
+Names are imported when they are asked for, as in ``paddleport.convert``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paddleport.validate.parity import Plan, validate
+    from paddleport.validate.report import BackendRow, ParityReport
+
+__all__ = ["BackendRow", "ParityReport", "Plan", "validate"]
+_HOMES = {"BackendRow": "report", "ParityReport": "report", "Plan": "parity", "validate": "parity"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -11,6 +11,8 @@ from paddleport.tensors import Array, format_shape
 
 Verdict = Literal["agrees", "differs", "unproven"]
 _SOFTMAX_SUM_ERROR = 1e-3
+_PROBABILITY_SCALE = 0.01  # times the fp32 limit: 1e-6, which is 17 units of 2^-24
+_LIKELY = 1e-3
 _SMALLEST_PROBABILITY = 1e-30  # float32 keeps full precision down to 1.2e-38
 
 
@@ -19,7 +21,10 @@ class Tolerance:
     """Element ``a`` matches reference ``b`` when ``|a - b| <= limit * (|b| + scale)``.
 
     ``scale`` is the root mean square of the reference output, so the limit means the same for
-    logits of 10 and for features of 1e-5. Integers and booleans must be equal.
+    logits of 10 and for features of 1e-5. Probabilities (all within 0 and 1, some above 1e-3)
+    have a scale of at least 0.01: runtimes compute a sigmoid as 0.5 plus something, so its
+    error is some units of 2^-24 however small the probability is. Integers and booleans must be
+    equal.
 
     Attributes:
         limit: largest accepted error, in units of ``|b| + scale``.
@@ -128,7 +133,7 @@ def _compare_output(
         measure = "log-probabilities"
         wanted64 = [_centred_log(tensor) for tensor in wanted64]
         found64 = [_centred_log(tensor) for tensor in found64]
-    scale = _root_mean_square(wanted64)
+    scale = _scale(wanted64)
     worst = max(
         _worst_error(wanted, found, scale) for wanted, found in zip(wanted64, found64, strict=True)
     )
@@ -192,9 +197,15 @@ def _worst_error(wanted: NDArray[np.float64], found: NDArray[np.float64], scale:
     return float(np.max(difference / unit))
 
 
-def _root_mean_square(tensors: Sequence[NDArray[np.float64]]) -> float:
+def _scale(tensors: Sequence[NDArray[np.float64]]) -> float:
+    """The ``scale`` of ``Tolerance``."""
     finite = np.concatenate([tensor[np.isfinite(tensor)].ravel() for tensor in tensors])
-    return float(np.sqrt(np.mean(finite**2))) if finite.size else 0.0
+    if not finite.size:
+        return 0.0
+    root_mean_square = float(np.sqrt(np.mean(finite**2)))
+    if finite.min() >= 0 and _LIKELY < finite.max() <= 1:
+        return max(root_mean_square, _PROBABILITY_SCALE)
+    return root_mean_square
 
 
 def _varies(tensors: Sequence[NDArray[np.float64]], scale: float, tolerance: Tolerance) -> bool:

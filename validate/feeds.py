@@ -10,10 +10,11 @@ import numpy as np
 
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
-from paddleport.models.samples import sample_pictures
+from paddleport.models.samples import draw_picture, sample_pictures
 from paddleport.runners.preprocess import load_picture, preprocess_image
-from paddleport.tensors import Array, Feed, TensorSpec, check_feed, format_shape
+from paddleport.tensors import Array, Feed, TensorSpec, check_feed
 
+SAMPLE_SIZE = (288, 320)  # height and width of drawn pictures: quick to draw, and resized
 DEFAULT_SIZE = 224  # of a free height or width
 DEFAULT_LENGTH = 16  # of any other free dimension
 _NOISE_SEED = 20_240_811
@@ -25,7 +26,7 @@ class NamedFeed:
     """One feed and where it came from."""
 
     name: str
-    kind: Literal["picture", "noise", "given"]
+    kind: Literal["picture", "drawn", "noise", "given"]
     tensors: Feed
 
 
@@ -41,8 +42,9 @@ def make_feeds(
     """Make the feeds for a model.
 
     Given tensors alone where there are any. Otherwise pictures (``pictures``, or ``samples``
-    that the package draws) where the model has a preprocessing, and seeded noise: one feed
-    beside pictures, three without.
+    that the package draws) where the model has a preprocessing, and a feed of seeded noise.
+    Without a preprocessing, three feeds: noise, and drawn pictures of unit variance in whatever
+    input has the shape of a picture, since white noise looks alike to most networks.
 
     Args:
         inputs: what the model takes; free dimensions get ``shapes`` or the defaults.
@@ -72,8 +74,10 @@ def make_feeds(
         specs = [
             TensorSpec(inputs[0].name, inputs[0].dtype, feeds[0].tensors[inputs[0].name].shape)
         ]
-    count = 1 if feeds else 3
-    return feeds + [_noise_feed(specs, index) for index in range(count)]
+    if feeds:
+        return [*feeds, _made_feed(specs, 0, drawn=False)]
+    pictures_fit = any(_is_picture(spec) for spec in specs)
+    return [_made_feed(specs, index, drawn=index > 0 and pictures_fit) for index in range(3)]
 
 
 def concrete_inputs(
@@ -96,7 +100,7 @@ def concrete_inputs(
             for wanted, size in zip(spec.shape, shape, strict=True)
         )
         if not fits:
-            raise FeedError(f"--shape {name}={format_shape(shape)} does not fit {spec}")
+            raise FeedError(f"--shape {name}={','.join(map(str, shape))} does not fit {spec}")
     return [
         TensorSpec(spec.name, spec.dtype, tuple(shapes.get(spec.name) or _default_shape(spec)))
         for spec in inputs
@@ -155,7 +159,7 @@ def _picture_feeds(
     else:
         tensors = [
             (f"sample {index}", preprocess_image(picture, preprocess))
-            for index, picture in enumerate(sample_pictures(samples))
+            for index, picture in enumerate(sample_pictures(samples, SAMPLE_SIZE))
         ]
     # A model with a fixed batch gets each picture in every position.
     batch = spec.shape[0] or 1
@@ -168,11 +172,30 @@ def _picture_feeds(
     return feeds
 
 
-def _noise_feed(specs: Sequence[TensorSpec], index: int) -> NamedFeed:
+def _made_feed(specs: Sequence[TensorSpec], index: int, *, drawn: bool) -> NamedFeed:
     generator = np.random.Generator(np.random.PCG64([_NOISE_SEED, index]))
-    return NamedFeed(
-        f"noise {index}", "noise", {spec.name: _noise(spec, specs, generator) for spec in specs}
-    )
+    tensors = {
+        spec.name: _drawn(spec, index)
+        if drawn and _is_picture(spec)
+        else _noise(spec, specs, generator)
+        for spec in specs
+    }
+    kind: Literal["drawn", "noise"] = "drawn" if drawn else "noise"
+    return NamedFeed(f"{kind} {index}", kind, tensors)
+
+
+def _is_picture(spec: TensorSpec) -> bool:
+    floating = np.issubdtype(np.dtype(spec.dtype), np.floating)
+    return floating and len(spec.shape) == 4 and spec.shape[1] == 3
+
+
+def _drawn(spec: TensorSpec, index: int) -> Array:
+    """A drawn picture in every batch position, each channel with mean 0 and variance 1."""
+    batch, _, height, width = (size or 1 for size in spec.shape)
+    picture = draw_picture(index, (height, width)).astype(np.float64)
+    deviation = np.maximum(picture.std(axis=(0, 1)), 1)
+    tensor = ((picture - picture.mean(axis=(0, 1))) / deviation).transpose(2, 0, 1)
+    return np.stack([tensor.astype(spec.dtype)] * batch)
 
 
 def _noise(spec: TensorSpec, specs: Sequence[TensorSpec], generator: np.random.Generator) -> Array:

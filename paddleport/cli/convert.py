@@ -40,10 +40,12 @@ def convert(
 
     [bold]paddleport convert MobileNetV2 --opset 11[/]
     """
-    from paddleport.convert.pipeline import to_onnx
-    from paddleport.models.resolve import resolve
+    from paddleport.convert.tools import Tools
 
-    with progress_bar() as progress:
+    with Tools() as tools, progress_bar() as progress:
+        from paddleport.convert.pipeline import to_onnx
+        from paddleport.models.resolve import resolve
+
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
         done = to_onnx(
             source,
@@ -55,6 +57,7 @@ def convert(
             shapes=options.shapes_from(shape),
             feed=options.feed_from(feed),
             timeout_s=timeout,
+            tools=tools,
             progress=progress,
         )
     if source.warning:

@@ -62,23 +62,26 @@ def run(
     from paddleport.runners.classify import classify
 
     model, pictures = split_model(names or [], DEFAULT_MODEL)
-    consumes = runner_class(backend).consumes
+    runner_type = runner_class(backend)
+    run_options = RunnerOptions(
+        device,
+        options.precision_from(precision),
+        available_threads() if threads is None else threads,
+        options.extras_from(extra),
+    )
+    runner_type.check_options(run_options)  # before a conversion that may take long
     with progress_bar() as progress:
-        ready = prepare(model, consumes, opset=opset, weights=weights, progress=progress)
-    if ready.warning:
-        print_warning(ready.warning)
+        ready = prepare(
+            model, runner_type.consumes, opset=opset, weights=weights, progress=progress
+        )
     if ready.preprocess is None:
         raise UsageError(
             f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
             "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
         )
-    run_options = RunnerOptions(
-        device,
-        options.precision_from(precision),
-        threads or available_threads(),
-        options.extras_from(extra),
-    )
     with open_runner(backend, ready.model, run_options) as runner:
+        if ready.warning:
+            print_warning(ready.warning)
         answers = classify(
             runner,
             _pictures(pictures),

@@ -74,7 +74,7 @@ def validate(
         reference,
         device,
         options.precision_from(precision),
-        threads or available_threads(),
+        available_threads() if threads is None else threads,
         options.extras_from(extra),
         seconds,
     )

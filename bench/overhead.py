@@ -1,0 +1,66 @@
+"""The vendors' own calls beside a runner's ``run``, in one process, in turn."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.runners import open_runner
+from paddleport.runners.base import Runner
+
+RUNS = 200
+WARM_UP = 20
+
+
+def runner_overhead(
+    backend: str, model: OnnxModel | PaddleModel
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of ``run`` and of the vendor's call on the same session, A B A B."""
+    with open_runner(backend, model) as runner:
+        (spec,) = runner.inputs
+        shape = tuple(size or 1 for size in spec.shape)
+        tensor = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+        bare = _BARE[backend](runner, spec.name, tensor)
+        ours: list[float] = []
+        theirs: list[float] = []
+        for index in range(WARM_UP + RUNS):
+            for call, times in ((lambda: runner.run({spec.name: tensor}), ours), (bare, theirs)):
+                started = time.perf_counter()
+                call()
+                ended = time.perf_counter()
+                if index >= WARM_UP:
+                    times.append((ended - started) * 1e3)
+    return ours, theirs
+
+
+def _onnxruntime(runner: Any, name: str, tensor: Any) -> Callable[[], Any]:
+    session = runner._session
+    return lambda: session.run(None, {name: tensor})
+
+
+def _openvino(runner: Any, name: str, tensor: Any) -> Callable[[], Any]:
+    # The documented plain way: one infer request of the same compiled model, results read out.
+    request = runner._compiled.create_infer_request()
+    return lambda: request.infer({name: tensor})[0]
+
+
+def _paddle(runner: Any, name: str, tensor: Any) -> Callable[[], Any]:
+    predictor = runner._predictor
+    given = predictor.get_input_handle(predictor.get_input_names()[0])
+    taken = predictor.get_output_handle(predictor.get_output_names()[0])
+
+    def call() -> Any:
+        given.copy_from_cpu(tensor)
+        predictor.run()
+        return taken.copy_to_cpu()
+
+    return call
+
+
+_BARE: dict[str, Callable[[Runner, str, Any], Callable[[], Any]]] = {
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+    "paddle": _paddle,
+}

@@ -1,0 +1,64 @@
+"""Which operators Paddle2ONNX knows, so that the ones it lacks can be named before it aborts."""
+
+from collections.abc import Iterable
+
+from paddleport.errors import ConversionError
+
+ALIASES = {
+    "add": "elementwise_add",
+    "add_n": "sum",
+    "all": "reduce_all",
+    "any": "reduce_any",
+    "arange": "range",
+    "argmax": "arg_max",
+    "argmin": "arg_min",
+    "assign_value_": "assign_value",
+    "batch_norm_": "batch_norm",
+    "combine": "builtin_combine",
+    "divide": "elementwise_div",
+    "expand": "expand_v2",
+    "flatten": "flatten_contiguous_range",
+    "floor_divide": "elementwise_floordiv",
+    "grid_sample": "grid_sampler",
+    "hardsigmoid": "hard_sigmoid",
+    "hardswish": "hard_swish",
+    "matmul": "matmul_v2",
+    "max": "reduce_max",
+    "maximum": "elementwise_max",
+    "mean": "reduce_mean",
+    "min": "reduce_min",
+    "minimum": "elementwise_min",
+    "multiply": "elementwise_mul",
+    "nonzero": "where_index",
+    "numel": "size",
+    "prod": "reduce_prod",
+    "remainder": "elementwise_mod",
+    "repeat_interleave_with_tensor_index": "repeat_interleave",
+    "subtract": "elementwise_sub",
+    "sum": "reduce_sum",
+    "topk": "top_k_v2",
+    "unsqueeze": "unsqueeze2",
+}
+"""PIR's name of an operator to the one in Paddle2ONNX's registry, where they differ.
+
+Source: ``convert_pir_op_name`` in Paddle2ONNX's exporter.h.
+"""
+
+_NOT_CONVERTED_BY_NAME = {"data", "feed", "fetch", "if", "parameter", "print", "while", "yield"}
+
+
+def refuse_unknown_operators(operators: Iterable[str]) -> None:
+    """Check the operators of a PIR program.
+
+    Raises:
+        ConversionError: Paddle2ONNX has no conversion for some of them; they are named.
+    """
+    import paddle2onnx.paddle2onnx_cpp2py_export as paddle2onnx
+
+    known = set(paddle2onnx.get_all_supported_operators_pir()) | _NOT_CONVERTED_BY_NAME
+    unknown = sorted({name for name in operators if ALIASES.get(name, name) not in known})
+    if unknown:
+        raise ConversionError(
+            f"Paddle2ONNX has no conversion for the operator {', '.join(unknown)}: "
+            "write that part of the network with other operators and save it again"
+        )

@@ -1,0 +1,1 @@
+"""Small networks, one per operator and setting that image models use."""

@@ -1,0 +1,156 @@
+"""The house rules: who may import whom, what is installed, what listing may cost."""
+
+import ast
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("convert", "runners", "models", "validate")
+# Each may import those before it, and itself.
+ORDER = ("errors", "files", "tensors", "worker", "models", "runners", "validate", "convert", "cli")
+VENDORS = {
+    "paddle": {
+        "convert/export.py",
+        "convert/normalize.py",
+        "models/build.py",
+        "models/mobilenet_v2.py",
+        "runners/paddle.py",
+    },
+    "paddle2onnx": {"convert/export.py"},
+    "onnxruntime": {"runners/onnxruntime.py", "convert/check.py"},
+    "onnxslim": {"convert/check.py"},
+    "openvino": {"runners/openvino.py"},
+    "cv2": {"runners/preprocess.py", "runners/quiet.py"},
+}
+
+
+def sources() -> dict[str, Path]:
+    files = [*(ROOT / "paddleport").glob("*.py"), *(ROOT / "paddleport/cli").rglob("*.py")]
+    files += [file for room in ROOMS for file in (ROOT / room).rglob("*.py")]
+    return {
+        str(file.relative_to(ROOT)).removeprefix("paddleport/"): file
+        for file in files
+        if "__pycache__" not in file.parts
+    }
+
+
+def imports(path: Path) -> list[tuple[str, bool]]:
+    """Every absolute import and whether it runs when the module is imported."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        id(child)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.Lambda)
+        or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+        for child in ast.walk(node)
+    }
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, id(node) not in inside) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            found += [(f"{module}.{alias.name}", id(node) not in inside) for alias in node.names]
+    return found
+
+
+def room_of(dotted: str) -> str | None:
+    parts = dotted.split(".")
+    if parts[0] != "paddleport" or len(parts) < 2:
+        return None
+    return parts[1] if parts[1] in ORDER else None
+
+
+def test_rooms_import_only_those_before_them() -> None:
+    wrong = []
+    for name, path in sources().items():
+        room = name.split("/")[0].removesuffix(".py")
+        if room not in ORDER:
+            continue  # __init__ and __main__, which stand above all
+        for dotted, _ in imports(path):
+            found = room_of(dotted)
+            if found is not None and ORDER.index(found) > ORDER.index(room):
+                wrong.append(f"{name} imports {dotted}")
+    assert not wrong
+
+
+def test_vendors_are_imported_by_their_own_module_and_late() -> None:
+    wrong = []
+    for name, path in sources().items():
+        for dotted, at_once in imports(path):
+            vendor = dotted.split(".")[0]
+            if vendor in VENDORS and (at_once or name not in VENDORS[vendor]):
+                wrong.append(f"{name} imports {dotted}{' at once' if at_once else ''}")
+    assert not wrong
+
+
+def test_the_rules_can_fail(tmp_path: Path) -> None:
+    file = tmp_path / "bad.py"
+    file.write_text("import paddle\nfrom paddleport.cli import main\n")
+    assert imports(file) == [("paddle", True), ("paddleport.cli.main", True)]
+    assert room_of("paddleport.cli.main") == "cli"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["backends"], ["models"], ["convert", "--help"]])
+def test_listing_imports_no_vendor(arguments: list[str]) -> None:
+    code = (
+        "import sys; from paddleport.cli import main\n"
+        f"sys.argv = ['paddleport', *{arguments!r}]\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code\n"
+        f"loaded = {sorted([*VENDORS, 'onnx'])!r}\n"
+        "sys.stderr.write(','.join(name for name in loaded if name in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert done.stdout
+
+
+def test_links_point_home() -> None:
+    for room in ROOMS:
+        link = ROOT / "paddleport" / room
+        assert link.is_symlink()
+        assert link.resolve() == ROOT / room
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_one_package_with_every_file(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)],
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"paddleport"}
+    wanted = {
+        f"paddleport/{file.relative_to(ROOT)}"
+        for room in ROOMS
+        for file in (ROOT / room).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert wanted <= names
+    assert "paddleport/cli/__init__.py" in names
+
+
+def test_no_file_names_a_path_of_somebodys_machine() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    homes = ("/ro" + "ot/", "/ho" + "me/", "/Us" + "ers/", "/wo" + "rk/")
+    wrong = []
+    for name in listed.stdout.split("\0"):
+        path = ROOT / name
+        if not name or path.is_symlink() or not path.is_file():
+            continue
+        text = path.read_bytes().decode(errors="replace")
+        wrong += [f"{name}: {home}" for home in homes if home in text]
+    assert not wrong

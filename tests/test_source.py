@@ -1,0 +1,141 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from paddleport.errors import ModelFileError, ModelNotFoundError
+from paddleport.models.card import PaddleModel
+from paddleport.models.params import looks_like_params, read_parameter_specs
+from paddleport.models.program import program_format, read_program
+from paddleport.models.source import find_model, holds_model, open_model
+
+
+@pytest.fixture(params=["pir", "protobuf"])
+def small(request: pytest.FixtureRequest) -> PaddleModel:
+    model = request.getfixturevalue(f"small_{request.param}")
+    assert isinstance(model, PaddleModel)
+    return model
+
+
+def copied(model: PaddleModel, folder: Path) -> tuple[Path, Path]:
+    assert model.params is not None
+    folder.mkdir(exist_ok=True)
+    program = folder / model.program.name
+    params = folder / model.params.name
+    shutil.copy(model.program, program)
+    shutil.copy(model.params, params)
+    return program, params
+
+
+def test_programs_are_read_without_paddle(small: PaddleModel) -> None:
+    program = read_program(small.program)
+    assert program.format == small.format
+    assert [spec.dtype for spec in program.inputs] == ["float32"]
+    assert program.inputs[0].shape[0] is None
+    assert program.operators["conv2d"] >= 1
+    assert small.params is not None
+    stored = read_parameter_specs(small.params)
+    assert stored == [program.parameters[name] for name in sorted(program.parameters)]
+
+
+def test_files_are_recognised_by_content(small: PaddleModel, tmp_path: Path) -> None:
+    program, params = copied(small, tmp_path / "model")
+    program = program.rename(program.with_name("network.bin"))
+    params = params.rename(params.with_name("weights"))
+    (tmp_path / "model" / "config.json").write_text('{"a": 1}')
+    found = find_model(tmp_path)  # the model is in the only subfolder
+    assert found.model == PaddleModel(program, params, small.format)
+    assert holds_model(tmp_path)
+
+
+def test_the_format_is_told_by_content(small_pir: PaddleModel, small_protobuf: PaddleModel) -> None:
+    assert program_format(small_pir.program) == "pir"
+    assert program_format(small_protobuf.program) == "protobuf"
+    assert small_pir.params is not None
+    assert program_format(small_pir.params) is None
+    assert looks_like_params(small_pir.params.read_bytes()[:64])
+
+
+def test_every_truncation_of_the_parameters_is_seen(small: PaddleModel, tmp_path: Path) -> None:
+    program, params = copied(small, tmp_path)
+    whole = params.read_bytes()
+    for size in range(1, len(whole), max(1, len(whole) // 97)):
+        params.write_bytes(whole[:size])
+        with pytest.raises(ModelFileError, match=r"truncated|not a Paddle parameter file"):
+            open_model(program, params)
+
+
+def test_every_truncation_of_the_program_is_seen(small: PaddleModel, tmp_path: Path) -> None:
+    program, _ = copied(small, tmp_path)
+    whole = program.read_bytes()
+    for size in range(0, len(whole), max(1, len(whole) // 97)):
+        program.write_bytes(whole[:size])
+        with pytest.raises(ModelFileError):
+            find_model(tmp_path)
+
+
+@pytest.mark.parametrize("what", ["program", "params"])
+def test_empty_files_are_named(small: PaddleModel, tmp_path: Path, what: str) -> None:
+    program, params = copied(small, tmp_path)
+    empty = program if what == "program" else params
+    empty.write_bytes(b"")
+    with pytest.raises(ModelFileError, match=f"{empty.name} is empty"):
+        find_model(tmp_path)
+
+
+def test_missing_parameters_are_asked_for(small: PaddleModel, tmp_path: Path) -> None:
+    _, params = copied(small, tmp_path)
+    params.unlink()
+    with pytest.raises(ModelFileError, match="--params FILE"):
+        find_model(tmp_path)
+
+
+def test_swapped_files_are_told(small: PaddleModel, tmp_path: Path) -> None:
+    program, params = copied(small, tmp_path)
+    with pytest.raises(ModelFileError, match="swapped"):
+        open_model(params, program)
+    aside = program.rename(tmp_path / "aside")
+    params.rename(program)
+    aside.rename(params)
+    with pytest.raises(ModelFileError, match="swapped"):
+        find_model(tmp_path)
+
+
+def test_two_models_in_a_folder(small: PaddleModel, tmp_path: Path) -> None:
+    program, _ = copied(small, tmp_path)
+    shutil.copy(program, tmp_path / f"second{program.suffix}")
+    with pytest.raises(ModelFileError, match=r"more than one program: .*second"):
+        find_model(tmp_path)
+
+
+def test_parameters_of_another_model(
+    small_pir: PaddleModel, small_protobuf: PaddleModel, tmp_path: Path
+) -> None:
+    assert small_pir.params is not None
+    document = json.loads(small_pir.program.read_text())
+    for op in document["program"]["regions"][0]["blocks"][0]["ops"]:
+        if op["#"] == "p":
+            op["O"]["TT"]["D"][1][0] += 1
+            changed = op["A"][3]
+            break
+    program = tmp_path / "inference.json"
+    program.write_text(json.dumps(document))
+    with pytest.raises(ModelFileError, match=f"another model: .* needs {changed}"):
+        open_model(program, small_pir.params)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="does not exist"):
+        find_model(tmp_path / "nothing")
+    with pytest.raises(ModelFileError, match="holds no Paddle program"):
+        find_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"{", b'{"base_code": 1}', b'{"base_code": {"magic": "pir"}}', b"\x0a\x05ab", b"x"]
+)
+def test_nonsense_is_no_program(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "inference.json").write_bytes(content)
+    with pytest.raises(ModelFileError):
+        read_program(tmp_path / "inference.json")

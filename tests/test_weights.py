@@ -1,0 +1,218 @@
+import io
+import pickle
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from file_server import Server, serving
+
+from paddleport.errors import DownloadError, ModelFileError, ModelNotFoundError
+from paddleport.models import weights as module
+from paddleport.models import zoo
+from paddleport.models.build import build_inference_model
+from paddleport.models.card import ModelCard
+from paddleport.models.mobilenet_v2 import architecture
+from paddleport.models.seeded import seeded_state
+from paddleport.models.source import find_model
+from paddleport.models.weights import obtain, open_source
+from paddleport.tensors import Array
+
+NAME, SCALE, CLASSES = "MobileNetV2_x0_25", 0.25, 7
+NOWHERE = "http://127.0.0.1:9/nothing.tar"  # the discard port: refused at once
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Array]:
+    return seeded_state("weights", architecture(SCALE, CLASSES))
+
+
+@pytest.fixture(scope="module")
+def folder(state: dict[str, Array], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An inference model as an official archive holds it."""
+    if find_spec("paddle") is None:
+        pytest.skip("paddle is not installed")
+    folder = tmp_path_factory.mktemp("official") / f"{NAME}_infer"
+    folder.mkdir()
+    build_inference_model(state, SCALE, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def archive(folder: Path) -> bytes:
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as writer:
+        writer.add(folder, folder.name)
+    return stream.getvalue()
+
+
+@pytest.fixture
+def server(archive: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    with serving(archive) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy", "PADDLEPORT_OFFLINE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def quick_build(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the content doesn't matter: the same model for whatever is to be built."""
+
+    def build(state: object, scale: float, target: Path, *, image_side: int) -> None:
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+
+    monkeypatch.setattr(module, "build_inference_model", build)
+
+
+def card(url: str = NOWHERE, **changes: str) -> ModelCard:
+    return replace(zoo.lookup(NAME), inference_url=url, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weights", ["auto", "pretrained"])
+def test_pretrained_is_downloaded_once(
+    server: Server, folder: Path, tmp_path: Path, weights: str
+) -> None:
+    told: list[tuple[str, float]] = []
+    first = obtain(card(server.url), weights, cache=tmp_path, progress=lambda *at: told.append(at))
+    assert first.kind == "pretrained"
+    assert first.warning is None
+    assert server.url in first.source
+    assert first.model.program.read_bytes() == (folder / "inference.json").read_bytes()
+    assert told[-1] == (f"downloading {NAME}", 1.0)
+    assert obtain(card(server.url), weights, cache=tmp_path) == first
+    assert server.asked == [None]
+
+
+def test_what_is_in_the_cache_needs_no_network(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = obtain(card(server.url), "pretrained", cache=tmp_path)
+    monkeypatch.setenv("PADDLEPORT_OFFLINE", "1")
+    assert obtain(card(NOWHERE), "auto", cache=tmp_path) == first
+
+
+@pytest.mark.usefixtures("quick_build")
+def test_auto_falls_back_to_seeded_with_a_warning(tmp_path: Path) -> None:
+    obtained = obtain(card(), "auto", cache=tmp_path)
+    assert obtained.kind == "seeded"
+    assert obtained.warning is not None
+    assert "LABELS MEAN NOTHING" in obtained.warning
+    assert NOWHERE in obtained.warning
+    assert "\n" not in obtained.warning
+    asked_for = obtain(card(), "seeded", cache=tmp_path)
+    assert asked_for == replace(obtained, warning=None)
+
+
+def test_pretrained_does_not_fall_back(tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="cannot be reached"):
+        obtain(card(), "pretrained", cache=tmp_path)
+
+
+@pytest.mark.usefixtures("quick_build")
+def test_offline_asks_nobody(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PADDLEPORT_OFFLINE", "1")
+    with pytest.raises(DownloadError, match="PADDLEPORT_OFFLINE"):
+        obtain(card(server.url), "pretrained", cache=tmp_path)
+    assert obtain(card(server.url), "auto", cache=tmp_path).kind == "seeded"
+    assert server.asked == []
+
+
+def test_a_pinned_sha256_is_enforced(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DownloadError, match="not the pinned"):
+        obtain(card(server.url, sha256="0" * 64), "pretrained", cache=tmp_path)
+    obtain(card(server.url), "pretrained", cache=tmp_path)
+    with pytest.raises(DownloadError, match="not the pinned"):
+        obtain(card(server.url, sha256="0" * 64), "pretrained", cache=tmp_path)
+
+
+def test_an_archive_without_a_model_is_an_error_and_not_kept(
+    server: Server, archive: bytes, tmp_path: Path
+) -> None:
+    server.content = b"<html>sign in to this network</html>"
+    server.etag = '"html"'
+    with pytest.raises(ModelFileError, match="no tar archive"):
+        obtain(card(server.url), "auto", cache=tmp_path)
+    server.content = archive
+    server.etag = '"archive"'
+    assert obtain(card(server.url), "auto", cache=tmp_path).kind == "pretrained"
+
+
+def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    first = obtain(card(), "seeded", cache=tmp_path)
+    assert (first.kind, first.classes, first.warning) == ("seeded", 1000, None)
+    assert first.model.params is not None
+    original = first.model.params.read_bytes()
+    changed = bytearray(original)
+    changed[-1] ^= 1
+    first.model.params.write_bytes(changed)
+    assert obtain(card(), "seeded", cache=tmp_path) == first
+    assert first.model.params.read_bytes() == original
+
+    def never(*args: object) -> None:
+        raise AssertionError("made again")
+
+    monkeypatch.setattr(module, "seeded_state", never)
+    assert obtain(card(), "seeded", cache=tmp_path) == first
+
+
+@pytest.mark.usefixtures("quick_build")
+def test_a_new_recipe_or_paddle_does_not_find_the_old_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = obtain(card(), "seeded", cache=tmp_path).model.program
+    monkeypatch.setattr(module, "RECIPE", 0)
+    second = obtain(card(), "seeded", cache=tmp_path).model.program
+    monkeypatch.setattr(module, "_paddle_version", lambda: "0.0")
+    third = obtain(card(), "seeded", cache=tmp_path).model.program
+    assert len({first, second, third}) == 3
+
+
+def test_a_checkpoint_with_its_own_number_of_classes(
+    state: dict[str, Array], folder: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "tuned.pdparams"
+    path.write_bytes(pickle.dumps(state))
+    obtained = obtain(card(), str(path), cache=tmp_path)
+    assert (obtained.kind, obtained.classes, obtained.source) == ("checkpoint", 7, str(path))
+    found = find_model(obtained.model.program)
+    assert found.program.parameters["fc10_weights"].shape == (1280, CLASSES)
+    assert obtained.model.params is not None
+    assert obtained.model.params.read_bytes() == (folder / "inference.pdiparams").read_bytes()
+    path.write_bytes(pickle.dumps(state | {"out.bias": np.ones(CLASSES, np.float32)}))
+    assert obtain(card(), str(path), cache=tmp_path).sha256 != obtained.sha256
+
+
+def test_a_checkpoint_of_another_width(state: dict[str, Array], tmp_path: Path) -> None:
+    path = tmp_path / "tuned.pdparams"
+    path.write_bytes(pickle.dumps(state))
+    with pytest.raises(ModelFileError, match=r"at scale 1: conv1._conv.weight has the shape"):
+        obtain(zoo.lookup("MobileNetV2"), str(path), cache=tmp_path)
+    assert not [item for item in tmp_path.rglob("*") if item.name.startswith("inference")]
+
+
+def test_the_user_s_own_folder_and_archive(folder: Path, archive: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "own.tar"
+    path.write_bytes(archive)
+    by_folder = obtain(card(), str(folder), cache=tmp_path)
+    by_archive = obtain(card(), str(path), cache=tmp_path)
+    assert (by_folder.kind, by_archive.kind) == ("own", "own")
+    assert by_folder.model.program == folder / "inference.json"
+    assert by_archive.sha256 == by_folder.sha256
+    assert open_source(path, cache=tmp_path).model == by_archive.model
+
+
+def test_a_path_that_does_not_exist(tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="nor one of auto, pretrained, seeded"):
+        obtain(card(), "seedet", cache=tmp_path)
