@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from paddleport.convert.pipeline import DEFAULT_OPSET, Progress, check_opset, to_onnx, tool_versions
+from paddleport.convert.pipeline import DEFAULT_OPSET, check_opset, to_onnx
+from paddleport.convert.provenance import tool_versions
+from paddleport.convert.steps import Progress
 from paddleport.errors import ConversionError
 from paddleport.models.cache import cached_folder
 from paddleport.models.card import OnnxModel

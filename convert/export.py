@@ -5,6 +5,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddleport.convert.graph_mends import mend_graph
 from paddleport.convert.normalize import normalize_program
 from paddleport.convert.operators import refuse_unknown_operators
 from paddleport.errors import ConversionError, WorkerCrashed
@@ -61,8 +62,9 @@ def export_onnx(
             f"opset {opset} is too low: the lowest that can express this model is {produced}. "
             f"Try: --opset {produced}, or --allow-upgrade"
         )
+    mends = mend_graph(proto)
     onnx_file.write_bytes(proto.SerializeToString(deterministic=True))
-    return ExportResult(onnx_file, produced, (), normalized)
+    return ExportResult(onnx_file, produced, mends, normalized)
 
 
 def explain_crash(error: WorkerCrashed) -> ConversionError:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.convert.pipeline import DEFAULT_OPSET, Progress
+from paddleport.convert.pipeline import DEFAULT_OPSET
+from paddleport.convert.steps import Progress
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.models import zoo
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess

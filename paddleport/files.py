@@ -1,8 +1,10 @@
 """Files that are either whole or not there."""
 
 import contextlib
+import errno
 import hashlib
 import secrets
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -40,6 +42,14 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def full_disk(error: OSError) -> OutputError | None:
+    """The one-line error for a disk that takes no more, wherever that was met; else ``None``."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+        return None
+    where = error.filename or tempfile.gettempdir()
+    return OutputError(f"{where} cannot be written: {error.strerror}. Free some space there")
 
 
 def sha256(paths: Iterable[Path]) -> str:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import IO, Any, ParamSpec, TypeVar
 
 from paddleport.errors import PortError, WorkerCrashed
+from paddleport.files import full_disk
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -235,6 +236,8 @@ def serve() -> None:
             answer = ("done", result)
         except PortError as error:
             answer = ("error", error)
+        except OSError as error:
+            answer = ("error", full_disk(error) or RemoteError(traceback.format_exc()))
         except Exception:  # a bug: its traceback goes to the parent, which raises it
             answer = ("error", RemoteError(traceback.format_exc()))
         _send(answers, answer)

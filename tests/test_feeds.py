@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paddleport.cli.options import load_tensor, parse_shape
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import TensorSpec
-from paddleport.validate.feeds import concrete_inputs, load_tensor, make_feeds, parse_shape
+from paddleport.validate.feeds import concrete_inputs, make_feeds
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 224, 224))
 FREE = TensorSpec("x", "float32", (None, 3, None, None))

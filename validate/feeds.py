@@ -1,6 +1,5 @@
 """What every runtime is fed: the same bytes, made once."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,36 +104,6 @@ def concrete_inputs(
         TensorSpec(spec.name, spec.dtype, tuple(shapes.get(spec.name) or _default_shape(spec)))
         for spec in inputs
     ]
-
-
-def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """``x=1,3,48,192`` as a name and a shape.
-
-    Raises:
-        UsageError: the text has another form.
-    """
-    match = re.fullmatch(r"(.+)=(\d+(?:[,x]\d+)*)", text.strip())
-    if not match:
-        raise UsageError(f"--shape {text} is not possible: write NAME=1,3,224,224")
-    return match[1], tuple(int(size) for size in re.split("[,x]", match[2]))
-
-
-def load_tensor(text: str) -> tuple[str, Array]:
-    """``x=FILE.npy`` as a name and the array in the file.
-
-    Raises:
-        UsageError: the text has another form.
-        FeedError: the file is not a .npy of numbers.
-    """
-    name, equals, file = text.partition("=")
-    if not equals or not name or not file:
-        raise UsageError(f"--feed {text} is not possible: write NAME=FILE.npy")
-    try:
-        with Path(file).open("rb") as stream:
-            tensor = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FeedError(f"{file} is not a .npy file of numbers ({error})") from None
-    return name, tensor
 
 
 def _default_shape(spec: TensorSpec) -> list[int]:

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners import runner_class
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.tensors import Array, Feed
-from paddleport.worker import Handle, Worker
+from paddleport.worker import Worker
 
 # What the model means: no oneDNN kernels, no fused graph, one thread for one order of sums.
 PLAIN_PADDLE = RunnerOptions(threads=1, extras={"onednn": "false", "ir_optim": "false"})
@@ -49,24 +50,23 @@ class Session:
         """
         self._worker = worker or Worker()
         try:
-            self._runner: Handle = self._worker.hold(
-                _open, START_TIMEOUT_S, backend, model, options
-            )
-            self.facts = self._worker.call(_facts, RUN_TIMEOUT_S, self._runner)  # type: ignore[arg-type]  # a handle stands for the object
+            # A handle, typed as what it stands for.
+            self._runner: Any = self._worker.hold(_open, START_TIMEOUT_S, backend, model, options)
+            self.facts = self._worker.call(_facts, RUN_TIMEOUT_S, self._runner)
         except BaseException:
             self._worker.close()
             raise
 
     def run_all(self, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
         """Outputs for every feed, in order."""
-        return self._worker.call(_run_all, RUN_TIMEOUT_S, self._runner, feeds)  # type: ignore[arg-type]  # as above
+        return self._worker.call(_run_all, RUN_TIMEOUT_S, self._runner, feeds)
 
     def time_ms(self, feed: Feed, *, runs: int, at_most_s: float) -> list[float]:
         """Wall-clock milliseconds of each of up to ``runs`` runs, stopping after ``at_most_s``."""
         return self._worker.call(
             _time_ms,
             RUN_TIMEOUT_S,
-            self._runner,  # type: ignore[arg-type]  # as above
+            self._runner,
             feed,
             runs,
             at_most_s,

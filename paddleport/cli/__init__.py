@@ -10,6 +10,7 @@ from paddleport import __version__
 from paddleport.cli import backends, convert, models, run, validate
 from paddleport.cli.console import print_error
 from paddleport.errors import PortError
+from paddleport.files import full_disk
 
 app = typer.Typer(
     name="paddleport",
@@ -59,4 +60,10 @@ def main() -> None:
         app()
     except PortError as error:
         print_error(error)
+        sys.exit(2)
+    except OSError as error:  # a full disk is met in places that nobody can list
+        told = full_disk(error)
+        if told is None:
+            raise
+        print_error(told)
         sys.exit(2)

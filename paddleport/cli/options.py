@@ -1,11 +1,12 @@
 """Options that several commands share, each worded once."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddleport.errors import UsageError, unknown_name
+from paddleport.errors import FeedError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from paddleport.tensors import Array
@@ -63,16 +64,44 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 def shapes_from(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
     """``--shape`` texts as a mapping."""
-    from paddleport.validate.feeds import parse_shape
-
     return dict(parse_shape(text) for text in texts or ())
 
 
 def feed_from(texts: list[str] | None) -> dict[str, "Array"]:
     """``--feed`` texts as a mapping of loaded tensors."""
-    from paddleport.validate.feeds import load_tensor
-
     return dict(load_tensor(text) for text in texts or ())
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """``x=1,3,48,192`` as a name and a shape.
+
+    Raises:
+        UsageError: the text has another form.
+    """
+    match = re.fullmatch(r"(.+)=(\d+(?:[,x]\d+)*)", text.strip())
+    if not match:
+        raise UsageError(f"--shape {text} is not possible: write NAME=1,3,224,224")
+    return match[1], tuple(int(size) for size in re.split("[,x]", match[2]))
+
+
+def load_tensor(text: str) -> tuple[str, "Array"]:
+    """``x=FILE.npy`` as a name and the array in the file.
+
+    Raises:
+        UsageError: the text has another form.
+        FeedError: the file is not a .npy of numbers.
+    """
+    import numpy as np
+
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise UsageError(f"--feed {text} is not possible: write NAME=FILE.npy")
+    try:
+        with Path(file).open("rb") as stream:
+            tensor = np.lib.format.read_array(stream, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FeedError(f"{file} is not a .npy file of numbers ({error})") from None
+    return name, tensor
 
 
 def extras_from(texts: list[str] | None) -> dict[str, str]:

@@ -1,1 +1,0 @@
-"""Small networks, one per operator and setting that image models use."""

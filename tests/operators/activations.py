@@ -3,101 +3,89 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
-from operators.network import Network, evaluated, normal
-
-X = normal(2, 4, 5, 7) * 3
-EDGES = np.concatenate([X.ravel()[:256], np.linspace(-9, 9, 24, dtype=np.float32)]).reshape(
-    2, 4, 5, 7
-)
+from operators.network import CHANGED, Network, normal, parameter, picture
 
 
-def activations() -> Iterator[Network]:
-    """Every activation of paddle.nn.functional that has an inference form."""
-    for name, arguments in (
-        ("leaky_relu", (0.3,)),
-        ("elu", (0.7,)),
-        ("celu", (0.7,)),
-        ("selu", (1.5, 1.2)),
-        ("hardsigmoid", (0.25, 0.4)),
-        ("hardswish", ()),
-        ("hardtanh", (-0.7, 1.3)),
-        ("hardshrink", (0.8,)),
-        ("softshrink", (0.8,)),
-        ("thresholded_relu", (0.8,)),
-        ("softplus", (2.0, 3.0)),
-        ("softplus", (1.0, 20.0)),
-        ("gelu", (False,)),
-        ("gelu", (True,)),
-        ("swish", ()),
-        ("silu", ()),
-        ("mish", ()),
-        ("relu", ()),
-        ("relu6", ()),
-        ("sigmoid", ()),
-        ("log_sigmoid", ()),
-        ("softsign", ()),
-        ("tanh", ()),
-        ("tanhshrink", ()),
-        ("maxout", (2,)),
-        ("glu", (1,)),
-        ("softmax", (1,)),
-        ("softmax", (-1,)),
-        ("softmax", (2,)),
-        ("log_softmax", (1,)),
-        ("log_softmax", (-1,)),
-    ):
-        title = "_".join([name, *map(str, arguments)])
-        yield Network(title, _functional(name, arguments), (EDGES,), opsets=(7, 11, 17, 21))
-    yield Network(
-        "thresholded_relu_value",
-        lambda p, x: p.nn.functional.thresholded_relu(x, 0.5, 0.25),
-        (EDGES,),
-    )
-    for mode, weights in (("one", 1), ("channel", 4)):
+def networks(paddle: Any) -> Iterator[Network]:
+    """Yield one network an activation and setting."""
+    f = paddle.nn.functional
+    settings = {
+        "leaky_relu 0.3": lambda x: f.leaky_relu(x, 0.3),
+        "leaky_relu default": lambda x: f.leaky_relu(x),
+        "elu 0.4": lambda x: f.elu(x, 0.4),
+        "celu 0.4": lambda x: f.celu(x, 0.4),
+        "selu": lambda x: f.selu(x),
+        "selu scale alpha": lambda x: f.selu(x, scale=1.3, alpha=0.7),
+        "relu": lambda x: f.relu(x),
+        "relu6": lambda x: f.relu6(x),
+        "hardsigmoid": lambda x: f.hardsigmoid(x),
+        "hardsigmoid slope offset": lambda x: f.hardsigmoid(x, slope=0.2, offset=0.3),
+        "hardswish": lambda x: f.hardswish(x),
+        "hardtanh": lambda x: f.hardtanh(x, min=-0.7, max=1.4),
+        "hardshrink": lambda x: f.hardshrink(x, 0.8),
+        "softshrink": lambda x: f.softshrink(x, 0.8),
+        "tanhshrink": lambda x: f.tanhshrink(x),
+        "thresholded_relu": lambda x: f.thresholded_relu(x, 0.6),
+        "swish": lambda x: f.swish(x),
+        "silu": lambda x: f.silu(x),
+        "mish": lambda x: f.mish(x),
+        "gelu erf": lambda x: f.gelu(x),
+        "gelu tanh": lambda x: f.gelu(x, approximate=True),
+        "softplus": lambda x: f.softplus(x),
+        "softplus beta threshold": lambda x: f.softplus(x, beta=0.5, threshold=1.0),
+        "softsign": lambda x: f.softsign(x),
+        "sigmoid": lambda x: f.sigmoid(x),
+        "log_sigmoid": lambda x: f.log_sigmoid(x),
+        "tanh": lambda x: f.tanh(x),
+        "stanh": lambda x: paddle.stanh(x, 0.5, 1.3),
+        "maxout": lambda x: f.maxout(x, 2),
+        "glu": lambda x: f.glu(x, axis=1),
+        "logit": lambda x: paddle.logit(f.sigmoid(x), eps=0.2),
+    }
+    for name, forward in settings.items():
+        yield Network(name, forward, picture(), (0,))
+    for mode, size in (("one", 1), ("channel", 4)):
+        weight = normal(size, seed=1, scale=0.3)
         yield Network(
-            f"prelu_{mode}",
-            lambda p, x, n=weights: evaluated(p.nn.PReLU(n, init=0.3))(x),
-            (EDGES,),
-            opsets=(7, 17),
+            f"prelu {mode}",
+            lambda x, weight=weight: f.prelu(x, parameter(paddle, weight)),
+            picture(),
         )
+    element = normal(1, 4, 6, 7, seed=1, scale=0.3)
     yield Network(
-        "prelu_channel_rank_3",
-        lambda p, x: evaluated(p.nn.PReLU(4, init=0.3))(x),
-        (EDGES.reshape(2, 4, 35),),
+        "prelu element",
+        lambda x: paddle._C_ops.prelu(x, parameter(paddle, element), "NCHW", "element"),
+        picture(),
     )
+    for axis in (-1, 1, 2, 0):
+        yield Network(
+            f"softmax axis {axis}",
+            lambda x, axis=axis: f.softmax(x, axis),
+            picture(),
+            opsets=CHANGED,
+        )
+        yield Network(
+            f"log_softmax axis {axis}",
+            lambda x, axis=axis: f.log_softmax(x, axis),
+            picture(),
+            opsets=CHANGED,
+        )
+    for mode in ("upscale_in_train", "downscale_in_infer"):
+        yield Network(
+            f"dropout {mode}",
+            lambda x, mode=mode: f.dropout(x, 0.3, training=False, mode=mode),
+            picture(),
+            opsets=CHANGED,
+        )
+    yield Network("clip", lambda x: paddle.clip(x, -0.6, 1.2), picture(), opsets=CHANGED)
+    yield Network("clip min", lambda x: paddle.clip(x, min=-0.6), picture(), opsets=CHANGED)
+    yield Network("clip max", lambda x: paddle.clip(x, max=0.4), picture(), opsets=CHANGED)
+    yield Network("relu6 by opset", lambda x: f.relu6(x), picture(), opsets=CHANGED)
     yield Network(
-        "prelu_channel_rank_2",
-        lambda p, x: evaluated(p.nn.PReLU(4, init=0.3))(x),
-        (EDGES.reshape(-1, 4),),
-    )
-    yield Network(
-        "rrelu", lambda p, x: p.nn.functional.rrelu(x, 0.1, 0.5, training=False), (EDGES,)
-    )
-    yield Network(
-        "swish_layer_relu6_chain", lambda p, x: p.nn.functional.relu6(x + 3.0) * x / 6.0, (EDGES,)
-    )
-    yield Network(
-        "softmax_rank_2",
-        lambda p, x: p.nn.functional.softmax(x),
-        (normal(3, 6),),
-        opsets=(7, 11, 13),
-    )
-    yield Network(
-        "softmax_rank_3_middle",
-        lambda p, x: p.nn.functional.softmax(x, 1),
-        (normal(2, 5, 6),),
-        opsets=(7, 11, 13),
-    )
-    yield Network("logit", lambda p, x: p.logit(p.nn.functional.sigmoid(x), 0.1), (EDGES,))
-    yield Network("stanh", lambda p, x: p.stanh(x, 0.5, 1.3), (EDGES,))
-    yield Network(
-        "gumbel_free_softmax_temperature",
-        lambda p, x: p.nn.functional.softmax(x / 0.3),
-        (normal(3, 6),),
+        "clip by tensors",
+        lambda x: paddle.clip(x, paddle.mean(x) - 0.5, paddle.mean(x) + 0.5),
+        picture(),
+        opsets=CHANGED,
     )
 
 
-def _functional(name: str, arguments: tuple[Any, ...]) -> Any:
-    return lambda p, x: getattr(p.nn.functional, name)(x, *arguments)

@@ -1,56 +1,62 @@
-"""What one small network of the matrix is."""
+"""What a small network of the operator matrix is, and the inputs that they share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from paddleport.tensors import Array
 
-Mode = Literal["fixed", "batch", "free"]
-"""Which dimensions the saved program leaves open: none, the first, or all but the channels'."""
-
 
 @dataclass(frozen=True)
 class Network:
-    """One operator with one setting.
+    """One operator in one setting.
 
     Attributes:
-        name: unique.
-        build: takes the paddle module and the inputs, gives one output or several.
-        inputs: the feed, chosen so that the setting matters.
-        refused: words of the error, if it is to be refused; empty if it is to agree.
-        opsets: to convert at.
-        modes: the shapes it can be saved with.
+        name: what is special about it.
+        forward: takes Paddle's values of the inputs, in order, and gives one or more results.
+        feed: input name to tensor; chosen so that the setting changes the result.
+        free: per input the dimensions that are left open in the program.
+        opsets: what it is converted at.
+        refused: words of the one-line refusal that is expected instead of a conversion.
     """
 
     name: str
-    build: Callable[..., Any]
-    inputs: tuple[Array, ...]
-    refused: str = ""
+    forward: Callable[..., Any]
+    feed: Mapping[str, Array]
+    free: tuple[int, ...] = ()
     opsets: tuple[int, ...] = (17,)
-    modes: tuple[Mode, ...] = ("fixed", "batch", "free")
+    refused: str = ""
 
 
-def normal(*shape: int, seed: int = 0) -> Array:
-    """Standard normal float32."""
-    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+CHANGED = (7, 9, 10, 11, 13, 17, 18, 21)
+"""Opsets at which the form of an operator may have changed."""
 
 
-def uniform(*shape: int, low: float = 0.1, high: float = 2.0, seed: int = 0) -> Array:
-    """Uniform float32."""
-    return np.random.default_rng(seed).uniform(low, high, shape).astype(np.float32)
+def normal(*shape: int, seed: int = 0, scale: float = 1.0) -> Array:
+    """Normal values, float32."""
+    return (np.random.default_rng(seed).normal(size=shape) * scale).astype(np.float32)
 
 
-def integers(
-    *shape: int, low: int = 0, high: int = 9, seed: int = 0, dtype: str = "int64"
-) -> Array:
-    """Uniform integers, ``high`` excluded."""
-    return np.random.default_rng(seed).integers(low, high, shape).astype(dtype)
+def positive(*shape: int, seed: int = 0) -> Array:
+    """Uniform values in [0.1, 2), float32."""
+    return np.random.default_rng(seed).uniform(0.1, 2, size=shape).astype(np.float32)
 
 
-def evaluated(layer: Any) -> Any:
-    """A layer in inference mode."""
-    layer.eval()
-    return layer
+def picture(batch: int = 2, channels: int = 4, height: int = 6, width: int = 7) -> dict[str, Array]:
+    """Input ``x``, NCHW, sides that differ, values that reach over every bend of an activation."""
+    return {"x": normal(batch, channels, height, width, scale=3)}
+
+
+def integers(*shape: int, low: int = -9, high: int = 10, seed: int = 0) -> Array:
+    """Uniform integers in [low, high), int64."""
+    return np.random.default_rng(seed).integers(low, high, size=shape, dtype=np.int64)
+
+
+def parameter(paddle: Any, value: Array) -> Any:
+    """A parameter of the network that is built, with these values."""
+    initial = paddle.nn.initializer.Assign(value)
+    return paddle.create_parameter(
+        list(value.shape), str(value.dtype), default_initializer=initial
+    )

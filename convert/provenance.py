@@ -1,0 +1,33 @@
+"""How a file was made: nothing in it differs between two runs of the same command."""
+
+from importlib.metadata import version
+from typing import Any
+
+from paddleport.convert.export import ExportResult
+from paddleport.models.resolve import SourceModel
+
+_TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
+
+
+def provenance(source: SourceModel, exported: ExportResult) -> dict[str, Any]:
+    """What an ONNX file carries about its making."""
+    return {
+        "command": f"paddleport convert {source.name} --opset {exported.opset}"
+        + ("" if source.weights == "own" else f" --weights {source.weights}"),
+        "source": {
+            "name": source.name,
+            "format": source.model.format,
+            "format_version": source.program.version,
+            "sha256": source.sha256,
+            "weights": source.weights,
+            "weights_from": source.weights_from,
+        },
+        "opset": exported.opset,
+        "mends": list(exported.mends),
+        "tools": tool_versions(),
+    }
+
+
+def tool_versions() -> dict[str, str]:
+    """The versions of everything that has a say in a conversion's bytes."""
+    return {tool: version(tool) for tool in _TOOLS}

@@ -1,0 +1,133 @@
+"""The steps of a conversion, in two processes, up to the comparison with native Paddle."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddleport.convert.check import CheckedFile, finish
+from paddleport.convert.export import ExportResult, explain_crash, export_onnx
+from paddleport.convert.provenance import provenance
+from paddleport.convert.tools import Tools
+from paddleport.errors import (
+    BackendUnavailableError,
+    ConversionError,
+    PortError,
+    WorkerCrashed,
+)
+from paddleport.models.card import OnnxModel
+from paddleport.models.resolve import SourceModel
+from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import Array
+from paddleport.validate.compare import TOLERANCES, OutputComparison, compare_outputs
+from paddleport.validate.feeds import NamedFeed, make_feeds
+from paddleport.validate.session import PLAIN_PADDLE, Session
+from paddleport.worker import Worker
+
+_CHECKED_PICTURES = 2
+
+Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What ``to_onnx`` was asked for, as its arguments have it."""
+
+    opset: int
+    allow_upgrade: bool
+    simplify: bool
+    timeout_s: float
+    shapes: Mapping[str, Sequence[int]]
+    feed: Mapping[str, Array]
+
+
+def convert_and_compare(
+    source: SourceModel,
+    finished: Path,
+    request: Request,
+    tools: Tools,
+    progress: Progress,
+) -> tuple[ExportResult, CheckedFile, list[NamedFeed], list[OutputComparison]]:
+    """Everything up to the verdict, in two processes: one holds Paddle, one the ONNX tools.
+
+    While one converts, the other imports and this one makes the feeds; while one simplifies,
+    the other runs the reference.
+    """
+    paddle_worker, onnx_worker = tools.paddle, tools.onnx
+    with ThreadPoolExecutor(1) as thread, tools:
+        progress("Paddle2ONNX", 0.1)
+        export = thread.submit(
+            _export, paddle_worker, source, finished.with_name("raw.onnx"), request
+        )
+        feeds = make_feeds(
+            source.program.inputs,
+            preprocess=source.preprocess,
+            samples=_CHECKED_PICTURES,
+            shapes=request.shapes,
+            given=request.feed,
+        )
+        exported = export.result()
+        tensors = [feed.tensors for feed in feeds]
+        reference = thread.submit(_native_outputs, paddle_worker, source, tensors)
+        progress("simplify and check", 0.6)
+        checked = onnx_worker.call(
+            finish,
+            request.timeout_s,
+            exported.path,
+            finished,
+            simplify=request.simplify,
+            preprocess=source.preprocess,
+            labels=source.labels,
+            provenance=provenance(source, exported),
+        )
+        if checked.opset != exported.opset:
+            raise ConversionError(
+                f"the file came out at opset {checked.opset}, {exported.opset} was exported"
+            )
+        progress("compare with native Paddle", 0.8)
+        candidate = _converted_outputs(onnx_worker, finished, tensors)
+        comparisons = compare_outputs(reference.result(), candidate, TOLERANCES["fp32"])
+        progress("done", 1.0)
+    return exported, checked, feeds, comparisons
+
+
+def _export(worker: Worker, source: SourceModel, raw: Path, request: Request) -> ExportResult:
+    try:
+        return worker.call(
+            export_onnx,
+            request.timeout_s,
+            source.model,
+            raw,
+            opset=request.opset,
+            allow_upgrade=request.allow_upgrade,
+        )
+    except WorkerCrashed as error:
+        raise explain_crash(error) from None
+
+
+def _native_outputs(
+    worker: Worker, source: SourceModel, feeds: Sequence[Mapping[str, Array]]
+) -> list[dict[str, Array]]:
+    try:
+        return Session("paddle", source.model, PLAIN_PADDLE, worker=worker).run_all(feeds)
+    except PortError as error:
+        shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in feeds[0].items())
+        raise ConversionError(
+            f"nothing to compare with: native Paddle does not run this model on {shapes} "
+            f"({error}). Give it what it takes with --shape NAME=1,3,224,224 or --feed NAME=FILE"
+        ) from None
+
+
+def _converted_outputs(
+    worker: Worker, file: Path, feeds: Sequence[Mapping[str, Array]]
+) -> list[dict[str, Array]]:
+    try:
+        options = RunnerOptions()
+        return Session("onnxruntime", OnnxModel(file), options, worker=worker).run_all(feeds)
+    except BackendUnavailableError:
+        raise
+    except PortError as error:
+        raise ConversionError(
+            f"Paddle2ONNX wrote a file that does not run: {str(error).replace(str(file), 'it')}. "
+            "No file was written; another --opset may help"
+        ) from None
