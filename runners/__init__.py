@@ -21,7 +21,7 @@ class Backend:
         name: what ``--backend`` takes.
         version: of the vendor's package; ``None`` if it is not installed.
         consumes: ``onnx`` or ``paddle``.
-        devices: every device it can be asked for.
+        devices: every device that the installed package can be asked for.
         precisions: every precision it can be asked for, the default first.
         usable: whether the vendor's package is installed.
         reason: if not usable, why, and what to type.
@@ -88,7 +88,7 @@ def _describe(name: str) -> Backend:
         name,
         installed,
         found.consumes,
-        found.devices,
+        found.devices_of(installed_distribution(found)),
         found.precisions,
         usable=installed is not None,
         reason="" if installed else found.how_to_install(),
@@ -96,12 +96,19 @@ def _describe(name: str) -> Backend:
 
 
 def installed_version(runner: type[Runner]) -> str | None:
-    """The version of the first of the runner's distributions that is installed."""
+    """The version of the runner's distribution that is installed."""
+    distribution = installed_distribution(runner)
+    return version(distribution) if distribution else None
+
+
+def installed_distribution(runner: type[Runner]) -> str | None:
+    """The first of the runner's distributions that is installed."""
     for distribution in runner.distributions:
         try:
-            return version(distribution)
+            version(distribution)
         except PackageNotFoundError:
             continue
+        return distribution
     return None
 
 

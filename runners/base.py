@@ -120,6 +120,12 @@ class Runner(ABC):
         return precision, parse_extras(cls.name, cls.extras_type, options.extras)
 
     @classmethod
+    def devices_of(cls, distribution: str | None) -> tuple[str, ...]:
+        """The devices that an installed package is built for: ``cuda`` takes one named -gpu."""
+        for_gpu = distribution is None or distribution.endswith("-gpu")
+        return tuple(device for device in cls.devices if device != "cuda" or for_gpu)
+
+    @classmethod
     def how_to_install(cls) -> str:
         """Why a backend without its vendor library can't be used, and what to type."""
         command = cls.install or f"pip install {cls.distributions[0]}"

@@ -20,7 +20,7 @@ VENDORS = {
         "models/mobilenet_v2.py",
         "runners/paddle.py",
     },
-    "paddle2onnx": {"convert/export.py"},
+    "paddle2onnx": {"convert/export.py", "convert/operators.py"},
     "onnxruntime": {"runners/onnxruntime.py", "convert/check.py"},
     "onnxslim": {"convert/check.py"},
     "openvino": {"runners/openvino.py"},

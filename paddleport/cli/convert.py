@@ -75,7 +75,7 @@ def _print(done: "Conversion") -> None:
     where = done.path or "no file written; --keep keeps it"
     console.print(f"[bold]{where}[/]  opset {done.opset} · {done.size_bytes / 1e6:.1f} MB")
     console.print(
-        f"  weights    {done.source.weights_title}, from {done.source.weights_from}\n"
+        f"  weights    {done.source.weights_title}: {done.source.weights_from}\n"
         f"  nodes      {done.nodes_before} from Paddle2ONNX, {done.nodes} simplified"
         + (f" ({done.not_simplified})" if done.not_simplified else "")
     )

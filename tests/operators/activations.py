@@ -87,5 +87,3 @@ def networks(paddle: Any) -> Iterator[Network]:
         picture(),
         opsets=CHANGED,
     )
-
-

@@ -19,7 +19,10 @@ def networks(paddle: Any) -> Iterator[Network]:
 
 def _binary(paddle: Any) -> Iterator[Network]:
     floats = {"x": normal(2, 3, 4, 5, scale=3), "y": positive(4, 1, seed=1)}
-    whole = {"x": integers(3, 4), "y": integers(4, low=1, high=5, seed=1) * np.array([1, -1, 1, -1])}
+    whole = {
+        "x": integers(3, 4),
+        "y": integers(4, low=1, high=5, seed=1) * np.array([1, -1, 1, -1]),
+    }
     for name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
         yield Network(f"{name} broadcast", getattr(paddle, name), floats, opsets=(7, 11, 17, 21))
         if name != "divide":
@@ -31,8 +34,12 @@ def _binary(paddle: Any) -> Iterator[Network]:
     yield Network("pow integers", lambda x: paddle.pow(x, 2), {"x": integers(3, 4)})
     yield Network("square by operator", lambda x: x**2, picture())
     for name in ("floor_divide", "remainder"):
-        yield Network(f"{name} floats", getattr(paddle, name), {**floats, "y": normal(4, 1, seed=1)},
-                      opsets=(10, 17))
+        yield Network(
+            f"{name} floats",
+            getattr(paddle, name),
+            {**floats, "y": normal(4, 1, seed=1)},
+            opsets=(10, 17),
+        )
         yield Network(f"{name} integers", getattr(paddle, name), whole, opsets=(10, 17))
         yield Network(
             f"{name} int32",
@@ -54,20 +61,60 @@ def _binary(paddle: Any) -> Iterator[Network]:
     yield Network(
         "scale integers by fraction", lambda x: paddle.scale(x, 1.5, 0), {"x": integers(3, 4)}
     )
-    yield Network("lerp", lambda x, y: paddle.lerp(x, y, 0.3), {"x": normal(3, 4), "y": normal(3, 4, seed=1)})
-    yield Network("add_n", lambda x, y: paddle.add_n([x, y, x]), {"x": normal(3), "y": normal(3, seed=1)})
+    yield Network(
+        "lerp", lambda x, y: paddle.lerp(x, y, 0.3), {"x": normal(3, 4), "y": normal(3, 4, seed=1)}
+    )
+    yield Network(
+        "add_n", lambda x, y: paddle.add_n([x, y, x]), {"x": normal(3), "y": normal(3, seed=1)}
+    )
     yield Network("fmax", paddle.fmax, {"x": normal(3, 4), "y": normal(4, seed=1)})
     yield Network("atan2", paddle.atan2, {"x": normal(3, 4), "y": normal(3, 4, seed=1)})
-    yield Network("elementwise axis", lambda x, y: x + y.reshape([1, 4, 1, 1]), {**picture(), "y": normal(4)})
+    yield Network(
+        "elementwise axis", lambda x, y: x + y.reshape([1, 4, 1, 1]), {**picture(), "y": normal(4)}
+    )
 
 
 def _unary(paddle: Any) -> Iterator[Network]:
-    anywhere = ("abs", "exp", "floor", "ceil", "sign", "sin", "cos", "tan", "sinh", "cosh",
-                "atan", "asinh", "square", "neg", "expm1", "erf", "trunc", "sigmoid", "tanh",
-                "frac", "rad2deg", "isfinite", "isnan", "isinf")
+    anywhere = (
+        "abs",
+        "exp",
+        "floor",
+        "ceil",
+        "sign",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "atan",
+        "asinh",
+        "square",
+        "neg",
+        "expm1",
+        "erf",
+        "trunc",
+        "sigmoid",
+        "tanh",
+        "frac",
+        "rad2deg",
+        "isfinite",
+        "isnan",
+        "isinf",
+    )
     for name in anywhere:
         yield Network(name, getattr(paddle, name), {"x": normal(3, 4)}, opsets=(9, 17))
-    for name in ("log", "log2", "log10", "log1p", "sqrt", "rsqrt", "reciprocal", "acosh", "digamma", "lgamma"):
+    for name in (
+        "log",
+        "log2",
+        "log10",
+        "log1p",
+        "sqrt",
+        "rsqrt",
+        "reciprocal",
+        "acosh",
+        "digamma",
+        "lgamma",
+    ):
         feed = {"x": positive(3, 4) + np.float32(1 if name == "acosh" else 0)}
         yield Network(name, getattr(paddle, name), feed)
     for name in ("asin", "acos", "atanh"):
@@ -76,7 +123,9 @@ def _unary(paddle: Any) -> Iterator[Network]:
     yield Network("abs integers", lambda x: paddle.abs(x), {"x": integers(3, 4)})
     yield Network("sign integers", lambda x: paddle.sign(x), {"x": integers(3, 4)})
     yield Network("square integers", lambda x: paddle.square(x), {"x": integers(3, 4)})
-    yield Network("clip integers", lambda x: paddle.clip(x, -2, 5), {"x": integers(3, 4)}, opsets=(11, 12, 17))
+    yield Network(
+        "clip integers", lambda x: paddle.clip(x, -2, 5), {"x": integers(3, 4)}, opsets=(11, 12, 17)
+    )
     yield Network("relu integers", lambda x: paddle.nn.functional.relu(x), {"x": integers(3, 4)})
     for target in ("int32", "int64", "bool", "uint8", "float64", "int8"):
         source = np.abs(HALVES) if target == "uint8" else HALVES
@@ -84,11 +133,13 @@ def _unary(paddle: Any) -> Iterator[Network]:
             f"cast {target}", lambda x, t=target: paddle.cast(x, t), {"x": source * np.float32(3)}
         )
     yield Network("cast integers", lambda x: paddle.cast(x, "float32"), {"x": integers(3, 4)})
+    yield Network("cast bool", lambda x: paddle.cast(x, "float32"), {"x": integers(3, 4) > 0})
     yield Network(
-        "cast bool", lambda x: paddle.cast(x, "float32"), {"x": integers(3, 4) > 0}
+        "float16 between", lambda x: (x.astype("float16")).astype("float32"), {"x": normal(3, 4)}
     )
-    yield Network("float16 between", lambda x: (x.astype("float16")).astype("float32"), {"x": normal(3, 4)})
-    yield Network("double", lambda x: x * 0.1 + paddle.exp(x), {"x": normal(3, 4).astype("float64")})
+    yield Network(
+        "double", lambda x: x * 0.1 + paddle.exp(x), {"x": normal(3, 4).astype("float64")}
+    )
 
 
 def _reductions(paddle: Any) -> Iterator[Network]:
@@ -109,7 +160,9 @@ def _reductions(paddle: Any) -> Iterator[Network]:
         yield Network(
             f"{name} integers", lambda x, n=name: getattr(paddle, n)(x, 1), {"x": integers(3, 4)}
         )
-    yield Network("mean integers", lambda x: paddle.mean(x.astype("float32"), 1), {"x": integers(3, 4)})
+    yield Network(
+        "mean integers", lambda x: paddle.mean(x.astype("float32"), 1), {"x": integers(3, 4)}
+    )
     yield Network("sum booleans", lambda x: paddle.sum(x, 1), {"x": integers(3, 4) > 0})
     yield Network("sum to dtype", lambda x: paddle.sum(x, 1, dtype="float64"), {"x": normal(3, 4)})
     for name in ("any", "all"):
@@ -130,11 +183,17 @@ def _reductions(paddle: Any) -> Iterator[Network]:
                     opsets=(11, 17),
                 )
     yield Network("argmax int32", lambda x: paddle.argmax(x, 1, dtype="int32"), picture())
-    yield Network("argmax ties", lambda x: paddle.argmax(x, 1), {"x": integers(5, 9, low=0, high=3).astype("f")})
+    yield Network(
+        "argmax ties",
+        lambda x: paddle.argmax(x, 1),
+        {"x": integers(5, 9, low=0, high=3).astype("f")},
+    )
     for axis in (0, 1, -1, None):
         yield Network(f"cumsum {axis}", lambda x, a=axis: paddle.cumsum(x, a), {"x": normal(3, 4)})
     yield Network(
-        "cumsum flip", lambda x: paddle.flip(paddle.cumsum(paddle.flip(x, [1]), 1), [1]), {"x": normal(3, 4)}
+        "cumsum flip",
+        lambda x: paddle.flip(paddle.cumsum(paddle.flip(x, [1]), 1), [1]),
+        {"x": normal(3, 4)},
     )
     yield Network("cumsum integers", lambda x: paddle.cumsum(x, 1), {"x": integers(3, 4)})
     yield Network("cumprod", lambda x: paddle.cumprod(x, 1), {"x": normal(3, 4)})

@@ -34,12 +34,16 @@ def _shapes(paddle: Any) -> Iterator[Network]:
     yield Network("transpose", lambda x: paddle.transpose(x, [0, 2, 3, 1]), x, (0,))
     yield Network("squeeze", lambda x: paddle.squeeze(x, [1, -1]), one, opsets=CHANGED)
     yield Network("squeeze all", lambda x: paddle.squeeze(x), one, opsets=(11, 13, 17))
-    yield Network("squeeze wide axis", lambda x: paddle.squeeze(x, [0, 1]), one, opsets=(11, 13, 17))
+    yield Network(
+        "squeeze wide axis", lambda x: paddle.squeeze(x, [0, 1]), one, opsets=(11, 13, 17)
+    )
     yield Network("unsqueeze", lambda x: paddle.unsqueeze(x, [0, 3]), x, opsets=CHANGED)
     yield Network("unsqueeze negative", lambda x: paddle.unsqueeze(x, [-1, 1]), x, opsets=CHANGED)
     yield Network("expand", lambda x: paddle.expand(x, [3, 2, 5, 4, 6]), one, opsets=(8, 11, 17))
     yield Network("expand keep", lambda x: paddle.expand(x, [-1, 3, -1, 5]), one, (0,))
-    yield Network("expand_as", lambda x, y: paddle.expand_as(x, y), {**one, "y": normal(2, 3, 4, 5)})
+    yield Network(
+        "expand_as", lambda x, y: paddle.expand_as(x, y), {**one, "y": normal(2, 3, 4, 5)}
+    )
     yield Network("broadcast_to", lambda x: paddle.broadcast_to(x, [2, 3, 4, 5]), one)
     yield Network("tile", lambda x: paddle.tile(x, [2, 1, 3]), x, opsets=(7, 11, 17))
     yield Network("tile longer", lambda x: paddle.tile(x, [2, 1, 1, 2, 1]), x)
@@ -104,7 +108,9 @@ def _indices(paddle: Any) -> Iterator[Network]:
     for axis in (0, 1, -1):
         yield Network(f"gather {axis}", lambda x, i, a=axis: paddle.gather(x, i, a), {**x, **index})
         yield Network(
-            f"index_select {axis}", lambda x, i, a=axis: paddle.index_select(x, i, a), {**x, **index}
+            f"index_select {axis}",
+            lambda x, i, a=axis: paddle.index_select(x, i, a),
+            {**x, **index},
         )
     yield Network(
         "gather int32", lambda x, i: paddle.gather(x, i), {**x, "i": np.array([3, 1], np.int32)}
@@ -113,7 +119,9 @@ def _indices(paddle: Any) -> Iterator[Network]:
     yield Network("gather_nd", paddle.gather_nd, {**x, "i": pairs}, opsets=(11, 12, 17))
     yield Network("gather_nd one", paddle.gather_nd, {**x, "i": pairs[..., :1]})
     along = integers(4, 3, 5, low=0, high=6)
-    yield Network("take_along_axis", lambda x, i: paddle.take_along_axis(x, i, 1), {**x, "i": along})
+    yield Network(
+        "take_along_axis", lambda x, i: paddle.take_along_axis(x, i, 1), {**x, "i": along}
+    )
     put = integers(4, 1, 5, low=0, high=6)
     yield Network(
         "put_along_axis", lambda x, i: paddle.put_along_axis(x, i, 0.7, 1), {**x, "i": put}
@@ -146,7 +154,9 @@ def _indices(paddle: Any) -> Iterator[Network]:
         lambda i: f.embedding(i, parameter(paddle, table), padding_idx=2),
         index,
     )
-    yield Network("where", lambda x, y: paddle.where(x > y, x, y * 2), {**x, "y": normal(5, seed=2)})
+    yield Network(
+        "where", lambda x, y: paddle.where(x > y, x, y * 2), {**x, "y": normal(5, seed=2)}
+    )
     yield Network("where same", lambda x: paddle.where(x > 0, x, -x * 0.2), x, opsets=(9, 17))
     yield Network("nonzero", lambda x: paddle.nonzero(x > 0), x)
     yield Network("masked_fill", lambda x: paddle.masked_fill(x, x > 0.4, -1.5), x)
@@ -171,7 +181,9 @@ def _orders(paddle: Any) -> Iterator[Network]:
             yield Network(f"sort {axis} {down}", lambda x, a=axis, d=down: paddle.sort(x, a, d), x)
     yield Network("topk free", lambda x: paddle.topk(x, 3), x, (0, 1, 2))
     yield Network("unique", lambda x: paddle.unique(x), {"x": integers(9, low=0, high=4)})
-    yield Network("searchsorted", paddle.searchsorted, {"s": np.arange(5, dtype="f"), "x": normal(4)})
+    yield Network(
+        "searchsorted", paddle.searchsorted, {"s": np.arange(5, dtype="f"), "x": normal(4)}
+    )
     yield Network("kthvalue", lambda x: paddle.kthvalue(x, 2, 1)[0], x)
     yield Network("mode", lambda x: paddle.mode(x)[0], x)
     yield Network("triu", lambda x: paddle.triu(x, 1), x)
@@ -187,7 +199,11 @@ def _made(paddle: Any) -> Iterator[Network]:
     yield Network("ones_like integers", lambda x: paddle.ones_like(x, "int64"), x, (0,))
     yield Network("full", lambda x: x + paddle.full([5], 0.1), x)
     yield Network("full by shape", lambda x: paddle.full([paddle.shape(x)[0], 2], 0.1), x, (0,))
-    yield Network("full integers", lambda x: paddle.full([2], 7, "int64") + x.astype("int64"), {"x": normal(2)})
+    yield Network(
+        "full integers",
+        lambda x: paddle.full([2], 7, "int64") + x.astype("int64"),
+        {"x": normal(2)},
+    )
     yield Network("arange by shape", lambda x: paddle.arange(0, paddle.shape(x)[0], 1), x, (0,))
     yield Network("arange", lambda x: x + paddle.arange(0.5, 3, 0.5), x)
     yield Network("arange integers", lambda x: x + paddle.arange(1, 10, 2).astype("float32"), x)
@@ -196,11 +212,25 @@ def _made(paddle: Any) -> Iterator[Network]:
     yield Network("meshgrid", lambda x, y: paddle.meshgrid(x, y), {"x": normal(3), "y": normal(4)})
     yield Network("constant", lambda x: x + paddle.assign(np.array([0.1, 2, 3, -4, 5], "f")), x)
     yield Network(
-        "constant integers", lambda x: x + paddle.assign(np.array([1, -2], "int64")), {"x": integers(2)}
+        "constant integers",
+        lambda x: x + paddle.assign(np.array([1, -2], "int64")),
+        {"x": integers(2)},
     )
-    yield Network("constant double", lambda x: x + paddle.assign(np.array([0.1, 0.2])), {"x": normal(2).astype("d")})
-    yield Network("constant int32", lambda x: x + paddle.assign(np.array([1, -2], "int32")), {"x": integers(2).astype("int32")})
-    yield Network("constant bool", lambda x: paddle.logical_and(x, paddle.assign(np.array([True, False]))), {"x": np.array([True, True])})
+    yield Network(
+        "constant double",
+        lambda x: x + paddle.assign(np.array([0.1, 0.2])),
+        {"x": normal(2).astype("d")},
+    )
+    yield Network(
+        "constant int32",
+        lambda x: x + paddle.assign(np.array([1, -2], "int32")),
+        {"x": integers(2).astype("int32")},
+    )
+    yield Network(
+        "constant bool",
+        lambda x: paddle.logical_and(x, paddle.assign(np.array([True, False]))),
+        {"x": np.array([True, True])},
+    )
     yield Network("assign", lambda x: paddle.assign(x) + 1, x)
     yield Network("increment", lambda x: paddle.increment(x, 2.5), {"x": normal(1)})
     yield Network("identity", lambda x: x, x)

@@ -58,8 +58,13 @@ def networks(paddle: Any) -> Iterator[Network]:
             lambda x, y, e=equation: paddle.einsum(e, x, y),
             {"x": first, "y": second},
         )
-    yield Network("attention", lambda x: _attention(paddle, x), {"x": normal(2, 7, 12)}, (0, 1),
-                  opsets=(11, 13, 17, 21))
+    yield Network(
+        "attention",
+        lambda x: _attention(paddle, x),
+        {"x": normal(2, 7, 12)},
+        (0, 1),
+        opsets=(11, 13, 17, 21),
+    )
     qkv = {name: normal(2, 7, 3, 4, seed=seed) for seed, name in enumerate("qkv")}
     for causal in (False, True):
         yield Network(
@@ -71,7 +76,9 @@ def networks(paddle: Any) -> Iterator[Network]:
         )
     yield Network("multi head", lambda x: _multi_head(paddle, x), {"x": normal(2, 7, 12)}, (0,))
     yield Network("transformer layer", lambda x: _layer(paddle, x), {"x": normal(2, 7, 12)})
-    yield Network("window attention", lambda x: _windows(paddle, x), {"x": normal(2, 8, 8, 6)}, (0,))
+    yield Network(
+        "window attention", lambda x: _windows(paddle, x), {"x": normal(2, 8, 8, 6)}, (0,)
+    )
     yield Network("kron", paddle.kron, {"x": normal(2, 3), "y": normal(3, 2)})
     yield Network("outer", paddle.outer, {"x": normal(3), "y": normal(4)})
     yield Network("dist", lambda x, y: paddle.dist(x, y, 2), {"x": normal(3, 4), "y": normal(4)})

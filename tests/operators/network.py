@@ -57,6 +57,4 @@ def integers(*shape: int, low: int = -9, high: int = 10, seed: int = 0) -> Array
 def parameter(paddle: Any, value: Array) -> Any:
     """A parameter of the network that is built, with these values."""
     initial = paddle.nn.initializer.Assign(value)
-    return paddle.create_parameter(
-        list(value.shape), str(value.dtype), default_initializer=initial
-    )
+    return paddle.create_parameter(list(value.shape), str(value.dtype), default_initializer=initial)

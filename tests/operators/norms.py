@@ -110,9 +110,7 @@ def networks(paddle: Any) -> Iterator[Network]:
         yield Network(
             f"norm p {p}", lambda x, p=p: paddle.norm(x, p, axis=1), picture(), opsets=(11, 17, 21)
         )
-    yield Network(
-        "norm p 2 keepdim", lambda x: paddle.norm(x, 2, axis=-1, keepdim=True), picture()
-    )
+    yield Network("norm p 2 keepdim", lambda x: paddle.norm(x, 2, axis=-1, keepdim=True), picture())
     yield Network("norm all", lambda x: paddle.norm(x), picture())
     yield Network("norm p 3 all", lambda x: paddle.norm(x, 3), picture())
     yield Network(

@@ -21,7 +21,9 @@ def networks(paddle: Any) -> Iterator[Network]:
     yield Network(
         "LSTM time major", lambda x: _recurrent(paddle, x, "LSTM", "forward", 1, True), x, (0, 1)
     )
-    yield Network("squeeze and excite", lambda x: _excite(paddle, x), picture(channels=8), (0, 2, 3))
+    yield Network(
+        "squeeze and excite", lambda x: _excite(paddle, x), picture(channels=8), (0, 2, 3)
+    )
     yield Network("residual block", lambda x: _residual(paddle, x), picture(), (0, 2, 3))
 
 

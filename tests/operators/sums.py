@@ -31,20 +31,72 @@ def norms() -> Iterator[Network]:
                 opsets=(7, 11, 14, 17, 18, 21),
                 **fixed,  # type: ignore[arg-type]
             )
-    yield Network("batch_norm_rank_2", lambda p, x: evaluated(p.nn.BatchNorm1D(4, epsilon=0.1))(x), (normal(3, 4),))
-    yield Network("batch_norm_rank_3", lambda p, x: evaluated(p.nn.BatchNorm1D(4))(x), (normal(3, 4, 5),))
-    yield Network("batch_norm_no_affine", lambda p, x: evaluated(p.nn.BatchNorm2D(4, weight_attr=False, bias_attr=False))(x), (X,))
-    yield Network("batch_norm_old", lambda p, x: evaluated(p.nn.BatchNorm(4, act="relu", epsilon=0.01))(x), (X,))
-    yield Network("batch_norm_nhwc", lambda p, x: evaluated(p.nn.BatchNorm2D(4, data_format="NHWC"))(x), (normal(2, 5, 6, 4),), modes=("fixed",))
-    yield Network("instance_norm_no_affine", lambda p, x: evaluated(p.nn.InstanceNorm2D(4, weight_attr=False, bias_attr=False))(x), (X,))
-    yield Network("instance_norm_1d", lambda p, x: evaluated(p.nn.InstanceNorm1D(4, epsilon=0.1))(x), (normal(2, 4, 9) * 0.1,))
-    yield Network("group_norm_no_affine", lambda p, x: evaluated(p.nn.GroupNorm(2, 4, weight_attr=False, bias_attr=False))(x), (X,))
-    yield Network("group_norm_rank_3", lambda p, x: evaluated(p.nn.GroupNorm(2, 4))(x), (normal(2, 4, 9),))
+    yield Network(
+        "batch_norm_rank_2",
+        lambda p, x: evaluated(p.nn.BatchNorm1D(4, epsilon=0.1))(x),
+        (normal(3, 4),),
+    )
+    yield Network(
+        "batch_norm_rank_3", lambda p, x: evaluated(p.nn.BatchNorm1D(4))(x), (normal(3, 4, 5),)
+    )
+    yield Network(
+        "batch_norm_no_affine",
+        lambda p, x: evaluated(p.nn.BatchNorm2D(4, weight_attr=False, bias_attr=False))(x),
+        (X,),
+    )
+    yield Network(
+        "batch_norm_old",
+        lambda p, x: evaluated(p.nn.BatchNorm(4, act="relu", epsilon=0.01))(x),
+        (X,),
+    )
+    yield Network(
+        "batch_norm_nhwc",
+        lambda p, x: evaluated(p.nn.BatchNorm2D(4, data_format="NHWC"))(x),
+        (normal(2, 5, 6, 4),),
+        modes=("fixed",),
+    )
+    yield Network(
+        "instance_norm_no_affine",
+        lambda p, x: evaluated(p.nn.InstanceNorm2D(4, weight_attr=False, bias_attr=False))(x),
+        (X,),
+    )
+    yield Network(
+        "instance_norm_1d",
+        lambda p, x: evaluated(p.nn.InstanceNorm1D(4, epsilon=0.1))(x),
+        (normal(2, 4, 9) * 0.1,),
+    )
+    yield Network(
+        "group_norm_no_affine",
+        lambda p, x: evaluated(p.nn.GroupNorm(2, 4, weight_attr=False, bias_attr=False))(x),
+        (X,),
+    )
+    yield Network(
+        "group_norm_rank_3", lambda p, x: evaluated(p.nn.GroupNorm(2, 4))(x), (normal(2, 4, 9),)
+    )
     tokens = normal(2, 5, 8)
-    yield Network("layer_norm_tokens", lambda p, x: evaluated(p.nn.LayerNorm(8, epsilon=1e-6))(x), (tokens,), opsets=(7, 13, 17, 21))
-    yield Network("layer_norm_no_affine", lambda p, x: evaluated(p.nn.LayerNorm(8, weight_attr=False, bias_attr=False))(x), (tokens,), opsets=(11, 17))
-    yield Network("layer_norm_channels", lambda p, x: evaluated(p.nn.LayerNorm([4, 5, 7]))(x), (X,), modes=("fixed", "batch"))
-    yield Network("local_response_norm", lambda p, x: evaluated(p.nn.LocalResponseNorm(3, 0.1, 0.6, 2.0))(x), (X,))
+    yield Network(
+        "layer_norm_tokens",
+        lambda p, x: evaluated(p.nn.LayerNorm(8, epsilon=1e-6))(x),
+        (tokens,),
+        opsets=(7, 13, 17, 21),
+    )
+    yield Network(
+        "layer_norm_no_affine",
+        lambda p, x: evaluated(p.nn.LayerNorm(8, weight_attr=False, bias_attr=False))(x),
+        (tokens,),
+        opsets=(11, 17),
+    )
+    yield Network(
+        "layer_norm_channels",
+        lambda p, x: evaluated(p.nn.LayerNorm([4, 5, 7]))(x),
+        (X,),
+        modes=("fixed", "batch"),
+    )
+    yield Network(
+        "local_response_norm",
+        lambda p, x: evaluated(p.nn.LocalResponseNorm(3, 0.1, 0.6, 2.0))(x),
+        (X,),
+    )
     yield Network("rms_norm_composed", _rms_norm, (tokens,))
     yield Network("normalize", lambda p, x: p.nn.functional.normalize(x, p=2, axis=1), (X,))
     for order in (0.5, 1, 2, 3, float("inf"), float("-inf")):
@@ -52,7 +104,11 @@ def norms() -> Iterator[Network]:
     yield Network("norm_keep", lambda p, x: p.linalg.norm(x, p=2, axis=-1, keepdim=True), (X,))
     yield Network("norm_all", lambda p, x: p.linalg.norm(x), (X,))
     yield Network("norm_frobenius", lambda p, x: p.linalg.norm(x, p="fro", axis=[2, 3]), (X,))
-    yield Network("spectral_free_standardise", lambda p, x: (x - x.mean([2, 3], keepdim=True)) / x.std([2, 3], keepdim=True), (X,))
+    yield Network(
+        "spectral_free_standardise",
+        lambda p, x: (x - x.mean([2, 3], keepdim=True)) / x.std([2, 3], keepdim=True),
+        (X,),
+    )
     yield Network("variance", lambda p, x: x.var(axis=-1, unbiased=False), (X,))
 
 
@@ -76,7 +132,9 @@ def reductions() -> Iterator[Network]:
     for name in ("any", "all"):
         yield Network(f"{name}_last", _reduction(name, {"axis": -1}), (logical,))
         yield Network(f"{name}_all", _reduction(name, {}), (logical,))
-        yield Network(f"{name}_keep", _reduction(name, {"axis": [2, 3], "keepdim": True}), (logical,))
+        yield Network(
+            f"{name}_keep", _reduction(name, {"axis": [2, 3], "keepdim": True}), (logical,)
+        )
     yield Network("sum_int", _reduction("sum", {"axis": 1}), (integers(2, 3, 4),))
     yield Network("sum_int32", _reduction("sum", {"axis": 1}), (integers(2, 3, 4, dtype="int32"),))
     yield Network("sum_bool", _reduction("sum", {"axis": 1}), (logical,))
@@ -109,7 +167,9 @@ def sorting() -> Iterator[Network]:
         "one": {"k": 1},
     }.items():
         yield Network(f"topk_{title}", _reduction("topk", settings), (X,), opsets=(11, 17))
-    yield Network("topk_tensor", lambda p, x, k: p.topk(x, k), (X, np.array([3], np.int32)), modes=("fixed",))
+    yield Network(
+        "topk_tensor", lambda p, x, k: p.topk(x, k), (X, np.array([3], np.int32)), modes=("fixed",)
+    )
     for descending in (False, True):
         settings = {"axis": 1, "descending": descending}
         yield Network(f"argsort_{descending}", _reduction("argsort", settings), (X,))
@@ -119,5 +179,12 @@ def sorting() -> Iterator[Network]:
     yield Network("cumsum_int", lambda p, x: p.cumsum(x, axis=-1), (integers(2, 5),))
     yield Network("cumprod", lambda p, x: p.cumprod(x, dim=1), (X,))
     yield Network("kthvalue", lambda p, x: p.kthvalue(x, 2, axis=-1), (X,))
-    yield Network("mode_free_unique", lambda p, x: p.unique(x), (integers(9, high=5),), modes=("fixed",))
-    yield Network("searchsorted", lambda p, x, y: p.searchsorted(x, y), (np.arange(6, dtype=np.float32), uniform(4, high=7.0)), modes=("fixed",))
+    yield Network(
+        "mode_free_unique", lambda p, x: p.unique(x), (integers(9, high=5),), modes=("fixed",)
+    )
+    yield Network(
+        "searchsorted",
+        lambda p, x, y: p.searchsorted(x, y),
+        (np.arange(6, dtype=np.float32), uniform(4, high=7.0)),
+        modes=("fixed",),
+    )

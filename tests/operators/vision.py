@@ -158,9 +158,7 @@ def _regions(paddle: Any) -> Iterator[Network]:
     corners = np.random.default_rng(3).uniform(0, 20, (12, 2)).astype(np.float32)
     many = np.concatenate([corners, corners + 9], 1)
     scores = np.random.default_rng(4).uniform(0, 1, 12).astype(np.float32)
-    yield Network(
-        "nms", lambda b: paddle.vision.ops.nms(b, 0.3), {"b": many}
-    )
+    yield Network("nms", lambda b: paddle.vision.ops.nms(b, 0.3), {"b": many})
     yield Network(
         "nms scores",
         lambda b, s: paddle.vision.ops.nms(b, 0.3, s),
@@ -168,9 +166,7 @@ def _regions(paddle: Any) -> Iterator[Network]:
     )
     yield Network(
         "yolo_box",
-        lambda x, s: paddle.vision.ops.yolo_box(
-            x, s, [10, 13, 16, 30], 2, 0.01, 32, scale_x_y=1.1
-        ),
+        lambda x, s: paddle.vision.ops.yolo_box(x, s, [10, 13, 16, 30], 2, 0.01, 32, scale_x_y=1.1),
         {"x": normal(1, 14, 4, 4), "s": np.array([[128, 128]], np.int32)},
         opsets=(11, 17),
     )

@@ -42,12 +42,16 @@ def _convolutions(paddle: Any) -> Iterator[Network]:
             )
     yield Network("conv2d groups", lambda x: f.conv2d(x, kernel(6, 2, 3, 3), groups=2), picture())
     yield Network(
-        "conv2d depthwise", lambda x: f.conv2d(x, kernel(4, 1, 3, 3), groups=4, padding=1), picture()
+        "conv2d depthwise",
+        lambda x: f.conv2d(x, kernel(4, 1, 3, 3), groups=4, padding=1),
+        picture(),
     )
     yield Network(
         "conv2d depthwise times 2", lambda x: f.conv2d(x, kernel(8, 1, 3, 3), groups=4), picture()
     )
-    yield Network("conv2d 1x3", lambda x: f.conv2d(x, kernel(6, 4, 1, 3), padding=[0, 1]), picture())
+    yield Network(
+        "conv2d 1x3", lambda x: f.conv2d(x, kernel(6, 4, 1, 3), padding=[0, 1]), picture()
+    )
     yield Network(
         "conv2d NHWC",
         lambda x: f.conv2d(x, kernel(6, 7, 3, 3), data_format="NHWC"),
@@ -236,7 +240,11 @@ def _pads(paddle: Any) -> Iterator[Network]:
     )
     yield Network("pad 2D", lambda x: f.pad(x, [1, 0, 2, 1], value=0.6), {"x": normal(3, 5)})
     yield Network(
-        "zeropad2d", lambda x: f.zeropad2d(x, [1, 2, 0, 3]), picture(), (0, 2, 3), opsets=(7, 11, 17)
+        "zeropad2d",
+        lambda x: f.zeropad2d(x, [1, 2, 0, 3]),
+        picture(),
+        (0, 2, 3),
+        opsets=(7, 11, 17),
     )
     yield Network(
         "pad by tensor",
