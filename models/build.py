@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from paddleport.errors import BackendUnavailableError, ModelFileError, OutputError
+from paddleport.errors import ModelFileError, OutputError
 from paddleport.models.card import PaddleModel
 from paddleport.models.mobilenet_v2 import State, architecture, build_network, state_entries
+from paddleport.models.vendor import import_paddle
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 
@@ -73,14 +74,7 @@ def check_state(state: State, scale: float, source: str) -> None:
 
 
 def _build(state: Mapping[str, Array], scale: float, folder: str, side: int | None) -> None:
-    try:
-        import paddle
-    except ModuleNotFoundError as error:
-        if error.name != "paddle":
-            raise
-        raise BackendUnavailableError(
-            "building a model takes paddle, which is not installed: pip install 'paddleport[cpu]'"
-        ) from None
+    paddle = import_paddle()
     paddle.device.set_device("cpu")
     network = build_network(architecture(scale, len(state["out.bias"])), softmax=True)
     tensors = {key: paddle.to_tensor(value) for key, value in state.items()}
