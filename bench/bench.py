@@ -95,7 +95,6 @@ def overhead_lines(source: SourceModel, onnx: OnnxModel) -> list[Line]:
 def main() -> None:
     """Measure everything, write JSON, print Markdown; exit 1 if a limit is missed."""
     os.environ.setdefault("PADDLEPORT_OFFLINE", "1")
-    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # for the workers
     source = resolve("MobileNetV2", weights="seeded")
     folder = Path(tempfile.mkdtemp(prefix="paddleport-bench-"))
     try:

@@ -62,7 +62,7 @@ class Worker:
             stdout=self._log,
             stderr=self._log,
             pass_fds=(requests_read, answers_write),
-            env={**os.environ, **NO_TELEMETRY, **(environ or {})},
+            env={**os.environ, **NO_TELEMETRY, **_same_imports(), **(environ or {})},
             start_new_session=True,  # Ctrl-C reaches the parent, which ends the child
         )
         os.close(requests_read)
@@ -185,6 +185,11 @@ def peak_memory_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _same_imports() -> dict[str, str]:
+    """The child imports from where this process does, plug-ins and notebooks' folders too."""
+    return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
 
 
 def _send(stream: IO[bytes], message: Any) -> None:

@@ -11,8 +11,6 @@ import small_network
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.worker import Worker
 
-TESTS = Path(__file__).parent
-
 
 def skip_or_fail(backend: str, reason: str) -> NoReturn:
     """Skip, or fail where ``PADDLEPORT_REQUIRE`` names the backend, as it does in CI."""
@@ -43,6 +41,6 @@ def small_protobuf(tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
 def _saved_by_paddle(prefix: Path, pir: str) -> Path:
     if find_spec("paddle") is None:
         skip_or_fail("paddle", "paddlepaddle is not installed")
-    with Worker(environ={"PYTHONPATH": str(TESTS), "FLAGS_enable_pir_api": pir}) as worker:
+    with Worker(environ={"FLAGS_enable_pir_api": pir}) as worker:
         worker.call(small_network.save_paddle, 120, str(prefix))
     return prefix

@@ -49,7 +49,7 @@ def save(path: str, state: dict[str, Array], protocol: Literal[2, 3, 4], *, tabl
 def worker() -> Any:
     if find_spec("paddle") is None:
         pytest.skip("paddle is not installed")
-    with Worker(environ={"PYTHONPATH": str(Path(__file__).parent)}) as worker:
+    with Worker() as worker:
         yield worker
 
 

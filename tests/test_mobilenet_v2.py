@@ -92,7 +92,7 @@ def in_paddle(scale: float, classes: int, state: dict[str, Array] | None, x: Arr
 def worker() -> Any:
     if find_spec("paddle") is None:
         pytest.skip("paddle is not installed")
-    with Worker(environ={"PYTHONPATH": str(Path(__file__).parent)}) as worker:
+    with Worker() as worker:
         yield worker
 
 

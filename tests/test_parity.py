@@ -53,7 +53,6 @@ def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     (info / "entry_points.txt").write_text(f"[paddleport.runners]\n{entries}")
     monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("PYTHONPATH", str(folder))
 
 
 @pytest.fixture

@@ -125,7 +125,7 @@ def test_paddle_switches_are_what_they_say(
 def test_paddle_without_a_parameter_file(tmp_path: Path) -> None:
     from paddleport.worker import Worker
 
-    with Worker(environ={"PYTHONPATH": str(Path(__file__).parent)}) as worker:
+    with Worker() as worker:
         worker.call(small_network.save_paddle_without_parameters, 120, str(tmp_path / "plain"))
     model = PaddleModel(tmp_path / "plain.json", None, "pir")
     with open_runner("paddle", model) as runner:

@@ -26,6 +26,7 @@ def networks(paddle: Any) -> Iterator[Network]:
         "softshrink": lambda x: f.softshrink(x, 0.8),
         "tanhshrink": lambda x: f.tanhshrink(x),
         "thresholded_relu": lambda x: f.thresholded_relu(x, 0.6),
+        "thresholded_relu value": lambda x: f.thresholded_relu(x, 0.6, 0.25),
         "swish": lambda x: f.swish(x),
         "silu": lambda x: f.silu(x),
         "mish": lambda x: f.mish(x),

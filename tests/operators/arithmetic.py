@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from operators.network import CHANGED, Network, integers, normal, picture, positive
 
 HALVES = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.2, -0.7], np.float32)
@@ -58,6 +59,7 @@ def _binary(paddle: Any) -> Iterator[Network]:
         opsets=(7, 17),
     )
     yield Network("scale integers", lambda x: paddle.scale(x, 2, 3), {"x": integers(3, 4)})
+    yield Network("scale integers far", lambda x: x + (2**40 + 1), {"x": integers(3, 4)})
     yield Network(
         "scale integers by fraction", lambda x: paddle.scale(x, 1.5, 0), {"x": integers(3, 4)}
     )

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from operators.network import CHANGED, Network, integers, normal, parameter, picture
+
+from operators.network import CHANGED, Network, integers, normal, parameter
 
 
 def networks(paddle: Any) -> Iterator[Network]:
@@ -38,6 +39,14 @@ def _shapes(paddle: Any) -> Iterator[Network]:
         "squeeze wide axis", lambda x: paddle.squeeze(x, [0, 1]), one, opsets=(11, 13, 17)
     )
     yield Network("unsqueeze", lambda x: paddle.unsqueeze(x, [0, 3]), x, opsets=CHANGED)
+    yield Network("unsqueeze unsorted", lambda x: paddle.unsqueeze(x, [2, 0]), x, opsets=(11, 17))
+    yield Network("unsqueeze twice", lambda x: paddle.unsqueeze(x, [1, 1]), x, opsets=(11, 17))
+    yield Network(
+        "stack of scalars", lambda x: paddle.stack([paddle.mean(x), paddle.sum(x), x.max()]), x
+    )
+    yield Network(
+        "scalar in the middle", lambda x: x - paddle.max(x) / (paddle.sum(x).reshape([1]) + 1), x
+    )
     yield Network("unsqueeze negative", lambda x: paddle.unsqueeze(x, [-1, 1]), x, opsets=CHANGED)
     yield Network("expand", lambda x: paddle.expand(x, [3, 2, 5, 4, 6]), one, opsets=(8, 11, 17))
     yield Network("expand keep", lambda x: paddle.expand(x, [-1, 3, -1, 5]), one, (0,))
@@ -60,6 +69,7 @@ def _shapes(paddle: Any) -> Iterator[Network]:
     yield Network("flip", lambda x: paddle.flip(x, [1, 3]), x)
     yield Network("roll", lambda x: paddle.roll(x, [1, -2], [2, 3]), x)
     yield Network("roll all", lambda x: paddle.roll(x, 3), x)
+    yield Network("roll far", lambda x: paddle.roll(x, [9, -7], [2, 3]), x)
     yield Network("rot90", lambda x: paddle.rot90(x, 1, [2, 3]), x)
     yield Network("t", lambda x: x.t(), {"x": normal(3, 4)})
     yield Network("moveaxis", lambda x: paddle.moveaxis(x, 1, -1), x)
@@ -112,6 +122,9 @@ def _indices(paddle: Any) -> Iterator[Network]:
             lambda x, i, a=axis: paddle.index_select(x, i, a),
             {**x, **index},
         )
+    yield Network(
+        "gather column", paddle.gather, {**x, "i": np.array([[3], [1]], np.int64)}
+    )
     yield Network(
         "gather int32", lambda x, i: paddle.gather(x, i), {**x, "i": np.array([3, 1], np.int32)}
     )

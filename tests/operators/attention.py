@@ -32,6 +32,7 @@ def networks(paddle: Any) -> Iterator[Network]:
     yield Network("mm", paddle.mm, {"x": normal(3, 5), "y": normal(5, 4, seed=1)})
     yield Network("mv", paddle.mv, {"x": normal(3, 5), "y": normal(5, seed=1)})
     yield Network("dot", paddle.dot, {"x": normal(5), "y": normal(5, seed=1)})
+    yield Network("dot rows", paddle.dot, {"x": normal(3, 5), "y": normal(3, 5, seed=1)})
     yield Network(
         "addmm",
         lambda a, x, y: paddle.addmm(a, x, y, beta=0.3, alpha=1.7),

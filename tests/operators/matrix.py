@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from operators import activations, arrays, attention, arithmetic, norms, recurrent, vision, windows
-from operators.network import Network
 
+from operators import activations, arithmetic, arrays, attention, norms, recurrent, vision, windows
+from operators.network import Network
+from operators.old_format import teach_old_programs
 from paddleport.models.card import PaddleModel
 from paddleport.tensors import Array
 
@@ -39,6 +40,8 @@ def build(family: str, name: str, folder: Path) -> PaddleModel:
     import paddle
 
     paddle.enable_static()
+    if not paddle.base.framework.in_pir_mode():
+        teach_old_programs(paddle)
     network = all_networks(family)[name]
     paddle.seed(0)
     main, start = paddle.static.Program(), paddle.static.Program()

@@ -17,11 +17,11 @@ def networks(paddle: Any) -> Iterator[Network]:
         return parameter(paddle, normal(count, seed=3))
 
     def batch_norm(x: Any, epsilon: float) -> Any:
-        mean, variance = parameter(paddle, normal(4, seed=4)), parameter(paddle, positive(4))
+        mean, variance = parameter(paddle, normal(4, seed=4)), parameter(paddle, positive(4) * 2e-3)
         mean.stop_gradient = variance.stop_gradient = True
         return f.batch_norm(x, mean, variance, weight(4), bias(4), epsilon=epsilon)
 
-    for epsilon in (1e-5, 0.3):
+    for epsilon in (1e-5, 1e-3):
         yield Network(
             f"batch_norm {epsilon}",
             lambda x, e=epsilon: batch_norm(x, e),
@@ -38,7 +38,7 @@ def networks(paddle: Any) -> Iterator[Network]:
         )
         yield Network(
             f"layer_norm {epsilon}",
-            lambda x, e=epsilon: f.layer_norm(x, [6, 7], epsilon=e),
+            lambda x, e=epsilon: f.layer_norm(x * 0.03, [6, 7], epsilon=e),
             picture(),
             opsets=(7, 11, 17, 21),
         )
@@ -50,30 +50,24 @@ def networks(paddle: Any) -> Iterator[Network]:
             opsets=(7, 11, 17, 21),
         )
     yield Network(
-        "batch_norm 2D", lambda x: batch_norm(x, 0.1), {"x": normal(5, 4)}, (0,), opsets=(7, 17)
+        "batch_norm 2D", lambda x: batch_norm(x, 1e-3), {"x": normal(5, 4)}, (0,), opsets=(7, 17)
     )
-    yield Network("batch_norm 3D", lambda x: batch_norm(x, 0.1), {"x": normal(5, 4, 6)}, (0,))
-    yield Network("batch_norm 5D", lambda x: batch_norm(x, 0.1), {"x": normal(2, 4, 3, 3, 2)}, (0,))
+    yield Network("batch_norm 3D", lambda x: batch_norm(x, 1e-3), {"x": normal(5, 4, 6)}, (0,))
+    yield Network("batch_norm 5D", lambda x: batch_norm(x, 1e-3), {"x": normal(2, 4, 3, 3, 2)}, (0,))
     yield Network(
         "layer_norm affine last",
-        lambda x: f.layer_norm(x, 7, weight(7), bias(7), 0.2),
+        lambda x: f.layer_norm(x * 0.03, 7, weight(7), bias(7), 1e-3),
         picture(),
         (0, 2),
         opsets=(7, 11, 17, 21),
     )
     yield Network(
         "layer_norm affine two axes",
-        lambda x: f.layer_norm(
-            x,
-            [6, 7],
-            parameter(paddle, positive(6, 7)),
-            parameter(paddle, normal(6, 7, seed=9)),
-            0.2,
-        ),
+        lambda x: paddle.nn.LayerNorm([6, 7], 1e-3)(x * 0.03),
         picture(),
     )
     yield Network(
-        "layer_norm weight only", lambda x: f.layer_norm(x, 7, weight(7), None, 0.2), picture()
+        "layer_norm weight only", lambda x: f.layer_norm(x * 0.03, 7, weight(7), None, 1e-3), picture()
     )
     yield Network("instance_norm plain", lambda x: f.instance_norm(x, eps=0.2), picture())
     yield Network(

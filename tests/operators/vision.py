@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
 from operators.network import CHANGED, Network, normal, parameter, picture
 
 

@@ -123,6 +123,7 @@ def _pools(paddle: Any) -> Iterator[Network]:
         "padding": {"stride": 2, "padding": 1},
         "ceil": {"stride": 2, "ceil_mode": True},
         "ceil padding": {"stride": 2, "padding": 1, "ceil_mode": True},
+        "ceil beyond": {"stride": 3, "padding": 1, "ceil_mode": True},
         "asymmetric": {"stride": 2, "padding": [0, 1, 1, 0]},
         "SAME": {"stride": 2, "padding": "SAME"},
         "VALID": {"stride": 2, "padding": "VALID"},
