@@ -80,6 +80,13 @@ def write_metadata(
         entry.key, entry.value = key, texts[key]
 
 
+def onnx_input_names(path: Path) -> tuple[str, ...]:
+    """What an ONNX file must be fed, in its order; initializers that can be fed are left out."""
+    graph = read_onnx_proto(path).graph
+    stored = {item.name for item in graph.initializer}
+    return tuple(item.name for item in graph.input if item.name not in stored)
+
+
 def onnx_opset(path: Path) -> int:
     """The version of ONNX's own operator set that a file asks for."""
     imports = read_onnx_proto(path).opset_import

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import onnx
 import pytest
 
 from paddleport.errors import BackendUnavailableError, UsageError
@@ -118,3 +119,20 @@ def test_the_report_in_its_three_forms(
     markdown = files[0].read_text()
     assert markdown == str(report) == report._repr_markdown_()
     assert "| onnxruntime | fp32 | agrees |" in markdown
+
+
+def test_a_file_from_elsewhere_with_another_input_name(
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+) -> None:
+    proto = onnx.load(str(small_onnx.path))
+    old = proto.graph.input[0].name
+    for node in proto.graph.node:
+        for index, name in enumerate(node.input):
+            if name == old:
+                node.input[index] = "pixels"
+    proto.graph.input[0].name = "pixels"
+    onnx.save(proto, str(tmp_path / "theirs.onnx"))
+    plan = Plan(backends=("onnxruntime",), seconds_each=0.1)
+    report = validate(source, OnnxModel(tmp_path / "theirs.onnx"), plan)
+    assert report.verdict == "agrees"
+    assert "as pixels" in report.rows[1].notes[0]

@@ -32,17 +32,15 @@ class Latency:
 
 
 def measure(
-    sessions: Mapping[str, Session],
-    feed: Feed,
+    sessions: Mapping[str, tuple[Session, Feed]],
     *,
     seconds_each: float,
     on_round: Callable[[float], None] = lambda share: None,
 ) -> dict[str, Latency | PortError]:
-    """Time every session on one feed, in interleaved rounds.
+    """Time every session on its feed, in interleaved rounds.
 
     Args:
-        sessions: by row name; only one of them computes at a time.
-        feed: what is run.
+        sessions: by row name, with what is run; only one of them computes at a time.
         seconds_each: time spent on each session, warm-up left out.
         on_round: told the share of the work done after each round.
 
@@ -53,7 +51,7 @@ def measure(
     failed: dict[str, PortError] = {}
     total = max(1, round(seconds_each / ROUND_S))
     for index in range(total + 1):
-        for name, session in sessions.items():
+        for name, (session, feed) in sessions.items():
             if name in failed:
                 continue
             try:

@@ -1,23 +1,27 @@
 """Every backend against native Paddle: the same feeds, a verdict each, and comparable latency."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from paddleport import runners
-from paddleport.errors import BackendUnavailableError, PortError, UsageError, unknown_name
-from paddleport.files import sha256
+from paddleport.errors import (
+    BackendUnavailableError,
+    FeedError,
+    PortError,
+    UsageError,
+    unknown_name,
+)
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.models.onnx_file import onnx_opset
+from paddleport.models.onnx_file import onnx_input_names
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision, RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed
 from paddleport.validate.compare import TOLERANCES, compare_outputs, overall
+from paddleport.validate.describe import describe_environment, describe_model
 from paddleport.validate.feeds import make_feeds
 from paddleport.validate.latency import measure
-from paddleport.validate.report import BackendRow, ParityReport, describe_environment
+from paddleport.validate.report import BackendRow, ParityReport
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
 Progress = Callable[[str, float], None]
@@ -86,7 +90,7 @@ def validate(
     finally:
         run.close()
     return ParityReport(
-        _describe_model(source, onnx),
+        describe_model(source, onnx),
         run.reference_description,
         run.speed_description,
         tuple((item.name, item.kind) for item in feeds),
@@ -108,6 +112,7 @@ class _Run:
         progress: Progress,
     ) -> None:
         self.source, self.onnx, self.plan, self.feeds = source, onnx, plan, feeds
+        self.onnx_feeds, self.onnx_notes = _feeds_for_onnx(source, onnx, feeds)
         self.progress = progress
         self.sessions: dict[str, Session] = {}
         self.reference_description = f"{plan.reference} plain"
@@ -138,7 +143,7 @@ class _Run:
         row_name = f"{name} plain" if name == "paddle" else f"{name} (reference)"
         session = Session(name, self._model_for(name), options)
         self.sessions[row_name] = session
-        self.expected = session.run_all(self.feeds)
+        self.expected = session.run_all(self._feeds_for(name))
         facts = session.facts
         switches = ", no oneDNN, no graph optimisation" if name == "paddle" else ""
         version = runners.installed_version(runners.runner_class(name))
@@ -167,10 +172,10 @@ class _Run:
             "failed",
             computes_in=facts.computes_in,
             load_ms=facts.load_ms,
-            notes=facts.notes,
+            notes=facts.notes + self.onnx_notes * (self._consumes(name) == "onnx"),
         )
         try:
-            outputs = session.run_all(self.feeds)
+            outputs = session.run_all(self._feeds_for(name))
         except PortError as error:
             self._end(name)
             return replace(row, reason=str(error))
@@ -184,13 +189,12 @@ class _Run:
         if not self.plan.seconds_each:
             return rows
         timed = {
-            name: session
+            name: (session, self._feeds_for(name.split()[0])[0])
             for name, session in self.sessions.items()
             if runners.runner_class(name.split()[0]).timed
         }
         found = measure(
             timed,
-            self.feeds[0],
             seconds_each=self.plan.seconds_each,
             on_round=lambda share: self.progress(
                 "latency", _MEASURING_FROM + (1 - _MEASURING_FROM) * share
@@ -220,8 +224,13 @@ class _Run:
         ]
 
     def _model_for(self, name: str) -> PaddleModel | OnnxModel:
-        consumes = runners.runner_class(name).consumes
-        return self.source.model if consumes == "paddle" else self.onnx
+        return self.source.model if self._consumes(name) == "paddle" else self.onnx
+
+    def _feeds_for(self, name: str) -> Sequence[Feed]:
+        return self.feeds if self._consumes(name) == "paddle" else self.onnx_feeds
+
+    def _consumes(self, name: str) -> str:
+        return runners.runner_class(name).consumes
 
     def _options_for(self, name: str) -> RunnerOptions:
         known = runners.runner_class(name).option_names()
@@ -232,23 +241,22 @@ class _Run:
         self.sessions.pop(name).close()
 
 
-def _describe_model(source: SourceModel, onnx: OnnxModel) -> dict[str, Any]:
-    parameters = sum(math.prod(spec.shape) for spec in source.program.parameters.values())
-    opset = onnx_opset(onnx.path)
-    title = [source.name, f"opset {opset}", f"weights {source.weights_title}"]
-    title.append(f"{parameters / 1e6:.1f} M parameters")
-    if source.card is not None:
-        title.append(f"{source.card.published['gflops']} GFLOP")
-    return {
-        "title": " · ".join(title),
-        "name": source.name,
-        "weights": source.weights,
-        "weights from": source.weights_from,
-        "paddle format": f"{source.model.format} version {source.program.version}",
-        "paddle sha256": source.sha256,
-        "onnx file": onnx.path.name,
-        "onnx sha256": sha256([onnx.path]),
-        "onnx bytes": onnx.path.stat().st_size,
-        "opset": opset,
-        "mends": ", ".join(onnx.provenance.get("mends", [])) or "none",
-    }
+def _feeds_for_onnx(
+    source: SourceModel, onnx: OnnxModel, feeds: Sequence[Feed]
+) -> tuple[Sequence[Feed], tuple[str, ...]]:
+    """The feeds under the ONNX file's input names: by name where they are the same, else in order.
+
+    Raises:
+        FeedError: the file takes another number of inputs.
+    """
+    ours, theirs = [spec.name for spec in source.program.inputs], onnx_input_names(onnx.path)
+    if set(ours) == set(theirs):
+        return feeds, ()
+    if len(ours) != len(theirs):
+        raise FeedError(
+            f"{onnx.path} takes {', '.join(theirs) or 'nothing'}, the Paddle model takes "
+            f"{', '.join(ours)}: they are not the same model"
+        )
+    pairs = list(zip(ours, theirs, strict=True))
+    note = f"fed in order: {', '.join(f'{one} as {other}' for one, other in pairs)}"
+    return [{other: feed[one] for one, other in pairs} for feed in feeds], (note,)

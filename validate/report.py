@@ -2,10 +2,8 @@
 
 import json
 import math
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,17 +13,6 @@ from paddleport.validate.latency import Latency
 
 SCHEMA_VERSION = 1
 RowVerdict = Literal["reference", "agrees", "differs", "unproven", "skipped", "failed"]
-_PACKAGES = (
-    "paddleport",
-    "paddlepaddle",
-    "paddle2onnx",
-    "onnx",
-    "onnxslim",
-    "onnxruntime",
-    "openvino",
-    "numpy",
-    "opencv-python-headless",
-)
 
 
 @dataclass(frozen=True)
@@ -169,31 +156,6 @@ def reasons(rows: Sequence[BackendRow]) -> list[str]:
         for row in rows
         if row.reason or row.notes
     ]
-
-
-def describe_environment() -> dict[str, Any]:
-    """The machine and the versions of everything that takes part."""
-    versions = {}
-    for package in _PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpu": _cpu_name(),
-        "packages": versions,
-    }
-
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0]} ({len(names)} CPUs)" if names else platform.machine()
 
 
 def _markdown(report: ParityReport) -> str:
