@@ -33,7 +33,7 @@ def cached_onnx(
     file, and the versions of every tool: what changes any of them is another entry.
 
     Raises:
-        ConversionError: it fails, or differs from native Paddle.
+        ConversionError: it fails, or is not proven the same.
         PortError: as ``to_onnx`` does.
     """
     check_opset(opset)
@@ -42,12 +42,8 @@ def cached_onnx(
         done = to_onnx(
             source, folder / _FILE, opset=opset, shapes=shapes, feed=feed, progress=progress
         )
-        if done.verdict == "differs":
-            reasons = "; ".join(item.reason for item in done.comparisons if item.reason)
-            raise ConversionError(
-                f"the conversion of {source.name} at opset {opset} differs from native Paddle: "
-                f"{reasons}. To look at it: paddleport convert {source.name} --opset {opset} --keep"
-            )
+        if done.path is None:
+            raise ConversionError(done.explanation)
 
     entry = cached_folder(f"conversions/{source.name}-{_key(source, opset)}", build)
     return read_onnx_model(entry / _FILE)

@@ -25,6 +25,11 @@ from paddleport.validate.compare import (
 DEFAULT_OPSET = 17
 LOWEST_OPSET, HIGHEST_OPSET = 7, 21  # what Paddle2ONNX 2.1.0 writes
 DEFAULT_TIMEOUT_S = 300.0
+_DIFFERS = ("differs from", "--keep keeps the file to look at")
+_UNPROVEN = (
+    "is not proven against",
+    "Give it telling input with --feed NAME=FILE.npy; --keep keeps the file",
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Conversion:
     """A finished conversion and how it was judged.
 
     Attributes:
-        path: where the file is; ``None`` if it differed and was not kept.
+        path: where the file is; ``None`` if it does not agree and was not kept.
         verdict: against native Paddle on the feeds.
         comparisons: one an output.
         source: what was converted.
@@ -58,16 +63,26 @@ class Conversion:
     feeds: tuple[str, ...]
 
     @property
+    def explanation(self) -> str:
+        """One line on a conversion that does not agree; empty for one that does."""
+        if self.verdict == "agrees":
+            return ""
+        reasons = "; ".join(item.reason for item in self.comparisons if item.reason)
+        what, next_step = _UNPROVEN if self.verdict == "unproven" else _DIFFERS
+        return (
+            f"the conversion of {self.source.name} at opset {self.opset} {what} native Paddle: "
+            f"{reasons}. {next_step}"
+        )
+
+    @property
     def onnx(self) -> OnnxModel:
         """The file as a model to open a runner on.
 
         Raises:
-            ConversionError: the conversion differed and was not kept.
+            ConversionError: the conversion does not agree and was not kept.
         """
         if self.path is None:
-            raise ConversionError(
-                f"the conversion of {self.source.name} differs from native Paddle"
-            )
+            raise ConversionError(self.explanation)
         return read_onnx_model(self.path)
 
 
@@ -94,7 +109,7 @@ def to_onnx(
         opset: 7 to 21.
         weights: for a zoo name, as ``resolve`` takes it.
         allow_upgrade: accept a higher opset where the model needs one.
-        keep: keep a conversion that differs, as ``NAME.differs.onnx``.
+        keep: keep what does not agree, as ``NAME.differs.onnx`` or ``NAME.unproven.onnx``.
         simplify: fold and fuse with onnxslim.
         shapes: input name to shape, for the comparison with native Paddle.
         feed: input name to tensor, instead of made-up feeds.
@@ -119,8 +134,8 @@ def to_onnx(
         content = finished.read_bytes()
     verdict = overall(comparisons)
     path: Path | None = target
-    if verdict == "differs":
-        path = target.with_suffix(".differs.onnx") if keep else None
+    if verdict != "agrees":
+        path = target.with_suffix(f".{verdict}.onnx") if keep else None
     if path is not None:
         write_atomically(path, content)
     return Conversion(

@@ -20,6 +20,7 @@ from onnx import numpy_helper
 from PIL import Image
 
 from paddleport.models.card import PaddleModel
+from paddleport.worker import run_in_worker
 
 TIMEOUT_S = 200
 
@@ -286,3 +287,28 @@ def test_backends(paddleport: Command) -> None:
     listed = json.loads(paddleport("backends", "--json").out)
     assert {"onnxruntime", "openvino", "paddle", "reference"} <= {row["name"] for row in listed}
     assert all(row["usable"] or row["reason"] for row in listed)
+
+
+def test_what_is_not_proven_gets_no_name(paddleport: Command, tmp_path: Path) -> None:
+    run_in_worker(save_constant, 120, str(tmp_path / "constant" / "inference"))
+    done = paddleport("convert", "constant", "-o", "model.onnx")
+    assert done.code == 2, done.out
+    assert "is not proven" in done.err
+    assert not (tmp_path / "model.onnx").exists()
+    assert paddleport("convert", "constant", "-o", "model.onnx", "--keep").code == 2
+    assert (tmp_path / "model.unproven.onnx").is_file()
+
+
+def save_constant(prefix: str) -> None:
+    import paddle
+
+    class Constant(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = paddle.nn.Linear(8, 8)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads this source
+            return self.linear(x * 0)
+
+    spec = [paddle.static.InputSpec([None, 8], "float32", name="x")]
+    paddle.jit.save(paddle.jit.to_static(Constant(), input_spec=spec, full_graph=True), prefix)

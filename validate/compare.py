@@ -215,6 +215,9 @@ def _varies(tensors: Sequence[NDArray[np.float64]], scale: float, tolerance: Tol
     rows = [row for tensor in tensors for row in (tensor if tensor.ndim > 1 else tensor[None])]
     if len(rows) < 2:
         return scale > 0 and float(np.nanstd(rows[0])) > 10 * tolerance.limit * scale
+    finite = np.isfinite(rows[0])
+    if any(not np.array_equal(np.isfinite(row), finite) for row in rows[1:]):
+        return True
     spread = max(_worst_error(rows[0], row, scale) for row in rows[1:])
     return spread > 10 * tolerance.limit
 

@@ -35,7 +35,7 @@ def stderr() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
-def print_error(error: Exception) -> None:
+def print_error(error: Exception | str) -> None:
     """``error: ...`` on one line of stderr, whatever line breaks a vendor put in."""
     stderr().print(f"[bold red]error:[/] {_escaped(' '.join(str(error).split()))}")
 

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from paddleport.cli import options
-from paddleport.cli.console import print_json, print_warning, progress_bar, stdout, verdict_text
+from paddleport.cli.console import (
+    print_error,
+    print_json,
+    print_warning,
+    progress_bar,
+    stdout,
+    verdict_text,
+)
 
 if TYPE_CHECKING:
     from paddleport.convert.pipeline import Conversion
@@ -26,7 +33,10 @@ def convert(
         bool, typer.Option("--allow-upgrade", help="Accept a higher opset where one is needed.")
     ] = False,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep a file that differs, as NAME.differs.onnx.")
+        bool,
+        typer.Option(
+            "--keep", help="Keep what does not agree, as NAME.differs.onnx or .unproven.onnx."
+        ),
     ] = False,
     simplify: Annotated[
         bool, typer.Option("--simplify/--no-simplify", help="Fold and fuse with onnxslim.")
@@ -66,13 +76,14 @@ def convert(
         print_json(_as_dict(done))
     else:
         _print(done)
-    if done.verdict != "agrees":
+    if done.explanation:
+        print_error(done.explanation)
         raise typer.Exit(1 if done.verdict == "differs" else 2)
 
 
 def _print(done: "Conversion") -> None:
     console = stdout()
-    where = done.path or "no file written; --keep keeps it"
+    where = done.path or "no file written"
     console.print(f"[bold]{where}[/]  opset {done.opset} · {done.size_bytes / 1e6:.1f} MB")
     console.print(
         f"  weights    {done.source.weights_title}: {done.source.weights_from}\n"

@@ -1,0 +1,78 @@
+"""The gate of a conversion: it must be seen to refuse."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from paddleport.convert import steps, to_onnx
+from paddleport.errors import ConversionError, OutputError
+from paddleport.models.card import PaddleModel
+from paddleport.models.resolve import SourceModel, resolve
+from paddleport.tensors import Array
+
+pytestmark = pytest.mark.conversion
+
+
+@pytest.fixture(params=["pir", "protobuf"])
+def source(request: pytest.FixtureRequest) -> SourceModel:
+    model = request.getfixturevalue(f"small_{request.param}")
+    assert isinstance(model, PaddleModel)
+    return resolve(model.program)
+
+
+def disturb(monkeypatch: pytest.MonkeyPatch, change: Callable[[Array], Array]) -> None:
+    """As if the conversion gave other numbers: what native Paddle gives is changed instead."""
+    native = steps._native_outputs
+
+    def disturbed(*arguments: Any) -> list[dict[str, Array]]:
+        return [
+            {name: change(value) for name, value in outputs.items()}
+            for outputs in native(*arguments)
+        ]
+
+    monkeypatch.setattr(steps, "_native_outputs", disturbed)
+
+
+@pytest.mark.parametrize("opset", [7, 11, 17, 21])
+def test_the_opset_asked_for(source: SourceModel, tmp_path: Path, opset: int) -> None:
+    done = to_onnx(source, tmp_path / "model.onnx", opset=opset)
+    assert (done.verdict, done.opset, done.path) == ("agrees", opset, tmp_path / "model.onnx")
+    assert done.onnx.provenance["source"]["sha256"] == source.sha256
+
+
+def test_a_conversion_that_differs_gets_no_name(
+    source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disturb(monkeypatch, lambda value: value * np.float32(1.01))
+    done = to_onnx(source, tmp_path / "model.onnx")
+    assert (done.verdict, done.path) == ("differs", None)
+    assert "differs from native Paddle" in done.explanation
+    with pytest.raises(ConversionError, match="differs from native Paddle"):
+        _ = done.onnx
+    assert not list(tmp_path.iterdir())
+    kept = to_onnx(source, tmp_path / "model.onnx", keep=True)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.differs.onnx"]
+    assert kept.path == tmp_path / "model.differs.onnx"
+
+
+def test_a_swapped_channel_is_seen(
+    source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disturb(monkeypatch, lambda value: np.ascontiguousarray(value[:, ::-1]))
+    assert to_onnx(source, tmp_path / "model.onnx").verdict == "differs"
+
+
+def test_a_hang_is_one_line(source: SourceModel, tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match=r"no answer within 0\.05 s"):
+        to_onnx(source, tmp_path / "model.onnx", timeout_s=0.05)
+    assert not list(tmp_path.iterdir())
+
+
+def test_targets_that_cannot_be(source: SourceModel, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is a folder"):
+        to_onnx(source, tmp_path)
+    with pytest.raises(OutputError, match="another ending"):
+        to_onnx(source, tmp_path / "model.txt")
