@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import onnx
 
 
+_INITIALIZERS_ALONE = 4  # the IR version since which initializers need not be inputs
+
+
 @dataclass(frozen=True)
 class CheckedFile:
     """What was found in the finished file.
@@ -56,6 +59,8 @@ def finish(
     if simplify:
         proto, not_simplified = _simplified(proto)
     proto.producer_name = "paddleport"
+    # Paddle2ONNX writes IR 3 for old opsets, where every initializer must be an input as well.
+    proto.ir_version = max(proto.ir_version, _INITIALIZERS_ALONE)
     write_metadata(proto, preprocess=preprocess, labels=labels, provenance=provenance)
     try:
         onnx.checker.check_model(proto, full_check=True)

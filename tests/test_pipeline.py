@@ -36,11 +36,19 @@ def disturb(monkeypatch: pytest.MonkeyPatch, change: Callable[[Array], Array]) -
     monkeypatch.setattr(steps, "_native_outputs", disturbed)
 
 
-@pytest.mark.parametrize("opset", [7, 11, 17, 21])
+@pytest.mark.parametrize("opset", [11, 17, 21])
 def test_the_opset_asked_for(source: SourceModel, tmp_path: Path, opset: int) -> None:
     done = to_onnx(source, tmp_path / "model.onnx", opset=opset)
     assert (done.verdict, done.opset, done.path) == ("agrees", opset, tmp_path / "model.onnx")
     assert done.onnx.provenance["source"]["sha256"] == source.sha256
+
+
+def test_a_low_opset_is_not_raised_silently(source: SourceModel, tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match=r"opset 7 is too low.* is 11.*--allow-upgrade"):
+        to_onnx(source, tmp_path / "model.onnx", opset=7)
+    assert not list(tmp_path.iterdir())
+    done = to_onnx(source, tmp_path / "model.onnx", opset=7, allow_upgrade=True)
+    assert (done.verdict, done.opset) == ("agrees", 11)
 
 
 def test_a_conversion_that_differs_gets_no_name(
