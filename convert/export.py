@@ -1,13 +1,18 @@
 """Paddle2ONNX without its traps; runs inside a worker, which it may kill."""
 
+import json
 import re
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddleport.convert.declared_shapes import settle_shapes
 from paddleport.convert.graph_mends import mend_graph
+from paddleport.convert.mends import mend_program
 from paddleport.convert.normalize import normalize_program
 from paddleport.convert.operators import refuse_unknown_operators
+from paddleport.convert.stand_ins import replace_stand_ins
 from paddleport.errors import ConversionError, WorkerCrashed
 from paddleport.models.card import PaddleModel
 from paddleport.models.program import read_program
@@ -34,7 +39,12 @@ class ExportResult:
 
 
 def export_onnx(
-    model: PaddleModel, onnx_file: Path, *, opset: int, allow_upgrade: bool = False
+    model: PaddleModel,
+    onnx_file: Path,
+    *,
+    opset: int,
+    allow_upgrade: bool = False,
+    without: Collection[str] = (),
 ) -> ExportResult:
     """Convert ``model`` and write the graph as Paddle2ONNX made it, mended, to ``onnx_file``.
 
@@ -43,6 +53,7 @@ def export_onnx(
         onnx_file: where to write.
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
+        without: sentences of mends and refusals to leave out, for the tests that show the need.
 
     Raises:
         ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
@@ -52,9 +63,14 @@ def export_onnx(
 
     with tempfile.TemporaryDirectory(dir=onnx_file.parent) as folder:
         normal = normalize_program(model, Path(folder))
+        normalized = not normal.program.is_symlink()
+        document = json.loads(normal.program.read_bytes())
+        program_mends, recipes = mend_program(document, opset, without=without)
+        if program_mends:
+            normal.program.unlink()
+            normal.program.write_text(json.dumps(document), encoding="utf-8")
         refuse_unknown_operators(read_program(normal.program).operators)
         content = _paddle2onnx(normal, opset)
-        normalized = not normal.program.is_symlink()
     proto = onnx.load_model_from_string(content)
     produced = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     if produced != opset and not allow_upgrade:
@@ -62,7 +78,9 @@ def export_onnx(
             f"opset {opset} is too low: the lowest that can express this model is {produced}. "
             f"Try: --opset {produced}, or --allow-upgrade"
         )
-    mends = mend_graph(proto)
+    replace_stand_ins(proto, recipes, produced)
+    shape_mends = settle_shapes(document, proto, without=without)
+    mends = (*program_mends, *shape_mends, *mend_graph(proto, document, without=without))
     onnx_file.write_bytes(proto.SerializeToString(deterministic=True))
     return ExportResult(onnx_file, produced, mends, normalized)
 
@@ -71,7 +89,8 @@ def explain_crash(error: WorkerCrashed) -> ConversionError:
     """One line for a Paddle2ONNX that aborted, exited or hung: the reason that it printed."""
     printed = [_COLOUR.sub("", line).strip() for line in error.log.splitlines()]
     reasons = [found.group(1) for line in printed if (found := _REASON.search(line))]
-    reason = reasons[-1] if reasons else "it printed no reason"
+    named = [reason for reason in reasons if reason.startswith("[OP: ")]
+    reason = (named or reasons or ["it printed no reason"])[-1]
     return ConversionError(f"Paddle2ONNX ended with {error.reason}: {reason.rstrip('.')}")
 
 

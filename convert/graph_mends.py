@@ -1,8 +1,10 @@
 """What Paddle2ONNX writes wrongly into the graph and a small rewrite mends, as one table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from paddleport.convert.pir_operations import PirOperations
 
 if TYPE_CHECKING:
     import onnx
@@ -15,61 +17,72 @@ class GraphMend:
     Attributes:
         name: short, for tests.
         sentence: what was wrong, for whoever reads the provenance.
-        apply: changes the graph in place and says how many places it changed.
+        apply: changes the graph, told the program that it came from, and says in how many places.
     """
 
     name: str
     sentence: str
-    apply: Callable[["onnx.ModelProto"], int]
+    apply: Callable[["onnx.ModelProto", PirOperations], int]
 
 
-def mend_graph(proto: "onnx.ModelProto") -> tuple[str, ...]:
-    """Apply every mend that finds something, and give their sentences."""
-    return tuple(mend.sentence for mend in GRAPH_MENDS if mend.apply(proto))
+def mend_graph(
+    proto: "onnx.ModelProto", document: dict[str, Any], *, without: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Apply every mend that finds something, and give their sentences.
 
-
-def _scalars_in_concat(proto: "onnx.ModelProto") -> int:
-    """Give scalars that are concatenated the one dimension that Concat asks for.
-
-    Paddle's old slice with decrease_axis becomes a 0-D tensor in PIR; a list of such sizes, the
-    shape of a reshape, becomes a Concat, whose inputs ONNX wants to be 1-D.
+    Args:
+        proto: what Paddle2ONNX wrote.
+        document: the PIR program that it wrote it from.
+        without: sentences of mends to leave out, for the tests.
     """
-    import onnx
+    program = PirOperations(document)
+    return tuple(
+        mend.sentence
+        for mend in GRAPH_MENDS
+        if mend.sentence not in without and mend.apply(proto, program)
+    )
+
+
+
+def _sampling_modes(proto: "onnx.ModelProto", program: PirOperations) -> int:
+    """Call GridSample's modes as opset 20 does."""
+    names = {b"bilinear": b"linear", b"bicubic": b"cubic"}
+    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+    changed = 0
+    for node in proto.graph.node:
+        for attribute in node.attribute if node.op_type == "GridSample" and opset >= 20 else ():
+            if attribute.name == "mode" and attribute.s in names:
+                attribute.s = names[attribute.s]
+                changed += 1
+    return changed
+
+
+def _unaligned_regions(proto: "onnx.ModelProto", program: PirOperations) -> int:
+    """Tell RoiAlign not to shift by half a pixel where Paddle's aligned is false."""
     from onnx import helper
 
-    inferred = onnx.shape_inference.infer_shapes(proto)
-    scalars = {
-        value.name
-        for value in (*inferred.graph.value_info, *inferred.graph.input)
-        if value.type.tensor_type.HasField("shape") and not value.type.tensor_type.shape.dim
-    }
-    scalars |= {item.name for item in proto.graph.initializer if not item.dims}
-    nodes, changed, reshaped = [], 0, set()
-    for node in proto.graph.node:
-        if node.op_type == "Concat":
-            for index, name in enumerate(node.input):
-                if name not in scalars:
-                    continue
-                if name not in reshaped:
-                    target, shape = f"{name}/as_1d", f"{name}/shape_1d"
-                    length = helper.make_tensor(shape, onnx.TensorProto.INT64, [1], [1])
-                    nodes.append(helper.make_node("Constant", [], [shape], value=length))
-                    nodes.append(helper.make_node("Reshape", [name, shape], [target]))
-                    reshaped.add(name)
-                node.input[index] = f"{name}/as_1d"
-                changed += 1
-        nodes.append(node)
-    if changed:
-        kept = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
-        del proto.graph.node[:]
-        proto.graph.node.extend(kept)
+    operations = [op for op in program.operations if op.kind == "roi_align"]
+    nodes = [node for node in proto.graph.node if node.op_type == "RoiAlign"]
+    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+    changed = 0
+    for operation, node in zip(operations, nodes, strict=True):
+        if opset >= 16 and not operation.attribute("aligned"):
+            mode = helper.make_attribute("coordinate_transformation_mode", "output_half_pixel")
+            node.attribute.append(mode)
+            changed += 1
     return changed
+
 
 
 GRAPH_MENDS = (
     GraphMend(
-        "scalars-in-concat",
-        "scalar sizes were concatenated without the dimension that ONNX asks for",
-        _scalars_in_concat,
+        "sampling-modes",
+        "GridSample had the names of its modes from before opset 20",
+        _sampling_modes,
+    ),
+    GraphMend(
+        "unaligned-regions",
+        "RoiAlign was shifted by half a pixel where aligned is false",
+        _unaligned_regions,
     ),
 )

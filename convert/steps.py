@@ -1,5 +1,6 @@
 """The steps of a conversion, in two processes, up to the comparison with native Paddle."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from paddleport.validate.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 
 _CHECKED_PICTURES = 2
+_logger = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
 
@@ -67,6 +69,7 @@ def convert_and_compare(
             given=request.feed,
         )
         exported = export.result()
+        _logger.info("Paddle2ONNX wrote opset %d, mended: %s", exported.opset, exported.mends)
         tensors = [feed.tensors for feed in feeds]
         reference = thread.submit(_native_outputs, paddle_worker, source, tensors)
         progress("simplify and check", 0.6)
@@ -84,6 +87,7 @@ def convert_and_compare(
             raise ConversionError(
                 f"the file came out at opset {checked.opset}, {exported.opset} was exported"
             )
+        _logger.info("simplified from %d to %d nodes", checked.nodes_before, checked.nodes)
         progress("compare with native Paddle", 0.8)
         candidate = _converted_outputs(onnx_worker, finished, tensors)
         comparisons = compare_outputs(reference.result(), candidate, TOLERANCES["fp32"])

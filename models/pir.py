@@ -26,6 +26,8 @@ ALWAYS_DOUBLE = frozenset(
         ("arange", "end"),
         ("arange", "start"),
         ("arange", "step"),
+        ("assign_value", "values"),
+        ("assign_value_", "values"),
         ("full", "value"),
         ("full_", "value"),
         ("full_batch_size_like", "value"),
@@ -35,6 +37,8 @@ ALWAYS_DOUBLE = frozenset(
         ("range_v2", "end"),
         ("range_v2", "start"),
         ("range_v2", "step"),
+        ("set_value", "values"),
+        ("set_value_", "values"),
     }
 )
 """Operator and attribute of every double that Paddle 3.2 had already.

@@ -83,7 +83,13 @@ def obtain(
     cache = cache or cache_dir()
     report = progress or (lambda what, share: None)
     if weights == "pretrained":
-        return _pretrained(card, cache, report)
+        try:
+            return _pretrained(card, cache, report)
+        except DownloadError as error:
+            raise DownloadError(
+                f"{error}. Without a connection: --weights seeded, or your own copy with "
+                "--weights FOLDER"
+            ) from None
     if weights == "seeded":
         return _seeded(card, cache, report)
     if weights != "auto":

@@ -29,7 +29,7 @@ def describe_model(source: SourceModel, onnx: OnnxModel) -> dict[str, Any]:
     parameters = sum(math.prod(spec.shape) for spec in source.program.parameters.values())
     opset = onnx_opset(onnx.path)
     title = [source.name, f"opset {opset}", f"weights {source.weights_title}"]
-    title.append(f"{parameters / 1e6:.1f} M parameters")
+    title.append(_parameters(parameters))
     if source.card is not None:
         title.append(f"{source.card.published['gflops']} GFLOP")
     return {
@@ -45,6 +45,12 @@ def describe_model(source: SourceModel, onnx: OnnxModel) -> dict[str, Any]:
         "opset": opset,
         "mends": ", ".join(onnx.provenance.get("mends", [])) or "none",
     }
+
+
+def _parameters(count: int) -> str:
+    if count >= 1e6:
+        return f"{count / 1e6:.1f} M parameters"
+    return f"{count / 1e3:.1f} k parameters" if count >= 1e3 else f"{count} parameters"
 
 
 def describe_environment() -> dict[str, Any]:

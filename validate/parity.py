@@ -1,5 +1,6 @@
 """Every backend against native Paddle: the same feeds, a verdict each, and comparable latency."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +25,7 @@ from paddleport.validate.latency import measure
 from paddleport.validate.report import BackendRow, ParityReport
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
+_logger = logging.getLogger(__name__)
 Progress = Callable[[str, float], None]
 SPEED_REFERENCE = "paddle"
 _MEASURING_FROM = 0.5  # share of the progress bar that comparing takes
@@ -180,6 +182,7 @@ class _Run:
             self._end(name)
             return replace(row, reason=str(error))
         comparisons = compare_outputs(self.expected, outputs, TOLERANCES[facts.computes_in])
+        _logger.info("%s: %s in %s", name, overall(comparisons), facts.computes_in)
         reason = "; ".join(f"{item.output}: {item.reason}" for item in comparisons if item.reason)
         return replace(
             row, verdict=overall(comparisons), reason=reason, comparisons=tuple(comparisons)

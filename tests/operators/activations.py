@@ -57,6 +57,7 @@ def networks(paddle: Any) -> Iterator[Network]:
         "prelu element",
         lambda x: paddle._C_ops.prelu(x, parameter(paddle, element), "NCHW", "element"),
         picture(),
+        formats=("pir",),
     )
     for axis in (-1, 1, 2, 0):
         yield Network(

@@ -8,6 +8,8 @@ import numpy as np
 from operators import activations, arithmetic, arrays, attention, norms, recurrent, vision, windows
 from operators.network import Network
 from operators.old_format import teach_old_programs
+from paddleport.convert.export import export_onnx
+from paddleport.errors import ConversionError
 from paddleport.models.card import PaddleModel
 from paddleport.tensors import Array
 
@@ -30,9 +32,32 @@ def all_networks(family: str) -> dict[str, Network]:
     return {network.name: network for network in FAMILIES[family].networks(paddle)}
 
 
-def names(family: str) -> list[tuple[str, tuple[int, ...], str]]:
-    """Of each network its name, its opsets and the words of the refusal that is expected."""
-    return [(item.name, item.opsets, item.refused) for item in all_networks(family).values()]
+def names(family: str, kind: str) -> dict[str, tuple[int, ...]]:
+    """Name and opsets of the networks that Paddle can save in a format."""
+    found = all_networks(family)
+    return {name: item.opsets for name, item in found.items() if kind in item.formats}
+
+
+def judge(
+    model: PaddleModel,
+    feed: dict[str, Array],
+    expected: list[Array],
+    opset: int,
+    file: Path,
+    *,
+    without: tuple[str, ...] = (),
+) -> str:
+    """Convert, run and compare: ``agrees``, or what happened instead, in words."""
+    try:
+        export_onnx(model, file, opset=opset, without=without)
+    except ConversionError as error:
+        return f"refused: {error}"
+    try:
+        found = run_onnx(file, feed)
+    except Exception as error:  # ONNX Runtime's classes have no narrower base
+        return f"refused by ONNX Runtime: {' '.join(str(error).split())}"
+    wrong = differences(expected, found)
+    return f"differs: {wrong}" if wrong else "agrees"
 
 
 def build(family: str, name: str, folder: Path) -> PaddleModel:
@@ -75,8 +100,12 @@ def build(family: str, name: str, folder: Path) -> PaddleModel:
     )
 
 
-def feed_of(family: str, name: str) -> dict[str, Array]:
-    return dict(all_networks(family)[name].feed)
+def feed_and_outputs(
+    family: str, name: str, model: PaddleModel
+) -> tuple[dict[str, Array], list[Array]]:
+    """The feed of a network, and what native Paddle makes of it."""
+    feed = dict(all_networks(family)[name].feed)
+    return feed, run_paddle(model, feed)
 
 
 def run_paddle(model: PaddleModel, feed: dict[str, Array]) -> list[Array]:

@@ -19,7 +19,7 @@ class Network:
         feed: input name to tensor; chosen so that the setting changes the result.
         free: per input the dimensions that are left open in the program.
         opsets: what it is converted at.
-        refused: words of the one-line refusal that is expected instead of a conversion.
+        formats: in which this Paddle can save and run it.
     """
 
     name: str
@@ -27,10 +27,10 @@ class Network:
     feed: Mapping[str, Array]
     free: tuple[int, ...] = ()
     opsets: tuple[int, ...] = (17,)
-    refused: str = ""
+    formats: tuple[str, ...] = ("pir", "protobuf")
 
 
-CHANGED = (7, 9, 10, 11, 13, 17, 18, 21)
+CHANGED = (7, 11, 13, 17, 18, 21)
 """Opsets at which the form of an operator may have changed."""
 
 

@@ -52,6 +52,24 @@ def networks(paddle: Any) -> Iterator[Network]:
     yield Network(
         "batch_norm 2D", lambda x: batch_norm(x, 1e-3), {"x": normal(5, 4)}, (0,), opsets=(7, 17)
     )
+    yield Network(
+        "batch_norm NHWC",
+        lambda x: paddle._C_ops.batch_norm_(
+            x,
+            parameter(paddle, normal(4, seed=4)),
+            parameter(paddle, positive(4)),
+            weight(4),
+            bias(4),
+            True,
+            0.9,
+            1e-3,
+            "NHWC",
+            True,
+            False,
+        )[0],
+        {"x": normal(2, 4, 4, 4)},
+        formats=("pir",),
+    )
     yield Network("batch_norm 3D", lambda x: batch_norm(x, 1e-3), {"x": normal(5, 4, 6)}, (0,))
     yield Network("batch_norm 5D", lambda x: batch_norm(x, 1e-3), {"x": normal(2, 4, 3, 3, 2)}, (0,))
     yield Network(

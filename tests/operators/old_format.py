@@ -41,11 +41,25 @@ def teach_old_programs(paddle: Any) -> None:
         _put(paddle, name, _elementwise(paddle, operator, dtype))
     for name, operator in REDUCTIONS.items():
         _put(paddle, name, _reduction(paddle, operator, "dim", "keep_dim"))
+    _put(paddle, "matmul", _matmul(paddle))
+    _put(paddle, "bmm", lambda x, y: _append(paddle, "bmm", {"X": x, "Y": y}, {}, None))
+    _put(paddle, "roll", _roll(paddle))
+    _put(paddle, "expand_as", _expand_as(paddle))
+    for name in ("tril", "triu"):
+        _put(paddle, name, _triangle(paddle, lower=name == "tril"))
     _put(paddle, "logsumexp", _reduction(paddle, "logsumexp", "axis", "keepdim"))
 
 
 def _put(paddle: Any, name: str, function: Callable[..., Any]) -> None:
-    for place in (paddle, paddle.tensor, paddle.nn.functional, paddle.tensor.math):
+    functional = paddle.nn.functional
+    setattr(paddle.tensor, name, function)
+    for place in (
+        paddle,
+        paddle.tensor.math,
+        functional,
+        functional.activation,
+        functional.common,
+    ):
         if hasattr(place, name):
             setattr(place, name, function)
 
@@ -73,5 +87,39 @@ def _reduction(paddle: Any, operator: str, axes: str, keep: str) -> Callable[...
         wanted = [axis] if isinstance(axis, int) else list(axis or [])
         attributes = {axes: wanted, keep: keepdim, "reduce_all": not wanted}
         return _append(paddle, operator, {"X": x}, attributes, None)
+
+    return call
+
+
+def _matmul(paddle: Any) -> Callable[..., Any]:
+    def call(
+        x: Any, y: Any, transpose_x: bool = False, transpose_y: bool = False, name: Any = None
+    ) -> Any:
+        attributes = {"trans_x": transpose_x, "trans_y": transpose_y}
+        return _append(paddle, "matmul_v2", {"X": x, "Y": y}, attributes, None)
+
+    return call
+
+
+def _roll(paddle: Any) -> Callable[..., Any]:
+    def call(x: Any, shifts: Any, axis: Any = None, name: Any = None) -> Any:
+        wanted, along = ([v] if isinstance(v, int) else list(v or []) for v in (shifts, axis))
+        return _append(paddle, "roll", {"X": x}, {"shifts": wanted, "axis": along}, None)
+
+    return call
+
+
+def _expand_as(paddle: Any) -> Callable[..., Any]:
+    def call(x: Any, y: Any, name: Any = None) -> Any:
+        attributes = {"target_shape": list(y.shape)}
+        return _append(paddle, "expand_as_v2", {"X": x, "Y": y}, attributes, None)
+
+    return call
+
+
+def _triangle(paddle: Any, *, lower: bool) -> Callable[..., Any]:
+    def call(x: Any, diagonal: int = 0, name: Any = None) -> Any:
+        attributes = {"diagonal": diagonal, "lower": lower}
+        return _append(paddle, "tril_triu", {"X": x}, attributes, None)
 
     return call

@@ -19,6 +19,11 @@ def networks(paddle: Any) -> Iterator[Network]:
                     opsets=(11, 17),
                 )
     yield Network(
+        "LSTM two layers without states",
+        lambda x: _recurrent(paddle, x, "LSTM", "bidirect", 2)[0],
+        x,
+    )
+    yield Network(
         "LSTM time major", lambda x: _recurrent(paddle, x, "LSTM", "forward", 1, True), x, (0, 1)
     )
     yield Network(

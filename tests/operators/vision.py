@@ -44,7 +44,7 @@ def _resizes(paddle: Any) -> Iterator[Network]:
                     lambda x, setting=setting, size=size: f.interpolate(x, **size, **setting),
                     picture(height=7, width=8),
                     free,
-                    opsets=(11, 17) if free else CHANGED,
+                    opsets=(17,) if free else (10, 11, 13, 21),
                 )
     yield Network(
         "interpolate nearest align_corners",
@@ -52,6 +52,7 @@ def _resizes(paddle: Any) -> Iterator[Network]:
             x, None, None, None, "NCHW", -1, 11, 15, [], "nearest", True, 1
         ),
         picture(),
+        formats=("pir",),
     )
     yield Network(
         "interpolate linear",
@@ -122,6 +123,15 @@ def _regions(paddle: Any) -> Iterator[Network]:
     counts = np.array([1, 2], np.int32)
     for aligned in (True, False):
         for ratio in (2, -1):
+            one = {"x": normal(1, 4, 6, 7), "b": boxes, "n": np.array([3], np.int32)}
+            yield Network(
+                f"roi_align one picture {aligned} {ratio}",
+                lambda x, b, n, aligned=aligned, ratio=ratio: paddle.vision.ops.roi_align(
+                    x, b, n, (3, 2), 0.8, ratio, aligned
+                ),
+                one,
+                opsets=(16, 21) if aligned else (10, 16, 21),
+            )
             yield Network(
                 f"roi_align {aligned} {ratio}",
                 lambda x, b, n, aligned=aligned, ratio=ratio: paddle.vision.ops.roi_align(

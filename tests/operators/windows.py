@@ -56,7 +56,6 @@ def _convolutions(paddle: Any) -> Iterator[Network]:
         "conv2d NHWC",
         lambda x: f.conv2d(x, kernel(6, 7, 3, 3), data_format="NHWC"),
         picture(),
-        refused="NHWC",
     )
     yield Network(
         "conv1d",
@@ -117,7 +116,7 @@ def _transposed(paddle: Any) -> Iterator[Network]:
 
 def _pools(paddle: Any) -> Iterator[Network]:
     f = paddle.nn.functional
-    opsets = (7, 10, 11, 17, 19, 21)
+    opsets = (7, 17, 21)
     settings: dict[str, Any] = {
         "plain": {"stride": 2},
         "padding": {"stride": 2, "padding": 1},
@@ -189,6 +188,11 @@ def _pools(paddle: Any) -> Iterator[Network]:
             lambda x, kind=kind: getattr(f, f"adaptive_{kind}_pool3d")(x, 1),
             {"x": normal(2, 4, 5, 6, 7)},
         )
+    yield Network(
+        "adaptive_avg_pool3d 2",
+        lambda x: f.adaptive_avg_pool3d(x, 3),
+        {"x": normal(2, 4, 8, 8, 8)},
+    )
     yield Network(
         "max_pool2d mask",
         lambda x: f.max_pool2d(x, 2, 2, return_mask=True),
