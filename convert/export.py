@@ -18,6 +18,7 @@ from paddleport.models.card import PaddleModel
 from paddleport.models.program import read_program
 
 _REASON = re.compile(r"\[(?:ERROR|Paddle2ONNX)\](?:\[Paddle2ONNX\])?\s*(.+)")
+_STARTED = re.compile(r"Start export pd_op\.(\w+)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -91,7 +92,11 @@ def explain_crash(error: WorkerCrashed) -> ConversionError:
     reasons = [found.group(1) for line in printed if (found := _REASON.search(line))]
     named = [reason for reason in reasons if reason.startswith("[OP: ")]
     reason = (named or reasons or ["it printed no reason"])[-1]
-    return ConversionError(f"Paddle2ONNX ended with {error.reason}: {reason.rstrip('.')}")
+    reason = reason.rstrip(".")
+    started = _STARTED.findall(error.log)
+    if started and "pd_op." not in reason:
+        reason += f" (at the operator {started[-1]})"
+    return ConversionError(f"Paddle2ONNX ended with {error.reason}: {reason}")
 
 
 def _paddle2onnx(model: PaddleModel, opset: int) -> bytes:

@@ -43,7 +43,6 @@ def mend_graph(
     )
 
 
-
 def _sampling_modes(proto: "onnx.ModelProto", program: PirOperations) -> int:
     """Call GridSample's modes as opset 20 does."""
     names = {b"bilinear": b"linear", b"bicubic": b"cubic"}
@@ -71,7 +70,6 @@ def _unaligned_regions(proto: "onnx.ModelProto", program: PirOperations) -> int:
             node.attribute.append(mode)
             changed += 1
     return changed
-
 
 
 GRAPH_MENDS = (

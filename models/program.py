@@ -101,7 +101,8 @@ def _read_pir(document: Any) -> Program:
         kind = op["#"].rpartition(".")[2]
         if kind == "p":
             dtype, shape = _pir_tensor(op["O"])
-            parameters[op["A"][3]] = ParameterSpec(dtype, shape)
+            if op["OA"][0]:  # persistable: an LSTM's dropout state is not, and not in the file
+                parameters[op["A"][3]] = ParameterSpec(dtype, shape)
             continue
         attributes = {item["N"]: item["AT"].get("D") for item in op["A"]}
         if kind in ("data", "feed"):

@@ -59,7 +59,12 @@ def _binary(paddle: Any) -> Iterator[Network]:
         opsets=(7, 17),
     )
     yield Network("scale integers", lambda x: paddle.scale(x, 2, 3), {"x": integers(3, 4)})
-    yield Network("scale integers far", lambda x: x + (2**40 + 1), {"x": integers(3, 4)}, formats=("protobuf",))
+    yield Network(
+        "scale integers far",
+        lambda x: x + (2**40 + 1),
+        {"x": integers(3, 4)},
+        formats=("protobuf",),
+    )
     yield Network(
         "scale integers by fraction", lambda x: paddle.scale(x, 1.5, 0), {"x": integers(3, 4)}
     )

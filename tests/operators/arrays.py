@@ -122,9 +122,7 @@ def _indices(paddle: Any) -> Iterator[Network]:
             lambda x, i, a=axis: paddle.index_select(x, i, a),
             {**x, **index},
         )
-    yield Network(
-        "gather column", paddle.gather, {**x, "i": np.array([[3], [1]], np.int64)}
-    )
+    yield Network("gather column", paddle.gather, {**x, "i": np.array([[3], [1]], np.int64)})
     yield Network(
         "gather int32", lambda x, i: paddle.gather(x, i), {**x, "i": np.array([3, 1], np.int32)}
     )
@@ -193,7 +191,9 @@ def _orders(paddle: Any) -> Iterator[Network]:
             )
             yield Network(f"sort {axis} {down}", lambda x, a=axis, d=down: paddle.sort(x, a, d), x)
     yield Network("topk free", lambda x: paddle.topk(x, 3), x, (0, 1, 2))
-    yield Network("unique", lambda x: paddle.unique(x), {"x": integers(9, low=0, high=4)}, formats=("pir",))
+    yield Network(
+        "unique", lambda x: paddle.unique(x), {"x": integers(9, low=0, high=4)}, formats=("pir",)
+    )
     yield Network(
         "searchsorted", paddle.searchsorted, {"s": np.arange(5, dtype="f"), "x": normal(4)}
     )

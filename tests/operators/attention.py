@@ -75,8 +75,16 @@ def networks(paddle: Any) -> Iterator[Network]:
             ),
             qkv,
         )
-    yield Network("multi head", lambda x: _multi_head(paddle, x), {"x": normal(2, 7, 12)}, (0,), formats=("pir",))
-    yield Network("transformer layer", lambda x: _layer(paddle, x), {"x": normal(2, 7, 12)}, formats=("pir",))
+    yield Network(
+        "multi head",
+        lambda x: _multi_head(paddle, x),
+        {"x": normal(2, 7, 12)},
+        (0,),
+        formats=("pir",),
+    )
+    yield Network(
+        "transformer layer", lambda x: _layer(paddle, x), {"x": normal(2, 7, 12)}, formats=("pir",)
+    )
     yield Network(
         "window attention", lambda x: _windows(paddle, x), {"x": normal(2, 8, 8, 6)}, (0,)
     )

@@ -69,8 +69,8 @@ def build(family: str, name: str, folder: Path) -> PaddleModel:
         teach_old_programs(paddle)
     network = all_networks(family)[name]
     paddle.seed(0)
-    main, start = paddle.static.Program(), paddle.static.Program()
-    main.random_seed = start.random_seed = 7
+    static: Any = paddle.static
+    main, start = static.Program(), static.Program()
     scope = paddle.static.Scope()
     with (
         paddle.static.scope_guard(scope),

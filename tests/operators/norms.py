@@ -71,7 +71,9 @@ def networks(paddle: Any) -> Iterator[Network]:
         formats=("pir",),
     )
     yield Network("batch_norm 3D", lambda x: batch_norm(x, 1e-3), {"x": normal(5, 4, 6)}, (0,))
-    yield Network("batch_norm 5D", lambda x: batch_norm(x, 1e-3), {"x": normal(2, 4, 3, 3, 2)}, (0,))
+    yield Network(
+        "batch_norm 5D", lambda x: batch_norm(x, 1e-3), {"x": normal(2, 4, 3, 3, 2)}, (0,)
+    )
     yield Network(
         "layer_norm affine last",
         lambda x: f.layer_norm(x * 0.03, 7, weight(7), bias(7), 1e-3),
@@ -85,7 +87,9 @@ def networks(paddle: Any) -> Iterator[Network]:
         picture(),
     )
     yield Network(
-        "layer_norm weight only", lambda x: f.layer_norm(x * 0.03, 7, weight(7), None, 1e-3), picture()
+        "layer_norm weight only",
+        lambda x: f.layer_norm(x * 0.03, 7, weight(7), None, 1e-3),
+        picture(),
     )
     yield Network("instance_norm plain", lambda x: f.instance_norm(x, eps=0.2), picture())
     yield Network(

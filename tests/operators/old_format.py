@@ -30,7 +30,12 @@ BINARY = {
     "minimum": "elementwise_min",
     "multiply": "elementwise_mul",
 }
-REDUCTIONS = {"all": "reduce_all", "any": "reduce_any", "amax": "reduce_amax", "amin": "reduce_amin"}
+REDUCTIONS = {
+    "all": "reduce_all",
+    "any": "reduce_any",
+    "amax": "reduce_amax",
+    "amin": "reduce_amin",
+}
 _BOOLEAN = ("isfinite", "isinf", "isnan", "greater_than")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from operators.network import CHANGED, Network, normal, parameter, picture
+from operators.network import Network, normal, parameter, picture
 
 
 def networks(paddle: Any) -> Iterator[Network]:

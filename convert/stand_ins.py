@@ -1,0 +1,216 @@
+"""Subgraphs in ONNX for operators that Paddle2ONNX lacks or gets wrong.
+
+Such an operator goes through Paddle2ONNX as a leaky_relu with a slope that nobody uses, and the
+LeakyRelu that comes out is replaced by what the operator really is.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddleport.errors import ConversionError
+from paddleport.tensors import Array
+
+if TYPE_CHECKING:
+    import onnx
+
+FIRST_SLOPE = 1e6
+"""Slope of the first stand-in; the next ones count up. A float32 holds integers to 1.6e7."""
+
+LAST_AXES_ATTRIBUTE = 17  # ReduceMax, ReduceMin: an input from opset 18
+
+
+class Nodes:
+    """Writes nodes for one operator, at one opset."""
+
+    def __init__(self, prefix: str, opset: int) -> None:
+        self.opset = opset
+        self.written: list[onnx.NodeProto] = []
+        self._prefix = prefix
+
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Add a node with one output and return the output's name."""
+        from onnx import helper
+
+        name = f"{self._prefix}.{len(self.written)}"
+        self.written.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def constant(self, value: Any, dtype: str = "float32") -> str:
+        """Add a constant and return its name."""
+        from onnx import numpy_helper
+
+        return self.node("Constant", value=numpy_helper.from_array(np.asarray(value, dtype)))
+
+    def clip(self, x: str, low: float, high: float) -> str:
+        """Limit to [low, high], whose form changed at opset 11."""
+        if self.opset < 11:
+            return self.node("Clip", x, min=low, max=high)
+        return self.node("Clip", x, self.constant(low), self.constant(high))
+
+    def reduce(self, kind: str, x: str, axes: Sequence[int], keepdims: bool) -> str:
+        """ReduceMax or ReduceMin, whose form changed at opset 18."""
+        if self.opset <= LAST_AXES_ATTRIBUTE:
+            return self.node(kind, x, axes=list(axes), keepdims=int(keepdims))
+        return self.node(kind, x, self.constant(list(axes), "int64"), keepdims=int(keepdims))
+
+
+Recipe = Callable[[Nodes, str], str]
+"""Writes the nodes that take the named value and returns the name of the result."""
+
+
+def gelu_tanh(nodes: Nodes, x: str) -> str:
+    """``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³)))``, Paddle's gelu(approximate)."""
+    cube = nodes.node("Mul", nodes.node("Mul", x, x), x)
+    inner = nodes.node("Add", x, nodes.node("Mul", cube, nodes.constant(0.044715)))
+    bent = nodes.node("Tanh", nodes.node("Mul", inner, nodes.constant(math.sqrt(2 / math.pi))))
+    half = nodes.node("Mul", x, nodes.constant(0.5))
+    return nodes.node("Mul", half, nodes.node("Add", bent, nodes.constant(1.0)))
+
+
+def clip(low: float, high: float) -> Recipe:
+    """Limit to [low, high]."""
+    return lambda nodes, x: nodes.clip(x, low, high)
+
+
+def softplus(beta: float, threshold: float) -> Recipe:
+    """``log(1 + exp(beta x)) / beta``, and x itself where ``beta x > threshold``."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        scaled = nodes.node("Mul", x, nodes.constant(beta))
+        limit = nodes.constant(threshold)
+        linear = nodes.node("Cast", nodes.node("Greater", scaled, limit), to=1)
+        curve = nodes.node("Softplus", nodes.clip(scaled, -3.4e38, threshold))
+        bent = nodes.node("Div", curve, nodes.constant(beta))
+        rest = nodes.node("Sub", nodes.constant(1.0), linear)
+        return nodes.node("Add", nodes.node("Mul", x, linear), nodes.node("Mul", bent, rest))
+
+    return recipe
+
+
+def thresholded(threshold: float, value: float) -> Recipe:
+    """X itself where it is above the threshold, else a value."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        above = nodes.node("Cast", nodes.node("Greater", x, nodes.constant(threshold)), to=1)
+        below = nodes.node("Sub", nodes.constant(1.0), above)
+        other = nodes.node("Mul", below, nodes.constant(value))
+        return nodes.node("Add", nodes.node("Mul", x, above), other)
+
+    return recipe
+
+
+def celu(alpha: float) -> Recipe:
+    """``max(0, x) + min(0, alpha (exp(x / alpha) - 1))`` for a positive alpha."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        grown = nodes.node("Exp", nodes.node("Div", x, nodes.constant(alpha)))
+        below = nodes.node("Relu", nodes.node("Sub", nodes.constant(1.0), grown))
+        scaled = nodes.node("Mul", below, nodes.constant(alpha))
+        return nodes.node("Sub", nodes.node("Relu", x), scaled)
+
+    return recipe
+
+
+def stanh(inner: float, outer: float) -> Recipe:
+    """``outer * tanh(inner * x)``."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        bent = nodes.node("Tanh", nodes.node("Mul", x, nodes.constant(inner)))
+        return nodes.node("Mul", bent, nodes.constant(outer))
+
+    return recipe
+
+
+def logit(epsilon: float) -> Recipe:
+    """``log(z / (1 - z))`` with z limited to [epsilon, 1 - epsilon]."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        limited = nodes.clip(x, epsilon, 1 - epsilon)
+        rest = nodes.node("Sub", nodes.constant(1.0), limited)
+        return nodes.node("Log", nodes.node("Div", limited, rest))
+
+    return recipe
+
+
+def reduce(kind: str, axes: Sequence[int], keepdims: bool) -> Recipe:
+    """ReduceMax or ReduceMin over axes."""
+    return lambda nodes, x: nodes.reduce(kind, x, axes, keepdims)
+
+
+def channel_shuffle(channels: int, groups: int) -> Recipe:
+    """Channel ``g * n + i`` goes to ``i * groups + g``, NCHW."""
+    order = np.arange(channels).reshape(groups, -1).T.ravel()
+    return lambda nodes, x: nodes.node("Gather", x, nodes.constant(order, "int64"), axis=1)
+
+
+def windows(size: int, count: int) -> list[range]:
+    """Paddle's adaptive windows: from ``floor(i size / count)`` to ``ceil((i + 1) size / count)``.
+
+    Source: AdaptStartIndex and AdaptEndIndex in phi/kernels/funcs/pooling.h.
+    """
+    return [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def adaptive_average(sizes: Sequence[int], counts: Sequence[int]) -> Recipe:
+    """The means over the windows of both sides, each as one product with a matrix."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        rows, columns = (_means(size, count) for size, count in zip(sizes, counts, strict=True))
+        high = nodes.node("MatMul", nodes.constant(rows), x)
+        return nodes.node("MatMul", high, nodes.constant(columns.T))
+
+    return recipe
+
+
+def _means(size: int, count: int) -> Array:
+    matrix = np.zeros((count, size))
+    for row, window in zip(matrix, windows(size, count), strict=True):
+        row[window.start : window.stop] = 1 / len(window)
+    return matrix
+
+
+def adaptive_maximum(sizes: Sequence[int], counts: Sequence[int]) -> Recipe:
+    """The maxima over the windows of both sides; shorter windows repeat their last element."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        for axis, (size, count) in enumerate(zip(sizes, counts, strict=True), start=2):
+            found = windows(size, count)
+            longest = max(map(len, found))
+            index = [[min(w.start + i, w.stop - 1) for i in range(longest)] for w in found]
+            x = nodes.node("Gather", x, nodes.constant(index, "int64"), axis=axis)
+            x = nodes.reduce("ReduceMax", x, [axis + 1], False)
+        return x
+
+    return recipe
+
+
+def replace_stand_ins(proto: "onnx.ModelProto", recipes: Sequence[Recipe], opset: int) -> None:
+    """Put what each recipe writes in the place of its LeakyRelu.
+
+    Raises:
+        ConversionError: a stand-in did not come out of Paddle2ONNX.
+    """
+    from onnx import helper
+
+    if not recipes:
+        return
+    written: list[onnx.NodeProto] = []
+    found = set()
+    for node in proto.graph.node:
+        slope = node.attribute[0].f if node.op_type == "LeakyRelu" and node.attribute else 0.0
+        if slope < FIRST_SLOPE:
+            written.append(node)
+            continue
+        index = round(slope - FIRST_SLOPE)
+        found.add(index)
+        nodes = Nodes(f"paddleport.{index}", opset)
+        result = recipes[index](nodes, node.input[0])
+        written += [*nodes.written, helper.make_node("Identity", [result], [node.output[0]])]
+    if found != set(range(len(recipes))):
+        raise ConversionError("Paddle2ONNX lost an operator that stands for another")
+    graph = helper.make_graph(written, "", [], []).node  # copies, before the old ones are freed
+    del proto.graph.node[:]
+    proto.graph.node.extend(graph)

@@ -1,0 +1,136 @@
+"""The export itself: file names, bytes, leftovers, and failures in one line."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+
+from paddleport.convert.export import explain_crash, export_onnx
+from paddleport.errors import ConversionError, ModelFileError, WorkerCrashed
+from paddleport.models.card import PaddleModel
+from paddleport.worker import Worker
+
+pytestmark = pytest.mark.conversion
+TIMEOUT_S = 60
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("scratch")
+
+
+@pytest.fixture(scope="module")
+def worker(scratch: Path) -> Iterator[Worker]:
+    with Worker(preload=("paddle",), environ={"TMPDIR": str(scratch)}) as found:
+        yield found
+
+
+def opset_of(file: Path) -> int:
+    (item,) = onnx.load(file).opset_import
+    return int(item.version)
+
+
+@pytest.mark.parametrize("kind", ["small_pir", "small_protobuf"])
+def test_any_file_names(
+    kind: str, worker: Worker, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    model: PaddleModel = request.getfixturevalue(kind)
+    program, params = tmp_path / "the program", tmp_path / "weights.of.another.stem"
+    program.write_bytes(model.program.read_bytes())
+    params.write_bytes((model.params or Path()).read_bytes())
+    renamed = PaddleModel(program, params, model.format)
+    contents = []
+    for number, given in enumerate((model, renamed, renamed)):
+        file = tmp_path / f"{number}.onnx"
+        result = worker.call(export_onnx, TIMEOUT_S, given, file, opset=13)
+        assert (result.path, result.opset, opset_of(file)) == (file, 13, 13)
+        contents.append(file.read_bytes())
+    assert contents[0] == contents[1] == contents[2], "the same model gives the same bytes"
+
+
+def test_nothing_is_left_behind(
+    worker: Worker, small_protobuf: PaddleModel, scratch: Path, tmp_path: Path
+) -> None:
+    worker.call(export_onnx, TIMEOUT_S, small_protobuf, tmp_path / "x.onnx", opset=11)
+    with pytest.raises(ModelFileError):
+        broken = tmp_path / "broken.json"
+        broken.write_text(
+            '{"base_code": {"magic": "pir", "version": 3}, "program": {"regions": []}}'
+        )
+        worker.call(
+            export_onnx,
+            TIMEOUT_S,
+            PaddleModel(broken, None, "pir"),
+            tmp_path / "y.onnx",
+            opset=11,
+        )
+    assert [item.name for item in scratch.iterdir()] == []
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["broken.json", "x.onnx"]
+
+
+def test_too_low_an_opset_names_the_lowest(tmp_path: Path, worker: Worker) -> None:
+    model = worker.call(save_circular_pad, TIMEOUT_S, str(tmp_path / "pad"))
+    with pytest.raises(ConversionError, match=r"opset 17 is too low: .* is 19\. Try: --opset 19"):
+        worker.call(export_onnx, TIMEOUT_S, model, tmp_path / "x.onnx", opset=17)
+    assert not (tmp_path / "x.onnx").exists()
+    result = worker.call(
+        export_onnx, TIMEOUT_S, model, tmp_path / "x.onnx", opset=17, allow_upgrade=True
+    )
+    assert result.opset == opset_of(tmp_path / "x.onnx") == 19
+    for opset in (19, 20):
+        file = tmp_path / f"{opset}.onnx"
+        assert worker.call(export_onnx, TIMEOUT_S, model, file, opset=opset).opset == opset
+
+
+def save_circular_pad(prefix: str) -> PaddleModel:
+    import paddle
+
+    paddle.enable_static()
+    static: Any = paddle.static
+    main, start = static.Program(), static.Program()
+    with static.program_guard(main, start):
+        x = static.data("x", [1, 2, 4, 4], "float32")
+        padded = paddle.nn.functional.pad(x, [1, 1, 1, 1], mode="circular")
+        executor = static.Executor(paddle.CPUPlace())
+        static.save_inference_model(prefix, [x], [padded], executor, program=main)
+    return PaddleModel(Path(f"{prefix}.json"), None, "pir")
+
+
+def test_an_abort_is_told_in_one_line(tmp_path: Path, small_pir: PaddleModel) -> None:
+    with Worker(preload=("paddle",)) as own, pytest.raises(WorkerCrashed) as caught:
+        own.call(export_onnx, TIMEOUT_S, small_pir, tmp_path / "x.onnx", opset=99)
+    message = str(explain_crash(caught.value))
+    assert message.startswith("Paddle2ONNX ended with SIGABRT: ")
+    assert "\n" not in message
+    assert "it printed no reason" not in message
+
+
+@pytest.mark.parametrize(
+    ("log", "told"),
+    [
+        ("", "it printed no reason"),
+        (
+            "[Paddle2ONNX] Start export pd_op.pool2d, op_id: 3",
+            "Start export pd_op.pool2d, op_id: 3",
+        ),
+        (
+            "[Paddle2ONNX] Start export pd_op.assign_value_, op_id: 3\n[ERROR][Paddle2ONNX] None.",
+            "None (at the operator assign_value_)",
+        ),
+        (
+            "\x1b[31m[ERROR][Paddle2ONNX] [OP: pd_op.conv2d] No NHWC.\x1b[0m\n"
+            "[ERROR][Paddle2ONNX] There are unsupported features.",
+            "[OP: pd_op.conv2d] No NHWC",
+        ),
+    ],
+)
+def test_the_reason_is_found_in_the_log(log: str, told: str) -> None:
+    crash = WorkerCrashed("it died", reason="no answer within 5 s", log=log)
+    assert str(explain_crash(crash)) == f"Paddle2ONNX ended with no answer within 5 s: {told}"
+
+
+def test_the_temporary_folder_is_the_workers(scratch: Path, worker: Worker) -> None:
+    assert worker.call(tempfile.gettempdir, TIMEOUT_S) == str(scratch)
