@@ -7,12 +7,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.declared_shapes import settle_shapes
-from paddleport.convert.graph_mends import mend_graph
 from paddleport.convert.mends import mend_program
+from paddleport.convert.mends.declared_shapes import settle_shapes
+from paddleport.convert.mends.graph import mend_graph
+from paddleport.convert.mends.recipes import replace_stand_ins
 from paddleport.convert.normalize import normalize_program
 from paddleport.convert.operators import refuse_unknown_operators
-from paddleport.convert.stand_ins import replace_stand_ins
 from paddleport.errors import ConversionError, WorkerCrashed
 from paddleport.models.card import PaddleModel
 from paddleport.models.program import read_program

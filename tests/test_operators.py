@@ -8,10 +8,10 @@ import pytest
 from operators import matrix
 from operators.refused import REFUSED
 
-from paddleport.convert.declared_shapes import OTHER_SHAPE, RANKS
 from paddleport.convert.export import explain_crash
-from paddleport.convert.graph_mends import GRAPH_MENDS
 from paddleport.convert.mends import MENDS, REFUSALS, STAND_INS
+from paddleport.convert.mends.declared_shapes import OTHER_SHAPE, RANKS
+from paddleport.convert.mends.graph import GRAPH_MENDS
 from paddleport.errors import WorkerCrashed
 from paddleport.models.card import PaddleModel
 from paddleport.worker import RemoteError, Worker
@@ -41,7 +41,6 @@ class Bench:
     def __init__(self, kind: str) -> None:
         self._environ = {
             "FLAGS_enable_pir_api": FORMATS[kind],
-            "PYTHONPATH": str(Path(__file__).parent),
         }
         self.worker = self._fresh()
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from paddleport.convert.pir_operations import PirOperations
+from paddleport.convert.mends.pir_operations import PirOperations
 
 if TYPE_CHECKING:
     import onnx
