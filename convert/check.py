@@ -1,15 +1,16 @@
-"""Simplify a raw conversion and check that it is ONNX; runs inside a worker."""
+"""Mend and simplify a raw conversion and check that it is ONNX; runs inside a worker."""
 
 import gc
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from paddleport.convert.export import RawExport, mended
+from paddleport.convert.provenance import provenance
 from paddleport.errors import ConversionError
 from paddleport.files import write_atomically
-from paddleport.models.card import Preprocess
-from paddleport.models.onnx_file import read_onnx_proto, write_metadata
+from paddleport.models.onnx_file import write_metadata
+from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import one_line
 
 if TYPE_CHECKING:
@@ -28,24 +29,24 @@ class CheckedFile:
         nodes_before: nodes that Paddle2ONNX wrote.
         nodes: nodes after simplification.
         not_simplified: why onnxslim's result was not taken; empty where it was.
+        mends: what was rewritten because Paddle2ONNX would have got it wrong.
     """
 
     opset: int
     nodes_before: int
     nodes: int
     not_simplified: str
+    mends: tuple[str, ...]
 
 
 def finish(
-    raw: Path,
+    raw: RawExport,
     target: Path,
     *,
     simplify: bool,
-    preprocess: Preprocess | None,
-    labels: tuple[str, ...] | None,
-    provenance: Mapping[str, Any],
+    source: SourceModel,
 ) -> CheckedFile:
-    """Simplify ``raw``, check it, add the metadata and write it as ``target``.
+    """Mend and simplify ``raw``, check it, add the metadata and write it as ``target``.
 
     Raises:
         ConversionError: ONNX's checker or shape inference refuses it.
@@ -53,7 +54,7 @@ def finish(
     """
     import onnx
 
-    proto = read_onnx_proto(raw)
+    proto, mends = mended(raw)
     nodes_before = len(proto.graph.node)
     not_simplified = "" if simplify else "--no-simplify"
     if simplify:
@@ -61,7 +62,12 @@ def finish(
     proto.producer_name = "paddleport"
     # Paddle2ONNX writes IR 3 for old opsets, where every initializer must be an input as well.
     proto.ir_version = max(proto.ir_version, _INITIALIZERS_ALONE)
-    write_metadata(proto, preprocess=preprocess, labels=labels, provenance=provenance)
+    write_metadata(
+        proto,
+        preprocess=source.preprocess,
+        labels=source.labels,
+        provenance=provenance(source, raw.opset, mends),
+    )
     try:
         onnx.checker.check_model(proto, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
@@ -74,6 +80,7 @@ def finish(
         nodes_before,
         len(proto.graph.node),
         not_simplified,
+        mends,
     )
 
 

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paddleport.convert.mends import mend_program
 from paddleport.convert.mends.declared_shapes import settle_shapes
@@ -13,9 +14,15 @@ from paddleport.convert.mends.graph import mend_graph
 from paddleport.convert.mends.recipes import replace_stand_ins
 from paddleport.convert.normalize import normalize_program
 from paddleport.convert.operators import refuse_unknown_operators
-from paddleport.errors import ConversionError, WorkerCrashed
+from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
+from paddleport.files import write_atomically
+from paddleport.models import protobuf
 from paddleport.models.card import PaddleModel
 from paddleport.models.program import read_program
+from paddleport.models.vendor import import_paddle
+
+if TYPE_CHECKING:
+    import onnx
 
 _REASON = re.compile(r"\[(?:ERROR|Paddle2ONNX)\](?:\[Paddle2ONNX\])?\s*(.+)")
 _STARTED = re.compile(r"Start export pd_op\.(\w+)")
@@ -23,8 +30,29 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
+class RawExport:
+    """What Paddle2ONNX wrote, before the mends of the graph.
+
+    Attributes:
+        path: the raw file.
+        program: the program that Paddle2ONNX read, as JSON, beside it.
+        asked: the opset that was asked for.
+        opset: the opset that was written, read back.
+        mends: what was rewritten in the program, a sentence each.
+        normalized: the program was rewritten before Paddle2ONNX read it.
+    """
+
+    path: Path
+    program: Path
+    asked: int
+    opset: int
+    mends: tuple[str, ...]
+    normalized: bool
+
+
+@dataclass(frozen=True)
 class ExportResult:
-    """What Paddle2ONNX wrote.
+    """A mended conversion.
 
     Attributes:
         path: the file, not simplified and not checked.
@@ -60,30 +88,77 @@ def export_onnx(
         ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
             is needed.
     """
-    import onnx
-
     with tempfile.TemporaryDirectory(dir=onnx_file.parent) as folder:
-        normal = normalize_program(model, Path(folder))
-        normalized = not normal.program.is_symlink()
-        document = json.loads(normal.program.read_bytes())
-        program_mends, recipes = mend_program(document, opset, without=without)
-        if program_mends:
-            normal.program.unlink()
-            normal.program.write_text(json.dumps(document), encoding="utf-8")
-        refuse_unknown_operators(read_program(normal.program).operators)
-        content = _paddle2onnx(normal, opset)
-    proto = onnx.load_model_from_string(content)
-    produced = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+        raw = export_raw(
+            model, Path(folder), opset=opset, allow_upgrade=allow_upgrade, without=without
+        )
+        proto, mends = mended(raw, without=without)
+    write_atomically(onnx_file, proto.SerializeToString(deterministic=True))
+    return ExportResult(onnx_file, raw.opset, mends, raw.normalized)
+
+
+def export_raw(
+    model: PaddleModel,
+    folder: Path,
+    *,
+    opset: int,
+    allow_upgrade: bool = False,
+    without: Collection[str] = (),
+) -> RawExport:
+    """The half of ``export_onnx`` that takes Paddle: everything up to Paddle2ONNX's own file.
+
+    ``folder`` gets the file and the program that it was made from. Raises as ``export_onnx``.
+    """
+    normal = normalize_program(model, folder)
+    normalized = not normal.program.is_symlink()
+    document = json.loads(normal.program.read_bytes())
+    sentences, _ = mend_program(document, opset, without=without)
+    program = normal.program
+    if sentences:
+        program = folder / "mended.json"
+        program.write_text(json.dumps(document), encoding="utf-8")
+    refuse_unknown_operators(read_program(program).operators)
+    content = _paddle2onnx(PaddleModel(program, normal.params, "pir"), opset)
+    produced = _opset(content)
     if produced != opset and not allow_upgrade:
         raise ConversionError(
             f"opset {opset} is too low: the lowest that can express this model is {produced}. "
             f"Try: --opset {produced}, or --allow-upgrade"
         )
-    replace_stand_ins(proto, recipes, produced)
+    raw = folder / "raw.onnx"
+    raw.write_bytes(content)
+    return RawExport(raw, normal.program, opset, produced, sentences, normalized)
+
+
+def mended(
+    raw: RawExport, *, without: Collection[str] = ()
+) -> tuple["onnx.ModelProto", tuple[str, ...]]:
+    """The half of ``export_onnx`` that takes onnx: the graph with everything mended.
+
+    Returns:
+        The graph, and a sentence for each mend of program and graph.
+
+    Raises:
+        ConversionError: a result's shape is not what the program declares.
+    """
+    import onnx
+
+    proto = onnx.load_model_from_string(raw.path.read_bytes())
+    document = json.loads(raw.program.read_bytes())
+    _, recipes = mend_program(document, raw.asked, without=without)  # as for Paddle2ONNX
+    replace_stand_ins(proto, recipes, raw.opset)
     shape_mends = settle_shapes(document, proto, without=without)
-    mends = (*program_mends, *shape_mends, *mend_graph(proto, document, without=without))
-    onnx_file.write_bytes(proto.SerializeToString(deterministic=True))
-    return ExportResult(onnx_file, produced, mends, normalized)
+    graph_mends = mend_graph(proto, document, without=without)
+    return proto, (*raw.mends, *shape_mends, *graph_mends)
+
+
+def _opset(content: bytes) -> int:
+    """The version of ONNX's own operators in a ModelProto, read without onnx."""
+    # ModelProto: 8 opset_import. OperatorSetIdProto: 1 domain, 2 version.
+    for item in protobuf.messages(memoryview(content), 8):
+        if protobuf.text(item, 1) in ("", "ai.onnx"):
+            return protobuf.integers(item, 2)[0]
+    raise ConversionError("Paddle2ONNX wrote a file without an opset")
 
 
 def explain_crash(error: WorkerCrashed) -> ConversionError:
@@ -104,9 +179,13 @@ def _paddle2onnx(model: PaddleModel, opset: int) -> bytes:
 
     Its optimiser and its checker are off: both are done better after the mends.
     """
-    import paddle  # noqa: F401  # loads the libraries that Paddle2ONNX links to
-    import paddle2onnx.paddle2onnx_cpp2py_export as paddle2onnx
-
+    import_paddle()  # loads the libraries that Paddle2ONNX links to
+    try:
+        import paddle2onnx.paddle2onnx_cpp2py_export as paddle2onnx
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"paddle2onnx cannot be imported ({error}): pip install 'paddleport[cpu]'"
+        ) from error
     try:
         content: bytes = paddle2onnx.export(
             str(model.program),

@@ -128,7 +128,7 @@ def to_onnx(
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
         finished = Path(folder) / "finished.onnx"
         request = Request(opset, allow_upgrade, simplify, timeout_s, shapes or {}, feed or {})
-        exported, checked, feeds, comparisons = convert_and_compare(
+        checked, feeds, comparisons = convert_and_compare(
             source, finished, request, tools or Tools(), progress
         )
         content = finished.read_bytes()
@@ -144,7 +144,7 @@ def to_onnx(
         tuple(comparisons),
         source,
         checked.opset,
-        exported.mends,
+        checked.mends,
         checked.nodes_before,
         checked.nodes,
         len(content),

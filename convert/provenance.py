@@ -3,16 +3,15 @@
 from importlib.metadata import version
 from typing import Any
 
-from paddleport.convert.export import ExportResult
 from paddleport.models.resolve import SourceModel
 
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 
 
-def provenance(source: SourceModel, exported: ExportResult) -> dict[str, Any]:
+def provenance(source: SourceModel, opset: int, mends: tuple[str, ...]) -> dict[str, Any]:
     """What an ONNX file carries about its making."""
     return {
-        "command": f"paddleport convert {source.name} --opset {exported.opset}"
+        "command": f"paddleport convert {source.name} --opset {opset}"
         + ("" if source.weights == "own" else f" --weights {source.weights}"),
         "source": {
             "name": source.name,
@@ -22,8 +21,8 @@ def provenance(source: SourceModel, exported: ExportResult) -> dict[str, Any]:
             "weights": source.weights,
             "weights_from": source.weights_from,
         },
-        "opset": exported.opset,
-        "mends": list(exported.mends),
+        "opset": opset,
+        "mends": list(mends),
         "tools": tool_versions(),
     }
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.convert.check import CheckedFile, finish
-from paddleport.convert.export import ExportResult, explain_crash, export_onnx
-from paddleport.convert.provenance import provenance
+from paddleport.convert.export import RawExport, explain_crash, export_raw
 from paddleport.convert.tools import Tools
 from paddleport.errors import (
     BackendUnavailableError,
@@ -49,7 +48,7 @@ def convert_and_compare(
     request: Request,
     tools: Tools,
     progress: Progress,
-) -> tuple[ExportResult, CheckedFile, list[NamedFeed], list[OutputComparison]]:
+) -> tuple[CheckedFile, list[NamedFeed], list[OutputComparison]]:
     """Everything up to the verdict, in two processes: one holds Paddle, one the ONNX tools.
 
     While one converts, the other imports and this one makes the feeds; while one simplifies,
@@ -58,9 +57,7 @@ def convert_and_compare(
     paddle_worker, onnx_worker = tools.paddle, tools.onnx
     with ThreadPoolExecutor(1) as thread, tools:
         progress("Paddle2ONNX", 0.1)
-        export = thread.submit(
-            _export, paddle_worker, source, finished.with_name("raw.onnx"), request
-        )
+        export = thread.submit(_export, paddle_worker, source, finished.parent, request)
         feeds = make_feeds(
             source.program.inputs,
             preprocess=source.preprocess,
@@ -68,40 +65,38 @@ def convert_and_compare(
             shapes=request.shapes,
             given=request.feed,
         )
-        exported = export.result()
-        _logger.info("Paddle2ONNX wrote opset %d, mended: %s", exported.opset, exported.mends)
+        raw = export.result()
         tensors = [feed.tensors for feed in feeds]
         reference = thread.submit(_native_outputs, paddle_worker, source, tensors)
         progress("simplify and check", 0.6)
         checked = onnx_worker.call(
             finish,
             request.timeout_s,
-            exported.path,
+            raw,
             finished,
             simplify=request.simplify,
-            preprocess=source.preprocess,
-            labels=source.labels,
-            provenance=provenance(source, exported),
+            source=source,
         )
-        if checked.opset != exported.opset:
+        if checked.opset != raw.opset:
             raise ConversionError(
-                f"the file came out at opset {checked.opset}, {exported.opset} was exported"
+                f"the file came out at opset {checked.opset}, {raw.opset} was exported"
             )
+        _logger.info("opset %d, mended: %s", checked.opset, checked.mends or "nothing")
         _logger.info("simplified from %d to %d nodes", checked.nodes_before, checked.nodes)
         progress("compare with native Paddle", 0.8)
         candidate = _converted_outputs(onnx_worker, finished, tensors)
         comparisons = compare_outputs(reference.result(), candidate, TOLERANCES["fp32"])
         progress("done", 1.0)
-    return exported, checked, feeds, comparisons
+    return checked, feeds, comparisons
 
 
-def _export(worker: Worker, source: SourceModel, raw: Path, request: Request) -> ExportResult:
+def _export(worker: Worker, source: SourceModel, folder: Path, request: Request) -> RawExport:
     try:
         return worker.call(
-            export_onnx,
+            export_raw,
             request.timeout_s,
             source.model,
-            raw,
+            folder,
             opset=request.opset,
             allow_upgrade=request.allow_upgrade,
         )

@@ -1,25 +1,30 @@
 """The two processes of a conversion, which import their tools while the caller is still busy."""
 
+from functools import cached_property
 from types import TracebackType
 
-from paddleport.worker import Worker
+from paddleport.worker import Worker, close_all
 
 
 class Tools:
     """One process that holds Paddle and Paddle2ONNX, one that holds the ONNX tools.
 
     Importing Paddle takes a second, more than all the rest of a conversion: make the tools
-    first, then find out what is to be converted.
+    first, then find out what is to be converted. The ONNX tools start when they are first asked
+    for, since on two cores a third import would only delay Paddle's.
     """
 
     def __init__(self) -> None:
-        self.paddle = Worker(preload=("paddle",))
-        self.onnx = Worker(preload=("onnx", "onnxruntime", "onnxslim"))
+        self.paddle = Worker(preload=("paddle", "paddleport.convert.export"))
+
+    @cached_property
+    def onnx(self) -> Worker:
+        """The process with onnx, ONNX Runtime and onnxslim."""
+        return Worker(preload=("onnx", "onnxruntime", "onnxslim"))
 
     def close(self) -> None:
         """End both processes; a second call does nothing."""
-        self.paddle.close()
-        self.onnx.close()
+        close_all([self.paddle, *([self.onnx] if "onnx" in self.__dict__ else [])])
 
     def __enter__(self) -> "Tools":
         return self

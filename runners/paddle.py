@@ -67,12 +67,13 @@ class PaddleRunner(Runner):
             with self.vendor(ModelFileError, "does not take this model"):
                 self._predictor = inference.create_predictor(config)
         self._inputs, self._outputs = program.inputs, program.outputs
-        self._input_handles = {
-            spec.name: self._predictor.get_input_handle(spec.name) for spec in program.inputs
-        }
-        self._output_handles = {
-            spec.name: self._predictor.get_output_handle(spec.name) for spec in program.outputs
-        }
+        with self.vendor(ModelFileError, "does not take this model"):
+            self._input_handles = {
+                spec.name: self._predictor.get_input_handle(spec.name) for spec in program.inputs
+            }
+            self._output_handles = {
+                spec.name: self._predictor.get_output_handle(spec.name) for spec in program.outputs
+            }
 
     def _readable(self, model: PaddleModel, program: Program, folder: Path, version: str) -> Path:
         """The program under a name that tells Paddle its format, and in a version it reads."""

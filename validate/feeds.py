@@ -13,7 +13,7 @@ from paddleport.models.samples import draw_picture, sample_pictures
 from paddleport.runners.preprocess import load_picture, preprocess_image
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
 
-SAMPLE_SIZE = (288, 320)  # height and width of drawn pictures: quick to draw, and resized
+SAMPLE_SIZE = (192, 224)  # height and width of drawn pictures: quick to draw, and resized
 DEFAULT_SIZE = 224  # of a free height or width
 DEFAULT_LENGTH = 16  # of any other free dimension
 _NOISE_SEED = 20_240_811

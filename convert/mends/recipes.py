@@ -50,6 +50,18 @@ class Nodes:
             return self.node("Clip", x, min=low, max=high)
         return self.node("Clip", x, self.constant(low), self.constant(high))
 
+    def need(self, opset: int, what: str) -> None:
+        """Refuse an opset that lacks the operators for it.
+
+        Raises:
+            ConversionError: it is lower; the lowest that works is named.
+        """
+        if self.opset < opset:
+            raise ConversionError(
+                f"opset {self.opset} is too low for {what}: the lowest that can express it is "
+                f"{opset}. Try: --opset {opset}"
+            )
+
     def reduce(self, kind: str, x: str, axes: Sequence[int], keepdims: bool) -> str:
         """ReduceMax or ReduceMin, whose form changed at opset 18."""
         if self.opset <= LAST_AXES_ATTRIBUTE:
@@ -138,6 +150,45 @@ def logit(epsilon: float) -> Recipe:
 def reduce(kind: str, axes: Sequence[int], keepdims: bool) -> Recipe:
     """ReduceMax or ReduceMin over axes."""
     return lambda nodes, x: nodes.reduce(kind, x, axes, keepdims)
+
+
+def log_sigmoid(nodes: Nodes, x: str) -> str:
+    """``-softplus(-x)``, which stays finite where ``log(sigmoid(x))`` does not."""
+    return nodes.node("Neg", nodes.node("Softplus", nodes.node("Neg", x)))
+
+
+def roll(shifts: Sequence[int], axes: Sequence[int]) -> Recipe:
+    """Each axis cut at ``side - shift mod side`` and put together the other way round."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        nodes.need(10, "roll over a side that is left free")  # Mod, and Slice by inputs
+        for shift, axis in zip(shifts, axes, strict=True):
+            along, start = nodes.constant([axis], "int64"), nodes.constant([0], "int64")
+            side = nodes.node("Gather", nodes.node("Shape", x), along)
+            wrapped = nodes.node("Mod", nodes.constant([shift], "int64"), side)
+            cut = nodes.node("Sub", side, wrapped)
+            parts = [(cut, side), (start, cut)]
+            slices = [nodes.node("Slice", x, first, end, along) for first, end in parts]
+            x = nodes.node("Concat", *slices, axis=axis)
+        return x
+
+    return recipe
+
+
+def fill_like(value: float, shape: Sequence[int], from_axis: int, to_axis: int) -> Recipe:
+    """A tensor of one number whose side ``to_axis`` is the side ``from_axis`` of another."""
+
+    def recipe(nodes: Nodes, x: str) -> str:
+        from onnx import numpy_helper
+
+        nodes.need(9, "a tensor filled by the size of another")  # ConstantOfShape
+        along = nodes.constant([from_axis], "int64")
+        parts = [nodes.constant([side], "int64") for side in shape]
+        parts[to_axis] = nodes.node("Gather", nodes.node("Shape", x), along)
+        filled = numpy_helper.from_array(np.array([value], np.float32))
+        return nodes.node("ConstantOfShape", nodes.node("Concat", *parts, axis=0), value=filled)
+
+    return recipe
 
 
 def channel_shuffle(channels: int, groups: int) -> Recipe:

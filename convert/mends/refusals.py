@@ -123,6 +123,11 @@ REFUSALS = (
     ),
     Refusal(
         ("rnn",),
+        "with sequence lengths, which it ignores",
+        lambda op, opset: op.operands[3] != 0,
+    ),
+    Refusal(
+        ("rnn",),
         "when the last states of several layers are used",
         lambda op, opset: op.attribute("num_layers") > 1 and op.is_used(2),
     ),

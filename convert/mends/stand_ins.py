@@ -67,6 +67,25 @@ def _channel_shuffle(operation: Operation) -> Recipe | None:
     return recipes.channel_shuffle(shape[1], operation.attribute("groups"))
 
 
+def _roll(operation: Operation) -> Recipe | None:
+    shifts, axes, shape = operation.source(1), operation.attribute("axis"), operation.shape()
+    given = shifts.attribute("value") if shifts and shifts.kind == "full_int_array" else None
+    if not axes or shape is None or given is None or all(shape[axis] >= 0 for axis in axes):
+        return None
+    return recipes.roll(given, [axis % len(shape) for axis in axes])
+
+
+def _fill_like(operation: Operation) -> Recipe | None:
+    if operation.attribute("dtype") != "float32" or operation.dtype() != "f32":
+        return None
+    return recipes.fill_like(
+        operation.attribute("value"),
+        operation.attribute("shape"),
+        operation.attribute("input_dim_idx"),
+        operation.attribute("output_dim_idx"),
+    )
+
+
 def _thresholded_relu(operation: Operation) -> Recipe | None:
     value = operation.attribute("value", 0.0)
     return recipes.thresholded(operation.attribute("threshold"), value) if value else None
@@ -107,6 +126,21 @@ STAND_INS = (
         ("logit",),
         "Paddle2ONNX has no logit: written out",
         lambda op: recipes.logit(op.attribute("eps")),
+    ),
+    StandIn(
+        ("logsigmoid",),
+        "log_sigmoid is minus infinity below -88: written with Softplus",
+        lambda op: recipes.log_sigmoid,
+    ),
+    StandIn(
+        ("roll",),
+        "roll over a free side loses values where the shift is longer: written with Mod",
+        _roll,
+    ),
+    StandIn(
+        ("full_batch_size_like",),
+        "Paddle2ONNX has no full_batch_size_like, which 1 / x becomes: written out",
+        _fill_like,
     ),
     StandIn(("amax",), "Paddle2ONNX has no amax: written as ReduceMax", _reduce("ReduceMax")),
     StandIn(("amin",), "Paddle2ONNX has no amin: written as ReduceMin", _reduce("ReduceMin")),

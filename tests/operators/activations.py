@@ -45,6 +45,8 @@ def networks(paddle: Any) -> Iterator[Network]:
     }
     for name, forward in settings.items():
         yield Network(name, forward, picture(), (0,))
+    far = {"x": normal(2, 9, scale=200)}
+    yield Network("log_sigmoid far", lambda x: f.log_sigmoid(x), far, (0,))
     for mode, size in (("one", 1), ("channel", 4)):
         weight = normal(size, seed=1, scale=0.3)
         yield Network(

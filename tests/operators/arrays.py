@@ -70,6 +70,8 @@ def _shapes(paddle: Any) -> Iterator[Network]:
     yield Network("roll", lambda x: paddle.roll(x, [1, -2], [2, 3]), x)
     yield Network("roll all", lambda x: paddle.roll(x, 3), x)
     yield Network("roll far", lambda x: paddle.roll(x, [9, -7], [2, 3]), x)
+    yield Network("roll far free", lambda x: paddle.roll(x, [9, -7], [2, -1]), x, (0, 2, 3))
+    yield Network("one over free batch", lambda x: 1.0 / (x * x + 1.0), x, (0,), (9, 11, 17))
     yield Network("rot90", lambda x: paddle.rot90(x, 1, [2, 3]), x)
     yield Network("t", lambda x: x.t(), {"x": normal(3, 4)})
     yield Network("moveaxis", lambda x: paddle.moveaxis(x, 1, -1), x)

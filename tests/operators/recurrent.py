@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from operators.network import Network, normal, picture
 
 
@@ -25,6 +27,11 @@ def networks(paddle: Any) -> Iterator[Network]:
     )
     yield Network(
         "LSTM time major", lambda x: _recurrent(paddle, x, "LSTM", "forward", 1, True), x, (0, 1)
+    )
+    yield Network(
+        "LSTM lengths",
+        lambda x, n: paddle.nn.LSTM(4, 3)(x, sequence_length=n)[0],
+        {**x, "n": np.array([5, 3])},
     )
     yield Network(
         "squeeze and excite", lambda x: _excite(paddle, x), picture(channels=8), (0, 2, 3)

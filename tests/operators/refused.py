@@ -103,6 +103,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "constant bool": "refused",
     },
     "recurrent": {
+        "LSTM lengths": "the operator rnn wrong with sequence lengths",
         "LSTM forward 2": "the operator rnn wrong",
         "LSTM bidirect 2": "the operator rnn wrong",
         "GRU forward 2": "the operator rnn wrong",
