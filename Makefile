@@ -47,6 +47,7 @@ $(VENV)/.python:
 
 $(VENV)/.demo: $(VENV)/.python pyproject.toml $(CONSTRAINTS)
 	$(PIP) -e '.[demo]'
+	$(BIN)/python -m compileall -q convert models runners validate paddleport
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo tests/models.txt

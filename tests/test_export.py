@@ -114,7 +114,7 @@ def test_an_abort_is_told_in_one_line(tmp_path: Path, small_pir: PaddleModel) ->
         ("", "it printed no reason"),
         (
             "[Paddle2ONNX] Start export pd_op.pool2d, op_id: 3",
-            "Start export pd_op.pool2d, op_id: 3",
+            "it printed no reason (at the operator pool2d)",
         ),
         (
             "[Paddle2ONNX] Start export pd_op.assign_value_, op_id: 3\n[ERROR][Paddle2ONNX] None.",
