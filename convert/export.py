@@ -24,9 +24,8 @@ from paddleport.models.vendor import import_paddle
 if TYPE_CHECKING:
     import onnx
 
-_REASON = re.compile(r"\[(?:ERROR|Paddle2ONNX)\](?:\[Paddle2ONNX\])?\s*(.+)")
+_REASON = re.compile(r"\[ERROR\](?:\[Paddle2ONNX\])?\s*(.+)")
 _STARTED = re.compile(r"Start export pd_op\.(\w+)")
-_PROGRESS = ("Start ", "Finish ", "Use opset", "Model file", "Parameters file", "PIR Program")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -165,8 +164,7 @@ def _opset(content: bytes) -> int:
 def explain_crash(error: WorkerCrashed) -> ConversionError:
     """One line for a Paddle2ONNX that aborted, exited or hung: the reason that it printed."""
     printed = [_COLOUR.sub("", line).strip() for line in error.log.splitlines()]
-    told = [found.group(1) for line in printed if (found := _REASON.search(line))]
-    reasons = [line for line in told if not line.startswith(_PROGRESS)]
+    reasons = [found.group(1) for line in printed if (found := _REASON.search(line))]
     named = [reason for reason in reasons if reason.startswith("[OP: ")]
     reason = (named or reasons or ["it printed no reason"])[-1]
     reason = reason.rstrip(".")
