@@ -85,7 +85,7 @@ REFUSED: dict[str, dict[str, str]] = {
         "pixel_unshuffle": "no conversion for the operator pixel_unshuffle",
     },
     "attention": {
-        "matmul vector transposed": "SIGABRT: it printed no reason (at the operator matmul)",
+        "matmul vector transposed": "it printed no reason (at the operator matmul)",
         "addmm": "no conversion for the operator addmm",
         "bilinear": "no conversion for the operator bilinear",
         "kron": "no conversion for the operator kron",
