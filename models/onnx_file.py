@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.card import OnnxModel, Preprocess
@@ -85,6 +85,16 @@ def onnx_input_names(path: Path) -> tuple[str, ...]:
     graph = read_onnx_proto(path).graph
     stored = {item.name for item in graph.initializer}
     return tuple(item.name for item in graph.input if item.name not in stored)
+
+
+def weights_precision(path: Path) -> Literal["fp32", "fp16", "bf16"]:
+    """``fp16`` or ``bf16`` if any stored weight is of that type, else ``fp32``."""
+    import onnx
+
+    types = {item.data_type for item in read_onnx_proto(path).graph.initializer}
+    if onnx.TensorProto.FLOAT16 in types:
+        return "fp16"
+    return "bf16" if onnx.TensorProto.BFLOAT16 in types else "fp32"
 
 
 def onnx_opset(path: Path) -> int:

@@ -4,7 +4,7 @@ import os
 import re
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from types import TracebackType
@@ -68,6 +68,9 @@ class Runner(ABC):
         timed: whether its latency means anything; not for one that exists to be exact.
         install: what to type to get it; empty is ``pip install`` of its first distribution.
         notes: on an instance, what differs from the plain case, in a few words each.
+        inputs: on an instance, what ``run`` takes; ``load`` sets it.
+        outputs: on an instance, what ``run`` gives, in the model's order; ``load`` sets it. An
+            output of unknown rank shows as a scalar.
     """
 
     name: ClassVar[str]
@@ -80,6 +83,8 @@ class Runner(ABC):
     timed: ClassVar[bool] = True
     install: ClassVar[str] = ""
     notes: tuple[str, ...] = ()
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
     def __init__(self, model: PaddleModel | OnnxModel, options: RunnerOptions | None = None):
         """Load and compile.
@@ -133,22 +138,12 @@ class Runner(ABC):
 
     @property
     @abstractmethod
-    def inputs(self) -> Sequence[TensorSpec]:
-        """What ``run`` takes."""
-
-    @property
-    @abstractmethod
-    def outputs(self) -> Sequence[TensorSpec]:
-        """What ``run`` gives, in the model's order."""
-
-    @property
-    @abstractmethod
     def computes_in(self) -> Precision:
         """The precision read back from the runtime after loading."""
 
     @abstractmethod
     def load(self, model: Any) -> None:
-        """Load and compile ``model`` as ``self.options`` and ``self.extras`` say."""
+        """Load and compile ``model`` as the options say, and set ``inputs`` and ``outputs``."""
 
     @abstractmethod
     def infer(self, feed: Feed) -> dict[str, Array]:

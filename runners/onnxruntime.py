@@ -14,6 +14,7 @@ from paddleport.errors import (
     unknown_name,
 )
 from paddleport.models.card import OnnxModel
+from paddleport.models.onnx_file import weights_precision
 from paddleport.runners.base import Precision, Runner
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.worker import NO_TELEMETRY
@@ -57,6 +58,12 @@ class OnnxRuntimeRunner(Runner):
             raise UsageError(unknown_name("optimization", level, _LEVELS))
         if not model.path.is_file():
             raise ModelNotFoundError(f"{model.path} does not exist")
+        self._computes_in = weights_precision(model.path)
+        if self.options.precision not in (None, self._computes_in):
+            raise BackendUnavailableError(
+                f"{model.path.name} holds {self._computes_in} weights, so onnxruntime does not "
+                f"compute in {self.options.precision}: leave --precision out"
+            )
         with self.vendor(BackendUnavailableError, "does not start"):
             os.environ.update(NO_TELEMETRY)
             import onnxruntime as ort
@@ -70,9 +77,9 @@ class OnnxRuntimeRunner(Runner):
         with self.vendor(ModelFileError, "does not take this model"):
             self._session = ort.InferenceSession(str(model.path), settings, providers=[provider])
         self._check_provider(provider, self._session.get_providers()[:1])
-        self._inputs = tuple(_spec(item) for item in self._session.get_inputs())
-        self._outputs = tuple(_spec(item) for item in self._session.get_outputs())
-        self._names = [spec.name for spec in self._outputs]
+        self.inputs = tuple(_spec(item) for item in self._session.get_inputs())
+        self.outputs = tuple(_spec(item) for item in self._session.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
 
     def _check_provider(self, provider: str, there: Sequence[str]) -> None:
         if provider not in there:
@@ -83,19 +90,9 @@ class OnnxRuntimeRunner(Runner):
             )
 
     @property
-    def inputs(self) -> Sequence[TensorSpec]:
-        """As the session has them."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> Sequence[TensorSpec]:
-        """As the session has them; an output of unknown rank shows as a scalar."""
-        return self._outputs
-
-    @property
     def computes_in(self) -> Precision:
-        """Always fp32: the CPU and CUDA providers change no precision on their own."""
-        return "fp32"
+        """As the file's weights are: the CPU and CUDA providers change no precision alone."""
+        return self._computes_in
 
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Run the session once; it gives arrays of their own."""

@@ -2,7 +2,6 @@
 
 import importlib
 import sys
-from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -53,8 +52,8 @@ class OpenVinoRunner(Runner):
         self._compiled = compiled
         self._check_compiled()
         self._request = compiled.create_infer_request()
-        self._inputs = tuple(_spec(port) for port in compiled.inputs)
-        self._outputs = tuple(_spec(port) for port in compiled.outputs)
+        self.inputs = tuple(_spec(port) for port in compiled.inputs)
+        self.outputs = tuple(_spec(port) for port in compiled.outputs)
 
     def _check_compiled(self) -> None:
         """Hold what the plug-in took against what it was given."""
@@ -73,16 +72,6 @@ class OpenVinoRunner(Runner):
             )
 
     @property
-    def inputs(self) -> Sequence[TensorSpec]:
-        """As the compiled model has them."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> Sequence[TensorSpec]:
-        """As the compiled model has them; an output of unknown rank shows as a scalar."""
-        return self._outputs
-
-    @property
     def computes_in(self) -> Precision:
         """The compiled model's own word on its precision hint."""
         hint = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
@@ -94,7 +83,7 @@ class OpenVinoRunner(Runner):
             results = self._request.infer(dict(feed)).to_tuple()
         return {
             spec.name: np.asarray(result)
-            for spec, result in zip(self._outputs, results, strict=True)
+            for spec, result in zip(self.outputs, results, strict=True)
         }
 
     def release(self) -> None:

@@ -4,7 +4,6 @@ import importlib
 import os
 import tempfile
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -16,7 +15,7 @@ from paddleport.models.card import PaddleModel
 from paddleport.models.program import Program
 from paddleport.models.source import open_model
 from paddleport.runners.base import Precision, Runner
-from paddleport.tensors import Array, Feed, TensorSpec
+from paddleport.tensors import Array, Feed
 
 _SUFFIXES = {"pir": ".json", "protobuf": ".pdmodel"}
 _PIR_OF_3_3 = 4  # version of PIR's JSON that Paddle 3.3 was the first to write
@@ -66,7 +65,7 @@ class PaddleRunner(Runner):
             config = self._config(inference, readable, model.params)
             with self.vendor(ModelFileError, "does not take this model"):
                 self._predictor = inference.create_predictor(config)
-        self._inputs, self._outputs = program.inputs, program.outputs
+        self.inputs, self.outputs = program.inputs, program.outputs
         with self.vendor(ModelFileError, "does not take this model"):
             self._input_handles = {
                 spec.name: self._predictor.get_input_handle(spec.name) for spec in program.inputs
@@ -124,16 +123,6 @@ class PaddleRunner(Runner):
                     f"paddle was asked for {what} = {wanted} and this build gives {given}"
                 )
         return config
-
-    @property
-    def inputs(self) -> Sequence[TensorSpec]:
-        """As the program declares them."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> Sequence[TensorSpec]:
-        """As the program declares them, in fetch order."""
-        return self._outputs
 
     @property
     def computes_in(self) -> Precision:

@@ -40,7 +40,7 @@ class ReferenceRunner(Runner):
                 f"reference does not compute {', '.join(missing)}: use another backend for "
                 f"{model.path.name}"
             )
-        self._inputs = _specs(proto, proto.graph.input)
+        self.inputs = _specs(proto, proto.graph.input)
         with self.vendor(ModelFileError, "does not take this model"):
             import onnx
 
@@ -48,19 +48,9 @@ class ReferenceRunner(Runner):
             outputs = _specs(proto, proto.graph.output)
             float64.to_double(proto)
             self._evaluator = float64.evaluator(proto)
-        self._outputs = tuple(
+        self.outputs = tuple(
             TensorSpec(spec.name, _doubled(spec.dtype), spec.shape) for spec in outputs
         )
-
-    @property
-    def inputs(self) -> Sequence[TensorSpec]:
-        """As the file declares them."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> Sequence[TensorSpec]:
-        """As the file declares them, with float64 for any floating point type."""
-        return self._outputs
 
     @property
     def computes_in(self) -> Precision:
@@ -76,7 +66,7 @@ class ReferenceRunner(Runner):
             except NotImplementedError as error:
                 raise BackendUnavailableError(f"reference does not compute {error}") from error
         return {
-            spec.name: owned(result) for spec, result in zip(self._outputs, results, strict=True)
+            spec.name: owned(result) for spec, result in zip(self.outputs, results, strict=True)
         }
 
     def release(self) -> None:

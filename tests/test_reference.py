@@ -17,9 +17,9 @@ from operator_cases import Case, cases, values
 from paddleport.errors import BackendUnavailableError, FeedError
 from paddleport.models.card import OnnxModel
 from paddleport.runners import float64
-from paddleport.runners.float64_node import Node
-from paddleport.runners.float64_resize import resize
-from paddleport.runners.float64_windows import (
+from paddleport.runners.float64.node import Node
+from paddleport.runners.float64.resize import resize
+from paddleport.runners.float64.windows import (
     average_pool,
     convolve,
     convolve_transposed,

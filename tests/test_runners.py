@@ -12,7 +12,7 @@ import onnx
 import pytest
 import small_network
 from conftest import skip_or_fail
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
@@ -215,3 +215,18 @@ def test_a_vendor_s_message_becomes_its_reason() -> None:
     assert one_line(RuntimeError(paddle)) == "InvalidArgumentError: the shapes differ [Hint: ...]"
     assert one_line(RuntimeError(openvino)) == "Unable to read the model: x"
     assert one_line(RuntimeError("")) == "RuntimeError"
+
+
+def test_onnxruntime_says_that_a_file_holds_fp16(tmp_path: Path) -> None:
+    weight = numpy_helper.from_array(np.ones((4, 3), np.float16), "w")
+    half = helper.make_tensor_value_info("x", TensorProto.FLOAT16, [2, 4])
+    result = helper.make_tensor_value_info("y", TensorProto.FLOAT16, [2, 3])
+    node = helper.make_node("MatMul", ["x", "w"], ["y"])
+    graph = helper.make_graph([node], "half", [half], [result], [weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, str(tmp_path / "half.onnx"))
+    given = OnnxModel(tmp_path / "half.onnx")
+    with open_runner("onnxruntime", given) as runner:
+        assert runner.computes_in == "fp16"
+    with pytest.raises(BackendUnavailableError, match="holds fp16 weights"):
+        open_runner("onnxruntime", given, RunnerOptions(precision="fp32"))

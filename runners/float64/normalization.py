@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from paddleport.runners.float64_node import Node
+from paddleport.runners.float64.node import Node
 from paddleport.tensors import Array
 
 _F32_1E_5 = float(np.float32(1e-5))  # the specification's epsilon, a float32

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from paddleport.runners.float64_node import Node
+from paddleport.runners.float64.node import Node
 from paddleport.tensors import Array
 
 # ONNX's numbers of its floating point types: 1 float, 10 float16, 11 double, 16 bfloat16

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from paddleport.runners.float64_node import Node
+from paddleport.runners.float64.node import Node
 from paddleport.tensors import Array
 
 Slices = tuple[slice, ...]

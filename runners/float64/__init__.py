@@ -9,12 +9,12 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
-from paddleport.runners import float64_normalization as normalization
-from paddleport.runners import float64_pointwise as pointwise
-from paddleport.runners import float64_recurrent as recurrent
-from paddleport.runners import float64_resize as resampling
-from paddleport.runners import float64_windows as windows
-from paddleport.runners.float64_node import Node
+from paddleport.runners.float64 import normalization as normalization
+from paddleport.runners.float64 import pointwise as pointwise
+from paddleport.runners.float64 import recurrent as recurrent
+from paddleport.runners.float64 import resize as resampling
+from paddleport.runners.float64 import windows as windows
+from paddleport.runners.float64.node import Node
 from paddleport.tensors import Array
 
 # onnx.reference computes these slowly, in float32, with the newest opset's defaults, or wrong.

@@ -4,7 +4,7 @@ from math import floor
 
 import numpy as np
 
-from paddleport.runners.float64_node import Node
+from paddleport.runners.float64.node import Node
 from paddleport.tensors import Array
 
 

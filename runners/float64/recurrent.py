@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from paddleport.runners.float64_node import Node
-from paddleport.runners.float64_pointwise import sigmoid
+from paddleport.runners.float64.node import Node
+from paddleport.runners.float64.pointwise import sigmoid
 from paddleport.tensors import Array
 
 Step = Callable[[Array, tuple[Array, ...]], tuple[Array, ...]]
