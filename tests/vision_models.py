@@ -15,7 +15,7 @@ NETWORKS = {
 
 
 def save_vision_model(name: str, prefix: str) -> None:
-    """Build one of ``NETWORKS``, 10 classes, He-normal weights, free batch and size; save it."""
+    """Build one of ``NETWORKS``, 10 classes, He-normal weights, free batch; save it."""
     import paddle
     import paddle.vision.models as vision
 
@@ -32,6 +32,6 @@ def save_vision_model(name: str, prefix: str) -> None:
             values = generator.normal(0, np.sqrt(2 / fan_in), parameter.shape)
             parameter.set_value(values.astype(np.float32))
     network.eval()
-    shape = [None, 3, 224, 224] if name == "vgg11" else [None, 3, None, None]
-    spec = [paddle.static.InputSpec(shape, "float32", name="x")]
+    side = NETWORKS[name]
+    spec = [paddle.static.InputSpec([None, 3, side, side], "float32", name="x")]
     paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)

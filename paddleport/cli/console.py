@@ -69,8 +69,11 @@ def verdict_text(verdict: str) -> str:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, float], None]]:
-    """A progress bar on stderr, if that is a terminal; gives a ``progress(step, share)``."""
+def progress_bar() -> Iterator[Callable[[str, float | None], None]]:
+    """A progress bar on stderr, if that is a terminal; gives a ``progress(step, share)``.
+
+    A share of ``None`` is work without a known end: the bar pulses.
+    """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
@@ -80,8 +83,9 @@ def progress_bar() -> Iterator[Callable[[str, float], None]]:
     ) as bar:
         task = bar.add_task("", total=1.0)
 
-        def update(step: str, share: float) -> None:
-            bar.update(task, description=step, completed=share)
+        def update(step: str, share: float | None) -> None:
+            total = None if share is None else 1.0
+            bar.update(task, description=step, total=total, completed=share or 0.0)
 
         yield update
 

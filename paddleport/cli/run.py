@@ -122,7 +122,7 @@ def _show(
             for answer in answers:
                 stream.write((_as_json(answer) + "\n").encode())
                 read, failed = _count(answer, read, failed)
-                progress(f"{read + failed} pictures, {failed} not read", 0.0)
+                progress(f"{read + failed} pictures, {failed} not read", None)
         stdout().print(f"[bold]{jsonl}[/]  {read} pictures · {where}")
         return read, failed
     if not json:
