@@ -1,7 +1,8 @@
 """``make bench``: what paddleport costs above the vendors, as ratios in one interleaved run.
 
-Writes out/bench.json and prints a Markdown table. Ratios are medians of one over medians of
-the other, both sides taken in turn; the spread is the middle half of each side's times.
+Writes out/bench.json and prints a Markdown table. Both sides are taken in turn. For whole
+commands the ratio is that of the medians, for single calls the median of the pairs' ratios; the
+spread is the middle half of each side's times.
 """
 
 import json
@@ -86,7 +87,7 @@ def overhead_lines(source: SourceModel, onnx: OnnxModel) -> list[Line]:
     for backend in ("onnxruntime", "openvino", "paddle"):
         model = source.model if backend == "paddle" else onnx
         ours, bare = run_in_worker(runner_overhead, 300, backend, model)
-        ratio = statistics.median(ours) / statistics.median(bare)
+        ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
         detail = f"{spread(ours)} ms against {spread(bare)} ms, {len(ours)} runs each"
         lines.append(Line(f"{backend} run / bare call", ratio, 1.03, "x", detail))
     return lines

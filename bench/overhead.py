@@ -17,7 +17,7 @@ WARM_UP = 20
 def runner_overhead(
     backend: str, model: OnnxModel | PaddleModel
 ) -> tuple[list[float], list[float]]:
-    """Milliseconds of ``run`` and of the vendor's call on the same session, A B A B."""
+    """Milliseconds of ``run`` and of the vendor's call on the same session, A B B A."""
     with open_runner(backend, model) as runner:
         (spec,) = runner.inputs
         shape = tuple(size or 1 for size in spec.shape)
@@ -26,7 +26,8 @@ def runner_overhead(
         ours: list[float] = []
         theirs: list[float] = []
         for index in range(WARM_UP + RUNS):
-            for call, times in ((lambda: runner.run({spec.name: tensor}), ours), (bare, theirs)):
+            pair = [(lambda: runner.run({spec.name: tensor}), ours), (bare, theirs)]
+            for call, times in pair if index % 2 else reversed(pair):
                 started = time.perf_counter()
                 call()
                 ended = time.perf_counter()

@@ -30,6 +30,14 @@ def format_shape(shape: Sequence[int | None]) -> str:
     return ", ".join("?" if size is None else str(size) for size in shape)
 
 
+def feed_signature(feed: Feed) -> object:
+    """All that ``check_feed`` looks at: two feeds with equal signatures are judged alike."""
+    return [
+        (name, tensor.dtype, tensor.shape) if isinstance(tensor, np.ndarray) else (name, tensor)
+        for name, tensor in feed.items()
+    ]
+
+
 def check_feed(specs: Sequence[TensorSpec], feed: Feed) -> None:
     """Hold a feed against the inputs of a model: names, rank, dimensions, then dtype.
 
@@ -47,6 +55,11 @@ def check_feed(specs: Sequence[TensorSpec], feed: Feed) -> None:
 
 
 def _check_tensor(spec: TensorSpec, tensor: Array) -> None:
+    if not isinstance(tensor, np.ndarray):
+        raise FeedError(
+            f"input {spec.name} got a {type(tensor).__name__}, the model takes {spec}: "
+            "make it an array with numpy.asarray"
+        )
     found = f"{tensor.dtype} [{format_shape(tensor.shape)}]"
     fits = len(tensor.shape) == len(spec.shape) and all(
         wanted is None or wanted == size

@@ -14,7 +14,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError, unknown_name
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.tensors import Array, Feed, TensorSpec, check_feed
+from paddleport.tensors import Array, Feed, TensorSpec, check_feed, feed_signature
 
 MESSAGE_CHARACTERS = 300
 _SOURCE_PLACE = re.compile(r"Exception from \S+:\d+:$|Check '.*' failed at \S+:\d+:$")
@@ -101,6 +101,7 @@ class Runner(ABC):
         self.options = options
         self.precision, self.extras = self.check_options(options)
         self._closed = False
+        self._accepted: object = None
         self.load(model)
 
     @classmethod
@@ -165,7 +166,10 @@ class Runner(ABC):
         """
         if self._closed:
             raise UsageError(f"this {self.name} runner is closed")
-        check_feed(self.inputs, feed)
+        signature = feed_signature(feed)
+        if signature != self._accepted:  # one like the last is not checked again, to save time
+            check_feed(self.inputs, feed)
+            self._accepted = signature
         return self.infer(feed)
 
     def close(self) -> None:

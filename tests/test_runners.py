@@ -14,7 +14,7 @@ import small_network
 from conftest import skip_or_fail
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
+from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners import installed_version, open_runner, runner_class
 from paddleport.runners.base import RunnerOptions, one_line
@@ -230,3 +230,16 @@ def test_onnxruntime_says_that_a_file_holds_fp16(tmp_path: Path) -> None:
         assert runner.computes_in == "fp16"
     with pytest.raises(BackendUnavailableError, match="holds fp16 weights"):
         open_runner("onnxruntime", given, RunnerOptions(precision="fp32"))
+
+
+def test_a_feed_is_checked_again_when_it_changes(small_onnx: OnnxModel) -> None:
+    with open_runner("onnxruntime", small_onnx) as runner:
+        (name,) = FEED
+        runner.run(FEED)
+        runner.run(FEED)
+        for wrong in (FEED[name].astype(np.float64), FEED[name][:, :2], FEED[name].tolist()):
+            with pytest.raises(FeedError):
+                runner.run({name: wrong})
+        with pytest.raises(FeedError):
+            runner.run({"other": FEED[name]})
+        runner.run(FEED)
