@@ -1,5 +1,6 @@
 """The measuring rig: equal threads, warm-up, and rounds in turn so that drift hits all alike."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -9,8 +10,11 @@ from paddleport.errors import PortError
 from paddleport.tensors import Feed
 from paddleport.validate.session import Session
 
-WARM_UP_S = 0.3
-ROUND_S = 0.25
+WARM_UP_S = 0.1  # at the start of each round, not counted
+ROUND_S = 0.5
+# Thread pools go on spinning after their last run, OpenMP's for 0.2 s, and would slow down
+# whichever backend comes next: ONNX Runtime after Paddle by a factor of 2.
+SETTLE_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def measure(
 
     Args:
         sessions: by row name, with what is run; only one of them computes at a time.
-        seconds_each: time spent on each session, warm-up left out.
+        seconds_each: counted time for each session; settling and warming up come on top.
         on_round: told the share of the work done after each round.
 
     Returns:
@@ -50,19 +54,17 @@ def measure(
     rounds: dict[str, list[list[float]]] = {name: [] for name in sessions}
     failed: dict[str, PortError] = {}
     total = max(1, round(seconds_each / ROUND_S))
-    for index in range(total + 1):
+    for index in range(total):
         for name, (session, feed) in sessions.items():
             if name in failed:
                 continue
+            time.sleep(SETTLE_S)
             try:
-                budget_s = WARM_UP_S if index == 0 else ROUND_S
-                times = session.time_ms(feed, runs=1_000_000, at_most_s=budget_s)
+                session.time_ms(feed, at_most_s=WARM_UP_S)
+                rounds[name].append(session.time_ms(feed, at_most_s=min(ROUND_S, seconds_each)))
             except PortError as error:
                 failed[name] = error
-                continue
-            if index:
-                rounds[name].append(times)
-        on_round((index + 1) / (total + 1))
+        on_round((index + 1) / total)
     return {name: failed[name] if name in failed else _summary(rounds[name]) for name in sessions}
 
 

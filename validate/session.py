@@ -61,16 +61,9 @@ class Session:
         """Outputs for every feed, in order."""
         return self._worker.call(_run_all, RUN_TIMEOUT_S, self._runner, feeds)
 
-    def time_ms(self, feed: Feed, *, runs: int, at_most_s: float) -> list[float]:
-        """Wall-clock milliseconds of each of up to ``runs`` runs, stopping after ``at_most_s``."""
-        return self._worker.call(
-            _time_ms,
-            RUN_TIMEOUT_S,
-            self._runner,
-            feed,
-            runs,
-            at_most_s,
-        )
+    def time_ms(self, feed: Feed, *, at_most_s: float) -> list[float]:
+        """Wall-clock milliseconds of each run, at least one, until ``at_most_s`` are over."""
+        return self._worker.call(_time_ms, RUN_TIMEOUT_S, self._runner, feed, at_most_s)
 
     def close(self) -> None:
         """End the process."""
@@ -94,15 +87,12 @@ def _run_all(opened: tuple[Runner, float], feeds: Sequence[Feed]) -> list[dict[s
     return [opened[0].run(feed) for feed in feeds]
 
 
-def _time_ms(opened: tuple[Runner, float], feed: Feed, runs: int, at_most_s: float) -> list[float]:
+def _time_ms(opened: tuple[Runner, float], feed: Feed, at_most_s: float) -> list[float]:
     runner = opened[0]
     times: list[float] = []
     deadline = time.perf_counter() + at_most_s
-    while len(times) < runs:
+    while not times or time.perf_counter() < deadline:
         started = time.perf_counter()
         runner.run(feed)
-        ended = time.perf_counter()
-        times.append((ended - started) * 1e3)
-        if ended > deadline:
-            break
+        times.append((time.perf_counter() - started) * 1e3)
     return times
