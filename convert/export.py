@@ -2,7 +2,6 @@
 
 import json
 import re
-import tempfile
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from paddleport.convert.mends.recipes import replace_stand_ins
 from paddleport.convert.normalize import normalize_program
 from paddleport.convert.operators import refuse_unknown_operators
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
-from paddleport.files import write_atomically
 from paddleport.models import protobuf
 from paddleport.models.card import PaddleModel
 from paddleport.models.program import read_program
@@ -50,53 +48,6 @@ class RawExport:
     normalized: bool
 
 
-@dataclass(frozen=True)
-class ExportResult:
-    """A mended conversion.
-
-    Attributes:
-        path: the file, not simplified and not checked.
-        opset: what it was written for, read back.
-        mends: what was rewritten because Paddle2ONNX would have got it wrong, a sentence each.
-        normalized: the program was rewritten before Paddle2ONNX read it.
-    """
-
-    path: Path
-    opset: int
-    mends: tuple[str, ...]
-    normalized: bool
-
-
-def export_onnx(
-    model: PaddleModel,
-    onnx_file: Path,
-    *,
-    opset: int,
-    allow_upgrade: bool = False,
-    without: Collection[str] = (),
-) -> ExportResult:
-    """Convert ``model`` and write the graph as Paddle2ONNX made it, mended, to ``onnx_file``.
-
-    Args:
-        model: either format, under any file names.
-        onnx_file: where to write.
-        opset: 7 to 21.
-        allow_upgrade: take a higher opset where an operator needs one.
-        without: sentences of mends and refusals to leave out, for the tests that show the need.
-
-    Raises:
-        ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
-            is needed.
-    """
-    with tempfile.TemporaryDirectory(dir=onnx_file.parent) as folder:
-        raw = export_raw(
-            model, Path(folder), opset=opset, allow_upgrade=allow_upgrade, without=without
-        )
-        proto, mends = mended(raw, without=without)
-    write_atomically(onnx_file, proto.SerializeToString(deterministic=True))
-    return ExportResult(onnx_file, raw.opset, mends, raw.normalized)
-
-
 def export_raw(
     model: PaddleModel,
     folder: Path,
@@ -105,9 +56,18 @@ def export_raw(
     allow_upgrade: bool = False,
     without: Collection[str] = (),
 ) -> RawExport:
-    """The half of ``export_onnx`` that takes Paddle: everything up to Paddle2ONNX's own file.
+    """The half of an export that takes Paddle: everything up to Paddle2ONNX's own file.
 
-    ``folder`` gets the file and the program that it was made from. Raises as ``export_onnx``.
+    Args:
+        model: either format, under any file names.
+        folder: gets the file and the program that it was made from.
+        opset: 7 to 21.
+        allow_upgrade: take a higher opset where an operator needs one.
+        without: sentences of mends and refusals to leave out, for the tests that show the need.
+
+    Raises:
+        ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
+            is needed.
     """
     normal = normalize_program(model, folder)
     normalized = not normal.program.is_symlink()
@@ -133,7 +93,7 @@ def export_raw(
 def mended(
     raw: RawExport, *, without: Collection[str] = ()
 ) -> tuple["onnx.ModelProto", tuple[str, ...]]:
-    """The half of ``export_onnx`` that takes onnx: the graph with everything mended.
+    """The half of an export that takes onnx: the graph with everything mended.
 
     Returns:
         The graph, and a sentence for each mend of program and graph.

@@ -47,15 +47,6 @@ Source: the ``Build`` functions in pd_op.h of Paddle 3.2.2, held against those o
 """
 
 
-def pir_version(program: Path) -> int | None:
-    """Version of the PIR format that a file states; ``None`` if it is no PIR program."""
-    try:
-        base = json.loads(program.read_bytes())["base_code"]
-        return int(base["version"]) if base["magic"] == "pir" else None
-    except (ValueError, KeyError, TypeError):
-        return None
-
-
 def downgrade_pir(program: Path, target: Path) -> bool:
     """Write ``target``, a copy that readers of version 3 understand, if one is needed.
 

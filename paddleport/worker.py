@@ -192,14 +192,6 @@ def run_in_worker(
         return worker.call(function, timeout_s, *args, **kwargs)
 
 
-def peak_memory_bytes() -> int:
-    """The most memory that this process has held resident so far."""
-    import resource  # not on Windows, where nothing else of a worker needs it
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
 def _same_imports() -> dict[str, str]:
     """The child imports from where this process does, plug-ins and notebooks' folders too."""
     return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}

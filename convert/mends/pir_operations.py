@@ -41,12 +41,6 @@ class Operation:
                 items = [{"#": f"0.{kind}", "D": value} for value in values]
                 attribute["AT"] = {"#": "0.a_array", "D": items}
 
-    def set_float(self, name: str, value: float) -> None:
-        """Set an attribute that is a float."""
-        for attribute in self._document["A"]:
-            if attribute["N"] == name:
-                attribute["AT"] = {"#": "0.a_f32", "D": value}
-
     def shape(self, index: int = 0) -> list[int] | None:
         """The shape of an operand, -1 where a dimension is free; ``None`` if it has none."""
         operands = self.operands

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from exported import export_onnx
 
 from operators import activations, arithmetic, arrays, attention, norms, recurrent, vision, windows
 from operators.network import Network
 from operators.old_format import teach_old_programs
-from paddleport.convert.export import export_onnx
 from paddleport.errors import ConversionError
 from paddleport.models.card import PaddleModel
 from paddleport.tensors import Array
