@@ -9,7 +9,7 @@ from pathlib import Path
 from paddleport.convert.pipeline import DEFAULT_OPSET, check_opset, to_onnx
 from paddleport.convert.provenance import tool_versions
 from paddleport.convert.steps import Progress
-from paddleport.errors import ConversionError
+from paddleport.errors import NotProvenError
 from paddleport.models.cache import cached_folder
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import read_onnx_model
@@ -25,6 +25,7 @@ def cached_onnx(
     opset: int = DEFAULT_OPSET,
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
+    proven: bool = True,
     progress: Progress = lambda step, share: None,
 ) -> OnnxModel:
     """The conversion of a model, from the cache or made now with all of ``to_onnx``'s checks.
@@ -32,21 +33,43 @@ def cached_onnx(
     The key holds the model's hash, the opset, the preprocessing and labels written into the
     file, and the versions of every tool: what changes any of them is another entry.
 
+    Args:
+        source: what to convert.
+        opset: 7 to 21.
+        shapes: for the comparison, as ``to_onnx`` takes them.
+        feed: likewise.
+        proven: whether a conversion that is not proven the same is an error; ``validate`` takes
+            it, from an entry of its own, since it exists to say what is wrong with it.
+        progress: told each step and the share done.
+
     Raises:
         ConversionError: it fails, or is not proven the same.
         PortError: as ``to_onnx`` does.
     """
     check_opset(opset)
 
-    def build(folder: Path) -> None:
+    def build(folder: Path, *, keep: bool = False) -> None:
         done = to_onnx(
-            source, folder / _FILE, opset=opset, shapes=shapes, feed=feed, progress=progress
+            source,
+            folder / _FILE,
+            opset=opset,
+            shapes=shapes,
+            feed=feed,
+            keep=keep,
+            progress=progress,
         )
         if done.path is None:
-            raise ConversionError(done.explanation)
+            raise NotProvenError(done.explanation)
+        done.path.replace(folder / _FILE)
 
-    entry = cached_folder(f"conversions/{source.name}-{_key(source, opset)}", build)
-    return read_onnx_model(entry / _FILE)
+    entry = f"conversions/{source.name}-{_key(source, opset)}"
+    try:
+        found = cached_folder(entry, build)
+    except NotProvenError:
+        if proven:
+            raise
+        found = cached_folder(f"{entry}-not-proven", lambda folder: build(folder, keep=True))
+    return read_onnx_model(found / _FILE)
 
 
 def _key(source: SourceModel, opset: int) -> str:

@@ -25,7 +25,7 @@ from paddleport.validate.compare import (
 DEFAULT_OPSET = 17
 LOWEST_OPSET, HIGHEST_OPSET = 7, 21  # what Paddle2ONNX 2.1.0 writes
 DEFAULT_TIMEOUT_S = 300.0
-_DIFFERS = ("differs from", "--keep keeps the file to look at")
+_DIFFERS = ("differs from", "Next: paddleport validate says why; --keep keeps the file")
 _UNPROVEN = (
     "is not proven against",
     "Give it telling input with --feed NAME=FILE.npy; --keep keeps the file",

@@ -101,9 +101,12 @@ def prepare_source(
     params: Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
+    proven: bool = True,
     progress: Progress = lambda step, share: None,
 ) -> tuple[SourceModel, OnnxModel]:
     """A Paddle model and the ONNX file to hold against it: ``onnx``, or our own conversion.
+
+    Our own must be proven the same, unless ``proven`` is false.
 
     Raises:
         PortError: as ``resolve``, ``read_onnx_model`` and ``to_onnx`` do.
@@ -111,7 +114,9 @@ def prepare_source(
     source = resolve(model, weights=weights, program=program, params=params, progress=progress)
     if onnx is not None:
         return source, read_onnx_model(onnx)
-    return source, cached_onnx(source, opset=opset, shapes=shapes, feed=feed, progress=progress)
+    return source, cached_onnx(
+        source, opset=opset, shapes=shapes, feed=feed, proven=proven, progress=progress
+    )
 
 
 def _prepared_file(path: Path, consumes: Literal["onnx", "paddle"]) -> Prepared:

@@ -19,9 +19,10 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
-from paddleport.validate.compare import TOLERANCES, OutputComparison, compare_outputs
+from paddleport.validate.compare import FeedName, OutputComparison, compare_outputs
 from paddleport.validate.feeds import NamedFeed, make_feeds
 from paddleport.validate.session import PLAIN_PADDLE, Session
+from paddleport.validate.tolerance import TOLERANCES
 from paddleport.worker import Worker
 
 _CHECKED_PICTURES = 2
@@ -85,7 +86,12 @@ def convert_and_compare(
         _logger.info("simplified from %d to %d nodes", checked.nodes_before, checked.nodes)
         progress("compare with native Paddle", 0.8)
         candidate = _converted_outputs(onnx_worker, finished, tensors)
-        comparisons = compare_outputs(reference.result(), candidate, TOLERANCES["fp32"])
+        comparisons = compare_outputs(
+            reference.result(),
+            candidate,
+            TOLERANCES["fp32"],
+            feeds=[FeedName(feed.name, feed.kind) for feed in feeds],
+        )
         progress("done", 1.0)
     return checked, feeds, comparisons
 

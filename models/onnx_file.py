@@ -80,11 +80,21 @@ def write_metadata(
         entry.key, entry.value = key, texts[key]
 
 
-def onnx_input_names(path: Path) -> tuple[str, ...]:
-    """What an ONNX file must be fed, in its order; initializers that can be fed are left out."""
+def onnx_inputs(path: Path) -> dict[str, tuple[int | None, ...]]:
+    """Name and shape of what an ONNX file must be fed, in its order; ``None`` is free.
+
+    Initializers that can be fed are left out.
+    """
     graph = read_onnx_proto(path).graph
     stored = {item.name for item in graph.initializer}
-    return tuple(item.name for item in graph.input if item.name not in stored)
+    return {
+        item.name: tuple(
+            size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
+            for size in item.type.tensor_type.shape.dim
+        )
+        for item in graph.input
+        if item.name not in stored
+    }
 
 
 def weights_precision(path: Path) -> Literal["fp32", "fp16", "bf16"]:

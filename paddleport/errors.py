@@ -8,6 +8,7 @@
     ├── ModelFileError           the files are there and are not what they should be
     ├── DownloadError            the pretrained weights could not be fetched
     ├── ConversionError          Paddle2ONNX or a check after it said no
+    │   └── NotProvenError       the file is not proven to be the same model
     ├── BackendUnavailableError  a runtime, device or precision that this machine cannot give
     ├── FeedError                tensors that the model does not take
     ├── ImageError               a picture that cannot be read
@@ -44,6 +45,10 @@ class DownloadError(PortError):
 
 class ConversionError(PortError):
     """Paddle2ONNX, or a check after it, said no."""
+
+
+class NotProvenError(ConversionError):
+    """A conversion that differs from native Paddle, or that nothing could be proven of."""
 
 
 class BackendUnavailableError(PortError):

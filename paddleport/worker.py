@@ -1,42 +1,30 @@
 """A child process that runs named functions: a crash, a hang or a leak in it is an answer here."""
 
 import contextlib
-import importlib
 import os
-import pickle
-import queue
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
-import traceback
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import IO, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
-from paddleport.errors import PortError, WorkerCrashed
-from paddleport.files import full_disk
+from paddleport.errors import WorkerCrashed
+from paddleport.process import resident_bytes
+from paddleport.worker_child import OUT_OF_MEMORY, receive, send, unpack
+from paddleport.worker_child import Handle as Handle
+from paddleport.worker_child import RemoteError as RemoteError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 LOG_TAIL_CHARACTERS = 4000
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}  # else importing ONNX Runtime writes a session file
-_SERVE = "from paddleport.worker import serve; serve()"  # not -m: that would make two modules
-
-
-@dataclass(frozen=True)
-class Handle:
-    """Stands for an object that lives in the worker; pass it to ``call`` as an argument."""
-
-    key: int
-
-
-class RemoteError(RuntimeError):
-    """An exception in the worker that is no ``PortError``: a bug, with its traceback as text."""
+_SERVE = "from paddleport.worker_child import serve; serve()"  # not -m: that makes two modules
+_WATCH_S = 0.05  # between two looks at the child's memory
 
 
 class Worker:
@@ -48,9 +36,22 @@ class Worker:
     """
 
     def __init__(
-        self, *, preload: Sequence[str] = (), environ: Mapping[str, str] | None = None
+        self,
+        *,
+        preload: Sequence[str] = (),
+        environ: Mapping[str, str] | None = None,
+        memory_limit_bytes: int | None = None,
     ) -> None:
-        """Start the child; it imports the modules of ``preload`` while nobody waits for it."""
+        """Start the child; it imports the modules of ``preload`` while nobody waits for it.
+
+        Args:
+            preload: names of modules.
+            environ: variables that the child gets besides this process's.
+            memory_limit_bytes: a child that holds more during a call is killed, where the
+                platform tells how much it holds.
+        """
+        self._memory_limit_bytes = memory_limit_bytes
+        self._ended_because = ""  # known where we have killed it ourselves
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
         self._last_log = ""
         self._closing = threading.Lock()
@@ -70,14 +71,20 @@ class Worker:
         self._requests = os.fdopen(requests_write, "wb")
         self._answers = os.fdopen(answers_read, "rb")
 
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
     def call(
         self, function: Callable[P, T], timeout_s: float, /, *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """Run ``function`` in the child and return its result.
 
         Raises:
-            WorkerCrashed: the child died, or gave no answer within ``timeout_s`` seconds and
-                was killed. The worker is then closed.
+            WorkerCrashed: the child died; or it gave no answer within ``timeout_s`` seconds, or
+                held too much memory, and was killed: the worker is then closed. Or the function
+                raised MemoryError, which the child outlives.
             PortError: as raised by the function.
             RemoteError: any other exception of the function.
         """
@@ -100,7 +107,7 @@ class Worker:
 
     def kill(self) -> None:
         """Begin to end the child; ``close`` waits for it."""
-        self._process.kill()  # does nothing once the child has been waited for
+        self._end("SIGKILL")
 
     def close(self) -> None:
         """End the child; a second call does nothing."""
@@ -135,32 +142,47 @@ class Worker:
         hold: bool,
         timeout_s: float,
     ) -> Any:
-        expired = threading.Event()
-
-        def kill() -> None:
-            expired.set()
-            self._process.kill()
-
-        timer = threading.Timer(timeout_s, kill)
-        timer.start()
+        answered = threading.Event()
+        deadline = time.monotonic() + timeout_s
+        watch = threading.Thread(target=self._watch, args=(answered, deadline, timeout_s))
+        watch.start()
         try:
-            _send(self._requests, (function, args, kwargs, hold))
-            outcome, value = pickle.loads(_receive(self._answers))  # from our own child
+            send(self._requests, (function, args, kwargs, hold))
+            outcome, value = unpack(receive(self._answers))  # from our own child
         except (EOFError, OSError, ValueError):  # ValueError: closed by another thread
-            raise self._crashed(function, timeout_s if expired.is_set() else None) from None
+            raise self._crashed(function) from None
         except BaseException:
             self.close()
             raise
         finally:
-            timer.cancel()
+            answered.set()
         if outcome == "error":
             raise value
         return value
 
-    def _crashed(self, function: Callable[..., Any], timeout_s: float | None) -> WorkerCrashed:
+    def _watch(self, answered: threading.Event, deadline: float, timeout_s: float) -> None:
+        """Kill the child once its time is up or its memory too much."""
+        limit = self._memory_limit_bytes
+        while not answered.wait(
+            min(max(0.0, deadline - time.monotonic()), _WATCH_S if limit else timeout_s)
+        ):
+            held = (resident_bytes(self._process.pid) or 0) if limit else 0
+            if limit and held > limit:
+                return self._end(f"{OUT_OF_MEMORY}: killed at {held / 1e9:.1f} GB")
+            if time.monotonic() >= deadline:
+                return self._end(f"no answer within {timeout_s:g} s")
+
+    def _end(self, because: str) -> None:
+        if self._process.returncode is None and not self._ended_because:
+            self._ended_because = because
+        self._process.kill()  # does nothing once the child has been waited for
+
+    def _crashed(self, function: Callable[..., Any]) -> WorkerCrashed:
         code = self._process.wait()
-        if timeout_s is not None:
-            reason = f"no answer within {timeout_s:g} s"
+        if self._ended_because:
+            reason = self._ended_because
+        elif code == -signal.SIGKILL:
+            reason = f"SIGKILL (likely {OUT_OF_MEMORY})"  # the kernel's way to make room
         elif code < 0:
             reason = signal.Signals(-code).name
         else:
@@ -195,59 +217,3 @@ def run_in_worker(
 def _same_imports() -> dict[str, str]:
     """The child imports from where this process does, plug-ins and notebooks' folders too."""
     return {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
-
-
-def _send(stream: IO[bytes], message: Any) -> None:
-    payload = pickle.dumps(message, protocol=5)
-    stream.write(struct.pack("<Q", len(payload)))
-    stream.write(payload)
-    stream.flush()
-
-
-def _receive(stream: IO[bytes]) -> bytes:
-    header = stream.read(8)
-    if len(header) < 8:
-        raise EOFError
-    (size,) = struct.unpack("<Q", header)
-    payload = stream.read(size)
-    if len(payload) < size:
-        raise EOFError
-    return payload
-
-
-def serve() -> None:
-    """The child's side: answer requests until the parent closes its end, then die at once."""
-    requests = os.fdopen(int(sys.argv[1]), "rb")
-    answers = os.fdopen(int(sys.argv[2]), "wb")
-    pending: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-
-    def listen() -> None:
-        try:
-            while True:
-                pending.put(_receive(requests))
-        except EOFError:
-            os._exit(0)
-
-    threading.Thread(target=listen, daemon=True).start()
-    for module in sys.argv[3:]:
-        with contextlib.suppress(Exception):  # whoever needs it meets the error again
-            importlib.import_module(module)
-    held: dict[int, Any] = {}
-    while True:
-        payload = pending.get()
-        answer: tuple[str, Any]
-        try:
-            function, args, kwargs, hold = pickle.loads(payload)  # from our own parent
-            args = [held[arg.key] if isinstance(arg, Handle) else arg for arg in args]
-            result = function(*args, **kwargs)
-            if hold:
-                held[len(held)] = result
-                result = Handle(len(held) - 1)
-            answer = ("done", result)
-        except PortError as error:
-            answer = ("error", error)
-        except OSError as error:
-            answer = ("error", full_disk(error) or RemoteError(traceback.format_exc()))
-        except Exception:  # a bug: its traceback goes to the parent, which raises it
-            answer = ("error", RemoteError(traceback.format_exc()))
-        _send(answers, answer)

@@ -1,6 +1,7 @@
 """The ONNX graph in float64: slow, exact, everywhere."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     import onnx
 
 
+@dataclass(frozen=True)
+class ReferenceExtras:
+    """``-o`` options of the reference.
+
+    Attributes:
+        rounding: unit roundoff of a narrower format whose rounding is to be imitated, such as
+            6e-8 for fp32; 0 computes exactly. Twice this runner with different seeds tells how
+            far rounding alone moves the outputs.
+        seed: of the imitated rounding errors.
+    """
+
+    rounding: float = 0.0
+    seed: int = 0
+
+
 class ReferenceRunner(Runner):
     """An ONNX file computed in float64 by numpy: what the file means, without a runtime's haste.
 
@@ -27,6 +43,7 @@ class ReferenceRunner(Runner):
     distributions: ClassVar[tuple[str, ...]] = ("onnx",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp64",)
     uses_threads: ClassVar[bool] = False
+    extras_type: ClassVar[type[Any]] = ReferenceExtras
     timed: ClassVar[bool] = False
 
     def load(self, model: OnnxModel) -> None:
@@ -47,10 +64,20 @@ class ReferenceRunner(Runner):
             proto = onnx.shape_inference.infer_shapes(proto)
             outputs = _specs(proto, proto.graph.output)
             float64.to_double(proto)
-            self._evaluator = float64.evaluator(proto)
+            self._evaluator = self._prepared(proto)
         self.outputs = tuple(
             TensorSpec(spec.name, _doubled(spec.dtype), spec.shape) for spec in outputs
         )
+
+    def _prepared(self, proto: "onnx.ModelProto") -> Any:
+        from paddleport.runners import float64
+        from paddleport.runners.float64 import rounding
+
+        evaluator = float64.evaluator(proto)
+        if self.extras.rounding:
+            rounding.disturb(evaluator, proto, self.extras.rounding, self.extras.seed)
+            self.notes = (f"imitates rounding by {self.extras.rounding:g}",)
+        return evaluator
 
     @property
     def computes_in(self) -> Precision:

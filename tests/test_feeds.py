@@ -3,11 +3,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddleport.cli.options import load_tensor, parse_shape
+from paddleport.cli import options
+from paddleport.cli.options import feed_from, load_tensor, parse_shape
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import TensorSpec
-from paddleport.validate.feeds import concrete_inputs, make_feeds
+from paddleport.validate.feeds import (
+    NamedFeed,
+    batch_feeds,
+    concrete_inputs,
+    extreme_feeds,
+    make_feeds,
+)
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 224, 224))
 FREE = TensorSpec("x", "float32", (None, 3, None, None))
@@ -89,3 +96,47 @@ def test_side_inputs_of_detectors_make_sense() -> None:
     tensors = make_feeds(specs)[0].tensors
     assert tensors["im_shape"].tolist() == [[320, 320]]
     assert tensors["scale_factor"].tolist() == [[1, 1]]
+
+
+def test_extremes_of_a_picture_input() -> None:
+    feeds = make_feeds([IMAGE], preprocess=Preprocess(), samples=1)
+    found = {feed.name: feed.tensors["x"] for feed in extreme_feeds(feeds, [IMAGE], Preprocess())}
+    assert set(found) == {"black", "white", "saturated", "one hot pixel"}
+    low, high = (0 - 0.485) / 0.229, (255 * 0.00392157 - 0.485) / 0.229
+    assert np.allclose(found["black"][:, 0], low, atol=1e-6)
+    assert np.allclose(found["white"][:, 0], high, atol=1e-5)
+    assert (found["one hot pixel"][:, 0] > 2).sum() == 1
+    assert set(np.unique(found["saturated"][:, 0])) == {
+        found["black"].min(axis=(0, 2, 3))[0],
+        found["white"].min(axis=(0, 2, 3))[0],
+    }
+    spec = TensorSpec("ids", "int64", (None, 16))
+    assert extreme_feeds(make_feeds([spec]), [spec], None) == []
+
+
+def test_batches_move_every_picture() -> None:
+    feeds = make_feeds([FREE])
+    (batch,) = batch_feeds(feeds, [FREE], (8,))
+    assert batch.tensors["x"].shape == (8, 3, 224, 224)
+    assert batch.parts == (1, 0, 2, 1, 0, 2, 1, 0)
+    for row, part in enumerate(batch.parts):
+        assert np.array_equal(batch.tensors["x"][row], feeds[part].tensors["x"][0])
+    fixed = TensorSpec("x", "float32", (1, 3, 224, 224))
+    assert batch_feeds(make_feeds([fixed]), [fixed], (3,)) == []
+    scalar = [NamedFeed("given", "given", {"x": np.float32(1) * np.ones(())})]
+    assert batch_feeds(scalar, [TensorSpec("x", "float32", ())], (3,)) == []
+
+
+def test_all_inputs_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "worst.npz", x=np.ones((1, 3)), y=np.zeros(2))
+    found = feed_from([str(tmp_path / "worst.npz")])
+    assert {name: tensor.shape for name, tensor in found.items()} == {"x": (1, 3), "y": (2,)}
+    (tmp_path / "no.npz").write_text("no archive")
+    with pytest.raises(FeedError, match=r"no\.npz"):
+        feed_from([str(tmp_path / "no.npz")])
+    np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(FeedError, match=r"objects\.npz"):
+        feed_from([str(tmp_path / "objects.npz")])
+    monkeypatch.setattr(options, "MAX_UNPACKED_BYTES", 10)
+    with pytest.raises(FeedError, match="unpacks to"):
+        feed_from([str(tmp_path / "worst.npz")])

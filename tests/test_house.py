@@ -12,7 +12,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = ("convert", "runners", "models", "validate")
 # Each may import those before it, and itself.
-ORDER = ("errors", "files", "tensors", "worker", "models", "runners", "validate", "convert", "cli")
+ORDER = (
+    "errors",
+    "files",
+    "tensors",
+    "process",
+    "worker_child",
+    "worker",
+    "models",
+    "runners",
+    "validate",
+    "convert",
+    "cli",
+)
 VENDORS = {
     "paddle": {
         "convert/export.py",

@@ -1,59 +1,24 @@
-"""Validation against planted backends: each fault must be a row that says so."""
+"""Validation as a whole: planted backends and files, each fault named rightly."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
+from planted import plant
 
+from paddleport.cli.options import feed_from
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import Plan, validate
-from paddleport.validate.report import ParityReport
+from paddleport.validate.parity import validate_on_feeds
+from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.worst import save_worst
 
-PLANTED = """
-import ctypes
-import numpy as np
-from paddleport.errors import BackendUnavailableError
-from paddleport.runners.onnxruntime import OnnxRuntimeRunner
-
-class Swaps(OnnxRuntimeRunner):
-    name = "swaps"
-    def infer(self, feed):
-        return super().infer({key: np.ascontiguousarray(x[:, ::-1]) for key, x in feed.items()})
-
-class Scales(OnnxRuntimeRunner):
-    name = "scales"
-    def infer(self, feed):
-        return {key: y * np.float32(1.001) for key, y in super().infer(feed).items()}
-
-class Crashes(OnnxRuntimeRunner):
-    name = "crashes"
-    def infer(self, feed):
-        ctypes.string_at(0)
-
-class Missing(OnnxRuntimeRunner):
-    name = "missing"
-    def load(self, model):
-        raise BackendUnavailableError("no such chip here: buy one")
-"""
-
-
-@pytest.fixture
-def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A package with four faulty backends, seen by this process and its workers."""
-    folder = tmp_path / "planted"
-    info = folder / "planted-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "planted_runners.py").write_text(PLANTED)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
-    entries = "".join(
-        f"{name.lower()} = planted_runners:{name}\n"
-        for name in ("Swaps", "Scales", "Crashes", "Missing")
-    )
-    (info / "entry_points.txt").write_text(f"[paddleport.runners]\n{entries}")
-    monkeypatch.syspath_prepend(str(folder))
+UNTIMED = Plan(seconds_each=0)
 
 
 @pytest.fixture
@@ -61,37 +26,137 @@ def source(small_pir: PaddleModel) -> SourceModel:
     return resolve(small_pir.program.parent)
 
 
-def rows(report: ParityReport) -> dict[str, tuple[str, str]]:
-    return {row.name: (row.verdict, row.reason) for row in report.rows}
+def by_name(report: ParityReport) -> dict[str, BackendRow]:
+    return {row.name: row for row in report.rows}
 
 
-@pytest.mark.usefixtures("planted")
-def test_every_planted_fault_is_a_row_that_names_it(
-    source: SourceModel, small_onnx: OnnxModel
+FAULTS = [
+    ("swaps", "preprocessing", "channels swapped"),
+    ("scales", "runtime", "Divided by 1.001"),
+    ("transposes", "runtime", "Transposed by [1, 0]"),
+    ("buffers", "runtime", "its own buffer"),
+    ("positions", "batching", "in position 1 of 'batch of"),
+    ("random", "nondeterminism", "Two runs of random"),
+    ("rounds", "runtime", "fits into bf16"),
+    ("poisons", "runtime", "not comparable"),
+]
+
+
+def test_every_planted_fault_is_named(
+    source: SourceModel,
+    small_onnx: OnnxModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    report = validate(source, small_onnx, Plan(seconds_each=0.2))
-    found = rows(report)
-    assert found["paddle plain"][0] == "reference"
-    for name in ("paddle", "onnxruntime", "openvino", "reference"):
-        assert found[name][0] == "agrees", found
-    for name in ("swaps", "scales"):
-        assert found[name][0] == "differs"
-        assert "above the limit" in found[name][1]
-    assert found["crashes"][0] == "failed"
-    assert "SIGSEGV" in found["crashes"][1]
-    assert found["missing"] == ("skipped", "no such chip here: buy one")
+    names = [name for name, _, _ in FAULTS]
+    plant(tmp_path / "planted", monkeypatch, *names, "honest", "crashes", "raises", "missing")
+    report = validate(source, small_onnx, UNTIMED)
+    rows = by_name(report)
+    assert rows["paddle plain"].verdict == "reference"
+    for name in ("paddle", "onnxruntime", "openvino", "reference", "honest"):
+        assert (rows[name].verdict, rows[name].cause) == ("agrees", ""), rows[name]
+    found = {name: (rows[name].verdict, rows[name].cause) for name in names}
+    assert found == {name: ("differs", cause) for name, cause, _ in FAULTS}
+    for name, _, telling in FAULTS:
+        assert telling in rows[name].explanation, name
+    assert rows["crashes"].verdict == rows["raises"].verdict == "failed"
+    assert "SIGSEGV" in rows["crashes"].reason
+    assert "no such luck" in rows["raises"].reason
+    assert (rows["missing"].verdict, rows["missing"].reason) == (
+        "skipped",
+        "no such chip here: buy one",
+    )
     assert report.verdict == "differs"
-    timed = {row.name for row in report.rows if row.latency}
-    assert timed == {"paddle plain", "paddle", "onnxruntime", "openvino", "swaps", "scales"}
-    speeds = {row.name: row.speed_up for row in report.rows}
-    assert speeds["paddle"] == 1.0
-    assert speeds["onnxruntime"] is not None
 
 
-@pytest.mark.usefixtures("planted")
-def test_a_named_backend_must_be_there(source: SourceModel, small_onnx: OnnxModel) -> None:
+def test_a_narrow_precision_that_is_admitted(
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within bf16's limit it agrees; fp32's limit is held against what claims to be fp32."""
+    plant(tmp_path / "planted", monkeypatch, "narrow", "rounds")
+    rows = by_name(validate(source, small_onnx, Plan(("narrow", "rounds"), seconds_each=0)))
+    assert rows["narrow"].computes_in == "bf16"
+    assert rows["narrow"].verdict == "agrees"
+    assert (rows["rounds"].verdict, rows["rounds"].computes_in) == ("differs", "fp32")
+
+
+def changed(onnx_model: OnnxModel, target: Path, weight: str, factor: float) -> OnnxModel:
+    """The file with one weight multiplied."""
+    proto = onnx.load(str(onnx_model.path))
+    for tensor in proto.graph.initializer:
+        if tensor.name == weight:
+            values = numpy_helper.to_array(tensor) * np.float32(factor)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save(proto, str(target))
+    return OnnxModel(target)
+
+
+@pytest.mark.parametrize(("weight", "factor"), [("kernel", 1.01), ("linear", 0.8)])
+def test_a_fault_in_the_file_is_the_converters(
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, weight: str, factor: float
+) -> None:
+    file = changed(small_onnx, tmp_path / "wrong.onnx", weight, factor)
+    rows = by_name(validate(source, file, UNTIMED))
+    for name in ("onnxruntime", "openvino", "reference"):
+        assert (rows[name].verdict, rows[name].cause) == ("differs", "converter"), rows[name]
+    assert rows["paddle"].verdict == "agrees"
+
+
+def test_three_voices(source: SourceModel, small_onnx: OnnxModel) -> None:
+    report = validate(source, small_onnx, Plan(("onnxruntime",), seconds_each=0))
+    reference, row = report.rows
+    own = reference.comparisons[0].against_float64
+    assert own is not None
+    assert 0 < own.scaled < 1e-5
+    (comparison, _) = row.comparisons
+    voices = (
+        comparison.against_reference,
+        comparison.against_float64,
+        comparison.reference_against_float64,
+    )
+    for voice in voices:
+        assert voice is not None
+        assert 0 < voice.ulp < 100
+        assert voice.snr_db is not None
+        assert voice.snr_db > 100
+    assert comparison.reference_against_float64 == own
+    kinds = {item.kind for item in comparison.worst_feeds}
+    assert kinds == {"drawn", "noise", "extreme", "batch"}
+    assert comparison.sensitivity is not None
+    assert comparison.sensitivity.holds
+
+
+def test_the_worst_feeds_can_be_fed_again(
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+) -> None:
+    plan = Plan(("onnxruntime",), seconds_each=0)
+    found = validate_on_feeds(source, small_onnx, plan)
+    files = save_worst(found, tmp_path)
+    assert {file.name for file in files} == {
+        f"onnxruntime-{kind}.npz" for kind in ("drawn", "noise", "extreme", "batch")
+    }
+    again = validate(source, small_onnx, plan, feed=feed_from([str(tmp_path / files[0].name)]))
+    assert [feed.kind for feed in again.feeds] == ["given"]
+    first, second = (item.rows[1].comparisons[0].worst_error for item in (found.report, again))
+    assert first is not None
+    assert second is not None
+    assert second <= first * 2  # the same feed; the scale is now that of this feed alone
+
+
+def test_a_named_backend_must_be_there(
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "planted", monkeypatch, "missing")
     with pytest.raises(BackendUnavailableError, match="no such chip"):
         validate(source, small_onnx, Plan(backends=("missing",), seconds_each=0))
+
+
+def test_strict_counts_what_is_skipped(
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path / "planted", monkeypatch, "missing")
+    assert validate(source, small_onnx, UNTIMED).verdict == "agrees"
+    assert validate(source, small_onnx, Plan(seconds_each=0, strict=True)).verdict == "differs"
 
 
 def test_options_go_to_those_who_know_them(source: SourceModel, small_onnx: OnnxModel) -> None:
@@ -101,24 +166,29 @@ def test_options_go_to_those_who_know_them(source: SourceModel, small_onnx: Onnx
         validate(source, small_onnx, Plan(backends=("paddle",), extras={"onedn": "0"}))
 
 
-def test_the_report_in_its_three_forms(
+def test_the_report_in_its_forms(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
 ) -> None:
     plan = Plan(backends=("onnxruntime",), seconds_each=0.2)
     report = validate(source, small_onnx, plan)
     files = report.write(tmp_path / "out")
-    assert [file.name for file in files] == ["parity.md", "parity.json"]
-    written = json.loads(files[1].read_text())
-    assert written["schema"] == 1
-    assert written["verdict"] == "agrees"
-    assert written["rows"][1]["comparisons"][0]["worst_error"] <= 1e-4
-    assert written["rows"][1]["latency"]["runs"] > 10
+    assert [file.name for file in files] == ["parity.html", "parity.md", "parity.json"]
+    written = json.loads(files[2].read_text())
+    assert (written["schema"], written["verdict"]) == (2, "agrees")
+    row = written["rows"][1]
+    assert row["comparisons"][0]["worst_error"] <= 1e-4
+    assert {(item["batch"], item["scope"]) for item in row["latencies"]} >= {
+        (1, "inference"),
+        (4, "inference"),
+        (8, "inference"),
+    }
+    assert row["load"]["peak_memory_bytes"] > 1e7
     assert written["environment"]["packages"]["onnxruntime"]
     assert written["model"]["paddle sha256"] == source.sha256
     assert "paddle was not among the backends" in written["speed_reference"]
-    markdown = files[0].read_text()
+    markdown = files[1].read_text()
     assert markdown == str(report) == report._repr_markdown_()
-    assert "| onnxruntime | fp32 | agrees |" in markdown
+    assert "onnxruntime" in markdown
 
 
 def test_a_file_from_elsewhere_with_another_input_name(
@@ -132,7 +202,19 @@ def test_a_file_from_elsewhere_with_another_input_name(
                 node.input[index] = "pixels"
     proto.graph.input[0].name = "pixels"
     onnx.save(proto, str(tmp_path / "theirs.onnx"))
-    plan = Plan(backends=("onnxruntime",), seconds_each=0.1)
+    plan = Plan(backends=("onnxruntime",), seconds_each=0)
     report = validate(source, OnnxModel(tmp_path / "theirs.onnx"), plan)
     assert report.verdict == "agrees"
     assert "as pixels" in report.rows[1].notes[0]
+
+
+def test_a_file_with_a_fixed_batch_is_fed_no_others(
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+) -> None:
+    proto = onnx.load(str(small_onnx.path))
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+    onnx.save(proto, str(tmp_path / "fixed.onnx"))
+    plan = Plan(backends=("onnxruntime",), seconds_each=0)
+    report = validate(source, OnnxModel(tmp_path / "fixed.onnx"), plan)
+    assert report.verdict == "agrees"
+    assert {feed.batch for feed in report.feeds} == {1}

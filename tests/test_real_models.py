@@ -51,7 +51,7 @@ def test_pp_ocr(name: str, opset: int, tmp_path: Path) -> None:
     done = to_onnx(source, tmp_path / "ours.onnx", opset=opset, shapes=shapes)
     assert done.verdict == "agrees"
     # The independent conversion of the same weights is the same model, by every backend.
-    plan = Plan(seconds_each=0)
+    plan = Plan(seconds_each=0, quick=True)
     report = validate(source, OnnxModel(independent), plan, shapes=shapes)
     assert report.verdict == "agrees", report.to_markdown()
     report = validate(source, done.onnx, plan, shapes=shapes)
@@ -88,8 +88,10 @@ def test_a_trained_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert source.weights == "checkpoint"
     assert source.labels is None  # 19 breeds are not ImageNet's 1000 classes
     done = to_onnx(source, tmp_path / "dogs.onnx", opset=11)
-    assert (done.verdict, done.comparisons[0].top1_agreeing) == ("agrees", len(done.feeds))
-    report = validate(source, done.onnx, Plan(seconds_each=0))
+    assert done.verdict == "agrees"
+    assert done.comparisons[0].ranking is not None
+    assert done.comparisons[0].ranking.top1_agreeing == len(done.feeds)
+    report = validate(source, done.onnx, Plan(seconds_each=0, quick=True))
     assert report.verdict == "agrees", report.to_markdown()
 
 
@@ -112,12 +114,13 @@ def test_the_series_seeded(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "labels mean nothing" in source.warning
     done = to_onnx(source, tmp_path / "model.onnx", opset=11)
     assert done.verdict == "agrees"
-    report = validate(source, done.onnx, Plan(seconds_each=0))
+    report = validate(source, done.onnx, Plan(seconds_each=0, quick=True))
     assert report.verdict == "agrees", report.to_markdown()
     onnxruntime = next(row for row in report.rows if row.name == "onnxruntime")
     (comparison,) = onnxruntime.comparisons
     assert comparison.measure == "log-probabilities"
-    assert comparison.top1_agreeing == comparison.top1_total == len(report.feeds)
+    assert comparison.ranking is not None
+    assert comparison.ranking.top1_agreeing == comparison.ranking.total >= len(report.feeds)
 
 
 @pytest.mark.parametrize(

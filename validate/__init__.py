@@ -7,11 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paddleport.validate.parity import Plan, validate
+    from paddleport.validate.parity import validate
+    from paddleport.validate.plan import Plan
     from paddleport.validate.report import BackendRow, ParityReport
 
 __all__ = ["BackendRow", "ParityReport", "Plan", "validate"]
-_HOMES = {"BackendRow": "report", "ParityReport": "report", "Plan": "parity", "validate": "parity"}
+_HOMES = {"BackendRow": "report", "ParityReport": "report", "Plan": "plan", "validate": "parity"}
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,6 @@
-"""When two outputs are the same: one tolerance rule, one comparison, one verdict."""
+"""When two outputs are the same: one comparison an output, one verdict, and its proof."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -7,42 +8,39 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from paddleport.tensors import Array, format_shape
+from paddleport.tensors import Array
+from paddleport.validate.metrics import Metrics, Ranking, figures, ranking
+from paddleport.validate.sensitivity import Sensitivity, sensitivity
+from paddleport.validate.tolerance import Tolerance
+from paddleport.validate.yardstick import Measure, Yardstick, structural_difference, yardstick
 
 Verdict = Literal["agrees", "differs", "unproven"]
-_SOFTMAX_SUM_ERROR = 1e-3
-_PROBABILITY_SCALE = 0.01  # times the fp32 limit: 1e-6, which is 17 units of 2^-24
-_LIKELY = 1e-3
-_SMALLEST_PROBABILITY = 1e-30  # float32 keeps full precision down to 1.2e-38
+Outputs = Sequence[Mapping[str, Array]]  # one mapping a feed, output name to tensor
+_TELLING = 10.0  # times the limit: how far the reference must move between its feeds
+_SMALLEST_SCALE = 1e-30  # float32 loses precision below 1.2e-38
 
 
 @dataclass(frozen=True)
-class Tolerance:
-    """Element ``a`` matches reference ``b`` when ``|a - b| <= limit * (|b| + scale)``.
+class FeedName:
+    """What a comparison says of a feed."""
 
-    ``scale`` is the root mean square of the reference output, so the limit means the same for
-    logits of 10 and for features of 1e-5. Probabilities (all within 0 and 1, some above 1e-3)
-    have a scale of at least 0.01: runtimes compute a sigmoid as 0.5 plus something, so its
-    error is some units of 2^-24 however small the probability is. Integers and booleans must be
-    equal.
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class WorstFeed:
+    """The worst feed of one kind.
 
     Attributes:
-        limit: largest accepted error, in units of ``|b| + scale``.
-        source: where the number comes from.
+        kind: of feed.
+        feed: its name.
+        error: in the tolerance's unit; ``None`` where values were incomparable.
     """
 
-    limit: float
-    source: str
-
-
-# Fixed before any model was measured. u is the unit roundoff of the format; rounding errors of
-# a network of some 100 layers add up to a few tens of u where nothing is ill-conditioned.
-TOLERANCES = {
-    "fp64": Tolerance(1e-4, "as fp32: the reference it is held against is fp32"),
-    "fp32": Tolerance(1e-4, "about 1700 u, u = 2^-24"),
-    "fp16": Tolerance(1e-2, "about 20 u, u = 2^-11"),
-    "bf16": Tolerance(5e-2, "about 13 u, u = 2^-8"),
-}
+    kind: str
+    feed: str
+    error: float | None
 
 
 @dataclass(frozen=True)
@@ -57,9 +55,14 @@ class OutputComparison:
         worst_error: largest error over all elements in the tolerance's unit; ``None`` where
             shapes, types or non-finite values made values incomparable.
         limit: the tolerance's limit.
+        limit_source: where the limit comes from.
         measure: ``values``, ``log-probabilities`` or ``equality``.
-        top1_agreeing: feeds rows whose largest class is the same; ``None`` for no classifier.
-        top1_total: rows compared.
+        worst_feeds: one a kind of feed, the worst first.
+        against_reference: the candidate against the reference.
+        against_float64: the candidate against the arbiter; ``None`` where there is none.
+        reference_against_float64: the reference against the arbiter, likewise.
+        ranking: whether the classes keep their order; ``None`` for no classifier.
+        sensitivity: the proof that this comparison could have failed.
     """
 
     output: str
@@ -67,15 +70,23 @@ class OutputComparison:
     reason: str
     worst_error: float | None
     limit: float
-    measure: Literal["values", "log-probabilities", "equality"]
-    top1_agreeing: int | None
-    top1_total: int | None
+    limit_source: str
+    measure: Measure
+    worst_feeds: tuple[WorstFeed, ...] = ()
+    against_reference: Metrics | None = None
+    against_float64: Metrics | None = None
+    reference_against_float64: Metrics | None = None
+    ranking: Ranking | None = None
+    sensitivity: Sensitivity | None = None
 
 
 def compare_outputs(
-    reference: Sequence[Mapping[str, Array]],
-    candidate: Sequence[Mapping[str, Array]],
+    reference: Outputs,
+    candidate: Outputs,
     tolerance: Tolerance,
+    *,
+    feeds: Sequence[FeedName] | None = None,
+    exact: Outputs | None = None,
 ) -> list[OutputComparison]:
     """Compare a candidate's outputs with the reference's, one row an output.
 
@@ -85,25 +96,48 @@ def compare_outputs(
             all names are the same, else by position, since Paddle's names do not survive
             conversion.
         tolerance: the rule for floating-point outputs.
+        feeds: name and kind of each feed; the scale is that of all but the extremes.
+        exact: the arbiter's outputs.
 
     Returns:
         One comparison an output of the reference, in its order, and one for a differing count.
     """
-    reference_names, candidate_names = list(reference[0]), list(candidate[0])
-    if len(reference_names) != len(candidate_names):
-        reason = f"{len(candidate_names)} outputs, the reference has {len(reference_names)}"
-        return [_incomparable("(all)", reason, tolerance)]
-    same_names = set(reference_names) == set(candidate_names)
-    pairs = zip(reference_names, reference_names if same_names else candidate_names, strict=True)
+    feeds = feeds or [FeedName(f"feed {index}", "given") for index in range(len(reference))]
+    if len(reference[0]) != len(candidate[0]):
+        reason = f"{len(candidate[0])} outputs, the reference has {len(reference[0])}"
+        return [_incomparable("(all)", reason, tolerance, "values")]
+    if exact is not None and len(exact[0]) != len(reference[0]):
+        exact = None
     return [
         _compare_output(
             theirs,
             [outputs[ours] for outputs in reference],
             [outputs[theirs] for outputs in candidate],
+            None if exact is None else aligned(reference, exact, ours),
             tolerance,
+            feeds,
         )
-        for ours, theirs in pairs
+        for ours, theirs in output_pairs(reference[0], candidate[0])
     ]
+
+
+def output_pairs(
+    reference: Mapping[str, Array], candidate: Mapping[str, Array]
+) -> list[tuple[str, str]]:
+    """Names of the outputs that belong together: by name if all are the same, else by position."""
+    ours, theirs = list(reference), list(candidate)
+    return list(zip(ours, ours if set(ours) == set(theirs) else theirs, strict=True))
+
+
+def aligned(reference: Outputs, other: Outputs, name: str) -> list[Array]:
+    """The tensors of another voice for the reference's output ``name``, one a feed."""
+    theirs = dict(output_pairs(reference[0], other[0]))[name]
+    return [outputs[theirs] for outputs in other]
+
+
+def typical_feeds(feeds: Sequence[FeedName]) -> list[int]:
+    """Indices of the feeds that an output's scale is taken from: all that are no extremes."""
+    return [index for index, feed in enumerate(feeds) if feed.kind != "extreme"]
 
 
 def overall(comparisons: Sequence[OutputComparison]) -> Verdict:
@@ -115,133 +149,114 @@ def overall(comparisons: Sequence[OutputComparison]) -> Verdict:
 
 
 def _compare_output(
-    name: str, reference: list[Array], candidate: list[Array], tolerance: Tolerance
+    name: str,
+    reference: list[Array],
+    candidate: list[Array],
+    exact: list[Array] | None,
+    tolerance: Tolerance,
+    feeds: Sequence[FeedName],
 ) -> OutputComparison:
-    for index, (wanted, found) in enumerate(zip(reference, candidate, strict=True)):
-        reason = _structural_difference(wanted, found)
+    found = yardstick(reference, candidate, typical_feeds(feeds))
+    errors = [found.error(one, other) for one, other in zip(candidate, reference, strict=True)]
+    verdict, reason = _judge(reference, candidate, errors, found, tolerance, feeds)
+    worst = max(errors) if found.measure != "equality" else sum(errors)
+    proof = sensitivity(
+        reference,
+        found,
+        tolerance.limit,
+        lambda disturbed: _agrees(reference, disturbed, tolerance, feeds),
+    )
+    if verdict == "agrees" and proof is not None and not proof.holds:
+        verdict, reason = "unproven", "a disturbed reference was not told apart: nothing is proven"
+    return OutputComparison(
+        name,
+        verdict,
+        reason,
+        worst if math.isfinite(worst) else None,
+        tolerance.limit if found.measure != "equality" else 0.0,
+        tolerance.source if found.measure != "equality" else "whole numbers are equal or not",
+        found.measure,
+        _worst_feeds(errors, feeds),
+        figures(candidate, reference, found),
+        figures(candidate, exact, found) if exact else None,
+        figures(reference, exact, found) if exact else None,
+        ranking(reference, candidate, [feed.name for feed in feeds]),
+        proof,
+    )
+
+
+def _judge(
+    reference: list[Array],
+    candidate: list[Array],
+    errors: Sequence[float],
+    found: Yardstick,
+    tolerance: Tolerance,
+    feeds: Sequence[FeedName],
+) -> tuple[Verdict, str]:
+    for wanted, given, feed in zip(reference, candidate, feeds, strict=True):
+        reason = structural_difference(wanted, given)
         if reason:
-            return _incomparable(name, f"feed {index}: {reason}", tolerance)
-    if not all(np.issubdtype(tensor.dtype, np.floating) for tensor in reference):
-        return _compare_exactly(name, reference, candidate, tolerance)
-    agreeing, total = _top1(reference, candidate)
-    wanted64 = [tensor.astype(np.float64) for tensor in reference]
-    found64 = [tensor.astype(np.float64) for tensor in candidate]
-    measure: Literal["values", "log-probabilities"] = "values"
-    if all(_is_softmax(tensor) for tensor in wanted64) and all(
-        _is_softmax(tensor) for tensor in found64
-    ):
-        measure = "log-probabilities"
-        wanted64 = [_centred_log(tensor) for tensor in wanted64]
-        found64 = [_centred_log(tensor) for tensor in found64]
-    scale = _scale(wanted64)
-    worst = max(
-        _worst_error(wanted, found, scale) for wanted, found in zip(wanted64, found64, strict=True)
-    )
-    verdict: Verdict = "agrees" if worst <= tolerance.limit else "differs"
-    reason = "" if verdict == "agrees" else f"error {worst:.2g} above the limit"
-    if verdict == "agrees" and not _varies(wanted64, scale, tolerance):
-        verdict, reason = "unproven", "the output hardly changes with the input: nothing is proven"
-    return OutputComparison(name, verdict, reason, worst, tolerance.limit, measure, agreeing, total)
+            return "differs", f"{feed.name}: {reason}"
+    if found.measure == "equality":
+        unequal, total = int(sum(errors)), sum(tensor.size for tensor in reference)
+        if unequal:
+            return "differs", f"{unequal} of {total} values are not equal"
+        if len({(tensor.shape, tensor.tobytes()) for tensor in reference}) == 1:
+            return "unproven", "the output does not change with the input: nothing is proven"
+        return "agrees", ""
+    if max(errors) > tolerance.limit:
+        return "differs", f"error {max(errors):.2g} above the limit"
+    if found.scale < _SMALLEST_SCALE:
+        return "unproven", "the output is zero or has no scale: nothing is proven"
+    if not _varies([found.values(tensor) for tensor in reference], found, tolerance):
+        return "unproven", "the output hardly changes with the input: nothing is proven"
+    return "agrees", ""
 
 
-def _structural_difference(wanted: Array, found: Array) -> str:
-    if wanted.shape != found.shape:
-        return (
-            f"shape [{format_shape(found.shape)}], the reference has [{format_shape(wanted.shape)}]"
-        )
-    both_float = np.issubdtype(wanted.dtype, np.floating) and np.issubdtype(
-        found.dtype, np.floating
-    )
-    if wanted.dtype != found.dtype and not both_float:
-        return f"type {found.dtype}, the reference has {wanted.dtype}"
-    if both_float:
-        # NaN and infinities must stand in the same places with the same sign.
-        wanted_bad, found_bad = ~np.isfinite(wanted), ~np.isfinite(found)
-        if not np.array_equal(wanted_bad, found_bad) or not np.array_equal(
-            wanted[wanted_bad], found[found_bad].astype(wanted.dtype), equal_nan=True
-        ):
-            return (
-                f"{int(found_bad.sum())} values are not finite, "
-                f"the reference has {int(wanted_bad.sum())}"
-            )
-        if wanted_bad.all() and wanted.size:
-            return "no value of the reference is finite"
-    return ""
+def _agrees(
+    reference: list[Array],
+    candidate: list[Array],
+    tolerance: Tolerance,
+    feeds: Sequence[FeedName],
+) -> bool:
+    """The judgement alone, as a candidate meets it, for disturbed references."""
+    found = yardstick(reference, candidate, typical_feeds(feeds))
+    errors = [found.error(one, other) for one, other in zip(candidate, reference, strict=True)]
+    return _judge(reference, candidate, errors, found, tolerance, feeds)[0] != "differs"
 
 
-def _compare_exactly(
-    name: str, reference: list[Array], candidate: list[Array], tolerance: Tolerance
+def _incomparable(
+    name: str, reason: str, tolerance: Tolerance, measure: Measure
 ) -> OutputComparison:
-    unequal = sum(
-        int((wanted != found).sum()) for wanted, found in zip(reference, candidate, strict=True)
+    return OutputComparison(
+        name, "differs", reason, None, tolerance.limit, tolerance.source, measure
     )
-    total = sum(tensor.size for tensor in reference)
-    constant = len({(tensor.shape, tensor.tobytes()) for tensor in reference}) == 1
-    verdict: Verdict = "differs" if unequal else "unproven" if constant else "agrees"
-    reason = f"{unequal} of {total} values are not equal" if unequal else ""
-    if verdict == "unproven":
-        reason = "the output does not change with the input: nothing is proven"
-    return OutputComparison(name, verdict, reason, float(unequal), 0.0, "equality", None, None)
 
 
-def _incomparable(name: str, reason: str, tolerance: Tolerance) -> OutputComparison:
-    return OutputComparison(name, "differs", reason, None, tolerance.limit, "values", None, None)
+def _worst_feeds(errors: Sequence[float], feeds: Sequence[FeedName]) -> tuple[WorstFeed, ...]:
+    worst: dict[str, tuple[float, str]] = {}
+    for error, feed in zip(errors, feeds, strict=True):
+        if feed.kind not in worst or error > worst[feed.kind][0]:
+            worst[feed.kind] = (error, feed.name)
+    return tuple(
+        WorstFeed(kind, name, error if math.isfinite(error) else None)
+        for kind, (error, name) in sorted(worst.items(), key=lambda item: -item[1][0])
+    )
 
 
-def _worst_error(wanted: NDArray[np.float64], found: NDArray[np.float64], scale: float) -> float:
-    finite = np.isfinite(wanted)
-    difference = np.abs(found[finite] - wanted[finite])
-    if not difference.size or not difference.any():
-        return 0.0
-    unit = np.abs(wanted[finite]) + scale
-    return float(np.max(difference / unit))
-
-
-def _scale(tensors: Sequence[NDArray[np.float64]]) -> float:
-    """The ``scale`` of ``Tolerance``."""
-    finite = np.concatenate([tensor[np.isfinite(tensor)].ravel() for tensor in tensors])
-    if not finite.size:
-        return 0.0
-    root_mean_square = float(np.sqrt(np.mean(finite**2)))
-    if finite.min() >= 0 and _LIKELY < finite.max() <= 1:
-        return max(root_mean_square, _PROBABILITY_SCALE)
-    return root_mean_square
-
-
-def _varies(tensors: Sequence[NDArray[np.float64]], scale: float, tolerance: Tolerance) -> bool:
+def _varies(tensors: Sequence[NDArray[np.float64]], found: Yardstick, tolerance: Tolerance) -> bool:
     """Whether the reference moves with its input by much more than the limit would let pass."""
-    if any(tensor.shape != tensors[0].shape for tensor in tensors):
+    if any(tensor.shape[1:] != tensors[0].shape[1:] for tensor in tensors):
         return True
     rows = [row for tensor in tensors for row in (tensor if tensor.ndim > 1 else tensor[None])]
+    if not rows:
+        return False
     if len(rows) < 2:
-        return scale > 0 and float(np.nanstd(rows[0])) > 10 * tolerance.limit * scale
+        return found.scale > 0 and float(np.nanstd(rows[0])) > _TELLING * tolerance.limit * (
+            found.scale
+        )
     finite = np.isfinite(rows[0])
     if any(not np.array_equal(np.isfinite(row), finite) for row in rows[1:]):
         return True
-    spread = max(_worst_error(rows[0], row, scale) for row in rows[1:])
-    return spread > 10 * tolerance.limit
-
-
-def _is_softmax(tensor: NDArray[np.float64]) -> bool:
-    return bool(
-        tensor.ndim >= 2
-        and tensor.shape[-1] > 1
-        and np.isfinite(tensor).all()
-        and (tensor >= 0).all()
-        and (np.abs(tensor.sum(axis=-1) - 1) < _SOFTMAX_SUM_ERROR).all()
-    )
-
-
-def _centred_log(tensor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-probabilities are logits up to a constant a row; centred, they are comparable."""
-    logits = np.log(np.maximum(tensor, _SMALLEST_PROBABILITY))
-    centred: NDArray[np.float64] = logits - logits.mean(axis=-1, keepdims=True)
-    return centred
-
-
-def _top1(reference: list[Array], candidate: list[Array]) -> tuple[int | None, int | None]:
-    if reference[0].ndim != 2 or reference[0].shape[-1] < 2:
-        return None, None
-    wanted = np.concatenate([tensor.argmax(axis=-1) for tensor in reference])
-    found = np.concatenate([tensor.argmax(axis=-1) for tensor in candidate])
-    return int((wanted == found).sum()), int(wanted.size)
+    spread = max(found.worst(rows[0], row) for row in rows[1:])
+    return spread > _TELLING * tolerance.limit

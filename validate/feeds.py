@@ -1,7 +1,7 @@
 """What every runtime is fed: the same bytes, made once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -10,23 +10,35 @@ import numpy as np
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.models.samples import draw_picture, sample_pictures
-from paddleport.runners.preprocess import load_picture, preprocess_image
+from paddleport.runners.preprocess import decode_image, preprocess_image
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
+from paddleport.validate.extremes import extreme_pictures
 
 SAMPLE_SIZE = (192, 224)  # height and width of drawn pictures: quick to draw, and resized
 DEFAULT_SIZE = 224  # of a free height or width
 DEFAULT_LENGTH = 16  # of any other free dimension
 _NOISE_SEED = 20_240_811
 _IDS_BELOW = 8  # integer inputs are mostly indices into something
+Kind = Literal["picture", "drawn", "noise", "extreme", "batch", "given"]
 
 
 @dataclass(frozen=True)
 class NamedFeed:
-    """One feed and where it came from."""
+    """One feed and where it came from.
+
+    Attributes:
+        name: to tell it by in a report.
+        kind: where it came from; a ``batch`` is made of feeds that stand before it.
+        tensors: input name to tensor.
+        parts: of a batch, the indices of the feeds that it is made of, by batch position.
+        picture: the picture that it was made from, [H, W, 3] uint8 BGR, if there is one.
+    """
 
     name: str
-    kind: Literal["picture", "drawn", "noise", "given"]
+    kind: Kind
     tensors: Feed
+    parts: tuple[int, ...] = ()
+    picture: Array | None = field(default=None, repr=False, compare=False)
 
 
 def make_feeds(
@@ -41,9 +53,10 @@ def make_feeds(
     """Make the feeds for a model.
 
     Given tensors alone where there are any. Otherwise pictures (``pictures``, or ``samples``
-    that the package draws) where the model has a preprocessing, and a feed of seeded noise.
-    Without a preprocessing, three feeds: noise, and drawn pictures of unit variance in whatever
-    input has the shape of a picture, since white noise looks alike to most networks.
+    that the package draws) where the model has a preprocessing, and a feed of seeded noise with
+    the statistics of normalised pictures, mean 0 and variance 1 in every channel. Without a
+    preprocessing, three feeds: noise, and drawn pictures of unit variance in whatever input has
+    the shape of a picture, since white noise looks alike to most networks.
 
     Args:
         inputs: what the model takes; free dimensions get ``shapes`` or the defaults.
@@ -77,6 +90,50 @@ def make_feeds(
         return [*feeds, _made_feed(specs, 0, drawn=False)]
     pictures_fit = any(_is_picture(spec) for spec in specs)
     return [_made_feed(specs, index, drawn=index > 0 and pictures_fit) for index in range(3)]
+
+
+def extreme_feeds(
+    feeds: Sequence[NamedFeed], inputs: Sequence[TensorSpec], preprocess: Preprocess | None
+) -> list[NamedFeed]:
+    """The first of ``feeds`` with an extreme in every input that has the shape of a picture.
+
+    None where there is no such input, or the feeds were given.
+    """
+    first = feeds[0]
+    if first.kind == "given" or not any(_is_picture(spec, (1, 3)) for spec in inputs):
+        return []
+    made: dict[str, dict[str, Array]] = {}
+    for spec in inputs:
+        shape = first.tensors[spec.name].shape
+        if _is_picture(spec, (1, 3)) and len(shape) == 4:
+            for name, tensor in extreme_pictures(shape, spec.dtype, preprocess):
+                made.setdefault(name, dict(first.tensors))[spec.name] = tensor
+    return [NamedFeed(name, "extreme", tensors) for name, tensors in made.items()]
+
+
+def batch_feeds(
+    feeds: Sequence[NamedFeed], inputs: Sequence[TensorSpec], sizes: Sequence[int]
+) -> list[NamedFeed]:
+    """Batches of feeds that stand alone, where every input leaves its first dimension free.
+
+    The feeds come round again where there are fewer than a batch takes, so that one picture
+    stands in several positions.
+    """
+    free = all(spec.shape and spec.shape[0] is None for spec in inputs)
+    single = [index for index, feed in enumerate(feeds) if feed.kind not in ("batch", "extreme")]
+    fits = all(tensor.shape[:1] == (1,) for feed in feeds for tensor in feed.tensors.values())
+    if not (free and inputs and fits and single):
+        return []
+    made = []
+    for size in sizes:
+        # in reverse, so that no feed keeps its own place
+        parts = tuple(reversed([single[position % len(single)] for position in range(size)]))
+        tensors = {
+            spec.name: np.concatenate([feeds[part].tensors[spec.name] for part in parts])
+            for spec in inputs
+        }
+        made.append(NamedFeed(f"batch of {size}", "batch", tensors, parts))
+    return made
 
 
 def concrete_inputs(
@@ -124,17 +181,20 @@ def _picture_feeds(
     spec: TensorSpec, preprocess: Preprocess, pictures: Sequence[Path], samples: int
 ) -> list[NamedFeed]:
     if pictures:
-        tensors = [(path.name, load_picture(path, preprocess)) for path in pictures]
+        named = [(path.name, decode_image(path)) for path in pictures]
     else:
-        tensors = [
-            (f"sample {index}", preprocess_image(picture, preprocess))
-            for index, picture in enumerate(sample_pictures(samples, SAMPLE_SIZE))
-        ]
+        drawn = sample_pictures(samples, SAMPLE_SIZE)
+        named = [(f"sample {index}", picture) for index, picture in enumerate(drawn)]
     # A model with a fixed batch gets each picture in every position.
     batch = spec.shape[0] or 1
     feeds = [
-        NamedFeed(name, "picture", {spec.name: np.stack([tensor] * batch)})
-        for name, tensor in tensors
+        NamedFeed(
+            name,
+            "picture",
+            {spec.name: np.stack([preprocess_image(picture, preprocess, name=name)] * batch)},
+            picture=picture,
+        )
+        for name, picture in named
     ]
     for feed in feeds:
         check_feed([spec], feed.tensors)
@@ -153,9 +213,9 @@ def _made_feed(specs: Sequence[TensorSpec], index: int, *, drawn: bool) -> Named
     return NamedFeed(f"{kind} {index}", kind, tensors)
 
 
-def _is_picture(spec: TensorSpec) -> bool:
+def _is_picture(spec: TensorSpec, channels: Sequence[int] = (3,)) -> bool:
     floating = np.issubdtype(np.dtype(spec.dtype), np.floating)
-    return floating and len(spec.shape) == 4 and spec.shape[1] == 3
+    return floating and len(spec.shape) == 4 and spec.shape[1] in channels
 
 
 def _drawn(spec: TensorSpec, index: int) -> Array:

@@ -1,18 +1,38 @@
-"""The parity report: what was compared, with what result, where; as JSON and Markdown."""
+"""The parity report: what was compared, with what result and why; plain values throughout."""
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from paddleport.files import write_atomically
+from paddleport.validate.causes import Cause
 from paddleport.validate.compare import OutputComparison
 from paddleport.validate.latency import Latency
+from paddleport.validate.locate.located import Located
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RowVerdict = Literal["reference", "agrees", "differs", "unproven", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a backend costs before and beside its inferences.
+
+    Attributes:
+        load_ms: importing, loading and compiling.
+        first_ms: the first inference.
+        peak_memory_bytes: of its process, up to the end of the measurement.
+        gflops_per_s: of the main latency, by the model's floating-point operations.
+        share_of_peak: of what this machine reaches on a large matrix product, same threads.
+    """
+
+    load_ms: float | None = None
+    first_ms: float | None = None
+    peak_memory_bytes: int | None = None
+    gflops_per_s: float | None = None
+    share_of_peak: float | None = None
 
 
 @dataclass(frozen=True)
@@ -22,24 +42,39 @@ class BackendRow:
     Attributes:
         name: the row's name, such as ``onnxruntime`` or ``paddle plain``.
         verdict: ``skipped`` when the backend is not available here, ``failed`` when it broke.
-        reason: why the verdict is not ``agrees``; empty when it is.
+        cause: who did it, where the verdict is ``differs``; ``undetermined`` where the evidence
+            is missing, which the explanation says.
+        explanation: one or two sentences on the cause, and what to do next; empty if it agrees.
+        reason: the bare finding; empty when it agrees.
         computes_in: the precision read back from the runtime; empty if it never loaded.
-        comparisons: one an output; empty for the reference.
-        latency: ``None`` where it was not measured.
+        comparisons: one an output; for the reference itself they hold its distance from float64.
+        latencies: every configuration that was measured; the first is the main one (batch as
+            the model's smallest, all threads, inference only).
         speed_up: how many times faster than the speed reference, by the median.
-        load_ms: importing, loading and compiling.
+        load: its costs beside the inferences.
+        located: where it parts, if that was looked for.
+        log: the end of its process's output, if it failed.
         notes: what differs from the plain case.
     """
 
     name: str
     verdict: RowVerdict
+    cause: Cause = ""
+    explanation: str = ""
     reason: str = ""
     computes_in: str = ""
     comparisons: tuple[OutputComparison, ...] = ()
-    latency: Latency | None = None
+    latencies: tuple[Latency, ...] = ()
     speed_up: float | None = None
-    load_ms: float | None = None
+    load: Load = field(default_factory=Load)
+    located: Located | None = None
+    log: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def latency(self) -> Latency | None:
+        """The main configuration's latency."""
+        return self.latencies[0] if self.latencies else None
 
     @property
     def worst(self) -> OutputComparison | None:
@@ -58,39 +93,69 @@ def _share_of_limit(comparison: OutputComparison) -> float:
 
 
 @dataclass(frozen=True)
+class FeedRow:
+    """One feed.
+
+    Attributes:
+        name: to tell it by.
+        kind: ``picture``, ``drawn``, ``noise``, ``extreme``, ``batch`` or ``given``.
+        batch: how many rows.
+        thumbnail: a small picture of it as a data URI; empty where nobody needs one.
+    """
+
+    name: str
+    kind: str
+    batch: int
+    thumbnail: str = ""
+
+
+@dataclass(frozen=True)
 class ParityReport:
     """Whether a model is still the same on every backend, and how fast it is there.
 
     In a notebook it shows itself as a table.
 
     Attributes:
-        model: name, weights, opset, hashes, sizes.
+        model: title, name, weights, opset, hashes, sizes, parameters, flops.
         reference: what the numbers are judged against.
         speed_reference: what the speed is judged against, or why there is none.
-        feeds: name and kind of each feed, in order.
-        threads: CPU threads of every backend.
+        arbiter: the third voice (the ONNX graph in float64), or why there is none.
+        feeds: every feed, in order.
+        threads: CPU threads of every backend in the main configuration.
         rows: one a backend, the reference first.
+        published: the model's published figures as the zoo has them; empty for other models.
+        peak_gflops: threads (as text) to this machine's measured GFLOP/s on a matrix product.
         environment: machine and versions.
+        command: what was typed; empty where there was no command line.
+        created: when, as ISO 8601 in UTC.
+        strict: whether a skipped backend counts as a failure.
     """
 
     model: Mapping[str, Any]
     reference: str
     speed_reference: str
-    feeds: tuple[tuple[str, str], ...]
+    arbiter: str
+    feeds: tuple[FeedRow, ...]
     threads: int
     rows: tuple[BackendRow, ...]
+    published: Mapping[str, Any]
+    peak_gflops: Mapping[str, float]
     environment: Mapping[str, Any]
+    command: str
+    created: str
+    strict: bool = False
 
     @property
     def verdict(self) -> Literal["agrees", "differs", "unproven"]:
         """``agrees`` when at least one backend was judged and every judged one agrees."""
-        verdicts = [row.verdict for row in self.rows if row.verdict not in ("reference", "skipped")]
-        if "differs" in verdicts or "failed" in verdicts:
+        skipped = () if self.strict else ("skipped",)
+        verdicts = [row.verdict for row in self.rows if row.verdict not in ("reference", *skipped)]
+        if {"differs", "failed", "skipped"} & set(verdicts):
             return "differs"
         return "agrees" if verdicts and set(verdicts) == {"agrees"} else "unproven"
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values, ready for JSON."""
+        """The report as plain values, as ``parity.schema.json`` describes them."""
         return {"schema": SCHEMA_VERSION, "verdict": self.verdict, **asdict(self)}
 
     def to_json(self) -> str:
@@ -99,88 +164,34 @@ class ParityReport:
 
     def to_markdown(self) -> str:
         """The report as Markdown, to paste into a pull request."""
-        return _markdown(self)
+        from paddleport.validate.reports.markdown import to_markdown
+
+        return to_markdown(self)
+
+    def to_html(self) -> str:
+        """The report as one HTML page that needs nothing else."""
+        from paddleport.validate.reports.html import to_html
+
+        return to_html(self)
+
+    def to_junit(self) -> str:
+        """The report as JUnit XML, a test case a backend."""
+        from paddleport.validate.reports.junit import to_junit
+
+        return to_junit(self)
 
     def _repr_markdown_(self) -> str:
-        return _markdown(self)
+        return self.to_markdown()
 
     def __str__(self) -> str:
-        return _markdown(self)
+        return self.to_markdown()
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``parity.md`` and ``parity.json`` into ``folder`` and return their paths."""
-        files = [folder / "parity.md", folder / "parity.json"]
-        write_atomically(files[0], self.to_markdown().encode())
-        write_atomically(files[1], self.to_json().encode())
+        """Write ``parity.html``, ``.md`` and ``.json`` into ``folder`` and return their paths."""
+        from paddleport.files import write_atomically
+
+        texts = {"html": self.to_html(), "md": self.to_markdown(), "json": self.to_json()}
+        files = [folder / f"parity.{suffix}" for suffix in texts]
+        for file, text in zip(files, texts.values(), strict=True):
+            write_atomically(file, text.encode())
         return files
-
-
-COLUMNS = (
-    "backend",
-    "computes in",
-    "verdict",
-    "worst error / limit",
-    "top-1",
-    "p50 ms",
-    "p90 ms",
-    "p99 ms",
-    "× paddle",
-)
-
-
-def row_cells(row: BackendRow) -> tuple[str, ...]:
-    """One row's texts for ``COLUMNS``; what was not measured is empty."""
-    worst, latency = row.worst, row.latency
-    error = top1 = ""
-    if worst is not None:
-        if worst.measure == "equality":
-            error = f"{worst.worst_error:g} unequal"
-        else:
-            found = "–" if worst.worst_error is None else f"{worst.worst_error:.1e}"
-            error = f"{found} / {worst.limit:.1e}"
-        if worst.top1_total:
-            top1 = f"{worst.top1_agreeing} of {worst.top1_total}"
-    times = (
-        [f"{value:.2f}" for value in (latency.p50_ms, latency.p90_ms, latency.p99_ms)]
-        if latency
-        else ["", "", ""]
-    )
-    speed_up = "" if row.speed_up is None else f"{row.speed_up:.2f}"
-    return (row.name, row.computes_in, row.verdict, error, top1, *times, speed_up)
-
-
-def reasons(rows: Sequence[BackendRow]) -> list[str]:
-    """A sentence for every row that has something to explain."""
-    return [
-        f"{row.name}: {'; '.join(filter(None, (row.reason, *row.notes)))}"
-        for row in rows
-        if row.reason or row.notes
-    ]
-
-
-def _markdown(report: ParityReport) -> str:
-    header = " | ".join(COLUMNS)
-    rule = " | ".join(["---"] * 5 + ["---:"] * 4)
-    lines = [
-        f"# {report.model['title']}",
-        "",
-        f"**{report.verdict}** · numbers against {report.reference} · "
-        f"speed against {report.speed_reference}",
-        "",
-        f"| {header} |",
-        f"| {rule} |",
-        *(f"| {' | '.join(row_cells(row))} |" for row in report.rows),
-        "",
-        *(f"- {sentence}" for sentence in reasons(report.rows)),
-        "",
-        f"{len(report.feeds)} feeds, {report.threads} threads each, "
-        "error in units of |reference| + its root mean square.",
-        "",
-        "| | |",
-        "| --- | --- |",
-        *(f"| {key} | {value} |" for key, value in report.model.items() if key != "title"),
-        *(f"| {key} | {value} |" for key, value in report.environment.items() if key != "packages"),
-        *(f"| {name} | {found} |" for name, found in report.environment["packages"].items()),
-        "",
-    ]
-    return "\n".join(lines)

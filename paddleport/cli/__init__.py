@@ -37,7 +37,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def common(
     verbose: Annotated[
         int, typer.Option("--verbose", "-v", count=True, help="Log what is done; -vv for more.")
     ] = 0,

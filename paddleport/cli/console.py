@@ -64,8 +64,8 @@ def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
 
 
 def verdict_text(verdict: str) -> str:
-    """The verdict in its colour."""
-    return f"[{_STYLES.get(verdict, 'default')}]{verdict}[/]"
+    """The verdict, and the cause after its colon, in its colour."""
+    return f"[{_STYLES.get(verdict.partition(':')[0], 'default')}]{verdict}[/]"
 
 
 @contextmanager

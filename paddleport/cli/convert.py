@@ -94,7 +94,8 @@ def _print(done: "Conversion") -> None:
         console.print(f"  mended     {mend}")
     for item in done.comparisons:
         error = "–" if item.worst_error is None else f"{item.worst_error:.1e}"
-        top1 = f", top-1 {item.top1_agreeing} of {item.top1_total}" if item.top1_total else ""
+        ranking = item.ranking
+        top1 = f", top-1 {ranking.top1_agreeing} of {ranking.total}" if ranking else ""
         console.print(
             f"  {item.output}: {verdict_text(item.verdict)} with native Paddle on "
             f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"

@@ -11,6 +11,9 @@ from paddleport.errors import FeedError, UsageError, unknown_name
 if TYPE_CHECKING:
     from paddleport.tensors import Array
 
+MAX_UNPACKED_BYTES = 4 << 30
+"""The most that a .npz file given as a feed may unpack to."""
+
 ModelArgument = Annotated[
     str | None,
     typer.Argument(
@@ -35,6 +38,10 @@ WeightsOption = Annotated[
         "warning. PATH: a .pdparams checkpoint, or a folder or .tar of an inference model.",
     ),
 ]
+OnnxOption = Annotated[
+    Path | None,
+    typer.Option("--onnx", metavar="FILE", help="An ONNX file that should be the same model."),
+]
 OpsetOption = Annotated[int, typer.Option("--opset", help="ONNX opset, 7 to 21.")]
 ShapeOption = Annotated[
     list[str] | None,
@@ -42,7 +49,11 @@ ShapeOption = Annotated[
 ]
 FeedOption = Annotated[
     list[str] | None,
-    typer.Option("--feed", metavar="NAME=FILE.npy", help="An input's tensor; repeatable."),
+    typer.Option(
+        "--feed",
+        metavar="NAME=FILE.npy|FILE.npz",
+        help="An input's tensor, or all of them in one .npz; repeatable.",
+    ),
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or one of the backend's.")]
 ThreadsOption = Annotated[
@@ -69,7 +80,14 @@ def shapes_from(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
 
 def feed_from(texts: list[str] | None) -> dict[str, "Array"]:
     """``--feed`` texts as a mapping of loaded tensors."""
-    return dict(load_tensor(text) for text in texts or ())
+    tensors: dict[str, Array] = {}
+    for text in texts or ():
+        if text.endswith(".npz") and "=" not in text:
+            tensors |= load_tensors(Path(text))
+        else:
+            name, tensor = load_tensor(text)
+            tensors[name] = tensor
+    return tensors
 
 
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -104,6 +122,28 @@ def load_tensor(text: str) -> tuple[str, "Array"]:
     return name, tensor
 
 
+def load_tensors(path: Path) -> dict[str, "Array"]:
+    """All inputs from one .npz file, by name, as ``--save-worst`` writes them.
+
+    Raises:
+        FeedError: the file is not a .npz of numbers, or unpacks to more than
+            ``MAX_UNPACKED_BYTES``.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(item.file_size for item in packed.infolist())
+        if size > MAX_UNPACKED_BYTES:
+            raise FeedError(f"{path} unpacks to {size >> 20} MB; at most 4096 MB are taken")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None
+
+
 def extras_from(texts: list[str] | None) -> dict[str, str]:
     """``-o`` texts as a mapping."""
     extras: dict[str, str] = {}
@@ -117,7 +157,7 @@ def extras_from(texts: list[str] | None) -> dict[str, str]:
 
 def precision_from(text: str | None) -> Any:
     """``--precision`` as one of the known ones; ``None`` leaves each backend its default."""
-    from paddleport.validate.compare import TOLERANCES
+    from paddleport.validate.tolerance import TOLERANCES
 
     if text is not None and text not in TOLERANCES:
         raise UsageError(unknown_name("precision", text, TOLERANCES))

@@ -1,5 +1,7 @@
 """``paddleport validate``: is it still the same model, and how fast is it."""
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from paddleport.validate.report import ParityReport
 
 EXIT_CODES = {"agrees": 0, "differs": 1, "unproven": 2}
+_QUICK_SECONDS = 0.5
 
 
 def validate(
@@ -30,10 +33,7 @@ def validate(
     reference: Annotated[
         str, typer.Option("--reference", help="What the numbers are judged against.")
     ] = "paddle",
-    onnx: Annotated[
-        Path | None,
-        typer.Option("--onnx", metavar="FILE", help="An ONNX file that should be the same model."),
-    ] = None,
+    onnx: options.OnnxOption = None,
     images: Annotated[
         list[str] | None,
         typer.Option("--images", metavar="DIR", help="Pictures to feed; repeatable."),
@@ -53,30 +53,55 @@ def validate(
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", help="Time to measure each backend; 0: none.")
-    ] = 3.0,
+        float | None,
+        typer.Option(
+            "--seconds", help="Most time to measure each backend; 0: none.", show_default="3"
+        ),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer feeds, and one latency a backend.")
+    ] = False,
+    locate: Annotated[
+        bool, typer.Option("--locate", help="Name the node where a backend parts.")
+    ] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A backend that is skipped is a failure.")
+    ] = False,
+    worst: Annotated[
+        bool, typer.Option("--save-worst", help="Save each backend's worst feeds as .npz.")
+    ] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="A JUnit report, for CI.")
+    ] = None,
     json: options.JsonOption = False,
 ) -> None:
-    """Compare every backend with native Paddle: numbers, and latency side by side.
+    """Compare every backend with native Paddle: numbers, causes, and latency side by side.
 
     [bold]paddleport validate MobileNetV2[/]
 
-    [bold]paddleport validate FOLDER --onnx FILE.onnx --backend onnxruntime[/]
+    [bold]paddleport validate FOLDER --onnx FILE.onnx --backend onnxruntime --locate[/]
     """
     from paddleport.convert.prepare import prepare_source
+    from paddleport.files import write_atomically
     from paddleport.runners.base import available_threads
     from paddleport.runners.classify import find_pictures
-    from paddleport.validate.parity import Plan
-    from paddleport.validate.parity import validate as validate_model
+    from paddleport.validate.parity import validate_on_feeds
+    from paddleport.validate.plan import Plan
+    from paddleport.validate.worst import save_worst
 
+    if seconds is None:
+        seconds = _QUICK_SECONDS if quick else Plan.seconds_each
     plan = Plan(
-        tuple(backend) if backend else None,
-        reference,
-        device,
-        options.precision_from(precision),
-        available_threads() if threads is None else threads,
-        options.extras_from(extra),
-        seconds,
+        backends=tuple(backend) if backend else None,
+        reference=reference,
+        device=device,
+        precision=options.precision_from(precision),
+        threads=available_threads() if threads is None else threads,
+        extras=options.extras_from(extra),
+        seconds_each=seconds,
+        quick=quick,
+        locate=locate,
+        strict=strict,
     )
     shapes, tensors = options.shapes_from(shape), options.feed_from(feed)
     pictures = list(find_pictures(images or []))
@@ -90,12 +115,26 @@ def validate(
             params=params,
             shapes=shapes,
             feed=tensors,
+            proven=False,
             progress=progress,
         )
-        report = validate_model(
-            source, file, plan, pictures=pictures, shapes=shapes, feed=tensors, progress=progress
+        found = validate_on_feeds(
+            source,
+            file,
+            plan,
+            pictures=pictures,
+            shapes=shapes,
+            feed=tensors,
+            command=shlex.join(["paddleport", *sys.argv[1:]]),
+            progress=progress,
         )
-    files = report.write(out or Path("out") / source.name)
+    report = found.report
+    folder = out or Path("out") / source.name
+    files = report.write(folder)
+    if junit is not None:
+        write_atomically(junit, report.to_junit().encode())
+    if worst:
+        files += save_worst(found, folder / "worst")
     if source.warning:
         print_warning(source.warning)
     if json:
@@ -109,16 +148,17 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
     from rich.markup import escape
 
-    from paddleport.validate.report import COLUMNS, reasons, row_cells
+    from paddleport.validate.reports.markdown import COLUMNS, reasons, row_cells
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
-    console.print(f"reference  {report.reference}", style="dim")
+    console.print(f"reference  {escape(report.reference)}", style="dim")
+    console.print(f"arbiter    {escape(report.arbiter)}", style="dim")
     console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
     console.print()
-    table = new_table(*COLUMNS, numbers=COLUMNS[5:])
+    table = new_table(*COLUMNS, numbers=COLUMNS[6:])
     for row in report.rows:
-        cells = list(row_cells(row))
+        cells = [escape(cell) for cell in row_cells(row)]
         cells[2] = verdict_text(cells[2])
         table.add_row(*cells)
     console.print(table)
@@ -126,5 +166,5 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     for sentence in reasons(report.rows):
         console.print(f"[dim]{escape(sentence)}[/]")
     summary = {"agrees": "all agree", "differs": "not all agree", "unproven": "nothing is proven"}
-    paths = "  ".join(f"[bold]{file}[/]" for file in files)
+    paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
     console.print(f"{summary[report.verdict]} · {paths}")

@@ -1,0 +1,47 @@
+"""Networks for the parity tests, saved by Paddle: those that amplify rounding."""
+
+from typing import Any
+
+SIDE = 16
+
+
+def save(kind: str, prefix: str) -> None:
+    """Save one of the networks below; runs in a worker."""
+    import paddle
+
+    paddle.seed(7)
+    network = _KINDS[kind]()
+    network.eval()
+    spec = [paddle.static.InputSpec([None, 3, SIDE, SIDE], "float32", name="x")]
+    paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)
+
+
+def _residual(depth: int, gain: float) -> Any:
+    """Residual sums without normalisation around a saturating function.
+
+    Each block stretches differences by ``gain`` where it does not saturate, so rounding grows
+    with the depth, while the values stay where they are.
+    """
+    import paddle
+    from paddle import nn
+
+    class Residual(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Conv2D(3, 16, 3, stride=2, padding=1)
+            self.blocks = nn.LayerList([nn.Conv2D(16, 16, 3, padding=1) for _ in range(depth)])
+            self.head = nn.Linear(16, 5)
+            for block in self.blocks:
+                deviation = gain / (16 * 9) ** 0.5
+                block.weight.set_value(paddle.randn(block.weight.shape) * deviation)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads this source
+            hidden = self.stem(x)
+            for block in self.blocks:
+                hidden = 0.7 * hidden + paddle.sin(block(hidden))
+            return self.head(hidden.mean([2, 3]))
+
+    return Residual()
+
+
+_KINDS = {"amplifying": lambda: _residual(24, 2.0), "chaotic": lambda: _residual(60, 6.0)}

@@ -1,0 +1,89 @@
+"""The division of blame, on evidence made up so that each branch can be seen to be taken."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from paddleport.validate.causes import Evidence, name_cause
+from paddleport.validate.probes import Misplaced
+
+ROUNDING = 3e-6
+BASE = Evidence(
+    "openvino",
+    "onnx",
+    "fp32",
+    1e-4,
+    1e-2,
+    from_float64=1e-2,
+    reference_from_float64=2e-6,
+    rounding=ROUNDING,
+    rounding_here=ROUNDING,
+    feeds=("sample 0",),
+    ranking="Top-1 is the same in all 8 rows.",
+)
+PLACE = Misplaced("batch of 3", 1, "sample 2", 0.1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cause", "telling"),
+    [
+        ({}, "runtime", "computes the graph otherwise"),
+        ({"reference_from_float64": 1e-2, "from_float64": 3e-6}, "converter", "another model"),
+        ({"reference_from_float64": 1e-2}, "converter", "1.0e-02 from that graph"),
+        ({"reference_from_float64": math.inf, "from_float64": 0.0}, "converter", "another model"),
+        ({"from_float64": math.inf}, "runtime", "not comparable"),
+        ({"computes_in": "bf16", "rounding_here": 2e-3}, "precision", "bf16"),
+        ({"computes_in": "bf16", "rounding_here": 5e-4}, "runtime", "otherwise"),
+        ({"looks_like": "bf16"}, "runtime", "though it says that it computes in fp32"),
+        ({"imitates": "channels swapped"}, "preprocessing", "channels swapped"),
+        ({"repeat": 1e-2}, "nondeterminism", "Two runs of openvino"),
+        ({"repeat": 9e-5}, "runtime", "otherwise"),
+        ({"reference_repeat": 0.5}, "nondeterminism", "The reference itself"),
+        ({"overwritten": True}, "runtime", "its own buffer"),
+        ({"misplaced": PLACE}, "batching", "position 1 of 'batch of 3'"),
+        (
+            {"misplaced": PLACE, "float64_misplaced": PLACE, "reference_from_float64": 0.1},
+            "converter",
+            "another model",
+        ),
+        (
+            {"from_float64": None, "reference_from_float64": None, "no_arbiter": "Foo is unknown"},
+            "undetermined",
+            "Foo is unknown",
+        ),
+        (
+            {"from_float64": 4e-3, "reference_from_float64": 8e-3, "rounding": 5e-3},
+            "ill-conditioned",
+            "Nobody is to blame",
+        ),
+        (
+            {"from_float64": 0.9, "reference_from_float64": 1.1, "rounding": 0.8},
+            "ill-conditioned",
+            "no comparison can prove",
+        ),
+        # worse than the reference by far, so it is the runtime's own, whatever the model does
+        (
+            {"from_float64": 2e-2, "reference_from_float64": 1e-4, "rounding": 3e-3},
+            "runtime",
+            "otherwise",
+        ),
+        # rounding explains a part, and the graph is another model all the same
+        (
+            {"from_float64": 1e-3, "reference_from_float64": 0.3, "rounding": 1e-3},
+            "converter",
+            "another model",
+        ),
+        ({"consumes": "paddle", "from_float64": 1e-6, "reference_from_float64": 1e-2},
+         "undetermined", "suspect the reference"),
+    ],
+)  # fmt: skip
+def test_each_cause(changes: dict[str, object], cause: str, telling: str) -> None:
+    found, explanation = name_cause(replace(BASE, **changes))  # type: ignore[arg-type]  # a table
+    assert found == cause
+    assert telling in explanation
+
+
+def test_whether_top_1_is_safe_is_said() -> None:
+    evidence = replace(BASE, from_float64=4e-3, reference_from_float64=8e-3, rounding=5e-3)
+    assert "Top-1 is the same in all 8 rows" in name_cause(evidence)[1]

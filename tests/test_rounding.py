@@ -1,0 +1,83 @@
+"""Imitated rounding: of the size that real rounding has, and never on sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import small_network
+from onnx import TensorProto, helper, numpy_helper
+
+from paddleport.models.card import OnnxModel
+from paddleport.runners import RunnerOptions, open_runner
+from paddleport.tensors import Array
+from paddleport.validate.tolerance import UNIT_ROUNDOFF
+
+
+def logits(model: OnnxModel, backend: str = "reference", **extras: str) -> Array:
+    with open_runner(backend, model, RunnerOptions(extras=extras)) as runner:
+        return runner.run(small_network.feed(4))["logits"]
+
+
+def moved(model: OnnxModel, unit_roundoff: float, seed: int) -> float:
+    found = logits(model, rounding=repr(unit_roundoff), seed=str(seed))
+    return float(np.abs(found - logits(model)).max())
+
+
+def test_it_grows_with_the_unit_roundoff_and_varies_with_the_seed(small_onnx: OnnxModel) -> None:
+    first, same, other = (moved(small_onnx, 1e-6, seed) for seed in (1, 1, 2))
+    assert first == same != other
+    assert moved(small_onnx, 1e-4, 1) == pytest.approx(100 * first, rel=0.05)
+    assert moved(small_onnx, 0.0, 1) == 0
+
+
+def test_real_rounding_is_of_that_size(small_onnx: OnnxModel) -> None:
+    real = float(np.abs(logits(small_onnx, "onnxruntime") - logits(small_onnx)).max())
+    imitated = max(moved(small_onnx, UNIT_ROUNDOFF["fp32"], seed) for seed in (1, 2))
+    assert imitated / 10 < real < imitated * 10
+
+
+def test_weights_in_constant_nodes_are_disturbed_too(small_onnx: OnnxModel, tmp_path: Path) -> None:
+    proto = onnx.load(str(small_onnx.path))
+    constants = [
+        helper.make_node("Constant", [], [item.name], value=item)
+        for item in proto.graph.initializer
+    ]
+    nodes = list(proto.graph.node)
+    del proto.graph.node[:], proto.graph.initializer[:]
+    proto.graph.node.extend([*constants, *nodes])
+    onnx.save(proto, str(tmp_path / "constants.onnx"))
+    other = OnnxModel(tmp_path / "constants.onnx")
+    assert moved(other, 1e-5, 1) == moved(small_onnx, 1e-5, 1) > 0
+
+
+def test_sizes_stay_exact(tmp_path: Path) -> None:
+    """Half the width, computed from the shape in floats, must stay that number."""
+    value = helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Cast", ["shape"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["floats", "half"], ["halves"]),
+        helper.make_node("Floor", ["halves"], ["whole"]),
+        helper.make_node("Cast", ["whole"], ["sizes"], to=TensorProto.INT64),
+        helper.make_node("Slice", ["x", "zeros", "sizes"], ["part"]),
+        helper.make_node("Exp", ["part"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "sizes",
+        [value("x", TensorProto.FLOAT, [4, 6])],
+        [value("y", TensorProto.FLOAT, [None, None])],
+        [
+            numpy_helper.from_array(np.full(2, 0.5, np.float32), "half"),
+            numpy_helper.from_array(np.zeros(2, np.int64), "zeros"),
+        ],
+    )
+    opset = helper.make_opsetid("", 13)
+    onnx.save(helper.make_model(graph, opset_imports=[opset]), str(tmp_path / "sizes.onnx"))
+    options = RunnerOptions(extras={"rounding": "0.01", "seed": "3"})
+    x = np.ones((4, 6), np.float32)
+    with open_runner("reference", OnnxModel(tmp_path / "sizes.onnx"), options) as runner:
+        y = runner.run({"x": x})["y"]
+    assert y.shape == (2, 3)
+    assert not np.allclose(y, np.e, rtol=1e-6)  # the values themselves are disturbed

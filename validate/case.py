@@ -1,0 +1,100 @@
+"""One validation's voices: what everyone was fed, and what each has answered."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from paddleport.models.card import Preprocess
+from paddleport.tensors import Array, Feed
+from paddleport.validate.arbiter import Arbiter
+from paddleport.validate.compare import (
+    FeedName,
+    Outputs,
+    aligned,
+    output_pairs,
+    typical_feeds,
+)
+from paddleport.validate.feeds import NamedFeed
+from paddleport.validate.yardstick import Yardstick, yardstick
+
+
+@dataclass(frozen=True)
+class Case:
+    """The reference's side of a validation.
+
+    Attributes:
+        feeds: what everyone was fed.
+        outputs: the reference's, one mapping a feed.
+        again: the reference's second answer to the first feed.
+        arbiter: the third voice.
+        preprocess: how pictures are fed, if known.
+        ask: the reference's answer to another feed.
+    """
+
+    feeds: Sequence[NamedFeed]
+    outputs: Outputs
+    again: Mapping[str, Array]
+    arbiter: Arbiter
+    preprocess: Preprocess | None
+    ask: Callable[[Feed], Mapping[str, Array]]
+
+    @property
+    def feed_names(self) -> list[FeedName]:
+        """Name and kind of every feed."""
+        return [FeedName(feed.name, feed.kind) for feed in self.feeds]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What one candidate has said.
+
+    Attributes:
+        backend: its name.
+        consumes: what it loads.
+        computes_in: the precision that it reports.
+        outputs: one mapping a feed.
+        again: the same from a second run; empty where there was none.
+        overwritten: an answer that was held changed when the next feed was run.
+    """
+
+    backend: str
+    consumes: Literal["onnx", "paddle"]
+    computes_in: str
+    outputs: Outputs
+    again: Outputs = ()
+    overwritten: bool = False
+
+
+class OutputView:
+    """One output of the reference, the candidate and the arbiter, with its errors.
+
+    Attributes:
+        name: the reference's name of it.
+        position: among the reference's outputs.
+        wanted, given: the reference's and the candidate's tensors, one a feed.
+        again: the candidate's second run; may be empty.
+        exact: the arbiter's; ``None`` where there is none.
+        found: the unit of error.
+        errors: candidate against reference, one a feed.
+        failing: indices of the feeds above ``limit``, the worst first; all if none is.
+    """
+
+    def __init__(self, case: Case, answers: Answers, position: int, limit: float) -> None:
+        """Raises nothing; the outputs' counts must be equal."""
+        ours, theirs = output_pairs(case.outputs[0], answers.outputs[0])[position]
+        self.name, self.position, self.limit = ours, position, limit
+        self.wanted = [outputs[ours] for outputs in case.outputs]
+        self.given = [outputs[theirs] for outputs in answers.outputs]
+        self.again = [outputs[theirs] for outputs in answers.again]
+        arbiter = case.arbiter.exact
+        self.exact = None if arbiter is None else aligned(case.outputs, arbiter, ours)
+        self.found: Yardstick = yardstick(self.wanted, self.given, typical_feeds(case.feed_names))
+        self.errors = [
+            self.found.error(one, other) for one, other in zip(self.given, self.wanted, strict=True)
+        ]
+        failing = [index for index, error in enumerate(self.errors) if error > limit]
+        self.failing = sorted(failing or range(len(self.errors)), key=lambda i: -self.errors[i])
+
+    def worst(self, one: Sequence[Array], other: Sequence[Array]) -> float:
+        """The largest error between two voices over the failing feeds."""
+        return max(self.found.error(one[index], other[index]) for index in self.failing)

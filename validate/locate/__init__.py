@@ -1,0 +1,28 @@
+"""Where two computations part: the first node whose value is no longer the same.
+
+Names are imported when they are asked for, as in ``paddleport.validate``.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from paddleport.validate.locate.both import locate
+    from paddleport.validate.locate.converter import locate_converter
+    from paddleport.validate.locate.located import Located, TensorRange
+    from paddleport.validate.locate.runtime import locate_runtime
+
+__all__ = ["Located", "TensorRange", "locate", "locate_converter", "locate_runtime"]
+_HOMES = {
+    "Located": "located",
+    "TensorRange": "located",
+    "locate": "both",
+    "locate_converter": "converter",
+    "locate_runtime": "runtime",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

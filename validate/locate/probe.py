@@ -1,0 +1,129 @@
+"""One backend in a process that opens model after model, and comes back after a crash."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from paddleport.errors import PortError, WorkerCrashed
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.runners import runner_class
+from paddleport.runners.base import Precision, RunnerOptions
+from paddleport.tensors import Array, Feed
+from paddleport.worker import Worker
+
+ANSWER_TIMEOUT_S = 300.0  # importing, loading, compiling and the feeds
+
+
+class BudgetSpent(Exception):  # no error: the search ends and says how far it came
+    """The time for searching is over."""
+
+
+class Deadline:
+    """The end of a time budget."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds left; negative once it is over."""
+        return self._end - time.monotonic()
+
+    def check(self) -> None:
+        """Raise BudgetSpent once it is over."""
+        if self.remaining_s <= 0:
+            raise BudgetSpent
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a backend gave.
+
+    Attributes:
+        outputs: one tuple of tensors a feed, in the model's order.
+        names: of the outputs.
+        computes_in: the precision read back.
+    """
+
+    outputs: tuple[tuple[Array, ...], ...]
+    names: tuple[str, ...]
+    computes_in: Precision
+
+
+class Probe:
+    """Runs models on one backend; imports are paid once, as long as nothing crashes."""
+
+    def __init__(
+        self,
+        backend: str,
+        options: RunnerOptions,
+        *,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing is started yet."""
+        self._backend, self._options, self._environ = backend, options, environ
+        self._worker: Worker | None = None
+
+    def run(
+        self,
+        model: PaddleModel | OnnxModel,
+        feeds: Sequence[Feed],
+        timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> Answer:
+        """Load ``model``, run every feed and close it.
+
+        Raises:
+            PortError: as the runner does, or WorkerCrashed; the next call starts a new process.
+        """
+        if self._worker is None:
+            self._worker = Worker(environ=self._environ)
+        try:
+            return self._worker.call(
+                _answer, timeout_s, self._backend, model, self._options, tuple(feeds)
+            )
+        except WorkerCrashed:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the process."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def __enter__(self) -> "Probe":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def outcome(probe: Probe, path: Path, feed: Feed, timeout_s: float) -> Answer | PortError:
+    """The answer for an ONNX file on one feed, or the error that stands for it."""
+    try:
+        return probe.run(OnnxModel(path), [feed], timeout_s)
+    except PortError as error:
+        return error
+
+
+def _answer(
+    backend: str,
+    model: PaddleModel | OnnxModel,
+    options: RunnerOptions,
+    feeds: Sequence[Feed],
+) -> Answer:
+    with runner_class(backend)(model, options) as runner:
+        names = tuple(spec.name for spec in runner.outputs)
+        found = [runner.run(feed) for feed in feeds]
+        return Answer(
+            tuple(tuple(outputs[name] for name in names) for outputs in found),
+            names,
+            runner.computes_in,
+        )

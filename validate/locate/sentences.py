@@ -1,0 +1,134 @@
+"""What was located, in one line for a reader."""
+
+import math
+from collections.abc import Sequence
+
+from paddleport.errors import PortError, WorkerCrashed
+from paddleport.validate.locate.graph import Step
+from paddleport.validate.locate.search import JUMP, Edge
+
+
+def figure(error: float) -> str:
+    """An error for a sentence."""
+    return "beyond comparison" if math.isinf(error) else f"{error:.2g}"
+
+
+def named(step: Step) -> str:
+    """A step for a sentence."""
+    return f"{step.operator} '{step.name}'"
+
+
+def runtime_sentence(
+    backend: str,
+    edge: Edge,
+    *,
+    limit: float,
+    floor: float,
+    failure: PortError | None,
+    only_whole: bool,
+    untested: Sequence[PortError],
+) -> str:
+    """The runtime's side; the arguments are what the search found."""
+    if only_whole:
+        what = f"fails ({_short(failure)})" if failure else f"is off by {figure(edge.after)}"
+        return (
+            f"output {edge.value} {what} only in the whole graph: cut out alone it is good, so the "
+            f"fault comes with what {backend} fuses or keeps; no node can be named"
+        )
+    if not edge.complete:
+        return (
+            f"the time was spent: the fault lies at or before {named(edge.step)}, whose output "
+            f"{_is_off(edge, failure)}; give it more --seconds"
+        )
+    if failure is not None:
+        return f"{backend} fails at {named(edge.step)} and not before it: {_short(failure)}"
+    if edge.jump(floor) < JUMP:
+        parts = [
+            f"no single node makes it: on {backend} the error grows gradually, most at "
+            f"{named(edge.step)}, from {figure(edge.before)} to {figure(edge.after)} (limit "
+            f"{limit:g}); that is the mark of a low precision or of an ill-conditioned network"
+        ]
+    else:
+        parts = [
+            f"{backend} leaves float64 at {named(edge.step)}: {_inputs(edge)}, its output is off "
+            f"by {figure(edge.after)}, the limit is {limit:g}"
+        ]
+        if edge.alone is not None and edge.alone.right:
+            parts.append(
+                f"the node itself is right on what {backend} feeds it ({figure(edge.alone.error)} "
+                "from float64): it magnifies the rounding of its inputs"
+            )
+        elif edge.alone is not None:
+            parts.append(f"the node is wrong on the very values that {backend} feeds it")
+    if edge.unknown:
+        why = f" ({_short(untested[0])})" if untested else ""
+        parts.append(f"input {', '.join(edge.unknown)} could not be tested by itself{why}")
+    return "; ".join(parts)
+
+
+def converter_sentence(
+    edge: Edge,
+    *,
+    limit: float,
+    floor: float,
+    following: Sequence[Step],
+    kept: Step | None,
+    onnx_step: Step | None,
+    elsewhere: str,
+) -> str:
+    """The converter's side.
+
+    Args:
+        edge: the Paddle operator.
+        limit: what counts as parted.
+        floor: errors below are rounding.
+        following: the lost operators that follow it one by one.
+        kept: a linear operator before it, whose value the file has up to scale and shift.
+        onnx_step: where the ONNX graph parts, if it is known.
+        elsewhere: the ONNX tensor that holds the output's value, which is not the output.
+    """
+    if elsewhere:
+        return (
+            f"Paddle's output {edge.value} is in the ONNX graph as {elsewhere}, and another tensor "
+            "is given out in its place: outputs are swapped or taken from the wrong place"
+        )
+    there = f"; the ONNX graph parts at {named(onnx_step)}" if onnx_step else ""
+    if not edge.complete:
+        return (
+            f"the time was spent: the fault lies at or before {named(edge.step)}, whose value the "
+            f"ONNX graph does not have{there}; give it more --seconds"
+        )
+    parts = [
+        f"the ONNX graph leaves Paddle at {named(edge.step)}: its inputs are there (off by at most "
+        f"{figure(edge.before)}), its value is not (the nearest is off by {figure(edge.after)}, "
+        f"the limit is {limit:g}){there}"
+    ]
+    if edge.jump(floor) < JUMP:
+        parts.append("the error grows gradually, so no single operator makes it")
+    if kept is not None:
+        parts.append(
+            f"the value of {named(kept)} before it is there up to a scale and shift of each "
+            "channel, into which the converter folded what follows"
+        )
+    if following:
+        names = " and ".join(named(step) for step in following)
+        parts.append(
+            f"if the converter folded {names} into the same node, the fault may be there as well"
+        )
+    return "; ".join(parts)
+
+
+def _inputs(edge: Edge) -> str:
+    return (
+        f"its inputs are off by at most {figure(edge.before)}"
+        if edge.before
+        else ("its inputs are exact")
+    )
+
+
+def _is_off(edge: Edge, failure: PortError | None) -> str:
+    return f"fails ({_short(failure)})" if failure else f"is off by {figure(edge.after)}"
+
+
+def _short(error: PortError | None) -> str:
+    return error.reason if isinstance(error, WorkerCrashed) else str(error)

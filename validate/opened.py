@@ -1,0 +1,128 @@
+"""A runner inside its process: what a session asks of it, and the clock beside it."""
+
+import hashlib
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.process import peak_resident_bytes
+from paddleport.runners import runner_class
+from paddleport.runners.base import RunnerOptions
+from paddleport.runners.preprocess import decode_image, preprocess_image, stack_pictures
+from paddleport.tensors import Array, Feed
+
+_HELD_BYTES = 1 << 28  # of answers that are watched at a time
+_WINDOW = 5  # runs whose median is held against that of those before
+_LONGEST_WARM_UP = 5  # times the shortest
+
+
+class Opened:
+    """A loaded runner and the answers that it has given."""
+
+    def __init__(
+        self, backend: str, model: PaddleModel | OnnxModel, options: RunnerOptions
+    ) -> None:
+        """Import, load and compile; raises what the runner does."""
+        started = time.perf_counter()
+        self._runner = runner_class(backend)(model, options)
+        self._load_ms = (time.perf_counter() - started) * 1e3
+        self._first_ms: float | None = None
+        self._held: list[tuple[Array, bytes]] = []
+        self._overwritten = False
+
+    def facts(self) -> tuple[str, float, tuple[str, ...]]:
+        """Precision, milliseconds to load, notes."""
+        return self._runner.computes_in, self._load_ms, tuple(self._runner.notes)
+
+    def costs(self) -> tuple[float | None, int | None]:
+        """Milliseconds of the first inference, and the most memory so far."""
+        return self._first_ms, peak_resident_bytes()
+
+    def run(self, feed: Feed) -> dict[str, Array]:
+        """Run once."""
+        started = time.perf_counter()
+        outputs = self._runner.run(feed)
+        if self._first_ms is None:
+            self._first_ms = (time.perf_counter() - started) * 1e3
+        return outputs
+
+    def run_and_hold(self, feed: Feed) -> dict[str, Array]:
+        """Run once, and watch what was returned from now on."""
+        outputs = self.run(feed)
+        self._held += [(array, _digest(array)) for array in outputs.values()]
+        while len(self._held) > 2 * len(outputs) and self._held_bytes() > _HELD_BYTES:
+            self._let_go(1)
+        return outputs
+
+    def overwritten(self) -> bool:
+        """Whether anything held has changed since; lets it all go."""
+        self._let_go(len(self._held))
+        changed, self._overwritten = self._overwritten, False
+        return changed
+
+    def _held_bytes(self) -> int:
+        return sum(array.nbytes for array, _ in self._held)
+
+    def _let_go(self, count: int) -> None:
+        gone, self._held = self._held[:count], self._held[count:]
+        self._overwritten |= any(_digest(array) != digest for array, digest in gone)
+
+    def time_ms(self, feed: Feed, at_most_s: float, warm_up_s: float) -> list[float]:
+        """Milliseconds of each run on ``feed``."""
+        return _timed(lambda: self.run(feed), at_most_s, warm_up_s)
+
+    def time_from_jpeg_ms(
+        self,
+        jpeg: bytes,
+        preprocess: Preprocess,
+        input_name: str,
+        batch: int,
+        at_most_s: float,
+        warm_up_s: float,
+    ) -> list[float]:
+        """Milliseconds from a file's bytes to the outputs."""
+
+        def run() -> None:
+            pictures = [preprocess_image(decode_image(jpeg), preprocess) for _ in range(batch)]
+            self.run({input_name: stack_pictures(pictures)})
+
+        return _timed(run, at_most_s, warm_up_s)
+
+
+def _timed(run: Callable[[], object], at_most_s: float, warm_up_s: float) -> list[float]:
+    if warm_up_s:
+        _warm_up(run, warm_up_s)
+    return _times_ms(run, at_most_s)
+
+
+def _warm_up(run: Callable[[], object], at_least_s: float) -> None:
+    """Run until the median of a few runs is no longer below that of the few before."""
+    started = time.perf_counter()
+    times = _times_ms(run, at_least_s)
+    while time.perf_counter() - started < _LONGEST_WARM_UP * at_least_s:
+        before, last = times[-2 * _WINDOW : -_WINDOW], times[-_WINDOW:]
+        if before and statistics.median(last) >= statistics.median(before):
+            return
+        times += _times_ms(run, 0.0)
+
+
+def _times_ms(run: Callable[[], object], at_most_s: float) -> list[float]:
+    times: list[float] = []
+    deadline = time.perf_counter() + at_most_s
+    while not times or time.perf_counter() < deadline:
+        started = time.perf_counter()
+        run()
+        times.append((time.perf_counter() - started) * 1e3)
+    return times
+
+
+def _digest(array: Array) -> bytes:
+    """Of every bit, so that a NaN equals itself; of an array of objects, of their texts."""
+    if array.dtype.hasobject:
+        content = repr(array.tolist()).encode()
+        return hashlib.sha1(content, usedforsecurity=False).digest()
+    flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    return hashlib.sha1(flat.data, usedforsecurity=False).digest()

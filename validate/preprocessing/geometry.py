@@ -1,0 +1,192 @@
+"""Where the pixels of a tensor come from: turns of the picture, sizes to resize to, crops."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from paddleport.models.card import Preprocess
+from paddleport.tensors import Array
+from paddleport.validate.preprocessing.kernels import Size
+
+SHORT_SIDES = (256, 224, 232, 236, 248, 288, 292, 320)
+"""Lengths that published recipes resize the short side to."""
+
+_MOST_PIXELS = 1 << 24  # of a resized picture that is tried: thin pictures grow very long
+_FRACTION = 0.875  # 224 of 256, which TensorFlow's recipes crop before they resize
+
+TURNS: dict[str, tuple[int, bool]] = {  # quarter turns counter-clockwise, after a mirroring
+    "": (0, False),
+    "flipped left to right": (0, True),
+    "flipped upside down": (2, True),
+    "turned by 180 degrees": (2, False),
+    "with height and width swapped": (1, True),
+    "turned by 90 degrees counter-clockwise": (1, False),
+    "turned by 90 degrees clockwise": (3, False),
+    "with height and width swapped and turned by 180 degrees": (3, True),
+}
+
+
+def turned(picture: Array, turn: str) -> Array:
+    """A picture [H, W, C] after one of ``TURNS``."""
+    quarters, mirrored = TURNS[turn]
+    made = np.rot90(picture[:, ::-1] if mirrored else picture, quarters)
+    return np.ascontiguousarray(made) if turn else picture
+
+
+def unturned(picture: Array, turn: str) -> Array:
+    """The picture [H, W, C] that ``turned`` made this of."""
+    quarters, mirrored = TURNS[turn]
+    made = np.rot90(picture, -quarters)
+    return made[:, ::-1] if mirrored else made
+
+
+@dataclass(frozen=True)
+class Resize:
+    """One rule for the size that a picture is resized to.
+
+    Attributes:
+        kind: ``short``: the short side to ``value``, keeping the ratio. ``exact``: straight to
+            ``size``. ``fit``: as large as fits into the tensor, the rest filled. ``first``: a
+            centre crop of ``value`` of the picture, then straight to ``size``. ``none``: the
+            picture as it is.
+        value: of the kind; its length in pixels, or a share.
+        rounding: of the long side, if that makes a difference.
+        size: (height, width) in pixels that come out.
+        box: (top, left, height, width) of the picture that is resized; ``None``: all of it.
+    """
+
+    kind: Literal["short", "exact", "fit", "first", "none"]
+    value: float
+    rounding: Literal["round", "down", "up"]
+    size: Size
+    box: tuple[int, int, int, int] | None = None
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        to = f"{self.size[0]}x{self.size[1]}"
+        if self.kind == "none":
+            return "not resized"
+        if self.kind == "exact":
+            return f"straight to {to}, not keeping the ratio"
+        if self.kind == "fit":
+            return f"to {to}, as large as fits"
+        if self.kind == "first":
+            part = "the centre square" if self.value == 1 else f"the central {self.value:g}"
+            return f"cropped to {part} first, then to {to}"
+        how = "" if self.rounding == "round" else f", the long side rounded {self.rounding}"
+        return f"short side to {self.value:g}{how}"
+
+    @property
+    def group(self) -> tuple[str, float]:
+        """What rules that differ in a rounding have in common."""
+        return self.kind, self.value
+
+    def of(self, picture: Array) -> Array:
+        """The part of a picture that is resized."""
+        if self.box is None:
+            return picture
+        top, left, height, width = self.box
+        return picture[top : top + height, left : left + width]
+
+
+def our_resize(have: Size, preprocess: Preprocess) -> Resize:
+    """The rule of a ``Preprocess`` for a picture of (height, width)."""
+    if preprocess.resize_short is not None:
+        return _short(have, preprocess.resize_short, "round")
+    if preprocess.resize is not None:
+        return Resize("exact", 0, "round", preprocess.resize)
+    return Resize("none", 0, "round", have)
+
+
+def known_resizes(have: Size, want: Size, preprocess: Preprocess) -> list[Resize]:
+    """Rules by which a picture of ``have`` may have become a tensor of ``want``, ours first.
+
+    Rules that come to the same pixels are named once, by the likelier.
+    """
+    made = [our_resize(have, preprocess)]
+    for side in _sides(want, preprocess):
+        made.extend(short_resizes(have, side))
+    made.append(Resize("exact", 0, "round", want))
+    made.extend(_crop_first(have, want))
+    made.extend(_fits(have, want))
+    sides = [side for side in _sides(want, preprocess) if side > max(want)]
+    made += [Resize("exact", 0, "round", (side, side)) for side in sides]
+    made.append(Resize("none", 0, "round", have))
+    return distinct(made, want)
+
+
+def distinct(resizes: list[Resize], want: Size) -> list[Resize]:
+    """Those that can hold a tensor of ``want`` and are not the same as one before."""
+    kept: dict[tuple[Size, object, bool], Resize] = {}
+    for resize in resizes:
+        height, width = resize.size
+        fits = height >= want[0] and width >= want[1]
+        if (fits or resize.kind == "fit") and height * width <= _MOST_PIXELS:
+            kept.setdefault((resize.size, resize.box, resize.kind == "fit"), resize)
+    return list(kept.values())
+
+
+def short_resizes(have: Size, side: int) -> list[Resize]:
+    """The short side to ``side``, with the three roundings of the long one."""
+    return [_short(have, side, "round"), _short(have, side, "down"), _short(have, side, "up")]
+
+
+def _sides(want: Size, preprocess: Preprocess) -> list[int]:
+    """Lengths of the short side, also those in proportion to another crop than 224."""
+    smallest = min(want)
+    scaled = [round(side * smallest / 224) for side in SHORT_SIDES]
+    ours = [preprocess.resize_short] if preprocess.resize_short else []
+    return list(dict.fromkeys([*ours, smallest, max(want), *SHORT_SIDES, *scaled]))
+
+
+def _short(have: Size, side: int, rounding: Literal["round", "down", "up"]) -> Resize:
+    height, width = have
+    # As runners/preprocess.py computes it; torchvision: int(side * long / short).
+    percent = float(side) / min(have)
+    turn = {"round": round, "down": math.floor, "up": math.ceil}[rounding]
+    if rounding == "round":
+        size = (round(height * percent), round(width * percent))
+    elif height <= width:
+        size = (side, turn(side * width / height))
+    else:
+        size = (turn(side * height / width), side)
+    return Resize("short", side, rounding, (max(size[0], 1), max(size[1], 1)))
+
+
+def _crop_first(have: Size, want: Size) -> Iterator[Resize]:
+    height, width = have
+    for share, square in ((1.0, True), (_FRACTION, True), (_FRACTION, False)):
+        if square:
+            part = (int(min(have) * share), int(min(have) * share))
+        else:
+            part = (int(height * share), int(width * share))
+        if min(part) > 0 and part != have:
+            box = ((height - part[0]) // 2, (width - part[1]) // 2, *part)
+            yield Resize("first", share, "round", want, box)
+
+
+def _fits(have: Size, want: Size) -> Iterator[Resize]:
+    ratio = min(want[0] / have[0], want[1] / have[1])
+    for rounding in (round, math.floor, math.ceil):
+        size = (
+            min(max(rounding(have[0] * ratio), 1), want[0]),
+            min(max(rounding(have[1] * ratio), 1), want[1]),
+        )
+        if size != want:
+            yield Resize("fit", 0, "round", size)
+
+
+def crop_offsets(have: Size, want: Size) -> dict[str, Size]:
+    """(top, left) of the known rules for cropping, the usual one first."""
+    down, right = have[0] - want[0], have[1] - want[1]
+    return {
+        "centre": (down // 2, right // 2),
+        "centre, rounded up": (-(-down // 2), -(-right // 2)),
+        "centre, rounded to even": (round(down / 2), round(right / 2)),
+        "top left": (0, 0),
+        "bottom right": (down, right),
+    }

@@ -1,0 +1,1 @@
+"""The parity report for readers: Markdown, HTML, JUnit, and the schema of its JSON."""
