@@ -1,10 +1,11 @@
 """``make bench``: what paddleport costs above the vendors, as ratios in one interleaved run.
 
 Writes out/bench.json and prints a Markdown table. Both sides are taken in turn. For whole
-commands the ratio is that of the medians, for single calls the median of the pairs' ratios; the
-spread is the middle half of each side's times.
+commands the ratio is that of the medians, else the median of the pairs' ratios; the spread is
+the middle half.
 """
 
+import argparse
 import json
 import os
 import shutil
@@ -18,12 +19,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from overhead import runner_overhead
+from rig import Pairs, against_bare_loop, against_benchmark_app
 
+from paddleport.convert import to_onnx
 from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
 
 RUNS = 9
+PARTS = ("help", "convert", "overhead", "rig", "validate")
 OUT = Path("out")
 BINARIES = Path(sys.executable).parent
 
@@ -61,24 +65,24 @@ def spread(times: Sequence[float]) -> str:
     return f"{middle:.3f} ({low:.3f} to {high:.3f})"
 
 
-def help_line(folder: Path) -> Line:
+def help_lines(folder: Path) -> list[Line]:
     """How long ``paddleport --help`` takes."""
     times = [seconds([BINARIES / "paddleport", "--help"], folder) for _ in range(RUNS + 1)][1:]
-    return Line("paddleport --help", statistics.median(times), 0.3, "s", spread(times))
+    return [Line("paddleport --help", statistics.median(times), 0.3, "s", spread(times))]
 
 
-def convert_line(source: SourceModel, folder: Path) -> Line:
+def convert_lines(source: SourceModel, folder: Path) -> list[Line]:
     """``convert`` with all its checks against the bare paddle2onnx command."""
     model, params = source.model.program, source.model.params
     ours = [BINARIES / "paddleport", "convert", "--model", model, "--params", params]
     bare = [BINARIES / "paddle2onnx", "--model_dir", model.parent, "--model_filename", model.name]
     bare += ["--params_filename", Path(str(params)).name, "--save_file", folder / "bare.onnx"]
     bare += ["--opset_version", "11", "--optimize_tool", "None"]
-    ours += ["--opset", "11", "--output", folder / "ours.onnx"]
+    ours += ["--opset", "11", "--output", folder / "again.onnx"]
     times = in_turn(lambda: seconds(ours, folder), lambda: seconds(bare, folder), RUNS)
     ratio = statistics.median(times[0]) / statistics.median(times[1])
     detail = f"{spread(times[0])} s against {spread(times[1])} s"
-    return Line("convert / bare paddle2onnx", ratio, 1.6, "x", detail)
+    return [Line("convert / bare paddle2onnx", ratio, 1.6, "x", detail)]
 
 
 def overhead_lines(source: SourceModel, onnx: OnnxModel) -> list[Line]:
@@ -93,14 +97,59 @@ def overhead_lines(source: SourceModel, onnx: OnnxModel) -> list[Line]:
     return lines
 
 
-def main() -> None:
-    """Measure everything, write JSON, print Markdown; exit 1 if a limit is missed."""
-    os.environ.setdefault("PADDLEPORT_OFFLINE", "1")
+def rig_lines(onnx: OnnxModel, folder: Path) -> list[Line]:
+    """The measuring rig against other ways to measure the same."""
+    return [
+        apart("rig: openvino / benchmark_app", against_benchmark_app(onnx, folder), 5),
+        apart("rig: onnxruntime / bare loop", against_bare_loop(onnx), 3),
+    ]
+
+
+def apart(what: str, pairs: Pairs, limit: float) -> Line:
+    """How far the median of the pairs' ratios is from 1, on either side."""
+    ratios = [ours / theirs for ours, theirs in pairs]
+    ours, theirs = (spread(times) for times in zip(*pairs, strict=True))
+    detail = f"ratio {spread(ratios)}; {ours} ms against {theirs} ms, {len(pairs)} pairs"
+    return Line(what, abs(statistics.median(ratios) - 1) * 100, limit, "%", detail)
+
+
+def validate_lines(folder: Path) -> list[Line]:
+    """How long a whole validation takes, conversion cached."""
+    command = [BINARIES / "paddleport", "validate", "MobileNetV2", "--weights", "seeded"]
+    command += ["--out", folder / "report"]
+    seconds([*command, "--quick", "--seconds", "0"], folder)  # caches
+    quick = [seconds([*command, "--quick"], folder) for _ in range(3)]
+    whole = [seconds(command, folder) for _ in range(2)]
+    return [
+        Line("paddleport validate --quick", statistics.median(quick), 15, "s", spread(quick)),
+        Line("paddleport validate", statistics.median(whole), 60, "s", spread(whole)),
+    ]
+
+
+def measured(names: Sequence[str], folder: Path) -> list[Line]:
+    """The lines of the named parts, in the table's order; of all where none is named."""
     source = resolve("MobileNetV2", weights="seeded")
+    onnx = to_onnx(source, folder / "ours.onnx", opset=11).onnx
+    parts: tuple[Callable[[], list[Line]], ...] = (
+        lambda: help_lines(folder),
+        lambda: convert_lines(source, folder),
+        lambda: overhead_lines(source, onnx),
+        lambda: rig_lines(onnx, folder),
+        lambda: validate_lines(folder),
+    )
+    wanted = [part for name, part in zip(PARTS, parts, strict=True) if name in (names or PARTS)]
+    return [line for part in wanted for line in part()]
+
+
+def main() -> None:
+    """Measure, write JSON, print Markdown; exit 1 if a limit is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", action="append", default=[], choices=PARTS)
+    asked = parser.parse_args()
+    os.environ.setdefault("PADDLEPORT_OFFLINE", "1")
     folder = Path(tempfile.mkdtemp(prefix="paddleport-bench-"))
     try:
-        lines = [help_line(folder), convert_line(source, folder)]
-        lines += overhead_lines(source, OnnxModel(folder / "ours.onnx"))
+        lines = measured(asked.only, folder)
     finally:
         shutil.rmtree(folder)
     OUT.mkdir(exist_ok=True)

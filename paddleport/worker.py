@@ -24,7 +24,7 @@ T = TypeVar("T")
 LOG_TAIL_CHARACTERS = 4000
 NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}  # else importing ONNX Runtime writes a session file
 _SERVE = "from paddleport.worker_child import serve; serve()"  # not -m: that makes two modules
-_WATCH_S = 0.05  # between two looks at the child's memory
+_WATCH_S = 0.05  # between two looks at the child
 
 
 class Worker:
@@ -161,11 +161,11 @@ class Worker:
         return value
 
     def _watch(self, answered: threading.Event, deadline: float, timeout_s: float) -> None:
-        """Kill the child once its time is up or its memory too much."""
+        """Kill the child once its time is up or its memory too much, and what outlives it."""
         limit = self._memory_limit_bytes
-        while not answered.wait(
-            min(max(0.0, deadline - time.monotonic()), _WATCH_S if limit else timeout_s)
-        ):
+        while not answered.wait(min(max(0.0, deadline - time.monotonic()), _WATCH_S)):
+            if self._process.poll() is not None:
+                return self._kill()  # what it has started may hold the pipe that we read from
             held = (resident_bytes(self._process.pid) or 0) if limit else 0
             if limit and held > limit:
                 return self._end(f"{OUT_OF_MEMORY}: killed at {held / 1e9:.1f} GB")
@@ -173,8 +173,14 @@ class Worker:
                 return self._end(f"no answer within {timeout_s:g} s")
 
     def _end(self, because: str) -> None:
-        if self._process.returncode is None and not self._ended_because:
-            self._ended_because = because
+        if self._process.returncode is None:
+            self._ended_because = self._ended_because or because
+            self._kill()
+
+    def _kill(self) -> None:
+        """The child, and the processes it has started."""
+        with contextlib.suppress(OSError):  # all of them are gone
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()  # does nothing once the child has been waited for
 
     def _crashed(self, function: Callable[..., Any]) -> WorkerCrashed:

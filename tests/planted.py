@@ -14,6 +14,10 @@ from paddleport.errors import BackendUnavailableError
 from paddleport.runners.onnxruntime import OnnxRuntimeRunner
 
 
+MEAN = np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 3, 1, 1)
+STD = np.array([0.229, 0.224, 0.225], np.float32).reshape(1, 3, 1, 1)
+
+
 def to_bf16(x):
     """float32 rounded to the nearest bf16, to even."""
     bits = np.ascontiguousarray(x).view(np.uint32).astype(np.uint64)
@@ -46,9 +50,43 @@ class Pixels(Planted):
     """Takes the normalisation off again."""
     name = "pixels"
     def spoil_input(self, feed):
-        std = np.array([0.229, 0.224, 0.225], np.float32).reshape(1, 3, 1, 1)
-        mean = np.array([0.485, 0.456, 0.406], np.float32).reshape(1, 3, 1, 1)
-        return {key: x * std + mean for key, x in feed.items()}
+        return {key: x * STD + MEAN for key, x in feed.items()}
+
+
+class Halves(Planted):
+    """Normalises with 0.5 in the place of ImageNet's statistics."""
+    name = "halves"
+    def spoil_input(self, feed):
+        return {key: (x * STD + MEAN - np.float32(0.5)) / np.float32(0.5)
+                for key, x in feed.items()}
+
+
+class Early(Planted):
+    """Swaps the channels before it normalises, with mean and std left in place."""
+    name = "early"
+    def spoil_input(self, feed):
+        return {key: ((x * STD + MEAN)[:, ::-1] - MEAN) / STD for key, x in feed.items()}
+
+
+class Again(Planted):
+    """Scales and normalises what is normalised already."""
+    name = "again"
+    def spoil_input(self, feed):
+        return {key: (x / np.float32(255) - MEAN) / STD for key, x in feed.items()}
+
+
+class Interleaves(Planted):
+    """Takes HWC bytes for CHW."""
+    name = "interleaves"
+    def spoil_input(self, feed):
+        return {key: np.ascontiguousarray(x.transpose(0, 2, 3, 1)).reshape(x.shape)
+                for key, x in feed.items()}
+
+
+class Mirrors(Planted):
+    name = "mirrors"
+    def spoil_input(self, feed):
+        return {key: np.ascontiguousarray(x[..., ::-1]) for key, x in feed.items()}
 
 
 class Scales(Planted):
@@ -91,6 +129,15 @@ class Random(Planted):
         draw = np.random.default_rng()
         return {key: (y * (1 + 0.01 * draw.standard_normal(y.shape))).astype(np.float32)
                 for key, y in outputs.items()}
+
+
+class Tires(Planted):
+    """Right for as long as a first pass over the feeds takes, and wrong afterwards."""
+    name = "tires"
+    def spoil(self, outputs):
+        self.calls = getattr(self, "calls", 0) + 1
+        wrong = np.float32(1.5 if self.calls > 9 else 1)
+        return {key: y * wrong for key, y in outputs.items()}
 
 
 class Rounds(Planted):
@@ -136,6 +183,15 @@ class Crashes(Planted):
     name = "crashes"
     def infer(self, feed):
         ctypes.string_at(0)
+
+
+class Brittle(Planted):
+    """Right, and crashes on what no picture is fed as."""
+    name = "brittle"
+    def spoil_input(self, feed):
+        if any(np.abs(x).max() > 60 for x in feed.values()):
+            ctypes.string_at(0)
+        return feed
 
 
 class Raises(Planted):

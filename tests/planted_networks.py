@@ -134,9 +134,9 @@ def save_branching(path: Path) -> Path:
 
 
 def save_cancelling(path: Path) -> Path:
-    """y = tanh(1e4 (x + 1000 - 1000)): right in every node, and ill-conditioned."""
+    """y = 10 (relu(tanh(x) + 10000) - 10000): right in every node, and ill-conditioned."""
     weights = {
-        name: np.array(value, np.float32) for name, value in (("big", 1000.3), ("factor", 10.0))
+        name: np.array(value, np.float32) for name, value in (("big", 10000.3), ("factor", 10.0))
     }
     made = [
         helper.make_node("Tanh", ["x"], ["a"], name="tanh"),

@@ -62,6 +62,26 @@ PLACE = Misplaced("batch of 3", 1, "sample 2", 0.1)
             "ill-conditioned",
             "no comparison can prove",
         ),
+        # Paddle twice, with other kernels, is the better measure of rounding: both ways
+        (
+            {"from_float64": 2e-5, "reference_from_float64": 2.5e-4, "rounding": 3e-5,
+             "rounding_seen": 2e-5},
+            "converter",
+            "another model",
+        ),
+        (
+            {"from_float64": 2e-5, "reference_from_float64": 2.5e-4, "rounding": 1e-5,
+             "rounding_seen": 2e-4},
+            "ill-conditioned",
+            "2.0e-04 from itself",
+        ),
+        # unless those kernels are at fault themselves
+        (
+            {"from_float64": 2e-5, "reference_from_float64": 0.2, "rounding": 1e-5,
+             "rounding_seen": 0.2},
+            "converter",
+            "another model",
+        ),
         # worse than the reference by far, so it is the runtime's own, whatever the model does
         (
             {"from_float64": 2e-2, "reference_from_float64": 1e-4, "rounding": 3e-3},

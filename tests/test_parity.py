@@ -37,6 +37,7 @@ FAULTS = [
     ("buffers", "runtime", "its own buffer"),
     ("positions", "batching", "in position 1 of 'batch of"),
     ("random", "nondeterminism", "Two runs of random"),
+    ("tires", "nondeterminism", "Two runs of tires"),
     ("rounds", "runtime", "fits into bf16"),
     ("poisons", "runtime", "not comparable"),
 ]

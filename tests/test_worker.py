@@ -1,13 +1,17 @@
 import ctypes
 import os
+import signal
+import subprocess
 import sys
+import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from paddleport.errors import FeedError, WorkerCrashed
-from paddleport.worker import RemoteError, Worker, run_in_worker
+from paddleport.worker import LOG_TAIL_CHARACTERS, RemoteError, Worker, run_in_worker
 
 TIMEOUT_S = 30.0
 
@@ -20,6 +24,32 @@ def chatter() -> None:
     print("last words")
     sys.stdout.flush()
     os.abort()
+
+
+def eat(megabytes: int) -> None:
+    """Take memory bit by bit, up to a bound."""
+    kept = []
+    for _ in range(megabytes // 32):
+        kept.append(np.ones(1 << 22))
+        time.sleep(0.02)
+
+
+def run_out_of_memory() -> None:
+    raise MemoryError("no more")
+
+
+def die_and_leave_a_child() -> None:
+    """The child has the pipe's end, and lives longer."""
+    subprocess.Popen(["sleep", "60"], close_fds=False)
+    os.abort()
+
+
+def start_a_child() -> int:
+    return subprocess.Popen(["sleep", "60"]).pid
+
+
+def is_imported(module: str) -> bool:
+    return module in sys.modules
 
 
 def make_list() -> list[int]:
@@ -89,3 +119,93 @@ def test_child_dies_with_its_parent() -> None:
     worker.close()
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def ended(pid: int) -> bool:
+    """Within a while; a zombie that nobody has waited for counts as ended."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nobody tells how much a process holds")
+def test_a_child_that_holds_too_much_is_killed_and_named() -> None:
+    with Worker(memory_limit_bytes=400 << 20) as worker:
+        assert worker.call(sum, TIMEOUT_S, [1, 2]) == 3
+        with pytest.raises(WorkerCrashed, match="out of memory: killed at 0") as caught:
+            worker.call(eat, TIMEOUT_S, 3000)
+        assert caught.value.reason.startswith("out of memory")
+        with pytest.raises(WorkerCrashed):  # it is closed
+            worker.call(sum, TIMEOUT_S, [1, 2])
+
+
+def test_a_child_within_its_limit_lives() -> None:
+    with Worker(memory_limit_bytes=1 << 30) as worker:
+        worker.call(eat, TIMEOUT_S, 64)
+        assert worker.call(sum, TIMEOUT_S, [1, 2]) == 3
+
+
+def test_a_memory_error_is_out_of_memory_and_the_child_lives() -> None:
+    with Worker() as worker:
+        with pytest.raises(WorkerCrashed, match="out of memory: MemoryError: no more") as caught:
+            worker.call(run_out_of_memory, TIMEOUT_S)
+        assert caught.value.reason == "out of memory"
+        assert "run_out_of_memory" in caught.value.log
+        assert worker.call(sum, TIMEOUT_S, [1, 2]) == 3
+
+
+def test_a_child_that_the_system_has_killed() -> None:
+    with Worker() as worker:
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(WorkerCrashed, match="likely out of memory"):
+            worker.call(time.sleep, TIMEOUT_S, 60)
+
+
+def test_a_crash_is_told_though_what_the_child_has_started_lives_on() -> None:
+    started = time.monotonic()
+    with pytest.raises(WorkerCrashed, match="SIGABRT"):
+        run_in_worker(die_and_leave_a_child, TIMEOUT_S)
+    assert time.monotonic() - started < TIMEOUT_S
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_what_the_child_has_started_ends_with_it() -> None:
+    with Worker() as worker:
+        pid = worker.call(start_a_child, TIMEOUT_S)
+    assert ended(pid)
+
+
+def test_a_hang_keeps_the_end_of_its_log() -> None:
+    with Worker() as worker:
+        worker.call(os.system, TIMEOUT_S, "seq 100000; echo last words")
+        with pytest.raises(WorkerCrashed, match=r"no answer within 0\.5 s: last words") as caught:
+            worker.call(time.sleep, 0.5, 60)
+    assert caught.value.log.endswith("last words")
+    assert len(caught.value.log) <= LOG_TAIL_CHARACTERS
+    assert worker.log().strip().endswith("last words")
+
+
+def test_closing_from_another_thread_ends_a_call() -> None:
+    with Worker() as worker:
+        timer = threading.Timer(0.2, worker.close)
+        timer.start()
+        with pytest.raises(WorkerCrashed):
+            worker.call(time.sleep, TIMEOUT_S, 60)
+        timer.join()
+
+
+def test_modules_are_imported_ahead_and_a_missing_one_is_no_error() -> None:
+    with Worker(preload=("no_such_module", "colorsys")) as worker:
+        assert worker.call(is_imported, TIMEOUT_S, "colorsys")
+
+
+def test_variables_reach_the_child() -> None:
+    with Worker(environ={"SOME_VARIABLE": "some value"}) as worker:
+        assert worker.call(os.getenv, TIMEOUT_S, "SOME_VARIABLE") == "some value"

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from paddleport.tensors import Array
+from paddleport.validate.compare import compare_outputs
 from paddleport.validate.metrics import figures, ranking
 from paddleport.validate.sensitivity import sensitivity
+from paddleport.validate.tolerance import TOLERANCES
 from paddleport.validate.yardstick import is_softmax, yardstick
 
 GENERATOR = np.random.Generator(np.random.PCG64(3))
@@ -128,3 +130,15 @@ def test_what_counts_as_softmax() -> None:
     assert not is_softmax(feeds()[0])
     assert not is_softmax(np.ones((3, 1), np.float32))
     assert not is_softmax(np.array([[0, 1]]))
+
+
+def test_nothing_but_zeros_is_far_from_everything_else() -> None:
+    zeros = [np.zeros((1, 3), np.float32)] * 2
+    other = [np.array([[0, 5, 0]], np.float32), zeros[1]]
+    assert yardstick(zeros, other).error(other[0], zeros[0]) == np.inf
+    (found,) = compare_outputs([{"y": item} for item in zeros], [{"y": item} for item in other],
+                               TOLERANCES["fp32"])  # fmt: skip
+    assert found.verdict == "differs"
+    (found,) = compare_outputs([{"y": item} for item in zeros], [{"y": item} for item in zeros],
+                               TOLERANCES["fp32"])  # fmt: skip
+    assert found.verdict == "unproven"

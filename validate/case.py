@@ -1,12 +1,13 @@
 """One validation's voices: what everyone was fed, and what each has answered."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array, Feed
 from paddleport.validate.arbiter import Arbiter
+from paddleport.validate.asked import Asked, digest
 from paddleport.validate.compare import (
     FeedName,
     Outputs,
@@ -29,6 +30,9 @@ class Case:
         arbiter: the third voice.
         preprocess: how pictures are fed, if known.
         ask: the reference's answer to another feed.
+        other_kernels: the outputs of the reference's program by other kernels of its runtime,
+            one mapping a feed; ``None`` where there are none to be had.
+        asked: what it has answered to changed feeds so far.
     """
 
     feeds: Sequence[NamedFeed]
@@ -37,11 +41,28 @@ class Case:
     arbiter: Arbiter
     preprocess: Preprocess | None
     ask: Callable[[Feed], Mapping[str, Array]]
+    other_kernels: Callable[[], Outputs | None] = lambda: None
+    asked: Asked = field(default_factory=Asked, repr=False, compare=False)
 
     @property
     def feed_names(self) -> list[FeedName]:
         """Name and kind of every feed."""
         return [FeedName(feed.name, feed.kind) for feed in self.feeds]
+
+    def answer_to(self, index: int, name: str, tensor: Array) -> Mapping[str, Array] | None:
+        """The reference's answer to a feed with another tensor, asked for only once.
+
+        Args:
+            index: of the feed.
+            name: of the input that is replaced.
+            tensor: what it is replaced by.
+
+        Returns:
+            ``None`` where the reference refuses it or ends, which is no fault of a candidate's
+            and not to end a validation; after a few crashes it is not asked again.
+        """
+        feed = {**self.feeds[index].tensors, name: tensor}
+        return self.asked.answer(digest(str(index).encode(), tensor), lambda: self.ask(feed))
 
 
 @dataclass(frozen=True)

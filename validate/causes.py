@@ -22,6 +22,9 @@ Cause = Literal[
 # A sum of some thousand products is off by several times what one rounding of each of them
 # explains, and two samples of a worst case may both miss it.
 _EXPLAINED = 10.0
+# The reference's own two computations are two samples of the real thing.
+_EXPLAINED_SEEN = 4.0
+_LARGEST_SEEN = 30.0  # times the imitated rounding: beyond it, its other kernels are at fault
 _CHAOS = 0.1  # of the output's scale: rounding alone makes another answer
 _LOCATE = "Next: --locate names the node."
 
@@ -43,6 +46,8 @@ class Evidence:
         reference_from_float64: reference against the arbiter, likewise.
         rounding: how far fp32 rounding alone moves the arbiter, imitated; likewise.
         rounding_here: the same for the backend's own precision.
+        rounding_seen: how far the reference's own program is from itself with other kernels;
+            likewise, and where it was not to be had.
         no_arbiter: why there is no arbiter.
         feeds: names of the feeds that differ.
         repeat: the backend's two runs against each other.
@@ -66,6 +71,7 @@ class Evidence:
     reference_from_float64: float | None = None
     rounding: float | None = None
     rounding_here: float | None = None
+    rounding_seen: float | None = None
     no_arbiter: str = ""
     feeds: tuple[str, ...] = ()
     repeat: float = 0.0
@@ -109,12 +115,17 @@ def is_ill_conditioned(evidence: Evidence) -> bool:
     """Whether the model itself amplifies rounding so far that nobody is to blame.
 
     Reference and backend are both as far from float64 as rounding explains, and the backend is
-    no farther from it than the reference is.
+    no farther from it than the reference is. What rounding explains is best seen where the
+    reference computes its own program twice, with other kernels: a fault of the conversion is
+    not in that, however small it is.
     """
     ours, reference = evidence.from_float64, evidence.reference_from_float64
     if ours is None or reference is None or evidence.rounding is None or evidence.narrow:
         return False
     explained = _EXPLAINED * evidence.rounding
+    seen = evidence.rounding_seen
+    if seen is not None and seen <= _LARGEST_SEEN * evidence.rounding:
+        explained = _EXPLAINED_SEEN * max(seen, evidence.rounding)
     return ours <= explained and reference <= explained and ours <= _EXPLAINED * reference
 
 
@@ -159,9 +170,12 @@ def _preprocessing(evidence: Evidence) -> tuple[Cause, str] | None:
 
 def _ill_conditioned(evidence: Evidence) -> str:
     amplified = evidence.rounding or 0.0
+    seen = ""
+    if evidence.rounding_seen is not None:
+        seen = f" (with other kernels it is {_number(evidence.rounding_seen)} from itself)"
     start = (
         f"Nobody is to blame: the model amplifies rounding. Paddle itself is "
-        f"{_number(evidence.reference_from_float64)} from float64 and {evidence.backend} "
+        f"{_number(evidence.reference_from_float64)} from float64{seen} and {evidence.backend} "
         f"{_number(evidence.from_float64)}; fp32 rounding alone explains about "
         f"{_number(amplified)}, so the limit of {evidence.limit:.0e} does not apply as it stands."
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 from paddleport.errors import PortError
 from paddleport.validate.case import Answers, Case, OutputView
 from paddleport.validate.causes import Evidence
+from paddleport.validate.compare import aligned
 from paddleport.validate.imitation import imitated
 from paddleport.validate.metrics import Ranking
 from paddleport.validate.probes import Misplaced, looks_like, misplaced, pattern
@@ -55,6 +56,7 @@ def gather(
         reference_from_float64=view.worst(view.wanted, view.exact),
         rounding=_rounding(case, view, "fp32"),
         rounding_here=_rounding(case, view, answers.computes_in),
+        rounding_seen=_rounding_seen(case, view),
         float64_misplaced=misplaced(view.exact, case.feeds, found, limit),
     )
 
@@ -75,6 +77,15 @@ def _rounding(case: Case, view: OutputView, precision: str) -> float | None:
         for sample in samples
         for index, outputs in zip(indices, sample, strict=True)
     )
+
+
+def _rounding_seen(case: Case, view: OutputView) -> float | None:
+    """How far the reference's program with other kernels is from itself, where it differs."""
+    other = case.other_kernels()
+    if other is None:
+        return None
+    found = aligned(case.outputs, other, view.name)
+    return view.worst(found, view.wanted)
 
 
 def _misplaced(case: Case, view: OutputView) -> Misplaced | None:

@@ -1,16 +1,15 @@
 """The measuring rig: equal threads, warm-up, and rounds in turn so that drift hits all alike."""
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 from paddleport.errors import PortError, WorkerCrashed
-from paddleport.models.card import Preprocess
-from paddleport.process import cpu_seconds
 from paddleport.runners.base import available_threads
-from paddleport.tensors import Feed
 from paddleport.validate.session import Session
+from paddleport.validate.settle import settle
+from paddleport.validate.subject import Budget, Measured, Subject
 from paddleport.validate.track import Latency as Latency
 from paddleport.validate.track import Scope, Track
 
@@ -18,76 +17,7 @@ THREADS = (1, 2, 4)  # beside the main number, as far as there are CPUs
 # At the start of each round, not counted; at least.
 WARM_UP_S = 0.1
 GRID_WARM_UP_S = 0.05  # the process has just been computing
-# Thread pools go on spinning after their last run, OpenMP's for 0.2 s, and would slow down
-# whichever backend comes next: ONNX Runtime after Paddle by a factor of 2. So each turn waits
-# until no other process of the rig has taken CPU time for a moment; at most, or where the
-# system does not tell, this long.
-SETTLE_S = 0.3
-_QUIET_S = 0.03  # three ticks of the system's clock for CPU time
-
-
-@dataclass(frozen=True)
-class Budget:
-    """Most counted seconds; settling and warming up come on top.
-
-    Attributes:
-        main_s: of each subject's main configuration.
-        grid_s: of every other configuration.
-    """
-
-    main_s: float = 3.0
-    grid_s: float = 0.4
-
-
-@dataclass(frozen=True)
-class Photo:
-    """Where the end-to-end scope starts.
-
-    Attributes:
-        jpeg: a JPEG file's bytes.
-        preprocess: how the picture becomes a tensor.
-        input_name: the input that takes it.
-    """
-
-    jpeg: bytes
-    preprocess: Preprocess
-    input_name: str
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One row to be measured.
-
-    Attributes:
-        session: open, with the main number of threads; it stays the caller's to close.
-        feeds: batch size to feed; the smallest is the main configuration's.
-        photo: what to start the end-to-end scope from; ``None`` leaves it out.
-        reopen: opens the same backend with another number of threads; ``measure`` closes what
-            it opens. ``None`` measures no other number of threads.
-        grid: whether anything but the main configuration is measured.
-    """
-
-    session: Session
-    feeds: Mapping[int, Feed]
-    photo: Photo | None = None
-    reopen: Callable[[int], Session] | None = None
-    grid: bool = True
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What came of one subject.
-
-    Attributes:
-        latencies: the main configuration first, then the others; empty if the first round failed.
-        error: what ended it (a crash, or the main configuration failing); the latencies that
-            were complete or under way before it are kept.
-        notes: configurations that the backend refused while its process lived, with the reason.
-    """
-
-    latencies: tuple[Latency, ...]
-    error: PortError | None = None
-    notes: tuple[str, ...] = ()
+LONGEST_RUN_S = 10.0  # expected; of the configurations beside the main one
 
 
 def measure(
@@ -98,10 +28,11 @@ def measure(
 ) -> dict[str, Measured]:
     """Time every subject in its configurations, in interleaved rounds.
 
-    First all that the open sessions can do: the main configuration, the other batch sizes, and
-    end to end at the smallest. Then the smallest batch at 1, 2 and 4 threads, as far as there
-    are CPUs, in sessions that are opened for it. A configuration goes on until the interval of
-    its median is within ±2 %, or its budget is spent.
+    First the main configuration of all, so that a crash in another one leaves it whole. Then
+    what else the open sessions can do: the other batch sizes, and end to end at the smallest.
+    Then the smallest batch at 1, 2 and 4 threads, as far as there are CPUs, in sessions that are
+    opened for it. A configuration goes on until the interval of its median is within ±2 %, or
+    its budget is spent.
 
     Args:
         subjects: by row name; only one of them computes at a time.
@@ -111,21 +42,19 @@ def measure(
     Returns:
         What was found, by row name. One that fails does not keep the others from finishing.
     """
-    budget = budget or Budget()
-    rows = [_Row(name, subject, budget) for name, subject in subjects.items()]
+    rows = [_Row(name, subject, budget or Budget()) for name, subject in subjects.items()]
     total = sum(track.budget_s for row in rows for track in row.tracks) or 1.0
 
     def tell() -> None:
         on_round(sum(track.spent_s for row in rows for track in row.tracks) / total)
 
-    _go_round([(row, row.subject.session) for row in rows], tell)
-    for threads in sorted({track.threads for row in rows for track in row.tracks}):
-        turns = _reopened(rows, threads)
-        try:
-            _go_round(turns, tell)
-        finally:
-            for _, session in turns:
-                session.close()
+    _take_turns([_Turn(row, row.subject.session, row.tracks[:1]) for row in rows], tell)
+    for row in rows:
+        row.leave_out_what_takes_too_long()
+    _take_turns([_Turn(row, row.subject.session, row.of_open_session()) for row in rows], tell)
+    for threads in sorted({track.threads for row in rows for track in row.under_way()}):
+        with ExitStack() as opened:
+            _take_turns(_reopened(rows, threads, opened), tell)
     return {row.name: row.measured() for row in rows}
 
 
@@ -139,77 +68,80 @@ class _Row:
         first, *others = sorted(subject.feeds)
         main = subject.session.threads
 
-        def grid(batch: int, threads: int = main, scope: Scope = "inference") -> Track:
+        def beside(batch: int, threads: int = main, scope: Scope = "inference") -> Track:
             return Track(batch, threads, scope, budget.grid_s)
 
         self.tracks = [Track(first, main, "inference", budget.main_s)]
         if subject.grid:
-            self.tracks += [grid(batch) for batch in others]
+            self.tracks += [beside(batch) for batch in others]
             if subject.photo is not None:
-                self.tracks.append(grid(first, scope="end to end"))
+                self.tracks.append(beside(first, scope="end to end"))
             if subject.reopen is not None:
                 counts = [n for n in THREADS if n != main and n <= available_threads()]
-                self.tracks += [grid(first, threads) for threads in counts]
+                self.tracks += [beside(first, threads) for threads in counts]
 
-    def under_way(self, threads: int) -> list[Track]:
-        """The configurations of one session that want another round."""
-        return [track for track in self.tracks if track.threads == threads and not track.ended]
+    def under_way(self) -> list[Track]:
+        """The configurations that want another round."""
+        return [track for track in self.tracks if not track.ended]
+
+    def of_open_session(self) -> list[Track]:
+        """The configurations with the main number of threads."""
+        return [track for track in self.tracks if track.threads == self.subject.session.threads]
+
+    def leave_out_what_takes_too_long(self) -> None:
+        """Judged by the main median: a model of seconds would take minutes at batch 8."""
+        main, *others = self.tracks
+        if main.latency is None or self.error is not None:
+            return
+        for track in others:
+            larger = track.batch / main.batch * max(1.0, main.threads / track.threads)
+            expected_s = main.latency.p50_ms / 1e3 * larger
+            if expected_s > LONGEST_RUN_S:
+                self.refuse(track, f"one run would take about {expected_s:.0f} s")
 
     def reopen(self, threads: int) -> Session | None:
-        """A session with another number of threads, unless the backend refuses."""
+        """A session with another number of threads, unless the backend refuses or crashes."""
         if self.subject.reopen is None:
             return None
         try:
             return self.subject.reopen(threads)
         except PortError as error:
-            for track in self.under_way(threads):
-                self.refuse(track, error)
+            for track in self.under_way():
+                if track.threads == threads:
+                    self.failed(track, error)
             return None
 
-    def go_round(self, session: Session) -> None:
-        """One round of every configuration that ``session`` is for."""
-        for track in self.under_way(session.threads):
-            try:
-                self._time(track, session)
-            except PortError as error:
-                self._failed(track, error)
-                if self.error is not None:
-                    return
-
-    def _time(self, track: Track, session: Session) -> None:
-        main = track is self.tracks[0]
-        warm_up_s = WARM_UP_S if main or session is not self.subject.session else GRID_WARM_UP_S
+    def go_round(self, track: Track, session: Session) -> None:
+        """One round of one configuration, in its session."""
+        beside = track is not self.tracks[0] and session is self.subject.session
+        warm_up_s = GRID_WARM_UP_S if beside else WARM_UP_S
         photo, feed = self.subject.photo, self.subject.feeds[track.batch]
-        if track.scope == "end to end" and photo is not None:
-            track.go_round(
-                lambda at_most_s: session.time_from_jpeg_ms(
-                    photo.jpeg,
-                    photo.preprocess,
-                    photo.input_name,
-                    track.batch,
-                    at_most_s,
-                    warm_up_s=warm_up_s,
-                )
-            )
-        else:
-            track.go_round(
-                lambda at_most_s: session.time_ms(feed, at_most_s=at_most_s, warm_up_s=warm_up_s)
-            )
 
-    def _failed(self, track: Track, error: PortError) -> None:
+        def time_ms(at_most_s: float) -> list[float]:
+            if track.scope == "end to end" and photo is not None:
+                given = photo.jpeg, photo.preprocess, photo.input_name, track.batch
+                return session.time_from_jpeg_ms(*given, at_most_s, warm_up_s=warm_up_s)
+            return session.time_ms(feed, at_most_s=at_most_s, warm_up_s=warm_up_s)
+
+        try:
+            track.go_round(time_ms)
+        except PortError as error:
+            self.failed(track, error)
+
+    def failed(self, track: Track, error: PortError) -> None:
         """A crash, or the main configuration, ends the row; another refusal is a note."""
         if track is self.tracks[0] or isinstance(error, WorkerCrashed):
             self.error = error
-            for other in self.tracks:
-                other.ended = True
+            for each in self.tracks:
+                each.ended = True
         else:
-            self.refuse(track, error)
+            self.refuse(track, str(error))
 
-    def refuse(self, track: Track, error: PortError) -> None:
+    def refuse(self, track: Track, reason: str) -> None:
         """Go without a configuration."""
         track.ended = True
         what = f"{track.scope} at batch {track.batch}, {track.threads} threads"
-        self.notes.append(f"{what} was not measured: {error}")
+        self.notes.append(f"{what} was not measured: {reason}")
 
     def measured(self) -> Measured:
         """What was found."""
@@ -218,32 +150,47 @@ class _Row:
         return Measured(found, self.error, tuple(self.notes))
 
 
-def _go_round(turns: Sequence[tuple[_Row, Session]], tell: Callable[[], None]) -> None:
+@dataclass(frozen=True)
+class _Turn:
+    """One row's part of a round: the configurations of one session."""
+
+    row: _Row
+    session: Session
+    tracks: Sequence[Track]
+
+    def under_way(self) -> list[Track]:
+        return [track for track in self.tracks if not track.ended]
+
+
+def _take_turns(turns: Sequence[_Turn], tell: Callable[[], None]) -> None:
     """Rounds in turn, until no row wants another."""
-    while any(row.under_way(session.threads) for row, session in turns):
-        for row, session in turns:
-            if row.under_way(session.threads):
-                _settle([other.facts.pid for _, other in turns if other is not session])
-                row.go_round(session)
-                tell()
+    while any(turn.under_way() for turn in turns):
+        for turn in turns:
+            if not turn.under_way():
+                continue
+            # A row with an error has no process any more.
+            others = [other for other in turns if other is not turn and other.row.error is None]
+            settle([other.session.facts.pid for other in others])
+            for track in turn.under_way():
+                if not track.ended:  # a crash in the one before ends them all
+                    turn.row.go_round(track, turn.session)
+            tell()
 
 
-def _settle(pids: Sequence[int]) -> None:
-    deadline = time.perf_counter() + SETTLE_S
-    while (left := deadline - time.perf_counter()) > 0:
-        before = [cpu_seconds(pid) for pid in pids]
-        time.sleep(min(left, _QUIET_S))
-        if None not in before and before == [cpu_seconds(pid) for pid in pids]:
-            return
-
-
-def _reopened(rows: Iterable[_Row], threads: int) -> list[tuple[_Row, Session]]:
+def _reopened(rows: Iterable[_Row], threads: int, opened: ExitStack) -> list[_Turn]:
     """A session with ``threads`` for every row that wants one; they load at the same time."""
-    wanted = [row for row in rows if row.under_way(threads)]
+    wanted = {
+        row: tracks
+        for row in rows
+        if (tracks := [track for track in row.under_way() if track.threads == threads])
+    }
+
+    def turn(row: _Row) -> _Turn | None:
+        session = row.reopen(threads)
+        if session is None:
+            return None
+        opened.callback(session.close)
+        return _Turn(row, session, wanted[row])
+
     with ThreadPoolExecutor(max(1, len(wanted))) as pool:
-        futures = [pool.submit(row.reopen, threads) for row in wanted]
-    return [
-        (row, session)
-        for row, future in zip(wanted, futures, strict=True)
-        if (session := future.result()) is not None
-    ]
+        return [turn for turn in pool.map(turn, wanted) if turn is not None]

@@ -15,8 +15,8 @@ from paddleport.runners.preprocess import decode_image, preprocess_image, stack_
 from paddleport.tensors import Array, Feed
 
 _HELD_BYTES = 1 << 28  # of answers that are watched at a time
-_WINDOW = 5  # runs whose median is held against that of those before
-_LONGEST_WARM_UP = 5  # times the shortest
+LONGEST_WARM_UP = 5  # times the shortest
+_STABLE = 0.98  # of the median before: no longer faster than that
 
 
 class Opened:
@@ -99,14 +99,14 @@ def _timed(run: Callable[[], object], at_most_s: float, warm_up_s: float) -> lis
 
 
 def _warm_up(run: Callable[[], object], at_least_s: float) -> None:
-    """Run until the median of a few runs is no longer below that of the few before."""
+    """Run until half a warm-up is no faster than the half before it, by their medians."""
     started = time.perf_counter()
-    times = _times_ms(run, at_least_s)
-    while time.perf_counter() - started < _LONGEST_WARM_UP * at_least_s:
-        before, last = times[-2 * _WINDOW : -_WINDOW], times[-_WINDOW:]
-        if before and statistics.median(last) >= statistics.median(before):
+    before = _times_ms(run, at_least_s / 2)
+    while time.perf_counter() - started < LONGEST_WARM_UP * at_least_s:
+        last = _times_ms(run, at_least_s / 2)
+        if statistics.median(last) >= _STABLE * statistics.median(before):
             return
-        times += _times_ms(run, 0.0)
+        before = last
 
 
 def _times_ms(run: Callable[[], object], at_most_s: float) -> list[float]:

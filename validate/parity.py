@@ -169,11 +169,12 @@ def _feed_rows(
 ) -> tuple[FeedRow, ...]:
     """Every feed, with a small picture of those that are a backend's worst of their kind."""
     worst = {item.feed for row in rows for output in row.comparisons for item in output.worst_feeds}
-    bgr = source.preprocess is not None and source.preprocess.channels == "BGR"
     made = []
     for feed in feeds:
         tensor = next((item for item in feed.tensors.values() if item.ndim == 4), None)
-        picture = "" if tensor is None or feed.name not in worst else thumbnail(tensor, bgr=bgr)
+        picture = ""
+        if tensor is not None and feed.name in worst:
+            picture = thumbnail(tensor, preprocess=source.preprocess)
         batch = len(next(iter(feed.tensors.values()), ())) if feed.tensors else 0
         made.append(FeedRow(feed.name, feed.kind, batch, picture))
     return tuple(made)

@@ -81,10 +81,11 @@ class BackendRow:
         """The comparison with the largest share of its limit, or the first without a value."""
         if not self.comparisons:
             return None
-        return max(self.comparisons, key=_share_of_limit)
+        return max(self.comparisons, key=share_of_limit)
 
 
-def _share_of_limit(comparison: OutputComparison) -> float:
+def share_of_limit(comparison: OutputComparison) -> float:
+    """The worst error by its limit; infinite where values were incomparable or unequal."""
     if comparison.worst_error is None:
         return math.inf
     if not comparison.limit:
@@ -155,8 +156,13 @@ class ParityReport:
         return "agrees" if verdicts and set(verdicts) == {"agrees"} else "unproven"
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain values, as ``parity.schema.json`` describes them."""
-        return {"schema": SCHEMA_VERSION, "verdict": self.verdict, **asdict(self)}
+        """The report as plain values, as ``reports/parity.schema.json`` describes them."""
+        from paddleport.validate.reports.plain import plain
+
+        values: dict[str, Any] = plain(
+            {"schema": SCHEMA_VERSION, "verdict": self.verdict, **asdict(self)}
+        )
+        return values
 
     def to_json(self) -> str:
         """The report as JSON text."""

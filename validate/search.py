@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from paddleport import runners
 from paddleport.errors import PortError
+from paddleport.models.onnx_file import weights_precision
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.judge import Judge
 from paddleport.validate.locate import Located, locate_converter, locate_runtime
@@ -12,6 +13,8 @@ from paddleport.validate.report import BackendRow
 from paddleport.validate.tolerance import TOLERANCES
 
 Progress = Callable[[str, float], None]
+_SHARE = 0.9  # of the validation's progress bar, that the rest has taken
+_READS_PADDLE = "it reads Paddle's own file, and its runtime cannot be cut open"
 _ELSEWHERE = {
     "preprocessing": "its input is another",
     "nondeterminism": "it is another one at each run",
@@ -26,51 +29,64 @@ class Search:
         """Nothing is searched yet."""
         self._judge, self._progress = judge, progress
         self._in_conversion: dict[str, Located | None] = {}
+        self._searches, self._done = 1, 0
 
     def rows(self, rows: Sequence[BackendRow]) -> list[BackendRow]:
         """The rows, with the first node where they part wherever one was found."""
+        self._searches = max(1, sum(row.verdict == "differs" for row in rows))
         return [self._row(row) if row.verdict == "differs" else row for row in rows]
 
     def _row(self, row: BackendRow) -> BackendRow:
-        if row.cause in _ELSEWHERE:
-            return _noted(row, f"no node was looked for: {_ELSEWHERE[row.cause]}")
+        reads_paddle = runners.runner_class(row.name).consumes == "paddle"
+        elsewhere = _READS_PADDLE if reads_paddle else _ELSEWHERE.get(row.cause)
+        if elsewhere:
+            return _noted(row, f"no node was looked for: {elsewhere}")
         feed = self._worst_feed(row)
-        self._progress(f"{row.name}: where it parts", 0.0)
+        self._told(f"{row.name}: where it parts", 0.0)
         try:
             located = self._located(row, feed)
         except PortError as error:
             return _noted(row, f"no node was found: {error}")
+        finally:
+            self._done += 1
         if located is None:
             return _noted(row, f"no node was found: nothing parts on {feed.name} alone")
         return replace(row, located=located)
 
     def _located(self, row: BackendRow, feed: NamedFeed) -> Located | None:
-        judge, seconds = self._judge, self._judge.plan.locate_seconds
-        (onnx_feed,) = judge.onnx_feeds.of([feed])
-        reads_paddle = runners.runner_class(row.name).consumes == "paddle"
-        if row.cause != "converter" and not reads_paddle:
-            return locate_runtime(
-                judge.onnx,
-                row.name,
-                judge.options_for(row.name),
-                replace(feed, tensors=onnx_feed),
-                limit=TOLERANCES[row.computes_in].limit,
-                seconds=seconds,
-                progress=self._progress,
-            )
-        if reads_paddle:
-            return None
+        if row.cause == "converter":
+            return self._of_conversion(feed)
+        judge = self._judge
+        (tensors,) = judge.onnx_feeds.of([feed])
+        return locate_runtime(
+            judge.onnx,
+            row.name,
+            judge.options_for(row.name),
+            replace(feed, tensors=tensors),
+            limit=TOLERANCES[row.computes_in].limit,
+            seconds=judge.plan.locate_seconds,
+            progress=self._told,
+        )
+
+    def _of_conversion(self, feed: NamedFeed) -> Located | None:
         if feed.name not in self._in_conversion:
+            judge = self._judge
+            (tensors,) = judge.onnx_feeds.of([feed])
             self._in_conversion[feed.name] = locate_converter(
                 judge.source.model,
                 judge.onnx,
                 feed,
-                onnx_feed,
-                limit=TOLERANCES["fp32"].limit,
-                seconds=seconds,
-                progress=self._progress,
+                tensors,
+                limit=TOLERANCES[weights_precision(judge.onnx.path)].limit,
+                seconds=judge.plan.locate_seconds,
+                progress=self._told,
             )
         return self._in_conversion[feed.name]
+
+    def _told(self, step: str, share: float) -> None:
+        """The last part of the validation's bar, all searches together."""
+        done = min(1.0, (self._done + share) / self._searches)
+        self._progress(step, _SHARE + (1 - _SHARE) * done)
 
     def _worst_feed(self, row: BackendRow) -> NamedFeed:
         """The worst single feed of the worst output; a batch only where nothing else differs."""

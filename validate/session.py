@@ -9,7 +9,7 @@ from paddleport.errors import WorkerCrashed
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed
-from paddleport.validate.opened import Opened
+from paddleport.validate.opened import LONGEST_WARM_UP, Opened
 from paddleport.worker import RemoteError, Worker
 
 P = ParamSpec("P")
@@ -90,7 +90,7 @@ class Session:
                 as it has threads, one of every core first. Empty pins nothing.
             memory_limit_bytes: the process is killed above it; by default 80 % of what is
                 available.
-            timeout_s: for each inference, and each round of them.
+            timeout_s: for each inference.
 
         Raises:
             PortError: as the runner's constructor does, or ``WorkerCrashed``.
@@ -142,7 +142,8 @@ class Session:
             at_most_s: when to stop counting.
             warm_up_s: not counted, before; at least that long, and until runs get no faster.
         """
-        return self._run(Opened.time_ms, feed, at_most_s, warm_up_s)
+        timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
+        return self._run(Opened.time_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
 
     def time_from_jpeg_ms(
         self,
@@ -155,9 +156,9 @@ class Session:
         warm_up_s: float = 0.0,
     ) -> list[float]:
         """As ``time_ms``, end to end: decode and prepare ``batch`` times, stack, run."""
-        return self._run(
-            Opened.time_from_jpeg_ms, jpeg, preprocess, input_name, batch, at_most_s, warm_up_s
-        )
+        given = jpeg, preprocess, input_name, batch, at_most_s, warm_up_s
+        timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
+        return self._run(Opened.time_from_jpeg_ms, *given, timeout_s=timeout_s)
 
     def peak_memory_bytes(self) -> int | None:
         """The most memory its process has held, as last seen; ``None`` where nobody tells."""
@@ -167,9 +168,14 @@ class Session:
         """End the process."""
         self._worker.close()
 
-    def _run(self, method: Callable[..., T], *args: object) -> T:
+    def _round_timeout_s(self, at_most_s: float, warm_up_s: float) -> float:
+        """Warming up and counting may each begin an inference just before they are to end."""
+        runs = 2 if warm_up_s else 1
+        return at_most_s + (LONGEST_WARM_UP + 1) * warm_up_s + runs * self._timeout_s
+
+    def _run(self, method: Callable[..., T], *args: object, timeout_s: float | None = None) -> T:
         """One method of ``Opened``, there, and what it has come to since."""
-        result = self._call(method, self._timeout_s, self._opened, *args)
+        result = self._call(method, timeout_s or self._timeout_s, self._opened, *args)
         self.first_ms, self._peak_bytes = self._call(Opened.costs, self._timeout_s, self._opened)
         return result
 

@@ -1,29 +1,29 @@
 """The latency side of a validation: what is measured, and what it is set against."""
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from paddleport import runners
+from paddleport.errors import PortError
 from paddleport.models.card import OnnxModel
 from paddleport.models.cost import cost
 from paddleport.models.resolve import SourceModel
-from paddleport.models.samples import sample_picture
-from paddleport.tensors import Array, Feed
+from paddleport.runners.base import available_threads, one_line
+from paddleport.tensors import Array
 from paddleport.validate.feeds import NamedFeed, batch_feeds
 from paddleport.validate.judge import Judge
-from paddleport.validate.latency import Budget, Latency, Measured, Photo, Subject, measure
+from paddleport.validate.latency import Latency, measure
 from paddleport.validate.peak import peak_gflops
+from paddleport.validate.photo import jpeg_of
 from paddleport.validate.plan import Plan
 from paddleport.validate.report import BackendRow
 from paddleport.validate.session import Session
+from paddleport.validate.subject import Budget, Measured, Photo, Subject
 
 SPEED_REFERENCE = "paddle"
 _BATCHES = (4, 8)  # beside the smallest: the columns of the published tables
-_JPEG_QUALITY = 95
+_NOT_COUNTED = "not counted in flops"
 
 
 class Timing:
@@ -41,6 +41,7 @@ class Timing:
         self.speed_reference = "nothing: latency was not measured"
         self.peak_gflops: dict[str, float] = {}
         self.model_figures: dict[str, Any] = {}
+        self._notes: list[str] = []  # on every row that has a grid
 
     def measured(
         self, rows: Sequence[BackendRow], progress: Callable[[float], None]
@@ -49,77 +50,109 @@ class Timing:
         self._count()
         if not self._plan.seconds_each:
             return list(rows)
-        subjects = {
-            name: self._subject(name, session)
-            for name, session in self._judge.sessions.items()
-            if runners.runner_class(name.split()[0]).timed and self._is_wanted(name)
-        }
+        subjects = self._subjects()
         found = measure(subjects, Budget(main_s=self._plan.seconds_each), on_round=progress)
-        threads = {item.threads for one in found.values() for item in one.latencies}
-        self.peak_gflops = {str(count): peak_gflops(count) for count in sorted(threads)}
+        self._find_peaks(found)
         timed = [
-            self._with_latency(row, found[row.name]) if row.name in found else row for row in rows
+            self._with_latency(row, subjects[row.name], found[row.name])
+            if row.name in found
+            else row
+            for row in rows
         ]
         return self._with_speed_up(timed)
 
     def _count(self) -> None:
         (first,) = self._judge.onnx_feeds.of(self._judge.feeds[:1])
-        counted = cost(self._onnx.path, {name: item.shape for name, item in first.items()})
+        shapes = {name: item.shape for name, item in first.items()}
+        try:
+            counted = cost(self._onnx.path, shapes)
+        except Exception as error:  # ONNX's shape inference raises what it likes
+            nothing = {"parameters": None, "flops": None}
+            self.model_figures = {**nothing, _NOT_COUNTED: f"anything: {one_line(error)}"}
+            return
         self.model_figures = {"parameters": counted.parameters, "flops": counted.flops}
         if counted.uncounted:
-            self.model_figures["not counted in flops"] = ", ".join(counted.uncounted)
+            self.model_figures[_NOT_COUNTED] = ", ".join(counted.uncounted)
+
+    def _subjects(self) -> dict[str, Subject]:
+        wanted = {
+            name: session
+            for name, session in self._judge.sessions.items()
+            if runners.runner_class(name.split()[0]).timed and self._is_wanted(name)
+        }
+        batches, jpeg = self._batches(), self._jpeg()
+        return {
+            name: self._subject(name, session, batches, jpeg) for name, session in wanted.items()
+        }
 
     def _is_wanted(self, name: str) -> bool:
-        """The plain reference is slow; a quick validation does without its latency."""
+        """The reference at its plainest is slow; a quick validation does without its latency."""
         return not self._plan.quick or name in runners.names()
 
-    def _subject(self, name: str, session: Session) -> Subject:
+    def _subject(
+        self, name: str, session: Session, batches: Sequence[NamedFeed], jpeg: bytes | None
+    ) -> Subject:
         judge = self._judge
-        plain = name not in runners.names()
-        grid = not (plain or self._plan.quick)
-        feeds = {_size(item.tensors): judge.feed_for(name, item) for item in self._batches(grid)}
+        grid = name in runners.names() and not self._plan.quick
+        given = batches if grid else batches[:1]
+        feeds = {_size(item.tensors): judge.feed_for(name, item) for item in given}
+        preprocess = self._source.preprocess
+        photo = None
+        if jpeg is not None and preprocess is not None:
+            photo = Photo(jpeg, preprocess, next(iter(judge.feed_for(name, batches[0]))))
         return Subject(
             session,
             feeds,
-            photo=self._photo(next(iter(feeds.values()))) if grid else None,
+            photo=photo if grid else None,
             reopen=(lambda threads: judge.open(name, threads)) if grid else None,
             grid=grid,
         )
 
-    def _batches(self, grid: bool) -> list[NamedFeed]:
+    def _batches(self) -> list[NamedFeed]:
+        """The main configuration's feed, and larger batches if the model took any."""
         singles = [feed for feed in self._judge.feeds if not feed.parts]
-        if not grid or len(singles) == len(self._judge.feeds):  # no batch was taken
+        if self._plan.quick or len(singles) == len(self._judge.feeds):
             return singles[:1]
         return singles[:1] + batch_feeds(singles, self._source.program.inputs, _BATCHES)
 
-    def _photo(self, feed: Feed) -> Photo | None:
+    def _jpeg(self) -> bytes | None:
         """A JPEG to start from, where the model is fed with pictures and nothing else."""
-        given = self._judge.feeds[0]
-        if self._source.preprocess is None or given.picture is None or len(feed) != 1:
+        first, preprocess = self._judge.feeds[0], self._source.preprocess
+        fed_with_pictures = first.picture is not None and len(first.tensors) == 1
+        if self._plan.quick or preprocess is None or not fed_with_pictures:
             return None
-        drawn = given.name.startswith("sample ")  # small, as there are many of them
-        picture = sample_picture() if drawn else given.picture
-        return Photo(_jpeg(picture), self._source.preprocess, next(iter(feed)))
+        try:
+            return jpeg_of(first, preprocess)
+        except PortError as error:
+            self._notes.append(f"end to end was not measured: {error}")
+            return None
 
-    def _with_latency(self, row: BackendRow, found: Measured) -> BackendRow:
-        session = self._judge.sessions[row.name]
-        load = replace(row.load, peak_memory_bytes=session.peak_memory_bytes())
-        row = replace(row, latencies=found.latencies, notes=(*row.notes, *found.notes), load=load)
-        if found.error is not None:
-            return replace(
-                row,
-                verdict="failed",
-                reason=f"while measuring: {found.error}",
-                log=getattr(found.error, "log", ""),
-            )
-        return self._with_throughput(row, row.latency)
+    def _find_peaks(self, found: Mapping[str, Measured]) -> None:
+        if self._plan.device != "cpu" or not self.model_figures["flops"]:
+            return
+        for threads in sorted({item.threads for one in found.values() for item in one.latencies}):
+            try:
+                self.peak_gflops[str(threads)] = peak_gflops(threads)
+            except PortError:  # a report without the share of it is better than none
+                continue
 
-    def _with_throughput(self, row: BackendRow, latency: Latency | None) -> BackendRow:
-        flops = self.model_figures.get("flops")
-        if latency is None or not flops:
+    def _with_latency(self, row: BackendRow, subject: Subject, found: Measured) -> BackendRow:
+        load = replace(row.load, peak_memory_bytes=subject.session.peak_memory_bytes())
+        notes = [*row.notes, *found.notes, *(self._notes if subject.grid else ())]
+        if not subject.session.facts.pinned:
+            notes.append("its threads were not pinned to CPUs")
+        row = replace(row, latencies=found.latencies, load=load, notes=tuple(notes))
+        if row.latency is not None:
+            row = self._with_throughput(row, row.latency)
+        return row if found.error is None else _failed(row, found.error)
+
+    def _with_throughput(self, row: BackendRow, latency: Latency) -> BackendRow:
+        flops = self.model_figures["flops"]
+        if not flops:
             return row
         reached = flops / latency.p50_ms / 1e6
-        share = reached / self.peak_gflops[str(latency.threads)]
+        peak = self.peak_gflops.get(str(latency.threads))
+        share = None if peak is None else reached / peak
         return replace(row, load=replace(row.load, gflops_per_s=reached, share_of_peak=share))
 
     def _with_speed_up(self, rows: list[BackendRow]) -> list[BackendRow]:
@@ -128,26 +161,34 @@ class Timing:
             why = "was not among the backends" if base is None else f"{base.verdict}: {base.reason}"
             self.speed_reference = f"nothing: {SPEED_REFERENCE} {why}"
             return rows
-        self.speed_reference = f"paddle with oneDNN, {self._plan.threads} threads"
+        self.speed_reference = self._speed_reference()
         p50_ms = base.latency.p50_ms
         return [
             replace(row, speed_up=p50_ms / row.latency.p50_ms) if row.latency else row
             for row in rows
         ]
 
+    def _speed_reference(self) -> str:
+        options = self._judge.options_for(SPEED_REFERENCE)
+        _, extras = runners.runner_class(SPEED_REFERENCE).check_options(options)
+        if options.device != "cpu":
+            return f"paddle on {options.device}"
+        graph = "" if extras.ir_optim else " and graph optimisation off"
+        kernels = "with oneDNN" if extras.onednn else "without oneDNN"
+        cpus = available_threads()
+        shared = f" on {cpus} CPUs" if options.threads > cpus else ""
+        return f"paddle {kernels}{graph}, {options.threads} threads{shared}"
+
+
+def _failed(row: BackendRow, error: PortError) -> BackendRow:
+    """A row whose measurement failed; that its numbers differ remains its verdict."""
+    reason, log = f"while measuring: {error}", getattr(error, "log", "")
+    if row.verdict == "differs":
+        return replace(row, notes=(*row.notes, reason), log=log)
+    return replace(row, verdict="failed", reason=reason, log=log)
+
 
 def _size(tensors: Mapping[str, Array]) -> int:
     """The batch size of a feed; 1 where its tensors have no dimension."""
-    first = next(iter(tensors.values()))
-    return len(first) if first.ndim else 1
-
-
-def _jpeg(picture: Array) -> bytes:
-    """A picture, [H, W, 3] uint8 BGR, as a JPEG file's bytes."""
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture[:, :, ::-1])).save(
-        buffer, "JPEG", quality=_JPEG_QUALITY
-    )
-    return buffer.getvalue()
+    first = next(iter(tensors.values()), None)
+    return len(first) if first is not None and first.ndim else 1

@@ -58,7 +58,10 @@ class Yardstick:
         difference = np.abs(judged[finite] - voice[finite])
         if not difference.size or not difference.any():
             return 0.0
-        return float(np.max(difference / self.unit(voice[finite])))
+        moved = difference > 0
+        # A voice that is zero throughout has no scale: whatever is not zero is infinitely far.
+        with np.errstate(divide="ignore"):
+            return float(np.max(difference[moved] / self.unit(voice[finite])[moved]))
 
 
 def yardstick(

@@ -7,15 +7,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paddleport.validate.locate.both import locate
+    from paddleport.validate.locate.both import check_backend, locate
     from paddleport.validate.locate.converter import locate_converter
     from paddleport.validate.locate.located import Located, TensorRange
     from paddleport.validate.locate.runtime import locate_runtime
 
-__all__ = ["Located", "TensorRange", "locate", "locate_converter", "locate_runtime"]
+__all__ = [
+    "Located",
+    "TensorRange",
+    "check_backend",
+    "locate",
+    "locate_converter",
+    "locate_runtime",
+]
 _HOMES = {
     "Located": "located",
     "TensorRange": "located",
+    "check_backend": "both",
     "locate": "both",
     "locate_converter": "converter",
     "locate_runtime": "runtime",

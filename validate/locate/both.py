@@ -8,22 +8,23 @@ from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.onnx_file import weights_precision
 from paddleport.models.resolve import SourceModel
-from paddleport.runners import runner_class
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners import installed_version, runner_class
+from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.feeds import NamedFeed, make_feeds
 from paddleport.validate.locate.converter import locate_converter
 from paddleport.validate.locate.error import output_error
+from paddleport.validate.locate.exact import check_operators
 from paddleport.validate.locate.located import Located
 from paddleport.validate.locate.probe import Answer, Probe
 from paddleport.validate.locate.runtime import locate_runtime
 from paddleport.validate.onnx_feeds import OnnxFeeds
+from paddleport.validate.session import PLAIN_PADDLE
 from paddleport.validate.tolerance import TOLERANCES
 
 Progress = Callable[[str, float], None]
 _FEEDS = 3  # a fault that shows on none of them is not looked for
 _SAMPLES = 2  # of them drawn pictures, where the model takes pictures
-_PLAIN = RunnerOptions(threads=1, extras={"onednn": "false", "ir_optim": "false"})
 
 
 def locate(
@@ -52,7 +53,7 @@ def locate(
         shapes: input name to shape, where the model leaves dimensions free.
         limit: what counts as parted, in the tolerance's unit; by default that of the precision
             of the file, and of the backend.
-        seconds: budget of the searches; every value is computed once regardless.
+        seconds: budget of the searches together; every value is computed once regardless.
         progress: told each step and a guess at the share done.
 
     Returns:
@@ -64,8 +65,8 @@ def locate(
     """
     if limit is not None and not (math.isfinite(limit) and limit > 0):
         raise UsageError(f"a limit of {limit} is not possible: a number above 0")
-    kind = runner_class(backend)
-    kind.check_options(options)
+    reads_onnx = check_backend(backend, options).consumes == "onnx"
+    check_operators(onnx.path)
     feeds = make_feeds(
         source.program.inputs,
         preprocess=source.preprocess,
@@ -77,7 +78,7 @@ def locate(
     theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]
     found: list[Located] = []
     exact = _answers("reference", onnx, RunnerOptions(), theirs, progress, 0.0)
-    plain = _answers("paddle", source.model, _PLAIN, feeds, progress, 0.1)
+    plain = _answers("paddle", source.model, PLAIN_PADDLE, feeds, progress, 0.1)
     index, error = _worst(exact, plain)
     allowed = limit or TOLERANCES[weights_precision(onnx.path)].limit
     if error > allowed:
@@ -87,11 +88,11 @@ def locate(
             feeds[index],
             theirs[index].tensors,
             limit=allowed,
-            seconds=seconds,
+            seconds=seconds / 2 if reads_onnx else seconds,
             progress=_part(progress, 0.2, 0.5),
         )
         found += [located] if located else []
-    if kind.consumes == "onnx":
+    if reads_onnx:
         index, allowed = _worst_on(backend, onnx, options, theirs, exact, limit, progress)
         located = locate_runtime(
             onnx,
@@ -105,6 +106,20 @@ def locate(
         found += [located] if located else []
     progress("done", 1.0)
     return tuple(found)
+
+
+def check_backend(backend: str, options: RunnerOptions) -> type[Runner]:
+    """A backend that takes these options and is installed, as far as its metadata tell.
+
+    Raises:
+        UsageError: there is no such backend, or it does not know an option.
+        BackendUnavailableError: it is not installed, or never has this device or precision.
+    """
+    kind = runner_class(backend)
+    kind.check_options(options)
+    if installed_version(kind) is None:
+        raise BackendUnavailableError(f"{backend} can't be used: {kind.how_to_install()}")
+    return kind
 
 
 def _answers(

@@ -6,11 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paddleport.tensors import Array
+from paddleport.validate.yardstick import yardstick
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
-_SMALLEST_PROBABILITY = 1e-30  # as the report's own measure has it
-_PROBABILITY_SCALE = 0.01  # likewise: of a logarithm of a float32 probability
-_SUM_ERROR = 1e-3
 
 
 def relative_error(judged: Array, voice: Array) -> float:
@@ -24,7 +22,30 @@ def relative_error(judged: Array, voice: Array) -> float:
         return math.inf
     if judged.dtype.kind != "f" and voice.dtype.kind != "f":
         return 0.0 if np.array_equal(judged, voice) else math.inf
+    wanted = _in_float32_range(voice)
+    return _worst(_in_float32_range(judged), wanted, rms(wanted[np.isfinite(wanted)]))
+
+
+def output_error(judged: Array, voice: Array) -> float:
+    """As ``relative_error``, on the yardstick that the report has for a model's output.
+
+    Probabilities that add up to 1 are compared by their centred logarithms: a softmax hides
+    what happens to its small classes. Other probabilities have the report's least scale.
+    """
+    if judged.shape != voice.shape or judged.dtype.kind != "f" or voice.dtype.kind != "f":
+        return relative_error(judged, voice)
     given, wanted = _in_float32_range(judged), _in_float32_range(voice)
+    found = yardstick([wanted], [given])
+    return _worst(found.values(given), found.values(wanted), found.scale)
+
+
+def rms(values: NDArray[np.float64]) -> float:
+    """Root mean square; 0 of nothing."""
+    return math.sqrt(float(np.mean(np.square(values)))) if values.size else 0.0
+
+
+def _worst(given: NDArray[np.float64], wanted: NDArray[np.float64], scale: float) -> float:
+    """The largest error of numbers of one shape, some of which may not be finite."""
     finite = np.isfinite(wanted)
     if not np.array_equal(finite, np.isfinite(given)) or not np.array_equal(
         wanted[~finite], given[~finite], equal_nan=True
@@ -34,45 +55,12 @@ def relative_error(judged: Array, voice: Array) -> float:
     difference = np.abs(given - wanted)
     if not difference.size or not difference.any():
         return 0.0
-    unit = np.abs(wanted) + rms(wanted)
     # a tensor of zeros has no scale of its own: whatever is not zero is infinitely far
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.nanmax(difference / unit))
-
-
-def output_error(judged: Array, voice: Array) -> float:
-    """As ``relative_error``; of probabilities that add up to 1, the worse of them and their logs.
-
-    A softmax hides what happens to its small classes; centred logarithms are the logits again.
-    """
-    plain = relative_error(judged, voice)
-    if not (math.isfinite(plain) and _is_softmax(judged) and _is_softmax(voice)):
-        return plain
-    given, wanted = _centred_log(judged), _centred_log(voice)
-    unit = np.abs(wanted) + max(rms(wanted), _PROBABILITY_SCALE)
-    return max(plain, float(np.max(np.abs(given - wanted) / unit)))
-
-
-def rms(values: NDArray[np.float64]) -> float:
-    """Root mean square; 0 of nothing."""
-    return math.sqrt(float(np.mean(np.square(values)))) if values.size else 0.0
+        return float(np.nanmax(difference / (np.abs(wanted) + scale)))
 
 
 def _in_float32_range(tensor: Array) -> NDArray[np.float64]:
     exact: NDArray[np.float64] = tensor.astype(np.float64)
     beyond = np.abs(exact) > _LARGEST_FLOAT32
     return np.where(beyond, np.copysign(np.inf, exact), exact) if beyond.any() else exact
-
-
-def _is_softmax(tensor: Array) -> bool:
-    if tensor.ndim < 2 or tensor.shape[-1] < 2 or not tensor.size or tensor.dtype.kind != "f":
-        return False
-    exact = tensor.astype(np.float64)
-    sums = exact.sum(axis=-1)
-    return bool((exact >= 0).all() and (np.abs(sums - 1) < _SUM_ERROR).all())
-
-
-def _centred_log(tensor: Array) -> NDArray[np.float64]:
-    logits = np.log(np.maximum(tensor.astype(np.float64), _SMALLEST_PROBABILITY))
-    centred: NDArray[np.float64] = logits - logits.mean(axis=-1, keepdims=True)
-    return centred

@@ -18,6 +18,22 @@ if TYPE_CHECKING:
     import onnx
 
 
+def check_operators(path: Path) -> None:
+    """Refuse a file with an operator that is not computed in float64.
+
+    Raises:
+        BackendUnavailableError: it has one.
+    """
+    from paddleport.runners import float64
+
+    missing = float64.unknown_operators(read_onnx_proto(path))
+    if missing:
+        raise BackendUnavailableError(
+            f"{path.name} has no float64 values to locate a difference with: reference does not "
+            f"compute {', '.join(missing)}"
+        )
+
+
 def save_exact_values(path: Path, feed: Feed, folder: Path) -> dict[str, Stored]:
     """Evaluate the graph once, and write every value, the feeds and constants too, to ``folder``.
 
@@ -31,13 +47,8 @@ def save_exact_values(path: Path, feed: Feed, folder: Path) -> dict[str, Stored]
     """
     from paddleport.runners import float64
 
+    check_operators(path)
     proto = read_onnx_proto(path)
-    missing = float64.unknown_operators(proto)
-    if missing:
-        raise BackendUnavailableError(
-            f"reference does not compute {', '.join(missing)}, so {path.name} has no float64 "
-            "values to locate a difference with"
-        )
     float64.to_double(proto)
     store = Store(folder)
     try:

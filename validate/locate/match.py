@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paddleport.tensors import Array
-from paddleport.validate.locate.error import relative_error, rms
+from paddleport.validate.locate.error import output_error, relative_error, rms
 from paddleport.validate.locate.values import Values
 
-_ENOUGH = 8  # elements a channel, before a fit of two numbers means anything
+_ENOUGH = 16  # elements beyond the fitted numbers, before a fit means anything
 
 
 class Matcher:
@@ -29,6 +29,9 @@ class Matcher:
                 self._by_size.setdefault(values.stored[name].size, []).append(name)
         self._moments: dict[str, tuple[float, float]] = {}
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
     def find(self, value: Array, hint: str = "") -> tuple[str, float] | None:
         """The tensor that holds ``value``, and the error between them; ``None`` if none does."""
         names = self._by_size.get(value.size, [])
@@ -43,6 +46,13 @@ class Matcher:
                 if name == hint:
                     break
         return best
+
+    def find_output(self, value: Array) -> str:
+        """The tensor that holds ``value`` as an output is judged; empty if none does."""
+        names = self._by_size.get(value.size, [])
+        errors = [(output_error(self._values.load(name), value), name) for name in names]
+        error, name = min(errors, default=(math.inf, ""))
+        return name if error <= self._limit else ""
 
     def nearest(self, value: Array, among: Callable[[str], bool]) -> tuple[str, float] | None:
         """The tensor of the same shape with the smallest error, however large that is."""
@@ -77,8 +87,8 @@ def affine_error(whole: Array, found: Array) -> float:
     """How far ``found`` is from ``scale * whole + shift`` with two numbers for each channel.
 
     The channel axis is 1 for pictures and the last for anything else; the numbers are fitted
-    by least squares. Infinite where shapes differ, or where a channel has too few elements for
-    such a fit to mean anything.
+    by least squares. Infinite where shapes differ, or where there are too few elements for such
+    a fit to mean anything.
     """
     if whole.shape != found.shape or whole.ndim < 2 or whole.dtype.kind != "f":
         return math.inf
@@ -88,7 +98,9 @@ def affine_error(whole: Array, found: Array) -> float:
 
 def _affine_error_along(whole: Array, found: Array, axis: int) -> float:
     x, y = (_rows(tensor, axis) for tensor in (whole, found))
-    if x.shape[1] < _ENOUGH or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    channels, elements = x.shape
+    telling = channels * (elements - 2) >= _ENOUGH
+    if not (telling and np.isfinite(x).all() and np.isfinite(y).all()):
         return math.inf
     centred = x - x.mean(axis=1, keepdims=True)
     spread = np.square(centred).sum(axis=1, keepdims=True)

@@ -62,6 +62,10 @@ class Search:
     Errors are not monotone: a relu may hide a fault, a branch may be good while its neighbour
     is not. So nothing is taken for granted but what is measured: the walk back from a bad
     value stops only at good values, and it ends at a step all of whose inputs are good.
+
+    Attributes:
+        graph: of the values.
+        errors: what was measured, by value; ``None`` where it could not be.
     """
 
     def __init__(
@@ -77,7 +81,7 @@ class Search:
             measure: gives a value's error, or ``None`` where it cannot; may raise BudgetSpent.
             alone: whether an edge's node is right on what it was fed.
         """
-        self._graph, self._measure, self._alone = graph, measure, alone
+        self.graph, self._measure, self._alone = graph, measure, alone
         self.errors: dict[str, float | None] = {}
 
     def first_jump(self, start: str, limit: float, floor: float) -> Edge:
@@ -113,7 +117,7 @@ class Search:
     def _edge(self, start: str, threshold: float) -> Edge:
         bad = start
         while True:
-            behind = self._graph.behind(bad, lambda name: self._is_good(name, threshold))
+            behind = self.graph.behind(bad, lambda name: self._is_good(name, threshold))
             known = [name for name in behind if self._is_bad(name, threshold)]
             if known:
                 bad = min(known, key=self._position)
@@ -127,15 +131,15 @@ class Search:
         """The earliest value known to be bad, as far as the time allowed."""
         bad = start
         while True:
-            behind = self._graph.behind(bad, lambda name: self._is_good(name, threshold))
+            behind = self.graph.behind(bad, lambda name: self._is_good(name, threshold))
             known = [name for name in behind if self._is_bad(name, threshold)]
             if not known:
                 return self._edge_at(bad, complete=False)
             bad = min(known, key=self._position)
 
     def _edge_at(self, value: str, *, complete: bool = True) -> Edge:
-        step = self._graph.producer[value]
-        inputs = self._graph.varying_inputs(step)
+        step = self.graph.producer[value]
+        inputs = self.graph.varying_inputs(step)
         errors = [self.errors.get(name) for name in inputs]
         before = max((error for error in errors if error is not None), default=0.0)
         unknown = tuple(name for name, error in zip(inputs, errors, strict=True) if error is None)
@@ -146,8 +150,8 @@ class Search:
         """The candidate that leaves the least to search, whichever way it turns out."""
 
         def left(name: str) -> tuple[int, int]:
-            if_bad = self._graph.behind(name, lambda other: self._is_good(other, threshold))
-            if_good = self._graph.behind(
+            if_bad = self.graph.behind(name, lambda other: self._is_good(other, threshold))
+            if_good = self.graph.behind(
                 bad, lambda other: other == name or self._is_good(other, threshold)
             )
             return max(len(if_bad), len(if_good)), self._position(name)
@@ -169,4 +173,4 @@ class Search:
         return error is not None and error > threshold
 
     def _position(self, name: str) -> int:
-        return self._graph.producer[name].position
+        return self.graph.producer[name].position

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from paddleport.errors import PortError, WorkerCrashed
 from paddleport.validate.locate.graph import Step
+from paddleport.validate.locate.hunt import Finding
 from paddleport.validate.locate.search import JUMP, Edge
 
 
@@ -66,56 +67,56 @@ def runtime_sentence(
     return "; ".join(parts)
 
 
-def converter_sentence(
-    edge: Edge,
-    *,
-    limit: float,
-    floor: float,
-    following: Sequence[Step],
-    kept: Step | None,
-    onnx_step: Step | None,
-    elsewhere: str,
-) -> str:
+def converter_sentence(found: Finding, limit: float) -> str:
     """The converter's side.
 
     Args:
-        edge: the Paddle operator.
+        found: what the hunt found.
         limit: what counts as parted.
-        floor: errors below are rounding.
-        following: the lost operators that follow it one by one.
-        kept: a linear operator before it, whose value the file has up to scale and shift.
-        onnx_step: where the ONNX graph parts, if it is known.
-        elsewhere: the ONNX tensor that holds the output's value, which is not the output.
     """
-    if elsewhere:
+    edge = found.edge
+    if found.elsewhere:
         return (
-            f"Paddle's output {edge.value} is in the ONNX graph as {elsewhere}, and another tensor "
-            "is given out in its place: outputs are swapped or taken from the wrong place"
+            f"Paddle's output {edge.value} is in the ONNX graph as {found.elsewhere}, and another "
+            "tensor is given out in its place: outputs are swapped or taken from the wrong place"
         )
-    there = f"; the ONNX graph parts at {named(onnx_step)}" if onnx_step else ""
+    there = f"; the ONNX graph parts at {named(found.onnx_step)}" if found.onnx_step else ""
     if not edge.complete:
         return (
             f"the time was spent: the fault lies at or before {named(edge.step)}, whose value the "
             f"ONNX graph does not have{there}; give it more --seconds"
         )
+    nearest = (
+        "no value of its shape is left"
+        if math.isinf(edge.after)
+        else f"the nearest is off by {figure(edge.after)}"
+    )
     parts = [
         f"the ONNX graph leaves Paddle at {named(edge.step)}: its inputs are there (off by at most "
-        f"{figure(edge.before)}), its value is not (the nearest is off by {figure(edge.after)}, "
-        f"the limit is {limit:g}){there}"
+        f"{figure(edge.before)}), its value is not ({nearest}, the limit is {limit:g}){there}"
     ]
-    if edge.jump(floor) < JUMP:
+    if edge.jump(found.floor) < JUMP:
         parts.append("the error grows gradually, so no single operator makes it")
-    if kept is not None:
+    if found.kept is not None:
         parts.append(
-            f"the value of {named(kept)} before it is there up to a scale and shift of each "
+            f"the value of {named(found.kept)} before it is there up to a scale and shift of each "
             "channel, into which the converter folded what follows"
         )
-    if following:
-        names = " and ".join(named(step) for step in following)
+    if found.folded:
         parts.append(
-            f"if the converter folded {names} into the same node, the fault may be there as well"
+            f"if the converter folded {_all_named(found.folded)} into the same node, the fault may "
+            "be there as well"
+        )
+    if found.idle:
+        parts.append(
+            f"{_all_named(found.idle)} before it changes next to nothing on this feed, so the "
+            "fault may be there as well"
         )
     return "; ".join(parts)
+
+
+def _all_named(steps: Sequence[Step]) -> str:
+    return " and ".join(named(step) for step in steps)
 
 
 def _inputs(edge: Edge) -> str:

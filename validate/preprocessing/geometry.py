@@ -1,7 +1,7 @@
-"""Where the pixels of a tensor come from: turns of the picture, sizes to resize to, crops."""
+"""Where the pixels of a tensor come from: sizes that a picture is resized to, and crops."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,31 +16,11 @@ SHORT_SIDES = (256, 224, 232, 236, 248, 288, 292, 320)
 
 _MOST_PIXELS = 1 << 24  # of a resized picture that is tried: thin pictures grow very long
 _FRACTION = 0.875  # 224 of 256, which TensorFlow's recipes crop before they resize
-
-TURNS: dict[str, tuple[int, bool]] = {  # quarter turns counter-clockwise, after a mirroring
-    "": (0, False),
-    "flipped left to right": (0, True),
-    "flipped upside down": (2, True),
-    "turned by 180 degrees": (2, False),
-    "with height and width swapped": (1, True),
-    "turned by 90 degrees counter-clockwise": (1, False),
-    "turned by 90 degrees clockwise": (3, False),
-    "with height and width swapped and turned by 180 degrees": (3, True),
+_ROUNDINGS: dict[str, Callable[[float], int]] = {
+    "round": round,
+    "down": math.floor,
+    "up": math.ceil,
 }
-
-
-def turned(picture: Array, turn: str) -> Array:
-    """A picture [H, W, C] after one of ``TURNS``."""
-    quarters, mirrored = TURNS[turn]
-    made = np.rot90(picture[:, ::-1] if mirrored else picture, quarters)
-    return np.ascontiguousarray(made) if turn else picture
-
-
-def unturned(picture: Array, turn: str) -> Array:
-    """The picture [H, W, C] that ``turned`` made this of."""
-    quarters, mirrored = TURNS[turn]
-    made = np.rot90(picture, -quarters)
-    return made[:, ::-1] if mirrored else made
 
 
 @dataclass(frozen=True)
@@ -50,15 +30,15 @@ class Resize:
     Attributes:
         kind: ``short``: the short side to ``value``, keeping the ratio. ``exact``: straight to
             ``size``. ``fit``: as large as fits into the tensor, the rest filled. ``first``: a
-            centre crop of ``value`` of the picture, then straight to ``size``. ``none``: the
-            picture as it is.
+            centre crop of ``value`` of the picture, then straight to ``size``. ``padded``: the
+            picture padded to a square, then straight to ``size``. ``none``: the picture as it is.
         value: of the kind; its length in pixels, or a share.
         rounding: of the long side, if that makes a difference.
         size: (height, width) in pixels that come out.
         box: (top, left, height, width) of the picture that is resized; ``None``: all of it.
     """
 
-    kind: Literal["short", "exact", "fit", "first", "none"]
+    kind: Literal["short", "exact", "fit", "first", "padded", "none"]
     value: float
     rounding: Literal["round", "down", "up"]
     size: Size
@@ -66,19 +46,18 @@ class Resize:
 
     @property
     def text(self) -> str:
-        """In words."""
-        to = f"{self.size[0]}x{self.size[1]}"
-        if self.kind == "none":
-            return "not resized"
-        if self.kind == "exact":
-            return f"straight to {to}, not keeping the ratio"
-        if self.kind == "fit":
-            return f"to {to}, as large as fits"
-        if self.kind == "first":
-            part = "the centre square" if self.value == 1 else f"the central {self.value:g}"
-            return f"cropped to {part} first, then to {to}"
-        how = "" if self.rounding == "round" else f", the long side rounded {self.rounding}"
-        return f"short side to {self.value:g}{how}"
+        """The size in words."""
+        rounded = "" if self.rounding == "round" else f", long side rounded {self.rounding}"
+        part = "the centre square" if self.value == 1 else f"the central {self.value:g}"
+        how = {
+            "short": f" (short side to {self.value:g}{rounded})",
+            "exact": " (not keeping the ratio)",
+            "fit": " (as large as fits)",
+            "first": f" (after a crop to {part})",
+            "padded": " (after padding to a square)",
+            "none": "",
+        }[self.kind]
+        return f"{self.size[0]}x{self.size[1]}{how}"
 
     @property
     def group(self) -> tuple[str, float]:
@@ -86,11 +65,14 @@ class Resize:
         return self.kind, self.value
 
     def of(self, picture: Array) -> Array:
-        """The part of a picture that is resized."""
+        """The part of a picture that is resized, its edge repeated where the part is larger."""
         if self.box is None:
             return picture
-        top, left, height, width = self.box
-        return picture[top : top + height, left : left + width]
+        (top, left, height, width), (rows, columns) = self.box, picture.shape[:2]
+        if self.kind != "padded":
+            return picture[top : top + height, left : left + width]
+        around = ((-top, height + top - rows), (-left, width + left - columns), (0, 0))
+        return np.pad(picture, around, mode="edge")
 
 
 def our_resize(have: Size, preprocess: Preprocess) -> Resize:
@@ -112,7 +94,6 @@ def known_resizes(have: Size, want: Size, preprocess: Preprocess) -> list[Resize
         made.extend(short_resizes(have, side))
     made.append(Resize("exact", 0, "round", want))
     made.extend(_crop_first(have, want))
-    made.extend(_fits(have, want))
     sides = [side for side in _sides(want, preprocess) if side > max(want)]
     made += [Resize("exact", 0, "round", (side, side)) for side in sides]
     made.append(Resize("none", 0, "round", have))
@@ -121,13 +102,28 @@ def known_resizes(have: Size, want: Size, preprocess: Preprocess) -> list[Resize
 
 def distinct(resizes: list[Resize], want: Size) -> list[Resize]:
     """Those that can hold a tensor of ``want`` and are not the same as one before."""
-    kept: dict[tuple[Size, object, bool], Resize] = {}
+    kept: dict[tuple[Size, object], Resize] = {}
     for resize in resizes:
         height, width = resize.size
-        fits = height >= want[0] and width >= want[1]
-        if (fits or resize.kind == "fit") and height * width <= _MOST_PIXELS:
-            kept.setdefault((resize.size, resize.box, resize.kind == "fit"), resize)
+        if height >= want[0] and width >= want[1] and height * width <= _MOST_PIXELS:
+            kept.setdefault((resize.size, resize.box), resize)
     return list(kept.values())
+
+
+def filled_resizes(have: Size, want: Size) -> list[Resize]:
+    """Rules that leave a frame around the picture in a tensor of ``want``."""
+    ratio = min(want[0] / have[0], want[1] / have[1])
+    sizes = [have] if have[0] <= want[0] and have[1] <= want[1] else []
+    for rounding in _ROUNDINGS.values():
+        height, width = (max(rounding(side * ratio), 1) for side in have)
+        sizes.append((min(height, want[0]), min(width, want[1])))
+    made = [Resize("fit", 0, "round", size) for size in dict.fromkeys(sizes) if size != want]
+    side = max(have)
+    down, right = (side - have[0]) // 2, (side - have[1]) // 2
+    for top, left in dict.fromkeys([(down, right), (0, 0)]):
+        if have[0] != have[1]:
+            made.append(Resize("padded", 0, "round", want, (-top, -left, side, side)))
+    return made
 
 
 def short_resizes(have: Size, side: int) -> list[Resize]:
@@ -147,7 +143,7 @@ def _short(have: Size, side: int, rounding: Literal["round", "down", "up"]) -> R
     height, width = have
     # As runners/preprocess.py computes it; torchvision: int(side * long / short).
     percent = float(side) / min(have)
-    turn = {"round": round, "down": math.floor, "up": math.ceil}[rounding]
+    turn = _ROUNDINGS[rounding]
     if rounding == "round":
         size = (round(height * percent), round(width * percent))
     elif height <= width:
@@ -167,17 +163,6 @@ def _crop_first(have: Size, want: Size) -> Iterator[Resize]:
         if min(part) > 0 and part != have:
             box = ((height - part[0]) // 2, (width - part[1]) // 2, *part)
             yield Resize("first", share, "round", want, box)
-
-
-def _fits(have: Size, want: Size) -> Iterator[Resize]:
-    ratio = min(want[0] / have[0], want[1] / have[1])
-    for rounding in (round, math.floor, math.ceil):
-        size = (
-            min(max(rounding(have[0] * ratio), 1), want[0]),
-            min(max(rounding(have[1] * ratio), 1), want[1]),
-        )
-        if size != want:
-            yield Resize("fit", 0, "round", size)
 
 
 def crop_offsets(have: Size, want: Size) -> dict[str, Size]:

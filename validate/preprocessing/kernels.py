@@ -54,6 +54,7 @@ FLOATS = tuple(
         "cubic",
         "antialiased bilinear",
         "antialiased bicubic",
+        "cubic with a = -0.5",
         "area",
         "lanczos4",
         "linear with aligned corners",
@@ -81,8 +82,10 @@ def resample(picture: Array, size: Size, kernel: Kernel) -> Array:
         return _by_opencv(picture, size, kernel.name)
     if kernel.library == "Pillow":
         return _by_pillow(picture, size, kernel.name)
-    down = _along(picture, size[0], kernel.name)
-    return _along(down.transpose(1, 0, 2), size[1], kernel.name).transpose(1, 0, 2)
+    enlarging = size[0] > picture.shape[0] or size[1] > picture.shape[1]
+    name = "enlarging area" if kernel.name == "area" and enlarging else kernel.name
+    down = _along(picture, size[0], name)
+    return _along(down.transpose(1, 0, 2), size[1], name).transpose(1, 0, 2)
 
 
 def _by_opencv(picture: Array, size: Size, name: str) -> Array:
@@ -122,8 +125,10 @@ def _taps(have: int, count: int, name: str) -> tuple[Array, Array]:
     """Which inputs every output is made of: int [count, taps], and float32 weights."""
     step = have / count
     outputs = np.arange(count)
-    if name == "area" and step > 1:
+    if name == "area":
         return _area_taps(have, outputs, step)
+    if name == "enlarging area":
+        return _enlarging_taps(have, outputs, step)
     centres = (outputs + 0.5) * step - 0.5
     if name == "linear with aligned corners":
         centres = outputs * ((have - 1) / max(count - 1, 1))
@@ -149,6 +154,18 @@ def _area_taps(have: int, outputs: Array, step: float) -> tuple[Array, Array]:
     return np.clip(places, 0, have - 1), weights.astype(np.float32)
 
 
+def _enlarging_taps(have: int, outputs: Array, step: float) -> tuple[Array, Array]:
+    """What OpenCV's area does where it enlarges along either axis.
+
+    Source: OpenCV ``modules/imgproc/src/resize.cpp``.
+    """
+    starts = np.floor(outputs * step).astype(np.int64)
+    shares = np.maximum((outputs + 1) - (starts + 1) / step, 0.0)
+    shares -= np.floor(shares)
+    places = np.clip(np.stack([starts, starts + 1], axis=1), 0, have - 1)
+    return places, np.stack([1 - shares, shares], axis=1).astype(np.float32)
+
+
 def _triangle(x: Array) -> Array:
     return np.maximum(1.0 - np.abs(x), 0.0)
 
@@ -171,11 +188,11 @@ def _lanczos4(x: Array) -> Array:
 
 _FUNCTIONS: dict[str, tuple[Callable[[Array], Array], float]] = {
     "linear": (_triangle, 1.0),
-    "area": (_triangle, 1.0),  # what OpenCV's area does where it enlarges
     "linear with aligned corners": (_triangle, 1.0),
     "linear without half-pixel centres": (_triangle, 1.0),
     "antialiased bilinear": (_triangle, 1.0),
     "cubic": (_cubic(-0.75), 2.0),
     "antialiased bicubic": (_cubic(-0.5), 2.0),
+    "cubic with a = -0.5": (_cubic(-0.5), 2.0),  # TensorFlow's
     "lanczos4": (_lanczos4, 4.0),
 }

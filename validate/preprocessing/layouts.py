@@ -8,6 +8,12 @@ import numpy as np
 from paddleport.errors import FeedError
 from paddleport.tensors import Array, format_shape
 
+MAX_PIXELS = 1 << 24
+"""The most pixels of one picture in a tensor."""
+
+MAX_ROWS = 1024
+"""The most pictures in a batch."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -16,59 +22,59 @@ class Layout:
     Attributes:
         name: ``NCHW`` and so on; without a batch axis ``CHW``.
         scrambled: the bytes were given this shape by a reshape where a transpose was due.
-        pictures: [N, H, W, 3] float64.
+        picture: [H, W, 3] float64.
     """
 
     name: str
     scrambled: bool
-    pictures: Array
-
-    @property
-    def text(self) -> str:
-        """In words."""
-        if not self.scrambled:
-            return self.name
-        real = "HWC" if self.name.endswith("CHW") else "CHW"
-        return f"{real} reshaped to {self.name[-3:]} without a transpose"
+    picture: Array
 
 
 def check_tensor(tensor: Array) -> None:
     """Refuse what cannot be a picture.
 
     Raises:
-        FeedError: not 3 or 4 axes with three colours among them, not numbers, or not finite.
+        FeedError: not 3 or 4 axes with three colours among them, not numbers, not finite, or
+            more than ``MAX_ROWS`` pictures or ``MAX_PIXELS`` in one.
     """
-    found = f"{tensor.dtype} [{format_shape(tensor.shape)}]"
+    found = f"the tensor is {tensor.dtype} [{format_shape(tensor.shape)}]"
     if tensor.dtype.kind not in "fiu":
-        raise FeedError(f"the tensor is {found}: it takes real numbers, as float32")
+        raise FeedError(f"{found}: it takes real numbers, as float32")
     if tensor.ndim not in (3, 4) or 3 not in tensor.shape[-3:] or not tensor.size:
         raise FeedError(
-            f"the tensor is {found}: it takes [N, 3, H, W], [N, H, W, 3] or one picture of these"
+            f"{found}: it takes a picture of three channels, [N, 3, H, W], [N, H, W, 3] or one "
+            "without N"
         )
+    if tensor.ndim == 4 and len(tensor) > MAX_ROWS:
+        raise FeedError(f"{found}: it takes batches of at most {MAX_ROWS}; save one: tensor[:1]")
+    if np.prod(tensor.shape[-3:]) > 3 * MAX_PIXELS:
+        raise FeedError(f"{found}: it takes at most {MAX_PIXELS} pixels")
     if not np.isfinite(tensor).all():
-        raise FeedError("the tensor holds NaN or infinity, which no preprocessing makes: mend that")
+        raise FeedError(
+            f"{found} and holds NaN or infinity, which no preprocessing makes: mend that first"
+        )
 
 
-def layouts(tensor: Array) -> list[Layout]:
-    """Every way of reading a tensor, the usual one first.
+def layouts(tensor: Array, *, batch: bool) -> list[Layout]:
+    """Every way of reading one picture's tensor, the usual one first.
 
     Args:
-        tensor: as ``check_tensor`` lets it pass.
+        tensor: three axes, as ``check_tensor`` lets it pass.
+        batch: whether it was one of a batch, which its name says.
     """
-    batch = "N" if tensor.ndim == 4 else ""
     values = np.asarray(tensor, np.float64)
-    values = values if batch else values[None]
-    count, first, second, third = values.shape
+    first, second, third = values.shape
     readings: list[tuple[str, bool, Callable[[], Array]]] = []
     if first == 3:
-        readings.append(("CHW", False, lambda: values.transpose(0, 2, 3, 1)))
+        readings.append(("CHW", False, lambda: values.transpose(1, 2, 0)))
     if third == 3:
         readings.append(("HWC", False, lambda: values))
     if first == 3:
-        readings.append(("CHW", True, lambda: values.reshape(count, second, third, 3)))
+        readings.append(("CHW", True, lambda: values.reshape(second, third, 3)))
     if third == 3:
-        flat = (count, 3, first, second)
-        readings.append(("HWC", True, lambda: values.reshape(flat).transpose(0, 2, 3, 1)))
+        flat = (3, first, second)
+        readings.append(("HWC", True, lambda: values.reshape(flat).transpose(1, 2, 0)))
     if second == 3:
-        readings.append(("HCW", False, lambda: values.transpose(0, 1, 3, 2)))
-    return [Layout(batch + name, scrambled, make()) for name, scrambled, make in readings]
+        readings.append(("HCW", False, lambda: values.transpose(0, 2, 1)))
+    named = "N" if batch else ""
+    return [Layout(named + name, scrambled, make()) for name, scrambled, make in readings]

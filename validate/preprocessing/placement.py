@@ -6,13 +6,7 @@ import numpy as np
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.preprocessing.geometry import (
-    Resize,
-    crop_offsets,
-    our_resize,
-    turned,
-    unturned,
-)
+from paddleport.validate.preprocessing.geometry import Resize, crop_offsets, our_resize
 from paddleport.validate.preprocessing.kernels import Kernel, Size, opencv_kernel, resample
 from paddleport.validate.preprocessing.layouts import Layout
 from paddleport.validate.preprocessing.matching import (
@@ -21,9 +15,28 @@ from paddleport.validate.preprocessing.matching import (
     unexplained,
     with_grey,
 )
+from paddleport.validate.preprocessing.regions import fits_inside, regions
+from paddleport.validate.preprocessing.turns import is_sideways, turned, unturned
 
-_ROWS_APART = 5  # of the rows that are looked at first
+_SAMPLED = 64  # rows and columns of a region that are looked at first
+_JUDGED = 512  # rows and columns of a region that decide
 _BETTER = 0.98  # of the error, for another placement to win although it differs in more
+_KEPT_BYTES = 128 << 20  # of resized pictures
+
+
+@dataclass(frozen=True)
+class View:
+    """One way of looking at the tensor.
+
+    Attributes:
+        reading: index of its layout.
+        turn: one of ``TURNS``.
+        after: the tensor was turned, not the picture.
+    """
+
+    reading: int
+    turn: str = ""
+    after: bool = True
 
 
 @dataclass(frozen=True)
@@ -31,28 +44,24 @@ class Placement:
     """Where the pixels come from.
 
     Attributes:
-        reading: index of the layout.
-        turn: one of ``TURNS``.
-        after: the tensor was turned, not the picture.
+        view: the tensor's layout and turn.
         resize: the size.
         kernel: the resampling.
         offset: (top, left) of the crop; for ``fit``, of the picture in the tensor.
         order: the colour of every channel.
         error: root mean square in levels of what this leaves unexplained.
         cost: in how many of these it differs from the model's preprocessing.
-        ambiguous: the channels fit as well in our order or in the reverse.
+        reversible: the channels fit as well in the reverse order.
     """
 
-    reading: int
-    turn: str
-    after: bool
+    view: View
     resize: Resize
     kernel: Kernel
     offset: Size
     order: tuple[int, ...]
     error: float
     cost: int
-    ambiguous: bool
+    reversible: bool
 
 
 class Trials:
@@ -60,97 +69,98 @@ class Trials:
 
     Attributes:
         picture: [H, W, 3] uint8 BGR.
-        readings: the tensor by its layouts, and one picture [h, w, 3] of each.
+        readings: the tensor's picture [h, w, 3] by its layouts.
         preprocess: the model's.
+        floor: error in levels that the tensor's own precision makes.
         best: the best placement so far.
         count: how many were tried.
+        ours: the model's order of the channels.
     """
 
     def __init__(
-        self, picture: Array, readings: list[tuple[Layout, Array]], preprocess: Preprocess
+        self, picture: Array, readings: list[Layout], preprocess: Preprocess, floor: float
     ) -> None:
         self.picture = picture
         self.readings = readings
         self.preprocess = preprocess
+        self.floor = floor
         self.best: Placement | None = None
         self.count = 0
         self.ours = (2, 1, 0) if preprocess.channels == "RGB" else (0, 1, 2)
-        self.floor = 1e-3  # levels: what float32 leaves
         self._orders = colour_orders(self.ours)
-        self._have = picture.shape[:2]
-        self._our_size = our_resize(self._have, preprocess).size
-        self._resampled: dict[tuple[object, ...], Array] = {}
+        self._resized: dict[tuple[object, ...], Array] = {}
 
     @property
     def exact(self) -> bool:
         """Whether the best placement leaves nothing unexplained."""
         return self.best is not None and self.best.error <= self.floor
 
-    def pixels(self, turn: str, after: bool, resize: Resize, kernel: Kernel) -> Array:
-        """The resized picture, before its crop; the last few dozen are kept."""
-        key = ("" if after else turn, resize.box, resize.size, kernel)
-        if key not in self._resampled:
-            if len(self._resampled) >= 48:
-                self._resampled.pop(next(iter(self._resampled)))
-            source = self.picture if after else turned(self.picture, turn)
-            self._resampled[key] = resample(resize.of(source), resize.size, kernel)
-        return self._resampled[key]
+    def frame(self, view: View) -> Size:
+        """(height, width) of the picture as it is resized."""
+        height, width = self.picture.shape[:2]
+        return (height, width) if view.after or not is_sideways(view.turn) else (width, height)
 
-    def theirs(self, reading: int, turn: str, after: bool) -> Array:
+    def pixels(self, view: View, resize: Resize, kernel: Kernel) -> Array:
+        """The resized picture, before its crop; the last ones are kept."""
+        key = ("" if view.after else view.turn, resize.box, resize.size, kernel)
+        if key not in self._resized:
+            source = self.picture if view.after else turned(self.picture, view.turn)
+            made = resample(resize.of(source), resize.size, kernel)
+            kept = sum(item.nbytes for item in self._resized.values())
+            while self._resized and kept + made.nbytes > _KEPT_BYTES:
+                kept -= self._resized.pop(next(iter(self._resized))).nbytes
+            self._resized[key] = made
+        return self._resized[key]
+
+    def theirs(self, view: View) -> Array:
         """Their picture [h, w, 3], turned back if it was turned itself."""
-        pixels = self.readings[reading][1]
-        return unturned(pixels, turn) if after else pixels
+        pixels = self.readings[view.reading].picture
+        return unturned(pixels, view.turn) if view.after else pixels
 
     def regions(self, found: Placement) -> tuple[Array, Array]:
         """Of a placement, their part of the tensor and our pixels that belong to it."""
-        theirs = self.theirs(found.reading, found.turn, found.after)
-        whole = self.pixels(found.turn, found.after, found.resize, found.kernel)
-        return _regions(theirs, whole, found.resize, found.offset)
+        theirs, frame = self.theirs(found.view), self.frame(found.view)
+        whole = self.pixels(found.view, found.resize, found.kernel)
+        return regions(theirs, whole, found.resize, found.offset, frame)
 
-    def consider(
-        self,
-        reading: int,
-        turn: str,
-        after: bool,
-        resize: Resize,
-        kernel: Kernel,
-        offsets: list[Size],
-    ) -> None:
-        """Try the crops at some offsets; the most promising one fully."""
-        theirs = self.theirs(reading, turn, after)
-        whole = self.pixels(turn, after, resize, kernel)
-        fitting = [offset for offset in offsets if _fits(theirs, whole, resize, offset)]
+    def consider(self, view: View, resize: Resize, kernel: Kernel, offsets: list[Size]) -> float:
+        """Try the crops at some offsets; the most promising ones fully.
+
+        Returns:
+            The least error in levels, by a sample of the pixels.
+        """
+        theirs, frame = self.theirs(view), self.frame(view)
+        fitting = [at for at in offsets if fits_inside(theirs, resize, at, frame)]
         if not fitting:
-            return
+            return np.inf
+        whole = self.pixels(view, resize, kernel)
         self.count += len(fitting)
-        scores = []
-        for offset in fitting:
-            part, pixels = _regions(theirs, whole, resize, offset)
-            scores.append(self._score(part[::_ROWS_APART], pixels[::_ROWS_APART])[1])
+        scores = [
+            self._score(*_thinned(regions(theirs, whole, resize, at, frame), _SAMPLED))[1]
+            for at in fitting
+        ]
         least = min(scores)
-        # Those that come close are told apart by all rows; the first is the likeliest rule.
+        # Those that come close are told apart by all pixels; the first is the likeliest rule.
         for offset, score in zip(fitting, scores, strict=True):
             if score <= least * 1.1 + self.floor:
-                self._judge(reading, turn, after, resize, kernel, offset)
+                self._judge(view, resize, kernel, offset)
+        return least
 
-    def _judge(
-        self, reading: int, turn: str, after: bool, resize: Resize, kernel: Kernel, offset: Size
-    ) -> None:
-        theirs = self.theirs(reading, turn, after)
-        whole = self.pixels(turn, after, resize, kernel)
-        part, pixels = _regions(theirs, whole, resize, offset)
-        order, error, ambiguous = self._score(part, pixels)
+    def _judge(self, view: View, resize: Resize, kernel: Kernel, offset: Size) -> None:
+        theirs, frame = self.theirs(view), self.frame(view)
+        whole = self.pixels(view, resize, kernel)
+        both = regions(theirs, whole, resize, offset, frame)
+        order, error, reversible = self._score(*_thinned(both, _JUDGED))
+        ours = our_resize(frame, self.preprocess)
         cost = (
             (order != self.ours)
-            + (turn != "")
-            + 2 * (reading != 0)
-            + (resize.size != self._our_size or resize.box is not None)
+            + (view.turn != "")
+            + 2 * (view.reading != 0)
+            + ((resize.size, resize.box) != (ours.size, ours.box) or resize.kind == "fit")
             + (kernel != opencv_kernel(self.preprocess.interpolation))
             + (offset != crop_offsets(whole.shape[:2], theirs.shape[:2])["centre"])
         )
-        found = Placement(
-            reading, turn, after, resize, kernel, offset, order, error, cost, ambiguous
-        )
+        found = Placement(view, resize, kernel, offset, order, error, cost, reversible)
         if self.best is None or self._better(found, self.best):
             self.best = found
 
@@ -159,37 +169,16 @@ class Trials:
         return new < _BETTER * old or (new <= old / _BETTER and found.cost < best.cost)
 
     def _score(self, theirs: Array, pixels: Array) -> tuple[tuple[int, ...], float, bool]:
-        """The best order of the channels, its error, and whether the picture can tell it."""
+        """The best order of the channels, its error, and whether the reverse fits as well."""
         left = unexplained(theirs.reshape(-1, 3), with_grey(pixels))
         scores = order_scores(left, self._orders)
         least = max(min(scores), self.floor)
         alike = [index for index, score in enumerate(scores) if score <= least / _BETTER]
-        colours = [self._orders[index] for index in alike]
-        ambiguous = self._orders[0] in colours and self._orders[1] in colours
-        return colours[0], scores[alike[0]], ambiguous
+        order = self._orders[alike[0]]
+        return order, scores[alike[0]], order[::-1] in [self._orders[i] for i in alike]
 
 
-def _fits(theirs: Array, whole: Array, resize: Resize, offset: Size) -> bool:
-    big, small = whole.shape[:2], theirs.shape[:2]
-    if resize.kind == "fit":
-        big, small = small, big
-    inside = all(0 <= o <= b - s for o, s, b in zip(offset, small, big, strict=True))
-    return inside and (resize.kind != "fit" or _is_filled(theirs, small, offset))
-
-
-def _is_filled(theirs: Array, size: Size, offset: Size) -> bool:
-    """Whether all that lies around a picture is of one colour."""
-    outside = np.ones(theirs.shape[:2], bool)
-    outside[offset[0] : offset[0] + size[0], offset[1] : offset[1] + size[1]] = False
-    around = theirs[outside]
-    return len(around) > 0 and bool(np.ptp(around, axis=0).max() == 0)
-
-
-def _regions(theirs: Array, whole: Array, resize: Resize, offset: Size) -> tuple[Array, Array]:
-    if resize.kind == "fit":
-        return _cut(theirs, offset, whole.shape[:2]), whole
-    return theirs, _cut(whole, offset, theirs.shape[:2])
-
-
-def _cut(pixels: Array, offset: Size, size: Size) -> Array:
-    return pixels[offset[0] : offset[0] + size[0], offset[1] : offset[1] + size[1]]
+def _thinned(both: tuple[Array, Array], most: int) -> tuple[Array, Array]:
+    """At most about so many rows and columns of two regions."""
+    down, right = (max(1, size // most) for size in both[0].shape[:2])
+    return both[0][::down, ::right], both[1][::down, ::right]

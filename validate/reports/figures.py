@@ -7,15 +7,11 @@ from typing import Any
 from paddleport.validate.compare import OutputComparison
 from paddleport.validate.latency import Latency
 from paddleport.validate.metrics import Ranking
-from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.report import BackendRow
 
 NOTHING = "–"  # where a value was looked for and is not there
 ERROR_UNIT = "|reference| + the root mean square of the reference output"
-SUMMARIES = {
-    "agrees": "The same model: every backend that was judged agrees with the reference.",
-    "differs": "Not the same everywhere: at least one backend differs, failed or is missing.",
-    "unproven": "Nothing is proven: no backend that was judged could be shown to agree.",
-}
+_DECIMALS = ((0.1, 4), (1.0, 3), (100.0, 2), (1000.0, 1))  # below so many ms
 CONFIGURATION = tuple[int, int, str]  # batch, threads, scope
 
 
@@ -34,8 +30,11 @@ def found_error(value: float | None) -> str:
 
 
 def milliseconds(value: float | None) -> str:
-    """Milliseconds with two decimals."""
-    return "" if value is None else f"{value:.2f}"
+    """Milliseconds: two decimals below 100, fewer above, more below 1."""
+    if value is None:
+        return ""
+    digits = next((digits for below, digits in _DECIMALS if value < below), 0)
+    return f"{value:.{digits}f}"
 
 
 def decimal(value: float | None, digits: int = 4) -> str:
@@ -43,6 +42,29 @@ def decimal(value: float | None, digits: int = 4) -> str:
     if value is None:
         return NOTHING
     return f"{value:.{digits}g}" if math.isfinite(value) else str(value)
+
+
+def ulp(value: float | None) -> str:
+    """Float32 spacings: one decimal below 10, whole numbers up to a million."""
+    if not value or not math.isfinite(value) or value >= 1e6:
+        return error(value)
+    return f"{value:.{1 if value < 10 else 0}f}"
+
+
+def times(value: float) -> str:
+    """A factor, such as ``1.66 ×``."""
+    return f"{value:.2f} ×" if value < 100 else f"{value:.0f} ×"
+
+
+def share(value: float) -> str:
+    """An error as a share of its limit, such as ``72 %``; from ten limits on, ``300 ×``."""
+    if not math.isfinite(value):
+        return NOTHING
+    if value >= 10:
+        return f"{value:.0f} ×" if value < 1e4 else f"{value:.0e} ×"
+    if 0 < value < 0.001:
+        return "< 0.1 %"
+    return f"{100 * value:.{1 if 0 < value < 0.1 else 0}f} %"
 
 
 def size(count: int | None) -> str:
@@ -74,17 +96,6 @@ def verdict(row: BackendRow) -> str:
     return f"{row.verdict}: {row.cause}" if row.cause else row.verdict
 
 
-def summary(report: ParityReport) -> str:
-    """The whole report in one sentence, with the backends that need a look."""
-    named = [
-        f"{row.name} ({verdict(row)})"
-        for row in report.rows
-        if row.verdict in ("differs", "failed", "unproven")
-        or (row.verdict == "skipped" and report.strict)
-    ]
-    return f"{SUMMARIES[report.verdict]}{' See ' + ', '.join(named) + '.' if named else ''}"
-
-
 def error_of_limit(comparison: OutputComparison | None) -> str:
     """The worst error beside its limit."""
     if comparison is None:
@@ -93,15 +104,6 @@ def error_of_limit(comparison: OutputComparison | None) -> str:
     if comparison.measure == "equality":
         return "not comparable" if found is None else f"{found:g} unequal"
     return f"{found_error(found)} / {error(comparison.limit)}"
-
-
-def share_of_limit(comparison: OutputComparison) -> float:
-    """The worst error by its limit; infinite where values were incomparable or unequal."""
-    if comparison.worst_error is None:
-        return math.inf
-    if not comparison.limit:
-        return math.inf if comparison.worst_error else 0.0
-    return comparison.worst_error / comparison.limit
 
 
 def distance_from_float64(row: BackendRow) -> float | None:
@@ -134,25 +136,13 @@ def latency_of(row: BackendRow, wanted: CONFIGURATION) -> Latency | None:
 
 def configuration_text(configuration: CONFIGURATION) -> str:
     """Such as ``batch 1, 2 threads, end to end``."""
-    batch, threads, scope = configuration
-    unit = "thread" if threads == 1 else "threads"
-    return f"batch {batch}, {threads} {unit}{'' if scope == 'inference' else ', ' + scope}"
+    batch, count, scope = configuration
+    return f"batch {batch}, {threads(count)}{'' if scope == 'inference' else ', ' + scope}"
 
 
-def published_v100_ms(published: Mapping[str, Any], batch: int) -> float | None:
-    """TensorRT FP32 on a V100, as the series page has it for a batch size."""
-    return _published(published, "v100_trt_fp32_ms", f"batch{batch}")
-
-
-def published_sd855_ms(published: Mapping[str, Any], batch: int, threads: int) -> float | None:
-    """Paddle-Lite on a Snapdragon 855 at batch 1, as the series page has it."""
-    return _published(published, "sd855_ms", f"threads{threads}") if batch == 1 else None
-
-
-def _published(published: Mapping[str, Any], table: str, key: str) -> float | None:
-    found = published.get(table)
-    value = found.get(key) if isinstance(found, Mapping) else None
-    return float(value) if isinstance(value, int | float) else None
+def threads(count: int) -> str:
+    """Such as ``2 threads``."""
+    return f"{count} thread{'' if count == 1 else 's'}"
 
 
 def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -163,6 +153,8 @@ def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
             pairs += facts(value)
         elif isinstance(value, list | tuple):
             pairs.append((str(key), ", ".join(str(item) for item in value)))
+        elif isinstance(value, int) and value > 9999:
+            pairs.append((str(key), f"{value:,}"))
         elif value is not None:
             pairs.append((str(key), str(value)))
     return pairs

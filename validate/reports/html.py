@@ -1,14 +1,24 @@
 """The report as one HTML page: no network, no script, its pictures inside."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from paddleport.validate.report import BackendRow, FeedRow, ParityReport
-from paddleport.validate.reports import error_chart, figures, latency_chart, tables
-from paddleport.validate.reports.markdown import COLUMNS, explained, row_cells
+from paddleport.validate.reports import (
+    error_chart,
+    error_points,
+    figures,
+    glance,
+    latency_chart,
+    latency_tables,
+    tables,
+    voices,
+)
+from paddleport.validate.reports.markdown import explained
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -22,7 +32,8 @@ SYMBOLS = {
     "failed": "!",
 }
 _IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
-_TEXT_COLUMNS = 6
+_EXPLAINED = ("differs", "failed", "unproven", "skipped")
+_SHOWN = 4  # errors beside a picture; the table has all
 
 
 @dataclass(frozen=True)
@@ -33,11 +44,13 @@ class WorstInput:
         feed: its row of the report.
         thumbnail: a PNG data URI, or empty.
         errors: backend and error, the largest first.
+        more: how many errors were left out.
     """
 
     feed: FeedRow
     thumbnail: str
     errors: tuple[tuple[str, str], ...]
+    more: int
 
 
 @dataclass(frozen=True)
@@ -50,21 +63,18 @@ class Parting:
 
 def to_html(report: ParityReport) -> str:
     """The whole report as one page."""
-    found = error_chart.points(report)
+    found = error_points.points(report)
     rows = report.rows
     text: str = _template().render(
         report=report,
         css=_resource("parity.css"),
-        summary=figures.summary(report),
         symbols=SYMBOLS,
-        error_unit=figures.ERROR_UNIT,
         heading=_heading(report),
-        backends=tables.Table(
-            "Every backend", COLUMNS, tuple(row_cells(row) for row in rows), _TEXT_COLUMNS
-        ),
-        explanations=[(row, explained(row)) for row in rows if explained(row)],
+        lines=[glance.line(row) for row in rows],
+        explanations=_explanations(rows, _EXPLAINED),
+        remarks=_explanations(rows, ("reference", "agrees")),
         error_charts=_error_charts(report, found),
-        point_notes=error_chart.point_notes(found),
+        point_notes=error_points.notes(found),
         latency_charts=[
             (figures.configuration_text(wanted), latency_chart.latency_bars(rows, wanted, position))
             for position, wanted in enumerate(figures.configurations(rows))
@@ -75,10 +85,11 @@ def to_html(report: ParityReport) -> str:
             if row.located
         ],
         worst_inputs=_worst_inputs(report),
-        published=_published(report),
         figures=figures,
+        glance=glance,
+        latency_tables=latency_tables,
         tables=tables,
-        latency_notes=tables.latency_notes(report),
+        voices=voices,
     )
     return figures.printable(text)
 
@@ -89,8 +100,18 @@ def _heading(report: ParityReport) -> tuple[str, str]:
     return name, rest
 
 
-def _error_charts(report: ParityReport, found: list[error_chart.Point]) -> list[tuple[str, str]]:
-    if not error_chart.drawable(found):
+def _explanations(
+    rows: Sequence[BackendRow], verdicts: Sequence[str]
+) -> list[tuple[BackendRow, str]]:
+    """What there is to say of the rows with these verdicts, in the order of the verdicts."""
+    told = [(row, explained(row, located=False)) for row in rows if row.verdict in verdicts]
+    return sorted(
+        (pair for pair in told if pair[1]), key=lambda pair: verdicts.index(pair[0].verdict)
+    )
+
+
+def _error_charts(report: ParityReport, found: list[error_points.Point]) -> list[tuple[str, str]]:
+    if not error_points.drawable(found):
         return []
     return [
         ("wide", error_chart.error_against_latency(report, wide=True)),
@@ -106,40 +127,17 @@ def _worst_inputs(report: ParityReport) -> list[WorstInput]:
             found = errors.setdefault(worst.feed, {})
             error = float("inf") if worst.error is None else worst.error
             found[row.name] = max(found.get(row.name, 0.0), error)
-    return [
-        WorstInput(
-            feed,
-            feed.thumbnail if _IMAGE.fullmatch(feed.thumbnail) else "",
-            tuple(
-                (name, figures.error(error))
-                for name, error in sorted(
-                    errors[feed.name].items(), key=lambda pair: pair[1], reverse=True
-                )
-            ),
-        )
-        for feed in report.feeds
-        if feed.name in errors
-    ]
-
-
-def _published(report: ParityReport) -> tables.Table:
-    """The series page's figures beside what was measured here."""
-    lines = []
-    for title, measured, key in (
-        ("parameters, millions", report.model.get("parameters"), "mparams"),
-        ("operations, GFLOP", report.model.get("flops"), "gflops"),
-    ):
-        scale = 1e6 if key == "mparams" else 1e9
-        here = f"{measured / scale:.2f}" if isinstance(measured, int | float) else ""
-        if key in report.published:
-            lines.append((title, here, str(report.published[key])))
-    for key in ("top1", "top5"):
-        value = report.published.get(key)
-        if isinstance(value, int | float):
-            lines.append((f"ImageNet {key.replace('top', 'top-')}", "", f"{100 * value:.1f} %"))
-    return tables.Table(
-        "The model's figures", ("figure", "counted here", "published"), tuple(lines), 1
+    worst_first = sorted(
+        (feed for feed in report.feeds if feed.name in errors),
+        key=lambda feed: -max(errors[feed.name].values()),
     )
+    made = []
+    for feed in worst_first:
+        pairs = sorted(errors[feed.name].items(), key=lambda pair: pair[1], reverse=True)
+        shown = tuple((name, figures.error(error)) for name, error in pairs[:_SHOWN])
+        picture = feed.thumbnail if _IMAGE.fullmatch(feed.thumbnail) else ""
+        made.append(WorstInput(feed, picture, shown, len(pairs) - len(shown)))
+    return made
 
 
 def _resource(name: str) -> str:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from paddleport.validate.latency import Latency
 from paddleport.validate.report import BackendRow
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.svg import COLOURS, draw, short
@@ -10,6 +13,8 @@ from paddleport.validate.reports.svg import COLOURS, draw, short
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_LEFT, _RIGHT = 116.0, 100.0  # pixels for names and numbers
 
 
 def latency_bars(rows: Sequence[BackendRow], wanted: figures.CONFIGURATION, position: int) -> str:
@@ -26,17 +31,24 @@ def latency_bars(rows: Sequence[BackendRow], wanted: figures.CONFIGURATION, posi
         if (latency := figures.latency_of(row, wanted)) is not None
     ]
     end = _axis_end([(item.p50_ms, item.p99_ms) for _, item in found])
-    width, height = 340.0, 18.0 * len(found) + 14.0
+    width, height = 340.0, 20.0 * len(found) + 8.0
 
     def paint(figure: "Figure") -> None:
-        axes = figure.add_axes((108 / width, 4 / height, 122 / width, 1 - 8 / height))
+        axes = figure.add_axes((_LEFT / width, 0, 1 - (_LEFT + _RIGHT) / width, 1))
         axes.set_axis_off()
-        axes.set(xlim=(0, end), ylim=(len(found) - 0.5, -0.5))
+        axes.set(xlim=(0, end), ylim=(len(found) - 0.3, -0.7))
         axes.axvline(0, color=COLOURS["line"], linewidth=1.2)
         for place, (name, item) in enumerate(found):
-            _paint_range(axes, place, name, (item.p50_ms, item.p90_ms, item.p99_ms), end)
+            numbers = f"{figures.milliseconds(item.p50_ms)} – {figures.milliseconds(item.p99_ms)}"
+            left, right = -0.05 * end, 1.06 * end
+            axes.text(left, place, short(name, 16), ha="right", va="center", color=COLOURS["ink"])
+            axes.text(right, place, numbers, va="center", color=COLOURS["soft"])
+        _paint_ranges(axes, [item for _, item in found], end)
 
-    told = ", ".join(f"{name} {item.p50_ms:.2f} to {item.p99_ms:.2f} ms" for name, item in found)
+    told = ", ".join(
+        f"{name} {figures.milliseconds(item.p50_ms)} to {figures.milliseconds(item.p99_ms)} ms"
+        for name, item in found
+    )
     return draw(
         f"latency-{position}",
         (width, height),
@@ -54,17 +66,16 @@ def _axis_end(times: Sequence[tuple[float, float]]) -> float:
     return max(near) * 1.02 or 1.0
 
 
-def _paint_range(
-    axes: "Axes", place: int, name: str, times: tuple[float, float, float], end: float
-) -> None:
-    p50, p90, p99 = times
-    axes.text(-0.05 * end, place, short(name, 16), ha="right", color=COLOURS["ink"], va="center")
-    axes.text(1.06 * end, place, f"{p50:.2f} – {p99:.2f}", color=COLOURS["soft"], va="center")
-    if p50 > end:  # far off: an arrow says that the bar does not end here
-        axes.plot([0, end], [place, place], color=COLOURS["line"], linewidth=1.2)
-        axes.plot([end], [place], ">", color=COLOURS["ink"], markersize=6, clip_on=False)
-        return
-    axes.plot([0, p50], [place, place], color=COLOURS["line"], linewidth=1.2)
-    axes.barh(place, min(p99, end) - p50, left=p50, height=0.5, color=COLOURS["soft"])
-    axes.plot([p50, p50], [place - 0.36, place + 0.36], color=COLOURS["ink"], linewidth=2.2)
-    axes.plot([p90, p90], [place - 0.25, place + 0.25], color=COLOURS["paper"], linewidth=1.2)
+def _paint_ranges(axes: "Axes", found: Sequence[Latency], end: float) -> None:
+    p50, p90, p99 = np.array([(item.p50_ms, item.p90_ms, item.p99_ms) for item in found]).T
+    places = np.arange(len(found))
+    axes.hlines(places, 0, np.minimum(p50, end), color=COLOURS["line"], linewidth=1.2)
+    far = p50 > end  # an arrow says that the bar does not end here
+    axes.plot(
+        np.full(far.sum(), end), places[far], ">", color=COLOURS["ink"], markersize=6, clip_on=False
+    )
+    near = ~far
+    p50, p90, p99, places = p50[near], p90[near], np.minimum(p99, end)[near], places[near]
+    axes.barh(places, p99 - p50, left=p50, height=0.5, color=COLOURS["accent"])
+    axes.vlines(p50, places - 0.36, places + 0.36, color=COLOURS["ink"], linewidth=2.2)
+    axes.vlines(p90, places - 0.25, places + 0.25, color=COLOURS["paper"], linewidth=1.2)

@@ -22,6 +22,7 @@ COLOURS = {
     "unsure": "#010208",
     "over": "#010209",
     "paper": "#01020a",
+    "accent": "#01020b",
 }
 FONT_SIZE = 11.0
 _FONT = re.compile(r"font: (?:(?P<weight>bold|[6-9]00) )?(?P<size>[\d.]+)px [^;]*")

@@ -2,20 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from paddleport.validate.compare import OutputComparison
-from paddleport.validate.latency import Latency
-from paddleport.validate.metrics import Metrics
 from paddleport.validate.report import BackendRow, ParityReport
 from paddleport.validate.reports import figures
-
-V100, SD855 = "V100, TensorRT fp32", "SD855, Paddle-Lite"
-_VOICES = (
-    ("backend to reference", "against_reference"),
-    ("backend to float64", "against_float64"),
-    ("reference to float64", "reference_against_float64"),
-)
 
 
 @dataclass(frozen=True)
@@ -64,109 +54,8 @@ def worst_feeds(rows: Sequence[BackendRow]) -> Table:
         }
         cells = (by_kind.get(kind, "") for kind in kinds)
         lines.append((row.name, item.output, *cells))
-    caption = "Worst error of each kind of feed, in units of the limit's rule, and its feed"
-    return Table(caption, ("backend", "output", *kinds), tuple(lines) if kinds else (), 2)
-
-
-def latency_grid(report: ParityReport) -> Table:
-    """The median of every backend in every configuration, with published figures beside it."""
-    timed = [row for row in report.rows if row.latencies]
-    lines = []
-    for configuration in figures.configurations(report.rows):
-        cells = [figures.configuration_text(configuration)]
-        cells += [_median(figures.latency_of(row, configuration)) for row in timed]
-        lines.append((*cells, *_published(report.published, configuration)))
-    columns = ("p50 ms", *(row.name for row in timed), V100, SD855)
-    # a published column without a figure says nothing
-    kept = [
-        at for at, name in enumerate(columns) if at <= len(timed) or any(line[at] for line in lines)
-    ]
-    columns = tuple(columns[at] for at in kept)
-    lines = [tuple(line[at] for at in kept) for line in lines]
-    return Table("Median latency by batch and threads", columns, tuple(lines), 1)
-
-
-def latency_notes(report: ParityReport) -> list[str]:
-    """How to read the latencies."""
-    notes = []
-    if any(not item.settled for row in report.rows for item in row.latencies):
-        notes.append("~: the 95 % interval of the median did not come within ±2 %.")
-    return notes
-
-
-def latencies(rows: Sequence[BackendRow]) -> Table:
-    """Every figure of every measurement."""
-    lines = []
-    for row in rows:
-        for item in row.latencies:
-            low, high = item.interval_ms
-            drift = " ".join(figures.milliseconds(value) for value in item.round_p50_ms)
-            times = (item.p50_ms, item.p90_ms, item.p99_ms, item.mean_ms)
-            lines.append(
-                (
-                    row.name,
-                    figures.configuration_text(figures.key_of(item)),
-                    *(figures.milliseconds(value) for value in times),
-                    f"{item.pictures_per_s:.1f}",
-                    str(item.runs),
-                    f"{low:.2f} to {high:.2f}",
-                    "yes" if item.settled else "no",
-                    drift,
-                )
-            )
-    columns = (
-        *("backend", "configuration", "p50 ms", "p90 ms", "p99 ms", "mean ms", "rows per s"),
-        *("runs", "95 % interval of p50", "settled", "p50 of each round"),
-    )
-    return Table("Every latency", columns, tuple(lines), 2)
-
-
-def costs(rows: Sequence[BackendRow]) -> Table:
-    """What a backend costs beside its inferences."""
-    lines = []
-    for row in rows:
-        load = row.load
-        cells = (
-            figures.milliseconds(load.load_ms),
-            figures.milliseconds(load.first_ms),
-            figures.size(load.peak_memory_bytes),
-            "" if load.gflops_per_s is None else f"{load.gflops_per_s:.1f}",
-            "" if load.share_of_peak is None else f"{load.share_of_peak:.0%}",
-        )
-        if any(cells):
-            lines.append((row.name, *cells))
-    columns = ("backend", "load ms", "first run ms", "peak memory", "GFLOP/s", "of peak")
-    return Table("Loading, memory, and how much of the machine is used", columns, tuple(lines), 1)
-
-
-def voices(rows: Sequence[BackendRow]) -> Table:
-    """Candidate, reference and float64, each against each, for every output."""
-    lines = []
-    for row, item in judged(rows):
-        found = [getattr(item, name) for _, name in _VOICES]
-        if any(found):
-            cells = [cell for one in found for cell in _scaled_and_ulp(one)]
-            lines.append((row.name, item.output, item.measure, figures.error(item.limit), *cells))
-    pairs = [f"{title}, {unit}" for title, _ in _VOICES for unit in ("scaled", "ULP")]
-    columns = ("backend", "output", "measured by", "limit", *pairs)
-    return Table("Three voices: who is far from whom", columns, tuple(lines), 3)
-
-
-def metrics(rows: Sequence[BackendRow]) -> Table:
-    """Every figure of every pair of voices."""
-    lines = []
-    for row in rows:
-        for item in row.comparisons:
-            for title, name in _VOICES:
-                found = getattr(item, name)
-                own = row.verdict == "reference" and name != "reference_against_float64"
-                if found is not None and not own:
-                    lines.append((row.name, item.output, title, *_metric_cells(found)))
-    columns = (
-        *("backend", "output", "voices", "scaled", "ULP", "max abs", "max rel", "RMSE"),
-        *("cosine", "SNR dB", "log-probability", "KL nats"),
-    )
-    return Table("All metrics", columns, tuple(lines), 3)
+    columns, found = ("backend", "output", *kinds), tuple(lines) if kinds else ()
+    return one_output(Table("Worst error of each kind of feed, and its feed", columns, found, 2))
 
 
 def sensitivity(rows: Sequence[BackendRow]) -> Table:
@@ -182,11 +71,17 @@ def sensitivity(rows: Sequence[BackendRow]) -> Table:
         accepted = f"{found.accepted_at:g} × limit: {taken}"
         lines.append((row.name, item.output, refused, accepted, "yes" if found.holds else "NO"))
     columns = ("backend", "output", "one element moved by", "every element moved by", "holds")
-    return Table(
-        "The reference's own output, disturbed, and judged as a backend's is",
-        columns,
-        tuple(lines),
-        5,
+    caption = "The reference's own output, disturbed, and judged as a backend's is"
+    return one_output(Table(caption, columns, tuple(lines), 5))
+
+
+def proven(rows: Sequence[BackendRow]) -> str:
+    """How many comparisons were shown able to fail."""
+    found = [item.sensitivity for _, item in judged(rows)]
+    held = sum(1 for item in found if item is not None and item.holds)
+    return (
+        f"{held} of {len(found)} comparisons were shown able to fail: moved by several times the "
+        "limit, the reference's own output was refused, and moved by a part of it, accepted."
     )
 
 
@@ -205,57 +100,40 @@ def top1_changes(rows: Sequence[BackendRow]) -> Table:
     ]
     columns = ("backend", "output", "feed", "row", "reference's class", "its class", "margin")
     caption = "Changed top-1; margin: how far the reference's first class is before its second"
-    return Table(caption, columns, tuple(lines), 3)
+    return one_output(Table(caption, columns, tuple(lines), 3))
 
 
-def facts(report: ParityReport) -> Table:
-    """Model, hashes, machine, versions and command."""
-    pairs = [pair for pair in figures.facts(report.model) if pair[0] != "title"]
-    pairs += figures.facts(report.environment)
-    for threads, found in report.peak_gflops.items():
-        pairs.append((f"peak GFLOP/s, threads: {threads}", f"{found:.1f}"))
-    pairs += [("command", report.command), ("created", report.created)]
-    lines = tuple(pair for pair in pairs if pair[1])
-    return Table("Model, machine and versions", ("what", "value"), lines, 2)
+def facts(report: ParityReport) -> dict[str, list[tuple[str, str]]]:
+    """Model and hashes, machine, versions, as pairs of texts; empty groups are left out."""
+    machine = {key: value for key, value in report.environment.items() if key != "packages"}
+    packages = report.environment.get("packages")
+    peaks = {
+        f"peak GFLOP/s, {figures.threads(int(threads))}": f"{found:.1f}"
+        for threads, found in report.peak_gflops.items()
+    }
+    groups = {
+        "Model": {key: value for key, value in report.model.items() if key != "title"},
+        "Machine": {**machine, **peaks},
+        "Versions": packages if isinstance(packages, Mapping) else {},
+    }
+    found = {title: figures.facts(values) for title, values in groups.items()}
+    return {title: pairs for title, pairs in found.items() if pairs}
+
+
+def one_output(table: Table) -> Table:
+    """The table without its column of outputs, where all lines have the same."""
+    at = table.columns.index("output")
+    names = {line[at] for line in table.lines}
+    if len(names) != 1:
+        return table
+    columns, *lines = (line[:at] + line[at + 1 :] for line in (table.columns, *table.lines))
+    caption = f"{table.caption} (output {names.pop()})"
+    return Table(caption, columns, tuple(lines), table.texts - 1)
 
 
 def judged(rows: Sequence[BackendRow]) -> list[tuple[BackendRow, OutputComparison]]:
     """Every comparison of a candidate; the reference's are with itself."""
     return [(row, item) for row in rows if row.verdict != "reference" for item in row.comparisons]
-
-
-def _median(latency: Latency | None) -> str:
-    if latency is None:
-        return ""
-    return f"{figures.milliseconds(latency.p50_ms)}{'' if latency.settled else ' ~'}"
-
-
-def _published(
-    published: Mapping[str, Any], configuration: figures.CONFIGURATION
-) -> tuple[str, str]:
-    batch, threads, scope = configuration
-    if scope != "inference":
-        return "", ""
-    return (
-        figures.milliseconds(figures.published_v100_ms(published, batch)),
-        figures.milliseconds(figures.published_sd855_ms(published, batch, threads)),
-    )
-
-
-def _scaled_and_ulp(found: Metrics | None) -> tuple[str, str]:
-    if found is None:
-        return figures.NOTHING, figures.NOTHING
-    return figures.error(found.scaled), figures.decimal(found.ulp, 3)
-
-
-def _metric_cells(found: Metrics) -> tuple[str, ...]:
-    return (
-        *_scaled_and_ulp(found),
-        *(figures.error(value) for value in (found.max_abs, found.max_rel, found.rmse)),
-        figures.decimal(found.cosine, 9),
-        figures.decimal(found.snr_db, 4),
-        *(figures.error(value) for value in (found.log_probability, found.kl)),
-    )
 
 
 def feeds(report: ParityReport) -> Table:

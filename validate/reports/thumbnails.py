@@ -4,17 +4,22 @@ import base64
 import io
 
 import numpy as np
+from numpy.typing import NDArray
 
+from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
 
 
-def thumbnail(tensor: Array, *, side: int = 96, bgr: bool = False) -> str:
-    """The first picture of ``tensor`` as a PNG data URI, stretched from its minimum to maximum.
+def thumbnail(tensor: Array, *, side: int = 96, preprocess: Preprocess | None = None) -> str:
+    """The first picture of ``tensor`` as a PNG data URI.
+
+    With a preprocessing it is undone, so that white is white; what lies outside of 0 to 255 is
+    cut. Without one, the values are stretched from their minimum to their maximum.
 
     Args:
         tensor: [N, 3, H, W] or [N, 1, H, W] of floats, N at least 1.
         side: most pixels each way; larger pictures are sampled, not averaged.
-        bgr: channels come blue, green, red.
+        preprocess: how pictures become the model's input, and in which order of channels.
 
     Returns:
         ``""`` for any other shape or type, for no elements, and where a value is not finite.
@@ -25,16 +30,32 @@ def thumbnail(tensor: Array, *, side: int = 96, bgr: bool = False) -> str:
         return ""
     step = max(1, -(-max(tensor.shape[2:]) // side))
     channels = tensor[0].astype(np.float64)
-    low, high = float(channels.min()), float(channels.max())
-    # halved first: the difference of two float64 extremes may overflow
-    half = high / 2 - low / 2
-    share = (
-        (channels[:, ::step, ::step] / 2 - low / 2) / half
-        if half
-        else np.zeros_like(channels[:, ::step, ::step])
-    )
-    pixels = np.rint(share * 255).astype(np.uint8).transpose(1, 2, 0)
+    bgr = preprocess is not None and preprocess.channels == "BGR"
+    if preprocess is not None and preprocess.scale and len(channels) == 3:
+        levels = _undone(channels[:, ::step, ::step], preprocess)
+    else:
+        levels = _stretched(channels, step)
+    pixels = np.rint(levels).astype(np.uint8).transpose(1, 2, 0)
     return _png(pixels[:, :, ::-1] if bgr else pixels)
+
+
+def _undone(channels: NDArray[np.float64], preprocess: Preprocess) -> NDArray[np.float64]:
+    """The pixels, 0 to 255, that become ``channels``, which are ``(pixel * scale - mean) / std``.
+
+    Cut before it is multiplied: an extreme may be as large as float64 goes.
+    """
+    mean, std = (np.array(values)[:, None, None] for values in (preprocess.mean, preprocess.std))
+    limit = 255.0 * np.abs(preprocess.scale / std) + np.abs(mean / std) + 1
+    near = np.clip(channels, -limit, limit)
+    pixels: NDArray[np.float64] = np.clip((near * std + mean) / preprocess.scale, 0, 255)
+    return pixels
+
+
+def _stretched(channels: NDArray[np.float64], step: int) -> NDArray[np.float64]:
+    low, high = float(channels.min()), float(channels.max())
+    half = high / 2 - low / 2  # halved first: the difference of two extremes may overflow
+    sampled = channels[:, ::step, ::step]
+    return 255 * (sampled / 2 - low / 2) / half if half else np.zeros_like(sampled)
 
 
 def _png(pixels: Array) -> str:

@@ -1,0 +1,370 @@
+"""The measuring rig, with planted sessions and clocks: turns, warm-up, settling, refusals."""
+
+import itertools
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_sessions import Call, Drifting, FakeClock, FakeSession, TimesMs, steady
+
+from paddleport.errors import BackendUnavailableError, FeedError, WorkerCrashed
+from paddleport.models.card import Preprocess
+from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import Array, Feed
+from paddleport.validate import latency, opened, settle
+from paddleport.validate.latency import measure
+from paddleport.validate.opened import Opened
+from paddleport.validate.session import Session
+from paddleport.validate.subject import Budget, Measured, Photo, Subject
+from paddleport.worker import Worker
+
+PREPROCESS = Preprocess()
+PHOTO = Photo(b"jpeg", PREPROCESS, "x")
+CRASH = WorkerCrashed("ended with SIGSEGV", reason="SIGSEGV", log="last words")
+
+
+def feeds(*sizes: int) -> dict[int, Feed]:
+    return {size: {"x": np.zeros((size, 3), np.float32)} for size in sizes}
+
+
+class Rig:
+    """Fake sessions by name, with every call and every wait in order."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, cpus: int = 4) -> None:
+        self.calls: list[Call] = []
+        self.settled: list[set[int]] = []
+        self.opened: list[FakeSession] = []
+        monkeypatch.setattr(latency, "settle", lambda pids: self.settled.append(set(pids)))
+        monkeypatch.setattr(latency, "available_threads", lambda: cpus)
+
+    def session(self, name: str, times_ms: TimesMs, threads: int = 2) -> FakeSession:
+        made = FakeSession(name, times_ms, self.calls, threads=threads)
+        self.opened.append(made)
+        return made
+
+    def subject(self, name: str, times_ms: TimesMs, threads: int = 2) -> Subject:
+        """Everything there is to measure."""
+        return Subject(
+            self.session(name, times_ms, threads),
+            feeds(1, 4, 8),
+            PHOTO,
+            reopen=lambda other: self.session(name, times_ms, other),
+        )
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
+    return Rig(monkeypatch)
+
+
+def configurations(found: Measured) -> list[tuple[int, int, str]]:
+    return [(item.batch, item.threads, item.scope) for item in found.latencies]
+
+
+EVERYTHING = [
+    (1, 2, "inference"),
+    (4, 2, "inference"),
+    (8, 2, "inference"),
+    (1, 2, "end to end"),
+    (1, 1, "inference"),
+    (1, 4, "inference"),
+]
+
+
+def test_every_row_gets_every_configuration(rig: Rig) -> None:
+    found = measure({name: rig.subject(name, steady(5.0)) for name in "abc"})
+    assert list(found) == ["a", "b", "c"]
+    for one in found.values():
+        assert configurations(one) == EVERYTHING
+        assert (one.error, one.notes) == (None, ())
+
+
+def test_rounds_are_in_turn(rig: Rig) -> None:
+    subjects = {
+        name: Subject(rig.session(name, Drifting(5.0)), feeds(1), grid=False) for name in "abc"
+    }
+    found = measure(subjects)
+    assert [name for name, *_ in rig.calls] == list("abc" * 6)
+    assert {len(one.latencies[0].round_p50_ms) for one in found.values()} == {6}
+
+
+def test_a_row_that_has_settled_leaves_the_turns_to_the_others(rig: Rig) -> None:
+    times: dict[str, TimesMs] = {"a": Drifting(5.0), "b": steady(5.0), "c": Drifting(5.0)}
+    subjects = {
+        name: Subject(rig.session(name, item), feeds(1), grid=False) for name, item in times.items()
+    }
+    found = measure(subjects)
+    assert [name for name, *_ in rig.calls] == list("abc" * 3 + "ac" * 3)
+    assert [one.latencies[0].settled for one in found.values()] == [False, True, False]
+
+
+def test_the_other_configurations_take_turns_too_and_come_last(rig: Rig) -> None:
+    measure({name: rig.subject(name, Drifting(5.0)) for name in "ab"})
+    main, rest = rig.calls[:12], rig.calls[12:]
+    assert {call[1:] for call in main} == {(1, 2, "inference")}
+    first_round = [(4, 2, "inference"), (8, 2, "inference"), (1, 2, "end to end")]
+    assert rest[:6] == [(name, *each) for name in "ab" for each in first_round]
+    threads = [call[2] for call in rest[18:]]
+    assert threads == [1] * 6 + [4] * 6
+    assert [name for name, *_ in rest[18:]] == list("ab" * 6)
+
+
+def test_before_each_turn_all_the_other_processes_are_waited_for(rig: Rig) -> None:
+    subjects = {
+        name: Subject(rig.session(name, steady(5.0)), feeds(1), grid=False) for name in "abc"
+    }
+    measure(subjects)
+    pids = {subject.session.facts.pid for subject in subjects.values()}
+    own = [subjects[name].session.facts.pid for name, *_ in rig.calls]
+    assert rig.settled == [pids - {pid} for pid in own]
+
+
+def test_a_process_that_has_ended_is_not_waited_for(rig: Rig) -> None:
+    def crash(at_most_s: float) -> list[float]:
+        raise CRASH
+
+    subjects = {
+        name: Subject(rig.session(name, item), feeds(1), grid=False)
+        for name, item in {"a": crash, "b": steady(5.0), "c": steady(5.0)}.items()
+    }
+    measure(subjects)
+    gone = subjects["a"].session.facts.pid
+    assert not any(gone in pids for pids in rig.settled[1:])
+
+
+def test_all_rows_have_equal_threads_and_warm_up(rig: Rig) -> None:
+    found = measure({name: rig.subject(name, steady(5.0)) for name in "abc"})
+    assert len({tuple(configurations(one)) for one in found.values()}) == 1
+    warm_ups = [
+        [tuple(session.warm_ups_s) for session in rig.opened if session.name == name]
+        for name in "abc"
+    ]
+    assert warm_ups[0] == warm_ups[1] == warm_ups[2]
+    assert all(second > 0 for session in warm_ups[0] for second in session)
+
+
+@pytest.mark.parametrize(
+    ("main", "cpus", "others"),
+    [(1, 1, []), (2, 2, [1]), (4, 4, [1, 2]), (8, 2, [1, 2]), (3, 8, [1, 2, 4])],
+)
+def test_other_numbers_of_threads_as_far_as_there_are_cpus(
+    main: int, cpus: int, others: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig(monkeypatch, cpus)
+    (found,) = measure({"a": rig.subject("a", steady(5.0), main)}).values()
+    threads = [item.threads for item in found.latencies if item.threads != main]
+    assert (found.latencies[0].threads, threads) == (main, others)
+
+
+def test_it_closes_what_it_opens_and_nothing_else(rig: Rig) -> None:
+    subject = rig.subject("a", steady(5.0))
+    measure({"a": subject})
+    assert [session.closed for session in rig.opened] == [False, True, True]
+
+
+def test_it_closes_what_it_opens_where_another_one_is_a_bug(rig: Rig) -> None:
+    def bug(threads: int) -> Session:
+        raise ZeroDivisionError
+
+    broken = Subject(rig.session("b", steady(5.0)), feeds(1), reopen=bug)
+    with pytest.raises(ZeroDivisionError):
+        measure({"a": rig.subject("a", steady(5.0)), "b": broken})
+    assert all(session.closed for session in rig.opened if session.threads != 2)
+
+
+def test_progress_never_falls_and_ends_at_one(rig: Rig) -> None:
+    shares: list[float] = []
+    measure({name: rig.subject(name, Drifting(5.0)) for name in "ab"}, on_round=shares.append)
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1.0)
+
+
+def test_nothing_to_measure(rig: Rig) -> None:
+    assert measure({}) == {}
+
+
+def failing_at(place: Callable[[Call], bool], error: Exception, rig: Rig) -> TimesMs:
+    """Five milliseconds a run, but for the rounds that ``place`` names."""
+
+    def times_ms(at_most_s: float) -> list[float]:
+        if place(rig.calls[-1]):
+            raise error
+        return steady(5.0)(at_most_s)
+
+    return times_ms
+
+
+@pytest.mark.parametrize(
+    ("place", "kept"),
+    [
+        (lambda call: call[1:] == (8, 2, "inference"), EVERYTHING[:2]),
+        (lambda call: call[3] == "end to end", EVERYTHING[:3]),
+        (lambda call: call[2] == 1, EVERYTHING[:4]),
+        (lambda call: call[2] == 2, []),
+    ],
+)
+def test_a_crash_ends_its_row_and_no_other(
+    place: Callable[[Call], bool], kept: list[tuple[int, int, str]], rig: Rig
+) -> None:
+    subjects = {
+        "a": rig.subject("a", steady(5.0)),
+        "b": rig.subject("b", failing_at(place, CRASH, rig)),
+        "c": rig.subject("c", steady(5.0)),
+    }
+    found = measure(subjects)
+    assert found["b"].error is CRASH
+    assert configurations(found["b"]) == kept
+    for name in "ac":
+        assert configurations(found[name]) == EVERYTHING
+        assert found[name].error is None
+    # The main configuration is complete before anything else is tried.
+    assert all(item.settled for item in found["b"].latencies[:1])
+    crashed_at = max(index for index, call in enumerate(rig.calls) if call[0] == "b")
+    assert place(rig.calls[crashed_at])  # and nothing is asked of it any more
+
+
+def test_a_refusal_is_a_note_and_the_row_goes_on(rig: Rig) -> None:
+    place = failing_at(lambda call: call[1] == 8, FeedError("no batch of 8"), rig)
+    (found,) = measure({"a": rig.subject("a", place)}).values()
+    assert found.error is None
+    assert configurations(found) == [each for each in EVERYTHING if each[0] != 8]
+    assert found.notes == ("inference at batch 8, 2 threads was not measured: no batch of 8",)
+
+
+def test_a_refused_main_configuration_ends_the_row(rig: Rig) -> None:
+    refusal = FeedError("not this feed")
+    found = measure({"a": rig.subject("a", failing_at(lambda call: True, refusal, rig))})
+    assert found == {"a": Measured((), refusal)}
+
+
+@pytest.mark.parametrize("error", [BackendUnavailableError("1 thread is not possible"), CRASH])
+def test_a_session_that_does_not_open_with_other_threads(
+    error: Exception, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reopen(threads: int) -> Session:
+        if threads == 1:
+            raise error
+        return rig.session("a", steady(5.0), threads)
+
+    times = steady(5.0)
+    subject = Subject(rig.session("a", times), feeds(1), reopen=reopen)
+    found = measure({"a": subject, "b": rig.subject("b", times)})
+    assert configurations(found["b"]) == EVERYTHING
+    if error is CRASH:  # a crash is a crash, wherever it is
+        assert found["a"].error is CRASH
+        assert configurations(found["a"]) == [EVERYTHING[0]]
+    else:
+        assert found["a"].error is None
+        assert "1 threads was not measured: 1 thread is not possible" in found["a"].notes[0]
+        assert configurations(found["a"]) == [EVERYTHING[0], EVERYTHING[-1]]
+
+
+def test_runs_of_seconds_are_measured_once_and_larger_ones_left_out(rig: Rig) -> None:
+    (found,) = measure({"a": rig.subject("a", lambda _: [3000.0])}, Budget(1.0, 0.4)).values()
+    assert [call[1:] for call in rig.calls] == [
+        (1, 2, "inference"),
+        (1, 2, "end to end"),
+        (1, 1, "inference"),
+        (1, 4, "inference"),
+    ]
+    assert [(item.runs, item.settled) for item in found.latencies] == [(1, False)] * 4
+    assert found.notes == (
+        "inference at batch 4, 2 threads was not measured: one run would take about 12 s",
+        "inference at batch 8, 2 threads was not measured: one run would take about 24 s",
+    )
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    made = FakeClock()
+    monkeypatch.setattr(opened, "time", made)
+    monkeypatch.setattr(settle, "time", made)
+    return made
+
+
+def busy_until(clock: FakeClock, ends: Mapping[int, float]) -> Callable[[int], float | None]:
+    """CPU seconds of processes that compute until then."""
+    return lambda pid: min(clock.now, ends[pid])
+
+
+def test_settling_waits_for_the_last_process_that_computes(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "cpu_seconds", busy_until(clock, {1: 0.05, 2: 0.2}))
+    settle.settle([1, 2])
+    assert 0.2 <= clock.now < settle.LONGEST_S
+
+
+def test_settling_ends_at_once_where_all_is_quiet(
+    clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "cpu_seconds", busy_until(clock, {1: 0.0}))
+    settle.settle([1])
+    assert 0 < clock.now < 0.05
+
+
+@pytest.mark.parametrize("seconds", [lambda clock: clock.now, lambda clock: None])
+def test_settling_has_an_end_and_waits_that_long_where_the_system_does_not_tell(
+    seconds: Callable[[FakeClock], float | None], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settle, "cpu_seconds", lambda pid: seconds(clock))
+    settle.settle([1])
+    assert clock.now == pytest.approx(settle.LONGEST_S)
+
+
+def test_warming_up_goes_on_until_runs_get_no_faster(clock: FakeClock) -> None:
+    # From 14 to 4 ms, then steady.
+    faster = itertools.chain((0.014 - 0.0005 * n for n in range(20)), itertools.repeat(0.004))
+    times = opened._timed(clock.spend(faster), at_most_s=0.2, warm_up_s=0.1)
+    assert times == pytest.approx([4.0] * 50, abs=1e-6)
+    assert clock.now < 0.1 * opened.LONGEST_WARM_UP + 0.25
+
+
+def test_warming_up_takes_its_time_where_runs_are_steady(clock: FakeClock) -> None:
+    opened._warm_up(clock.spend(itertools.repeat(0.001)), 0.1)
+    assert clock.now == pytest.approx(0.1, abs=0.01)
+
+
+def test_warming_up_ends_where_runs_get_faster_for_ever(clock: FakeClock) -> None:
+    faster = (0.01 * 0.9**n for n in itertools.count())
+    opened._warm_up(clock.spend(faster), 0.005)
+    assert clock.now <= 0.005 * (opened.LONGEST_WARM_UP + 1) + 0.01
+
+
+def test_a_run_of_seconds_is_warmed_up_once_and_counted_once(clock: FakeClock) -> None:
+    assert opened._timed(clock.spend(itertools.repeat(3.0)), 1.0, 0.1) == [3000.0]
+    assert clock.now == 6.0
+
+
+class RecordingWorker(Worker):
+    """Answers at once, and keeps what time each question was given."""
+
+    pid = 7
+
+    def __init__(self) -> None:
+        self.timeouts_s: dict[str, float] = {}
+
+    def hold(self, function: Any, timeout_s: float, /, *args: Any, **kwargs: Any) -> Any:
+        return "handle"
+
+    def call(self, function: Any, timeout_s: float, /, *args: Any, **kwargs: Any) -> Any:
+        self.timeouts_s[function.__name__] = timeout_s
+        answers: dict[object, Any] = {Opened.facts: ("fp32", 1.0, ()), Opened.costs: (1.0, None)}
+        return answers.get(function, [1.0])
+
+
+def test_a_round_may_hold_a_warm_up_and_a_run_that_each_take_all_their_time() -> None:
+    worker = RecordingWorker()
+    model: Any = SimpleNamespace()
+    session = Session("any", model, RunnerOptions(threads=1), worker=worker, timeout_s=300)
+    array: Array = np.zeros(1)
+    session.run_all([{"x": array}])
+    session.time_ms({"x": array}, at_most_s=0.5, warm_up_s=0.1)
+    session.time_from_jpeg_ms(b"", PREPROCESS, "x", 1, 0.5, warm_up_s=0.1)
+    assert worker.timeouts_s["run"] == 300
+    assert 600 < worker.timeouts_s["time_ms"] < 602
+    assert 600 < worker.timeouts_s["time_from_jpeg_ms"] < 602
+    session.time_ms({"x": array}, at_most_s=0.5)
+    assert 300 < worker.timeouts_s["time_ms"] < 302

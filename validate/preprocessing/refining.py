@@ -1,0 +1,127 @@
+"""From places that look alike to the one that agrees: interpolations, roundings and offsets."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from paddleport.validate.preprocessing.geometry import (
+    Resize,
+    crop_offsets,
+    distinct,
+    filled_resizes,
+    short_resizes,
+)
+from paddleport.validate.preprocessing.kernels import KERNELS, Kernel, Size, opencv_kernel
+from paddleport.validate.preprocessing.locating import Lead
+from paddleport.validate.preprocessing.placement import Placement, Trials, View
+from paddleport.validate.preprocessing.turns import TURNS, is_sideways, turned_offset
+
+_FIRST = (Kernel("Pillow", "bilinear"), Kernel("OpenCV", "area"), Kernel("OpenCV", "nearest"))
+_NEAR = 2.0  # times the least error: places beyond are not tried with every kernel
+_PLACES = 6  # that are tried with every kernel
+
+
+@dataclass(frozen=True)
+class Place:
+    """A size, as seen in one view, with the offsets to try."""
+
+    view: View
+    resize: Resize
+    offsets: tuple[Size, ...]
+
+
+def refine(trials: Trials, places: list[Place], tell: Callable[[float], None]) -> None:
+    """Try places with a few kernels, and the best of them with all, until one agrees."""
+    ours = opencv_kernel(trials.preprocess.interpolation)
+    first = list(dict.fromkeys([ours, *_FIRST]))
+    errors = []
+    for index, place in enumerate(places):
+        tell(0.5 * index / len(places))
+        errors.append(min(_try(trials, place, kernel) for kernel in first))
+        if trials.exact:
+            return _simplify(trials, places)
+    limit = _NEAR * max(min(errors, default=0.0), trials.floor)
+    ranked = sorted(range(len(places)), key=lambda index: errors[index])[:_PLACES]
+    near = [places[index] for index in ranked if errors[index] <= limit]
+    for index, place in enumerate(near):
+        tell(0.5 + 0.5 * index / len(near))
+        for kernel in (kernel for kernel in KERNELS if kernel not in first):
+            _try(trials, place, kernel)
+            if trials.exact:
+                return _simplify(trials, places)
+    return None
+
+
+def places_around(trials: Trials, leads: list[Lead]) -> list[Place]:
+    """The places of leads: their sizes by every rounding, turned before the resize or after."""
+    have: Size = (trials.picture.shape[0], trials.picture.shape[1])
+    places: dict[tuple[View, Size, object], Place] = {}
+    for lead in leads:
+        want = _want(trials, lead.view)
+        resizes = [lead.resize]
+        if lead.resize.kind == "short":
+            resizes = distinct(short_resizes(have, int(lead.resize.value)), want)
+        for resize in resizes:
+            offsets = [*crop_offsets(resize.size, want).values(), *_around(lead.offset)]
+            for place in _turned_places(Place(lead.view, resize, tuple(offsets)), want):
+                places.setdefault((place.view, place.resize.size, place.resize.box), place)
+    return list(places.values())
+
+
+def filled_places(trials: Trials) -> list[Place]:
+    """Places of the whole picture in a frame."""
+    have: Size = (trials.picture.shape[0], trials.picture.shape[1])
+    places: list[Place] = []
+    for reading in range(len(trials.readings)):
+        for turn in TURNS:
+            view = View(reading, turn)
+            want = _want(trials, view)
+            for resize in filled_resizes(have, want):
+                offsets = tuple(crop_offsets(want, resize.size).values())
+                places += _turned_places(Place(view, resize, offsets), want)
+    return places
+
+
+def _turned_places(place: Place, want: Size) -> Iterator[Place]:
+    """The same place, with the turn after the resize and before it."""
+    yield place
+    view, resize = place.view, place.resize
+    if not view.turn:
+        return
+    size, box, whole = resize.size, resize.box, resize.size
+    small = want
+    if resize.kind == "fit":
+        small, whole = resize.size, want
+    offsets = [turned_offset(at, small, whole, view.turn) for at in place.offsets]
+    if is_sideways(view.turn):
+        size = (size[1], size[0])
+        box = None if box is None else (box[1], box[0], box[3], box[2])
+        whole, small = (whole[1], whole[0]), (small[1], small[0])
+    known = crop_offsets(whole, small).values()
+    before = Resize(resize.kind, resize.value, resize.rounding, size, box)
+    offsets = list(dict.fromkeys([*known, *offsets]))
+    yield Place(View(view.reading, view.turn, after=False), before, tuple(offsets))
+
+
+def _simplify(trials: Trials, places: list[Place]) -> None:
+    """See whether a place with fewer differences agrees as well."""
+    best: Placement | None = trials.best
+    if best is None or best.cost < 2:
+        return
+    ours = opencv_kernel(trials.preprocess.interpolation)
+    for place in places:
+        for kernel in dict.fromkeys([best.kernel, ours]):
+            _try(trials, place, kernel)
+
+
+def _try(trials: Trials, place: Place, kernel: Kernel) -> float:
+    return trials.consider(place.view, place.resize, kernel, list(place.offsets))
+
+
+def _want(trials: Trials, view: View) -> Size:
+    theirs = trials.theirs(view)
+    return theirs.shape[0], theirs.shape[1]
+
+
+def _around(offset: Size) -> list[Size]:
+    steps = (0, -1, 1)
+    return [(offset[0] + down, offset[1] + right) for down in steps for right in steps]

@@ -1,0 +1,143 @@
+"""The tables of latency and cost, with the published figures beside them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from paddleport.validate.latency import Latency
+from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.reports import figures
+from paddleport.validate.reports.tables import Table
+
+V100, SD855 = "V100, TensorRT fp32", "SD855, Paddle-Lite"
+_SOURCES = {"v100_trt_fp32_ms": V100, "sd855_ms": SD855}
+
+
+def medians(report: ParityReport) -> Table:
+    """The median of every backend in every configuration, and the published ones below.
+
+    ``~`` marks a median that did not settle. Published rows without a figure are left out.
+    """
+    configurations = figures.configurations(report.rows)
+    lines = [
+        (row.name, *(_median(figures.latency_of(row, wanted)) for wanted in configurations))
+        for row in report.rows
+        if row.latencies
+    ]
+    for title, find in ((V100, _published_v100), (SD855, _published_sd855)):
+        cells = [figures.milliseconds(find(report.published, wanted)) for wanted in configurations]
+        if any(cells):
+            lines.append((f"{title} (published)", *cells))
+    columns = ("p50 ms", *(figures.configuration_text(wanted) for wanted in configurations))
+    return Table("Median latency by batch and threads", columns, tuple(lines), 1)
+
+
+def latencies(rows: Sequence[BackendRow]) -> Table:
+    """Every figure of every measurement."""
+    lines = []
+    for row in rows:
+        for item in row.latencies:
+            low, high = (figures.milliseconds(value) for value in item.interval_ms)
+            drift = " ".join(figures.milliseconds(value) for value in item.round_p50_ms)
+            times = (item.p50_ms, item.p90_ms, item.p99_ms, item.mean_ms)
+            lines.append(
+                (
+                    row.name,
+                    figures.configuration_text(figures.key_of(item)),
+                    *(figures.milliseconds(value) for value in times),
+                    f"{item.pictures_per_s:.1f}",
+                    str(item.runs),
+                    f"{low} to {high}",
+                    "yes" if item.settled else "no",
+                    drift,
+                )
+            )
+    columns = (
+        *("backend", "configuration", "p50 ms", "p90 ms", "p99 ms", "mean ms", "rows per s"),
+        *("runs", "95 % interval of p50", "settled", "p50 of each round"),
+    )
+    return Table("Every latency", columns, tuple(lines), 2)
+
+
+def unsettled(rows: Sequence[BackendRow]) -> str:
+    """What the mark of a median means; empty where none has it."""
+    if all(item.settled for row in rows for item in row.latencies):
+        return ""
+    return "~: the 95 % interval of the median did not come within ±2 %."
+
+
+def published_sources(published: Mapping[str, Any]) -> list[str]:
+    """Where the published columns come from, and how they were measured there."""
+    source = published.get("source")
+    methods = published.get("methodology")
+    told = [f"Source: {source}."] if source else []
+    for key, title in _SOURCES.items():
+        if isinstance(methods, Mapping) and key in methods:
+            told.append(f"{title}: {methods[key]}.")
+    return told
+
+
+def model_figures(report: ParityReport) -> Table:
+    """Size, operations and accuracy as published, beside what was counted here."""
+    lines = []
+    for title, key, scale, published in (
+        ("parameters, millions", "parameters", 1e6, "mparams"),
+        ("operations, GFLOP", "flops", 1e9, "gflops"),
+        ("file, MB", "onnx bytes", 1e6, "storage_mb"),
+    ):
+        found = report.model.get(key)
+        here = f"{found / scale:.2f}" if isinstance(found, int | float) else ""
+        if published in report.published:
+            lines.append((title, here, str(report.published[published])))
+    for key, title in (("top1", "ImageNet top-1"), ("top5", "ImageNet top-5")):
+        value = report.published.get(key)
+        if isinstance(value, int | float):
+            lines.append((title, "not measured", f"{100 * value:.1f} %"))
+    return Table(
+        "The model's own figures", ("figure", "counted here", "published"), tuple(lines), 1
+    )
+
+
+def costs(rows: Sequence[BackendRow]) -> Table:
+    """What a backend costs beside its inferences."""
+    lines = []
+    for row in rows:
+        load = row.load
+        cells = (
+            figures.milliseconds(load.load_ms),
+            figures.milliseconds(load.first_ms),
+            figures.size(load.peak_memory_bytes),
+            "" if load.gflops_per_s is None else f"{load.gflops_per_s:.1f}",
+            "" if load.share_of_peak is None else f"{100 * load.share_of_peak:.0f} %",
+        )
+        if any(cells):
+            lines.append((row.name, *cells))
+    columns = ("backend", "load ms", "first run ms", "peak memory", "GFLOP/s", "of peak")
+    return Table("Loading, memory, and how much of the machine is used", columns, tuple(lines), 1)
+
+
+def _median(latency: Latency | None) -> str:
+    if latency is None:
+        return ""
+    return f"{figures.milliseconds(latency.p50_ms)}{'' if latency.settled else ' ~'}"
+
+
+def _published_v100(
+    published: Mapping[str, Any], configuration: figures.CONFIGURATION
+) -> float | None:
+    batch, _, scope = configuration
+    return _figure(published, "v100_trt_fp32_ms", f"batch{batch}") if scope == "inference" else None
+
+
+def _published_sd855(
+    published: Mapping[str, Any], configuration: figures.CONFIGURATION
+) -> float | None:
+    batch, threads, scope = configuration
+    if (batch, scope) != (1, "inference"):
+        return None
+    return _figure(published, "sd855_ms", f"threads{threads}")
+
+
+def _figure(published: Mapping[str, Any], table: str, key: str) -> float | None:
+    found = published.get(table)
+    value = found.get(key) if isinstance(found, Mapping) else None
+    return float(value) if isinstance(value, int | float) else None
