@@ -19,7 +19,10 @@ from paddleport.tensors import TensorSpec
 
 @dataclass(frozen=True)
 class Faults:
-    """fault: how; after, batch, only_with (threads): where; holds: MB taken on loading; pause: s a run."""
+    """How (fault), where (after, batch, only_with threads, loading), and other vices.
+
+    holds: MB taken on loading; pause: seconds a run; unpins: a thread leaves its CPUs.
+    """
 
     fault: str = ""
     after: int = 0

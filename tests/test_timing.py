@@ -1,6 +1,5 @@
 """What a validation measures of which model, and what it says of the rest."""
 
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -11,16 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 from fake_sessions import Call, FakeSession, TimesMs, steady
-from PIL import Image
 
-from paddleport.errors import FeedError, ImageError, WorkerCrashed
+from paddleport.errors import FeedError, WorkerCrashed
 from paddleport.models.card import OnnxModel, Preprocess
 from paddleport.models.cost import Cost
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate import latency, peak, photo, timing
-from paddleport.validate.feeds import SAMPLE_SIZE, NamedFeed, batch_feeds, make_feeds
-from paddleport.validate.photo import jpeg_of
+from paddleport.validate.feeds import NamedFeed, batch_feeds, make_feeds
 from paddleport.validate.plan import Plan
 from paddleport.validate.report import BackendRow
 from paddleport.validate.session import SessionFacts
@@ -32,26 +29,35 @@ PICTURES = (TensorSpec("x", "float32", (None, 3, 224, 224)),)
 ROWS = ("onnxruntime", "paddle", "paddle plain")
 
 
-class StubJudge:
-    """Feeds and open sessions, and who was asked for which number of threads."""
+class StubLineup:
+    """Open sessions, and who was asked for which number of threads."""
 
-    def __init__(self, sessions: dict[str, FakeSession], feeds: Sequence[NamedFeed]) -> None:
-        self.sessions, self.feeds = sessions, feeds
+    def __init__(
+        self,
+        sessions: dict[str, FakeSession],
+        plan: Plan,
+        inputs: Sequence[TensorSpec],
+        preprocess: Preprocess | None,
+    ) -> None:
+        self.sessions, self.plan = sessions, plan
+        program = SimpleNamespace(inputs=tuple(inputs))
+        self.source = SimpleNamespace(preprocess=preprocess, program=program)
+        self.onnx = OnnxModel(Path("model.onnx"))
         self.onnx_feeds = SimpleNamespace(of=lambda feeds: [feed.tensors for feed in feeds])
         self.extras: dict[str, str] = {}
         self.threads = 2
         self.reopened: list[tuple[str, int]] = []
 
-    def feed_for(self, name: str, feed: NamedFeed) -> Feed:
-        return feed.tensors
+    def tensors(self, name: str, feeds: Sequence[NamedFeed]) -> list[Feed]:
+        return [feed.tensors for feed in feeds]
 
     def options_for(self, name: str) -> RunnerOptions:
         return RunnerOptions(threads=self.threads, extras=self.extras)
 
-    def open(self, name: str, threads: int) -> FakeSession:
-        self.reopened.append((name, threads))
+    def open(self, name: str, options: RunnerOptions) -> FakeSession:
+        self.reopened.append((name, options.threads))
         session = self.sessions[name]
-        return FakeSession(name, session.times_ms, session.calls, threads=threads)
+        return FakeSession(name, session.times_ms, session.calls, threads=options.threads)
 
 
 class Stand:
@@ -76,12 +82,10 @@ class Stand:
         monkeypatch.setattr(photo, "sample_picture", lambda: np.zeros((480, 640, 3), np.uint8))
         given = {name: steady(5.0) for name in ROWS} | dict(times or {})
         self.sessions = {name: FakeSession(name, item, self.calls) for name, item in given.items()}
-        self.judge = StubJudge(self.sessions, feeds or picture_feeds())
-        program = SimpleNamespace(inputs=tuple(inputs))
-        source: Any = SimpleNamespace(preprocess=preprocess, program=program)
-        judge: Any = self.judge
         plan = plan or Plan(seconds_each=1.0, threads=2)
-        self.timing = Timing(source, OnnxModel(Path("model.onnx")), plan, judge)
+        self.lineup = StubLineup(self.sessions, plan, inputs, preprocess)
+        lineup: Any = self.lineup
+        self.timing = Timing(lineup, feeds or picture_feeds())
 
     def rows(self, *rows: BackendRow) -> dict[str, BackendRow]:
         given = rows or tuple(BackendRow(name, "agrees") for name in ROWS)
@@ -109,7 +113,7 @@ def test_the_grid_and_the_plain_reference_without_one(monkeypatch: pytest.Monkey
     rows = stand.rows()
     assert configurations(rows["onnxruntime"]) == configurations(rows["paddle"]) == EVERYTHING
     assert configurations(rows["paddle plain"]) == {(1, 2, "inference")}
-    assert sorted(stand.judge.reopened) == [("onnxruntime", 1), ("paddle", 1)]
+    assert sorted(stand.lineup.reopened) == [("onnxruntime", 1), ("paddle", 1)]
     assert all(row.verdict == "agrees" for row in rows.values())
 
 
@@ -298,7 +302,7 @@ def test_the_speed_reference_is_called_what_it_is(
     extras: dict[str, str], threads: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand = Stand(monkeypatch)
-    stand.judge.extras, stand.judge.threads = extras, threads
+    stand.lineup.extras, stand.lineup.threads = extras, threads
     stand.rows()
     assert stand.timing.speed_reference == told
 
@@ -321,45 +325,6 @@ def test_without_an_encoder_there_is_no_end_to_end_and_a_word_of_it(
     assert configurations(rows["onnxruntime"]) == BATCHES
     assert rows["onnxruntime"].notes[0].startswith("end to end was not measured: sample 0 ")
     assert rows["paddle plain"].notes == ()
-
-
-def picture_feed(name: str, picture: Array, side: int = 224) -> NamedFeed:
-    tensor: Array = np.zeros((1, 3, side, side), np.float32)
-    return NamedFeed(name, "picture", {"x": tensor}, picture=picture)
-
-
-def size_of(jpeg: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(jpeg)) as image:
-        assert image.format == "JPEG"
-        return image.height, image.width
-
-
-def test_a_users_picture_is_where_end_to_end_starts() -> None:
-    picture = np.zeros((300, 400, 3), np.uint8)
-    picture[:, :, 0] = 255  # blue
-    jpeg = jpeg_of(picture_feed("cat.jpg", picture), PREPROCESS)
-    assert size_of(jpeg) == (300, 400)
-    with Image.open(io.BytesIO(jpeg)) as image:
-        red, _, blue = np.asarray(image)[150, 200]
-    assert (blue > 250, red < 5) == (True, True)
-    odd = picture_feed("sample 1.png", np.zeros((*SAMPLE_SIZE, 3), np.uint8)[1:])
-    assert size_of(jpeg_of(odd, PREPROCESS)) == (SAMPLE_SIZE[0] - 1, SAMPLE_SIZE[1])
-
-
-def test_a_drawn_picture_gives_way_to_a_larger_one_if_the_input_stays_the_same() -> None:
-    feed = picture_feed("sample 0", np.zeros((*SAMPLE_SIZE, 3), np.uint8))
-    assert size_of(jpeg_of(feed, PREPROCESS)) == (480, 640)
-    as_it_is = Preprocess(resize_short=None, crop=None)
-    assert size_of(jpeg_of(feed, as_it_is)) == SAMPLE_SIZE
-
-
-def test_a_picture_that_no_jpeg_holds_is_refused() -> None:
-    feed = picture_feed("long.png", np.zeros((70_000, 1, 3), np.uint8))
-    with pytest.raises(ImageError, match=r"long\.png could not be written as a JPEG"):
-        jpeg_of(feed, PREPROCESS)
-    with pytest.raises(ImageError, match="not made from a picture"):
-        jpeg_of(NamedFeed("noise 0", "noise", {}), PREPROCESS)
-    assert photo._QUALITY == 95
 
 
 def test_the_peak_is_that_of_a_matrix_product_in_a_process_of_its_own() -> None:

@@ -102,10 +102,7 @@ def _explained(task: _Task, trials: Trials, best: Placement) -> Explanation:
     sentence = answers.explained_sentence(task.subject, rows, notes)
     next_step = answers.AGAIN
     if verdict == "unexplained":
-        placed = with_grey(pixels)[:, list(best.order)]
-        sentence, next_step = answers.unexplained_sentence(
-            task.subject, rows, found, best.error, placed
-        )
+        sentence, next_step = answers.unexplained_sentence(task.subject, rows, found, best.likeness)
     return Explanation(
         verdict,
         False,

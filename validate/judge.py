@@ -1,26 +1,22 @@
 """Run everyone on the same feeds, compare, and name the cause of every difference."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 
 from paddleport import runners
-from paddleport.errors import BackendUnavailableError, PortError, WorkerCrashed
-from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.models.resolve import SourceModel
+from paddleport.errors import BackendUnavailableError, PortError
 from paddleport.runners.base import RunnerOptions
-from paddleport.tensors import Array, Feed
 from paddleport.validate.arbiter import Arbiter
-from paddleport.validate.case import Answers, Case
+from paddleport.validate.case import Answers
 from paddleport.validate.causes import Cause, name_cause
-from paddleport.validate.compare import OutputComparison, Outputs, compare_outputs, overall
+from paddleport.validate.compare import OutputComparison, compare_outputs, overall
 from paddleport.validate.evidence import gather
 from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.onnx_feeds import OnnxFeeds
-from paddleport.validate.plan import Plan
+from paddleport.validate.lineup import Lineup
+from paddleport.validate.reference_voice import ReferenceVoice, with_distance
 from paddleport.validate.report import BackendRow, Load
-from paddleport.validate.session import PLAIN_PADDLE, Session
+from paddleport.validate.session import Session
 from paddleport.validate.tolerance import TOLERANCES
 
 _logger = logging.getLogger(__name__)
@@ -28,32 +24,18 @@ Progress = Callable[[str, float], None]
 
 
 class Judge:
-    """The numbers' side of a validation: the open sessions and what they have answered.
+    """The numbers' side of a validation; the sessions stay open in the line-up.
 
     Attributes:
-        sessions: by row name, those that can be measured.
-        feeds: what everyone was fed, without what the reference refused.
-        notes: what was refused.
-        reference: what the numbers are judged against, in words.
+        reference: the voice that the verdict is against.
         arbiter: the third voice.
     """
 
-    def __init__(
-        self,
-        source: SourceModel,
-        onnx: OnnxModel,
-        plan: Plan,
-        onnx_feeds: OnnxFeeds,
-        progress: Progress,
-    ) -> None:
+    def __init__(self, lineup: Lineup, progress: Progress) -> None:
         """Nothing is started yet."""
-        self.source, self.onnx, self.plan = source, onnx, plan
-        self.onnx_feeds, self.progress = onnx_feeds, progress
-        self.sessions: dict[str, Session] = {}
-        self.feeds: list[NamedFeed] = []
-        self.notes: list[str] = []
-        self.reference = f"{plan.reference} plain"
-        self.arbiter = Arbiter(onnx)
+        self._lineup, self._progress = lineup, progress
+        self.reference = ReferenceVoice(lineup)
+        self.arbiter = Arbiter(lineup.onnx)
 
     def rows(self, feeds: Sequence[NamedFeed]) -> list[BackendRow]:
         """A row for the reference and one for every backend.
@@ -62,178 +44,59 @@ class Judge:
             BackendUnavailableError: the reference, or a backend that was named, is not there.
             WorkerCrashed: the reference crashed; a candidate that does is a row.
         """
-        names = self.plan.backends or runners.names()
+        names = self._lineup.plan.backends or runners.names()
         steps = len(names) + 2
-        self.progress("reference", 0.0)
-        reference = self._reference_row(feeds)
-        self.progress("float64", 1 / steps)
-        self.arbiter.answer(self.onnx_feeds.of(self.feeds))
-        rows = [self._with_distance(reference)]
+        self._progress("reference", 0.0)
+        reference = self.reference.answer(feeds)
+        self._progress("float64", 1 / steps)
+        self.arbiter.answer(self._lineup.onnx_feeds.of(self.reference.feeds))
+        self._case = self.reference.case(self.arbiter)
+        rows = [with_distance(reference, self._case)]
         for index, name in enumerate(names):
-            self.progress(name, (index + 2) / steps)
+            self._progress(name, (index + 2) / steps)
             rows.append(self._candidate_row(name))
         return rows
-
-    def close(self) -> None:
-        """End every process."""
-        for session in self.sessions.values():
-            session.close()
-        self.arbiter.close()
-
-    def open(self, row_name: str, threads: int) -> Session:
-        """Another session of a row's backend, for another number of threads; the caller's."""
-        name = row_name.split()[0]
-        options = (
-            self._reference_options()
-            if row_name == self._reference_name
-            else self.options_for(name)
-        )
-        return self._session(name, replace(options, threads=threads))
-
-    def feed_for(self, row_name: str, feed: NamedFeed) -> Feed:
-        """A feed under the names that a row's backend takes."""
-        consumes = runners.runner_class(row_name.split()[0]).consumes
-        return feed.tensors if consumes == "paddle" else self.onnx_feeds.of([feed])[0]
-
-    def model_for(self, name: str) -> PaddleModel | OnnxModel:
-        """The file that a backend loads."""
-        return self.source.model if self._consumes(name) == "paddle" else self.onnx
-
-    def options_for(self, name: str) -> RunnerOptions:
-        """The plan's options as far as a backend knows them."""
-        known = runners.runner_class(name).option_names()
-        extras = {key: text for key, text in self.plan.extras.items() if key in known}
-        return RunnerOptions(self.plan.device, self.plan.precision, self.plan.threads, extras)
-
-    @property
-    def _reference_name(self) -> str:
-        name = self.plan.reference
-        return f"{name} plain" if name == "paddle" else f"{name} (reference)"
-
-    def _reference_options(self) -> RunnerOptions:
-        plain = PLAIN_PADDLE if self.plan.reference == "paddle" else RunnerOptions()
-        return replace(plain, threads=self.plan.threads)
-
-    def _reference_row(self, feeds: Sequence[NamedFeed]) -> BackendRow:
-        name = self.plan.reference
-        session = self._start_reference()
-        singles = [feed for feed in feeds if not feed.parts]
-        self.expected = session.answers(self._tensors(name, singles)).outputs
-        self.feeds = singles
-        for feed in feeds[len(singles) :]:
-            try:
-                self.expected += session.answers(self._tensors(name, [feed])).outputs
-                self.feeds.append(feed)
-            except PortError as error:
-                self.notes.append(f"{feed.name} was not fed, the reference refuses it: {error}")
-                session.close()
-                session = self._start_reference()
-        again = session.run_all(self._tensors(name, self.feeds[:1]))[0]
-        self.case = Case(
-            self.feeds,
-            self.expected,
-            again,
-            self.arbiter,
-            self.source.preprocess,
-            self._ask,
-            cache(self._by_other_kernels),
-        )
-        facts = session.facts
-        switches = ", no oneDNN, no graph optimisation" if name == "paddle" else ""
-        version = runners.installed_version(runners.runner_class(name))
-        self.reference = f"{name} {version} {facts.computes_in}{switches}"
-        return BackendRow(
-            self._reference_name,
-            "reference",
-            computes_in=facts.computes_in,
-            load=Load(facts.load_ms, session.first_ms),
-            notes=(*facts.notes, *self.notes),
-        )
-
-    def _start_reference(self) -> Session:
-        name = self.plan.reference
-        session = self._session(name, self._reference_options())
-        self.sessions[self._reference_name] = session
-        return session
-
-    def _ask(self, feed: Feed) -> Mapping[str, Array]:
-        session = self.sessions[self._reference_name]
-        if self._consumes(self.plan.reference) == "onnx":
-            feed = self.onnx_feeds.renamed(feed)
-        try:
-            return session.run_all([feed])[0]
-        except WorkerCrashed:  # it is still to be asked and measured
-            session.close()
-            self._start_reference()
-            raise
-
-    def _by_other_kernels(self) -> Outputs | None:
-        """The reference's program as Paddle runs it by default, with oneDNN and fused."""
-        if self.plan.reference != "paddle":
-            return None
-        try:
-            session = self._session("paddle", RunnerOptions(threads=self.plan.threads))
-        except PortError:
-            return None
-        try:
-            return session.run_all([feed.tensors for feed in self.feeds])
-        except PortError:  # it is known to crash on some graphs, and then tells nothing
-            return None
-        finally:
-            session.close()
-
-    def _with_distance(self, row: BackendRow) -> BackendRow:
-        """The reference's row with its own distance from float64."""
-        if self.arbiter.exact is None:
-            return row
-        names = self.case.feed_names
-        found = compare_outputs(
-            self.expected, self.expected, TOLERANCES["fp32"], feeds=names, exact=self.arbiter.exact
-        )
-        return replace(row, comparisons=tuple(found))
 
     def _candidate_row(self, name: str) -> BackendRow:
         try:
             session = self._start(name)
         except BackendUnavailableError as error:
-            if self.plan.backends is not None:
+            if self._lineup.plan.backends is not None:
                 raise
             return BackendRow(name, "skipped", reason=str(error))
         except PortError as error:
             return _failed(BackendRow(name, "failed"), error)
         facts = session.facts
-        on_onnx = self._consumes(name) == "onnx"
+        on_onnx = not self._lineup.reads_paddle(name)
         row = BackendRow(
             name,
             "failed",
             computes_in=facts.computes_in,
             load=Load(facts.load_ms),
-            notes=facts.notes + self.onnx_feeds.notes * on_onnx,
+            notes=facts.notes + self._lineup.onnx_feeds.notes * on_onnx,
         )
         try:
             answers = self._answers(name, session)
         except PortError as error:
-            self.sessions.pop(name).close()
+            self._lineup.sessions.pop(name).close()
             return _failed(row, error)
         return self._judged(replace(row, load=Load(facts.load_ms, session.first_ms)), answers)
 
     def _start(self, name: str) -> Session:
-        options = self.options_for(name)
+        options = self._lineup.options_for(name)
         if name == self.arbiter.runner and options == RunnerOptions(threads=options.threads):
             if self.arbiter.error is not None:
                 raise self.arbiter.error
             if self.arbiter.session is not None:
                 return self.arbiter.session
-        session = self._session(name, options)
-        self.sessions[name] = session
-        return session
+        return self._lineup.start(name)
 
     def _answers(self, name: str, session: Session) -> Answers:
         consumes = runners.runner_class(name).consumes
         computes_in = session.facts.computes_in
         if session is self.arbiter.session and self.arbiter.exact is not None:
             return Answers(name, consumes, computes_in, self.arbiter.exact)
-        feeds = self._tensors(name, self.feeds)
+        feeds = self._lineup.tensors(name, self.reference.feeds)
         found = session.answers(feeds)
         again = session.run_all(feeds)
         return Answers(name, consumes, computes_in, found.outputs, again, found.overwritten)
@@ -255,24 +118,24 @@ class Judge:
 
     def _compared(self, answers: Answers) -> list[OutputComparison]:
         return compare_outputs(
-            self.expected,
+            self._case.outputs,
             answers.outputs,
             TOLERANCES[answers.computes_in],
-            feeds=self.case.feed_names,
+            feeds=self._case.feed_names,
             exact=self.arbiter.exact,
         )
 
     def _with_cause(self, row: BackendRow, answers: Answers) -> BackendRow:
         """A row that differs, with whoever made it so."""
-        self.progress(f"{row.name}: why it differs", 1.0)
-        if len(answers.outputs[0]) != len(self.expected[0]):
+        self._progress(f"{row.name}: why it differs", 1.0)
+        if len(answers.outputs[0]) != len(self._case.outputs[0]):
             cause, explanation = _count_cause(answers, self.arbiter)
             return replace(row, verdict="differs", cause=cause, explanation=explanation)
         position = _worst_position(row.comparisons)
         worst = row.comparisons[position]
-        evidence = gather(self.case, answers, position, worst.limit, worst.ranking)
+        evidence = gather(self._case, answers, position, worst.limit, worst.ranking)
         cause, explanation = name_cause(evidence)
-        kinds = {feed.name: feed.kind for feed in self.feeds}
+        kinds = {feed.name: feed.kind for feed in self._case.feeds}
         at_extremes = {kinds[name] for name in evidence.feeds} == {"extreme"}
         if cause == "ill-conditioned" and at_extremes:
             return self._without_extremes(row, answers, explanation)
@@ -280,33 +143,16 @@ class Judge:
 
     def _without_extremes(self, row: BackendRow, answers: Answers, explanation: str) -> BackendRow:
         """The verdict of the other feeds, where the model itself amplifies rounding at extremes."""
-        kept = [index for index, feed in enumerate(self.feeds) if feed.kind != "extreme"]
+        kept = [index for index, feed in enumerate(self._case.feeds) if feed.kind != "extreme"]
         others = compare_outputs(
-            [self.expected[index] for index in kept],
+            [self._case.outputs[index] for index in kept],
             [answers.outputs[index] for index in kept],
             TOLERANCES[answers.computes_in],
-            feeds=[self.case.feed_names[index] for index in kept],
+            feeds=[self._case.feed_names[index] for index in kept],
         )
         reason = "; ".join(f"{item.output}: {item.reason}" for item in others if item.reason)
         notes = (*row.notes, f"on extremes alone: {explanation}")
         return replace(row, verdict=overall(others), reason=reason, notes=notes)
-
-    def _session(self, name: str, options: RunnerOptions) -> Session:
-        return Session(
-            name,
-            self.model_for(name),
-            options,
-            memory_limit_bytes=self.plan.memory_limit_bytes,
-            timeout_s=self.plan.timeout_s,
-        )
-
-    def _consumes(self, name: str) -> str:
-        return runners.runner_class(name).consumes
-
-    def _tensors(self, name: str, feeds: Sequence[NamedFeed]) -> list[Feed]:
-        if self._consumes(name) == "paddle":
-            return [feed.tensors for feed in feeds]
-        return self.onnx_feeds.of(feeds)
 
 
 def _failed(row: BackendRow, error: PortError) -> BackendRow:

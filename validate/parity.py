@@ -14,6 +14,7 @@ from paddleport.validate.arbiter import Arbiter
 from paddleport.validate.describe import describe_environment, describe_model
 from paddleport.validate.feeds import NamedFeed, batch_feeds, extreme_feeds, make_feeds
 from paddleport.validate.judge import Judge
+from paddleport.validate.lineup import Lineup
 from paddleport.validate.onnx_feeds import OnnxFeeds
 from paddleport.validate.plan import Plan
 from paddleport.validate.report import BackendRow, FeedRow, ParityReport
@@ -95,26 +96,27 @@ def validate_on_feeds(
     _check_options(plan)
     onnx_feeds = OnnxFeeds(source, onnx)
     feeds = _all_feeds(source, onnx_feeds, plan, pictures, shapes, feed)
-    judge = Judge(
-        source, onnx, plan, onnx_feeds, lambda step, share: progress(step, _COMPARED * share)
-    )
-    timing = Timing(source, onnx, plan, judge)
+    lineup = Lineup(source, onnx, plan, onnx_feeds)
+    judge = Judge(lineup, lambda step, share: progress(step, _COMPARED * share))
+    end = _MEASURED if plan.locate else 1.0
     try:
         rows = judge.rows(feeds)
-        end = _MEASURED if plan.locate else 1.0
+        feeds = judge.reference.feeds
+        timing = Timing(lineup, feeds)
         rows = timing.measured(
             rows, lambda share: progress("latency", _COMPARED + (end - _COMPARED) * share)
         )
     finally:
-        judge.close()
+        lineup.close()
+        judge.arbiter.close()
     if plan.locate:
-        rows = Search(judge, progress).rows(rows)
+        rows = Search(lineup, feeds, progress).rows(rows)
     report = ParityReport(
         {**describe_model(source, onnx), **timing.model_figures},
-        judge.reference,
+        judge.reference.title,
         timing.speed_reference,
         _describe_arbiter(judge.arbiter),
-        _feed_rows(judge.feeds, rows, source),
+        _feed_rows(feeds, rows, source),
         plan.threads,
         tuple(rows),
         dict(source.card.published) if source.card else {},
@@ -124,7 +126,7 @@ def validate_on_feeds(
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
         plan.strict,
     )
-    return Validation(report, tuple(judge.feeds))
+    return Validation(report, tuple(feeds))
 
 
 def _check_options(plan: Plan) -> None:

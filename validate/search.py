@@ -7,7 +7,7 @@ from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.onnx_file import weights_precision
 from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.judge import Judge
+from paddleport.validate.lineup import Lineup
 from paddleport.validate.locate import Located, locate_converter, locate_runtime
 from paddleport.validate.report import BackendRow
 from paddleport.validate.tolerance import TOLERANCES
@@ -25,9 +25,9 @@ _ELSEWHERE = {
 class Search:
     """Looks for the node of every row that differs; the conversion's is looked for once."""
 
-    def __init__(self, judge: Judge, progress: Progress) -> None:
+    def __init__(self, lineup: Lineup, feeds: Sequence[NamedFeed], progress: Progress) -> None:
         """Nothing is searched yet."""
-        self._judge, self._progress = judge, progress
+        self._lineup, self._feeds, self._progress = lineup, feeds, progress
         self._in_conversion: dict[str, Located | None] = {}
         self._searches, self._done = 1, 0
 
@@ -56,29 +56,29 @@ class Search:
     def _located(self, row: BackendRow, feed: NamedFeed) -> Located | None:
         if row.cause == "converter":
             return self._of_conversion(feed)
-        judge = self._judge
-        (tensors,) = judge.onnx_feeds.of([feed])
+        lineup = self._lineup
+        (tensors,) = lineup.onnx_feeds.of([feed])
         return locate_runtime(
-            judge.onnx,
+            lineup.onnx,
             row.name,
-            judge.options_for(row.name),
+            lineup.options_for(row.name),
             replace(feed, tensors=tensors),
             limit=TOLERANCES[row.computes_in].limit,
-            seconds=judge.plan.locate_seconds,
+            seconds=lineup.plan.locate_seconds,
             progress=self._told,
         )
 
     def _of_conversion(self, feed: NamedFeed) -> Located | None:
         if feed.name not in self._in_conversion:
-            judge = self._judge
-            (tensors,) = judge.onnx_feeds.of([feed])
+            lineup = self._lineup
+            (tensors,) = lineup.onnx_feeds.of([feed])
             self._in_conversion[feed.name] = locate_converter(
-                judge.source.model,
-                judge.onnx,
+                lineup.source.model,
+                lineup.onnx,
                 feed,
                 tensors,
-                limit=TOLERANCES[weights_precision(judge.onnx.path)].limit,
-                seconds=judge.plan.locate_seconds,
+                limit=TOLERANCES[weights_precision(lineup.onnx.path)].limit,
+                seconds=lineup.plan.locate_seconds,
                 progress=self._told,
             )
         return self._in_conversion[feed.name]
@@ -90,7 +90,7 @@ class Search:
 
     def _worst_feed(self, row: BackendRow) -> NamedFeed:
         """The worst single feed of the worst output; a batch only where nothing else differs."""
-        feeds = {feed.name: feed for feed in self._judge.feeds}
+        feeds = {feed.name: feed for feed in self._feeds}
         worst = row.worst
         found = [] if worst is None else [feeds[item.feed] for item in worst.worst_feeds]
         single = [feed for feed in found if not feed.parts]

@@ -6,17 +6,14 @@ from typing import Any
 
 from paddleport import runners
 from paddleport.errors import PortError
-from paddleport.models.card import OnnxModel
 from paddleport.models.cost import cost
-from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import available_threads, one_line
 from paddleport.tensors import Array
 from paddleport.validate.feeds import NamedFeed, batch_feeds
-from paddleport.validate.judge import Judge
 from paddleport.validate.latency import Latency, measure
+from paddleport.validate.lineup import Lineup, backend_of
 from paddleport.validate.peak import peak_gflops
 from paddleport.validate.photo import jpeg_of
-from paddleport.validate.plan import Plan
 from paddleport.validate.report import BackendRow
 from paddleport.validate.session import Session
 from paddleport.validate.subject import Budget, Measured, Photo, Subject
@@ -27,7 +24,7 @@ _NOT_COUNTED = "not counted in flops"
 
 
 class Timing:
-    """Measures the sessions that a judge has left open.
+    """Measures the sessions of a line-up.
 
     Attributes:
         speed_reference: what the speed is judged against, or why there is nothing.
@@ -35,9 +32,9 @@ class Timing:
         model_figures: parameters and floating-point operations of the model.
     """
 
-    def __init__(self, source: SourceModel, onnx: OnnxModel, plan: Plan, judge: Judge) -> None:
+    def __init__(self, lineup: Lineup, feeds: Sequence[NamedFeed]) -> None:
         """Nothing is measured yet."""
-        self._source, self._onnx, self._plan, self._judge = source, onnx, plan, judge
+        self._lineup, self._plan, self._feeds = lineup, lineup.plan, feeds
         self.speed_reference = "nothing: latency was not measured"
         self.peak_gflops: dict[str, float] = {}
         self.model_figures: dict[str, Any] = {}
@@ -62,10 +59,10 @@ class Timing:
         return self._with_speed_up(timed)
 
     def _count(self) -> None:
-        (first,) = self._judge.onnx_feeds.of(self._judge.feeds[:1])
+        (first,) = self._lineup.onnx_feeds.of(self._feeds[:1])
         shapes = {name: item.shape for name, item in first.items()}
         try:
-            counted = cost(self._onnx.path, shapes)
+            counted = cost(self._lineup.onnx.path, shapes)
         except Exception as error:  # ONNX's shape inference raises what it likes
             nothing = {"parameters": None, "flops": None}
             self.model_figures = {**nothing, _NOT_COUNTED: f"anything: {one_line(error)}"}
@@ -77,8 +74,8 @@ class Timing:
     def _subjects(self) -> dict[str, Subject]:
         wanted = {
             name: session
-            for name, session in self._judge.sessions.items()
-            if runners.runner_class(name.split()[0]).timed and self._is_wanted(name)
+            for name, session in self._lineup.sessions.items()
+            if runners.runner_class(backend_of(name)).timed and self._is_wanted(name)
         }
         batches, jpeg = self._batches(), self._jpeg()
         return {
@@ -92,32 +89,36 @@ class Timing:
     def _subject(
         self, name: str, session: Session, batches: Sequence[NamedFeed], jpeg: bytes | None
     ) -> Subject:
-        judge = self._judge
+        lineup = self._lineup
         grid = name in runners.names() and not self._plan.quick
         given = batches if grid else batches[:1]
-        feeds = {_size(item.tensors): judge.feed_for(name, item) for item in given}
-        preprocess = self._source.preprocess
+        feeds = {_size(item.tensors): lineup.tensors(name, [item])[0] for item in given}
+        preprocess = lineup.source.preprocess
         photo = None
         if jpeg is not None and preprocess is not None:
-            photo = Photo(jpeg, preprocess, next(iter(judge.feed_for(name, batches[0]))))
+            photo = Photo(jpeg, preprocess, next(iter(lineup.tensors(name, batches[:1])[0])))
         return Subject(
             session,
             feeds,
             photo=photo if grid else None,
-            reopen=(lambda threads: judge.open(name, threads)) if grid else None,
+            reopen=self._reopener(name) if grid else None,
             grid=grid,
         )
 
+    def _reopener(self, name: str) -> Callable[[int], Session]:
+        options = self._lineup.options_for(name)
+        return lambda threads: self._lineup.open(name, replace(options, threads=threads))
+
     def _batches(self) -> list[NamedFeed]:
         """The main configuration's feed, and larger batches if the model took any."""
-        singles = [feed for feed in self._judge.feeds if not feed.parts]
-        if self._plan.quick or len(singles) == len(self._judge.feeds):
+        singles = [feed for feed in self._feeds if not feed.parts]
+        if self._plan.quick or len(singles) == len(self._feeds):
             return singles[:1]
-        return singles[:1] + batch_feeds(singles, self._source.program.inputs, _BATCHES)
+        return singles[:1] + batch_feeds(singles, self._lineup.source.program.inputs, _BATCHES)
 
     def _jpeg(self) -> bytes | None:
         """A JPEG to start from, where the model is fed with pictures and nothing else."""
-        first, preprocess = self._judge.feeds[0], self._source.preprocess
+        first, preprocess = self._feeds[0], self._lineup.source.preprocess
         fed_with_pictures = first.picture is not None and len(first.tensors) == 1
         if self._plan.quick or preprocess is None or not fed_with_pictures:
             return None
@@ -169,7 +170,7 @@ class Timing:
         ]
 
     def _speed_reference(self) -> str:
-        options = self._judge.options_for(SPEED_REFERENCE)
+        options = self._lineup.options_for(SPEED_REFERENCE)
         _, extras = runners.runner_class(SPEED_REFERENCE).check_options(options)
         if options.device != "cpu":
             return f"paddle on {options.device}"

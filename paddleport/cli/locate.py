@@ -1,7 +1,6 @@
 """``paddleport locate``: the first node where a backend, or the conversion, leaves Paddle."""
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,11 +9,11 @@ from paddleport.cli import options
 from paddleport.cli.console import new_table, print_json, print_warning, progress_bar, stdout
 
 if TYPE_CHECKING:
-    from paddleport.validate.locate import Located
+    from paddleport.validate.locate import Located, TensorRange
 
 _SIDES = {
-    "converter": "the ONNX graph, computed in float64, against Paddle's own values",
-    "runtime": "the ONNX graph on {backend} against the same in float64",
+    "converter": "the ONNX graph in float64, against Paddle's own values",
+    "runtime": "the ONNX graph on {backend}, against the same in float64",
 }
 _NEXT = {
     "converter": "the fault is in the file, whoever runs it: convert again with another --opset, "
@@ -23,6 +22,9 @@ _NEXT = {
     "-o options, or report the node and its input ranges to {backend}",
 }
 _MORE_TIME = "the search was cut short: give it more --seconds"
+_OTHER_FEEDS = (
+    "next: if validate says otherwise, give this one of the feeds that validate --save-worst keeps"
+)
 
 
 def locate(
@@ -30,10 +32,7 @@ def locate(
     backend: Annotated[
         str, typer.Option("--backend", "-b", help="Whose difference to look for.")
     ] = ...,  # type: ignore[assignment]  # typer's way to say: required
-    onnx: Annotated[
-        Path | None,
-        typer.Option("--onnx", metavar="FILE", help="An ONNX file that should be the same model."),
-    ] = None,
+    onnx: options.OnnxOption = None,
     opset: options.OpsetOption = 17,
     weights: options.WeightsOption = "auto",
     program: options.ProgramOption = None,
@@ -58,6 +57,7 @@ def locate(
     from paddleport.convert.prepare import prepare_source
     from paddleport.errors import UsageError
     from paddleport.runners.base import RunnerOptions, available_threads
+    from paddleport.validate.locate import check_backend
     from paddleport.validate.locate import locate as locate_difference
 
     if not (math.isfinite(seconds) and seconds >= 0):
@@ -68,6 +68,7 @@ def locate(
         available_threads() if threads is None else threads,
         options.extras_from(extra),
     )
+    reads_onnx = check_backend(backend, wanted).consumes == "onnx"
     shapes, tensors = options.shapes_from(shape), options.feed_from(feed)
     with progress_bar() as progress:
         source, file = prepare_source(
@@ -79,6 +80,7 @@ def locate(
             params=params,
             shapes=shapes,
             feed=tensors,
+            proven=False,
             progress=progress,
         )
         found = locate_difference(
@@ -93,75 +95,103 @@ def locate(
         )
     if source.warning:
         print_warning(source.warning)
+    sides = ("converter", "runtime") if reads_onnx else ("converter",)
     if json:
-        print_json({"schema": 1, "backend": backend, "located": [to_dict(item) for item in found]})
+        print_json(to_dict(source.name, backend, sides, found))
     else:
-        print_located(source.name, backend, found)
+        print_located(source.name, backend, sides, found)
     raise typer.Exit(1 if found else 0)
 
 
-def print_located(name: str, backend: str, found: "tuple[Located, ...]") -> None:
-    """What was located, one block a side, or that nothing parts."""
-    from rich.markup import escape
-
-    console = stdout()
-    console.print(f"[bold]{escape(name)} · {escape(backend)}[/]")
-    if not found:
-        console.print("[green]nothing parts[/]: no output leaves Paddle by more than the limit")
-    for item in found:
-        _print_one(backend, item)
-
-
-def _print_one(backend: str, item: "Located") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    from paddleport.tensors import format_shape
-
-    console = stdout()
-    console.print()
-    side = _SIDES[item.side].format(backend=backend)
-    console.print(f"[bold red]{item.side}[/]  [dim]{escape(side)}[/]")
-    facts = Table(box=None, show_header=False, pad_edge=False)
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column()
-    whole = "" if item.complete else "  [yellow](at or before it)[/]"
-    facts.add_row("node", f"[bold]{escape(item.node)}[/]{whole}")
-    facts.add_row("operator", f"{escape(item.operator)}, {item.position} of {item.nodes}")
-    facts.add_row("output", escape(item.output))
-    facts.add_row(
-        "error", f"{_figure(item.error_before)} → {_figure(item.error_after)}, limit {item.limit:g}"
-    )
-    looked = "cuts run" if item.side == "runtime" else "values looked up"
-    facts.add_row("found with", f"feed {escape(item.feed)}, {item.cuts} {looked}")
-    console.print(facts)
-    if item.inputs:
-        console.print()
-        table = new_table("input", "shape", "min", "max", numbers=("min", "max"))
-        for tensor in item.inputs:
-            shape = f"\\[{format_shape(tensor.shape)}]"
-            low, high = f"{tensor.minimum:.4g}", f"{tensor.maximum:.4g}"
-            table.add_row(escape(tensor.name), shape, low, high)
-        console.print(table)
-    console.print()
-    console.print(escape(item.sentence))
-    following = _NEXT[item.side].format(backend=backend) if item.complete else _MORE_TIME
-    console.print(f"[dim]next: {escape(following)}[/]")
-
-
-def to_dict(item: "Located") -> dict[str, Any]:
+def to_dict(
+    model: str, backend: str, sides: tuple[str, ...], found: "tuple[Located, ...]"
+) -> dict[str, Any]:
     """For JSON, which has no infinity and no NaN: they are null there."""
     from dataclasses import asdict
 
-    return {key: _finite(value) for key, value in asdict(item).items()}
+    from paddleport.validate.reports.plain import plain
+
+    told: dict[str, Any] = plain(
+        {
+            "schema": 1,
+            "model": model,
+            "backend": backend,
+            "sides": sides,
+            "located": [asdict(item) for item in found],
+        }
+    )
+    return told
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def print_located(
+    name: str, backend: str, sides: tuple[str, ...], found: "tuple[Located, ...]"
+) -> None:
+    """What was located, one block a side, or that nothing parts."""
+    console = stdout()
+    console.print(f"[bold]{_safe(name)} · {_safe(backend)}[/]")
+    if "runtime" not in sides:
+        console.print(
+            f"[dim]{_safe(backend)} reads Paddle's own file: only the conversion is in question[/]"
+        )
+    for item in found:
+        _print_one(backend, item)
+    if not found:
+        console.print("[green]nothing parts[/]: no output leaves Paddle by more than the limit")
+        console.print(f"[dim]{_OTHER_FEEDS}[/]")
+
+
+def _print_one(backend: str, item: "Located") -> None:
+    console = stdout()
+    console.print()
+    side = _SIDES[item.side].format(backend=backend)
+    console.print(f"[bold red]{item.side}[/]  [dim]{_safe(side)}[/]")
+    console.print(_facts(item))
+    if item.inputs:
+        console.print()
+        console.print(_ranges(item.inputs))
+    console.print()
+    console.print(_safe(item.sentence))
+    following = _NEXT[item.side].format(backend=backend) if item.complete else _MORE_TIME
+    console.print(f"[dim]next: {_safe(following)}[/]")
+
+
+def _facts(item: "Located") -> Any:
+    from rich.table import Table
+
+    facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    whole = "" if item.complete else "  [yellow](at or before it)[/]"
+    looked = "cuts run" if item.side == "runtime" else "values looked up"
+    before, after = _figure(item.error_before), _figure(item.error_after)
+    facts.add_row("node", f"[bold]{_safe(item.node)}[/]{whole}")
+    facts.add_row("operator", f"{_safe(item.operator)}, {item.position} of {item.nodes}")
+    facts.add_row("output", _safe(item.output))
+    facts.add_row("error", f"{before} before, {after} after, limit {item.limit:g}")
+    facts.add_row("found with", f"feed {_safe(item.feed)}, {item.cuts} {looked}")
+    return facts
+
+
+def _ranges(inputs: "tuple[TensorRange, ...]") -> Any:
+    from rich.markup import escape
+
+    from paddleport.tensors import format_shape
+
+    table = new_table("input", "shape", "min", "max", numbers=("min", "max"))
+    for tensor in inputs:
+        shape = escape(f"[{format_shape(tensor.shape)}]")
+        low, high = f"{tensor.minimum:.4g}", f"{tensor.maximum:.4g}"
+        table.add_row(_safe(tensor.name), shape, low, high)
+    return table
+
+
+def _safe(text: str) -> str:
+    """A name out of a file as it stands, whatever control characters or markup are in it."""
+    from rich.markup import escape
+
+    from paddleport.validate.reports import figures
+
+    return escape(figures.one_line(figures.printable(text)))
 
 
 def _figure(error: float) -> str:

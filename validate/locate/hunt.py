@@ -32,6 +32,7 @@ class Finding:
         folded: lost operators that follow it one by one, perhaps in the same ONNX node.
         kept: a linear operator before it, whose value the file has up to scale and shift.
         idle: operators before it that change next to nothing, so that nothing is known of them.
+        reordered: operators before it whose values are there in another order only.
         onnx_step: where the ONNX graph parts, if it is known.
         elsewhere: the ONNX tensor that holds the output's value, which is not the output.
     """
@@ -41,6 +42,7 @@ class Finding:
     folded: Sequence[Step] = ()
     kept: Step | None = None
     idle: Sequence[Step] = ()
+    reordered: Sequence[Step] = ()
     onnx_step: Step | None = None
     elsewhere: str = ""
 
@@ -98,7 +100,14 @@ class _Attempt:
         theirs = lost_steps(self.exact.graph, bad.onnx, self.in_paddle.present)
         step, onnx_step = self._parting(lost, theirs)
         step, idle = self._unless_idle(step, onnx_step)
-        found = Finding(self._edge_at(step), self.floor, idle=idle, onnx_step=onnx_step)
+        reordered = [
+            graph.producer[name]
+            for name in graph.varying_inputs(step)
+            if name in self.in_onnx.reordered
+        ]
+        found = Finding(
+            self._edge_at(step), self.floor, idle=idle, reordered=reordered, onnx_step=onnx_step
+        )
         return self._with_folded(found, lost, theirs)
 
     def bracket(self) -> Finding:

@@ -32,6 +32,11 @@ class Matcher:
     def __contains__(self, name: object) -> bool:
         return name in self._values
 
+    def holds(self, name: str, value: Array) -> bool:
+        """Whether one tensor holds ``value``."""
+        same = self._values.stored[name].size == value.size
+        return same and self._error(name, value) <= self._limit
+
     def find(self, value: Array, hint: str = "") -> tuple[str, float] | None:
         """The tensor that holds ``value``, and the error between them; ``None`` if none does."""
         names = self._by_size.get(value.size, [])
@@ -46,6 +51,17 @@ class Matcher:
                 if name == hint:
                     break
         return best
+
+    def find_reordered(self, value: Array) -> tuple[str, float] | None:
+        """A tensor with the same elements in another order, as a transposition leaves them."""
+        wanted = _moments(value)
+        ordered = np.sort(value, axis=None)
+        for name in self._by_size.get(value.size, []):
+            if self._may_be(name, wanted):
+                error = relative_error(ordered, np.sort(self._values.load(name), axis=None))
+                if error <= self._limit:
+                    return name, error
+        return None
 
     def find_output(self, value: Array) -> str:
         """The tensor that holds ``value`` as an output is judged; empty if none does."""

@@ -15,7 +15,9 @@ def figure(error: float) -> str:
 
 
 def named(step: Step) -> str:
-    """A step for a sentence."""
+    """A step for a sentence; Paddle's operators are named after their type."""
+    if step.name.startswith(step.operator):
+        return step.name
     return f"{step.operator} '{step.name}'"
 
 
@@ -111,6 +113,11 @@ def converter_sentence(found: Finding, limit: float) -> str:
         parts.append(
             f"{_all_named(found.idle)} before it changes next to nothing on this feed, so the "
             "fault may be there as well"
+        )
+    if found.reordered:
+        parts.append(
+            f"of {_all_named(found.reordered)} before it the values are there in another order, "
+            "which may be the fault"
         )
     return "; ".join(parts)
 

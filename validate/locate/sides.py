@@ -73,27 +73,22 @@ class Lookup:
         matcher: looks among the other's.
         tick: called before each value that is looked up; it may raise BudgetSpent.
         known: what was found, by name.
+        reordered: those of them that are there in another order only.
     """
 
     side: Side
     matcher: Matcher
     tick: Callable[[str], None]
     known: dict[str, tuple[str, float] | None] = field(default_factory=dict)
+    reordered: set[str] = field(default_factory=set)
 
     def find(self, name: str) -> tuple[str, float] | None:
-        """Where a value is on the other side.
-
-        A tensor of the value's own name that holds something else speaks against one that bears
-        the name of another value: an operator that changes next to nothing may then be wrong.
-        """
+        """Where a value is on the other side."""
         if name not in self.known:
             if name not in self.side.values:
                 return None  # it could not be fetched: taken for lost, and searched behind
             self.tick(name)
-            own = f"{_CONVERTED}{name}"
-            found = self.matcher.find(self.side.values.load(name), own)
-            taken = found and found[0] != own and own in self.matcher and self._is_named(found[0])
-            self.known[name] = None if taken else found
+            self.known[name] = self._found(name, f"{_CONVERTED}{name}")
         return self.known[name]
 
     def present(self, name: str) -> bool:
@@ -105,6 +100,28 @@ class Lookup:
         found = self.known.get(name)
         return found[0] if found else ""
 
-    def _is_named(self, tensor: str) -> bool:
-        named = tensor.removeprefix(_CONVERTED)
-        return named != tensor and named in self.side.values
+    def _found(self, name: str, own: str) -> tuple[str, float] | None:
+        """As ``find``; ``own`` is the tensor that should hold the value by its name.
+
+        An operator that changes next to nothing leaves its value where its input is. If the
+        tensor of the value's own name holds something else, that one is believed. Two
+        transpositions may have become one, so the value of a single one may be there in another
+        order; not if there is a tensor of its own name.
+        """
+        value, named = self.side.values.load(name), own in self.matcher
+        found = self.matcher.find(value, own)
+        if found is not None:
+            return None if named and found[0] != own and self._is_idle(name, found[0]) else found
+        maker = self.side.graph.producer.get(name)
+        if named or maker is None or "transpose" not in maker.operator.lower():
+            return None
+        found = self.matcher.find_reordered(value)
+        if found is not None:
+            self.reordered.add(name)
+        return found
+
+    def _is_idle(self, name: str, place: str) -> bool:
+        """Whether the operator that makes a value reads what is at the same place."""
+        maker = self.side.graph.producer.get(name)
+        read = [item for item in maker.inputs if item in self.side.values] if maker else []
+        return any(self.matcher.holds(place, self.side.values.load(item)) for item in read)

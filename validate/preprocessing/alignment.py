@@ -3,17 +3,18 @@
 import numpy as np
 
 from paddleport.tensors import Array
+from paddleport.validate.preprocessing.kernels import Size
 
 _FLAT = 1e-9  # of the largest variance: a window without detail, which everything resembles
 
 
 def luminance(pixels: Array) -> Array:
-    """Its channels' sum, each at unit variance: [H, W], whatever their order and scale."""
-    values = np.asarray(pixels, np.float64)
-    values = values - values.mean(axis=(0, 1))
-    spread = values.std(axis=(0, 1))
-    plane: Array = (values / np.where(spread > 0, spread, 1.0)).sum(axis=2)
-    return plane
+    """Its channels' sum, each at unit variance: [H, W] float32, whatever their order and scale."""
+    values = np.asarray(pixels, np.float64).reshape(-1, 3)
+    means, spreads = values.mean(axis=0), values.std(axis=0)
+    weights = np.divide(1.0, spreads, out=np.zeros(3), where=spreads > 0)
+    plane: Array = (values @ weights - means @ weights).reshape(pixels.shape[:2])
+    return plane.astype(np.float32)
 
 
 def block_means(plane: Array, factor: int) -> Array:
@@ -22,6 +23,28 @@ def block_means(plane: Array, factor: int) -> Array:
     blocks = plane[: height * factor, : width * factor].reshape(height, factor, width, factor)
     means: Array = blocks.mean(axis=(1, 3))
     return means
+
+
+def resized_block_means(
+    plane: Array, box: tuple[float, float, float, float], size: Size, factor: int
+) -> Array:
+    """``block_means`` of a box of a plane after its resize by area, in one step.
+
+    Args:
+        plane: [H, W] float32.
+        box: (top, left, height, width), in fractions of pixels.
+        size: (height, width) that the box is resized to.
+        factor: side of the blocks.
+    """
+    from PIL import Image
+
+    top, left, height, width = box
+    rows, columns = size[0] // factor, size[1] // factor
+    bottom = top + height * rows * factor / size[0]
+    right = left + width * columns * factor / size[1]
+    inside = (left, top, min(right, plane.shape[1]), min(bottom, plane.shape[0]))
+    made = Image.fromarray(plane).resize((columns, rows), Image.Resampling.BOX, inside)
+    return np.asarray(made)
 
 
 def best_offset(whole: Array, part: Array) -> tuple[float, tuple[int, int]]:
@@ -38,22 +61,36 @@ def best_offset(whole: Array, part: Array) -> tuple[float, tuple[int, int]]:
     """
     height, width = part.shape
     count = height * width
-    centred = part - part.mean()
+    centred = part - part.mean(dtype=np.float64)
     norm = np.sqrt(np.sum(centred * centred))
-    whole = whole - whole.mean()
+    if norm == 0:
+        return 0.0, (0, 0)
+    whole = whole - whole.mean(dtype=np.float64)
     products = np.fft.irfft2(
         np.fft.rfft2(whole) * np.conj(np.fft.rfft2(centred, whole.shape)), whole.shape
     )[: whole.shape[0] - height + 1, : whole.shape[1] - width + 1]
     sums = _window_sums(whole, height, width)
     variances = _window_sums(whole * whole, height, width) - sums * sums / count
     flat = variances <= _FLAT * max(float(variances.max()), 1e-300)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = np.where(flat, 0.0, np.abs(products) / (np.sqrt(np.abs(variances)) * norm))
-    if norm == 0:
-        return 0.0, (0, 0)
-    index = int(np.argmax(found))
-    top, left = divmod(index, found.shape[1])
+    scaled = np.sqrt(np.abs(variances)) * norm
+    found = np.divide(np.abs(products), scaled, out=np.zeros_like(products), where=~flat)
+    top, left = divmod(int(np.argmax(found)), found.shape[1])
     return float(min(found[top, left], 1.0)), (top, left)
+
+
+def best_offset_near(
+    whole: Array, part: Array, guess: tuple[int, int], reach: int
+) -> tuple[float, tuple[int, int]]:
+    """The same, of offsets at most ``reach`` from a guess."""
+    ends = [size - have for size, have in zip(whole.shape, part.shape, strict=True)]
+    starts = [min(max(at - reach, 0), end) for at, end in zip(guess, ends, strict=True)]
+    stops = [min(max(at + reach, 0), end) for at, end in zip(guess, ends, strict=True)]
+    window = whole[
+        starts[0] : stops[0] + part.shape[0],
+        starts[1] : stops[1] + part.shape[1],
+    ]
+    score, (top, left) = best_offset(window, part)
+    return score, (top + starts[0], left + starts[1])
 
 
 def _window_sums(plane: Array, height: int, width: int) -> Array:

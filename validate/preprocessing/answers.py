@@ -2,14 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from paddleport.tensors import Array
 from paddleport.validate.preprocessing.explanation import Residual, Row
 from paddleport.validate.preprocessing.matching import Fit
 
 _SAME = 1e-5  # of the largest value: what float32 makes of one recipe written in two ways
-_UNLIKE = 0.5  # share of the variance: a tensor that shares less does not show the picture
+_LIKE = 0.8  # share of the variance; a tensor that shares less may show any picture
 
 AGAIN = "change that, save the tensor again and repeat this command"
 NOT_THE_INPUT = "the input is not to blame: compare the models (paddleport validate MODEL)"
@@ -51,7 +48,7 @@ def explained_sentence(subject: str, rows: Sequence[Row], notes: Sequence[str]) 
 
 
 def unexplained_sentence(
-    subject: str, rows: Sequence[Row], found: Fit, error: float, pixels: Array
+    subject: str, rows: Sequence[Row], found: Fit, likeness: float
 ) -> tuple[str, str]:
     """For a tensor that nothing reproduces, and what to do next.
 
@@ -59,14 +56,11 @@ def unexplained_sentence(
         subject: what it is called.
         rows: the nearest pipeline.
         found: how it fits.
-        error: the root mean square in levels that it leaves.
-        pixels: [n, 3], its pixels in levels.
+        likeness: the share of the variance that it explains.
     """
-    spread = float(np.sqrt(np.mean(pixels.var(axis=0))))
-    shared = 1 - (error / spread) ** 2 if spread else 0.0
     off = f"off by {found.mean:.3g} of 255 levels on average and {found.worst:.3g} at most"
     asked = f"No combination reproduces {subject[0].lower()}{subject[1:]}"
-    if shared < _UNLIKE:
+    if likeness < _LIKE:
         unlike = f"{asked}, and it does not look like this picture: the nearest is {off}."
         return unlike, CHECK_FILE
     clauses = [row.clause for row in rows if row.clause]

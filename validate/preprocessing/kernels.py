@@ -143,7 +143,8 @@ def _taps(have: int, count: int, name: str) -> tuple[Array, Array]:
     if antialiased:  # Pillow and torch leave out what is past the edge; the others repeat it
         weights = np.where((places >= 0) & (places < have), weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
-    return np.clip(places, 0, have - 1), weights.astype(np.float32)
+    used = weights.any(axis=0)
+    return np.clip(places[:, used], 0, have - 1), weights[:, used].astype(np.float32)
 
 
 def _area_taps(have: int, outputs: Array, step: float) -> tuple[Array, Array]:

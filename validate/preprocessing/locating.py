@@ -1,11 +1,16 @@
 """Where in a picture a tensor was taken from: by correlation, from coarse to fine."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-
 from paddleport.tensors import Array
-from paddleport.validate.preprocessing.alignment import best_offset, block_means, luminance
+from paddleport.validate.preprocessing.alignment import (
+    best_offset,
+    best_offset_near,
+    block_means,
+    luminance,
+    resized_block_means,
+)
 from paddleport.validate.preprocessing.geometry import (
     Resize,
     distinct,
@@ -42,59 +47,102 @@ def locate(trials: Trials, *, most: int = 4) -> list[Lead]:
 
     The model's own size is always among them.
     """
+    coarse = _Coarse(trials.picture)
     have: Size = (trials.picture.shape[0], trials.picture.shape[1])
-    middle, share = _middle(trials.picture)
-    coarse: dict[tuple[int, Resize], Array] = {}
     leads = []
     for view in (View(reading, turn) for reading in range(len(trials.readings)) for turn in TURNS):
         theirs = trials.theirs(view)
-        factor = max(1, min(theirs.shape[:2]) // _COARSE)
-        part = block_means(luminance(theirs), factor)
-        for resize in known_resizes(have, (theirs.shape[0], theirs.shape[1]), trials.preprocess):
-            key = (factor, resize)
-            if key not in coarse:
-                source = _scaled(resize, share).of(middle)
-                coarse[key] = block_means(luminance(resample(source, resize.size, _AREA)), factor)
-            trials.count += 1
-            leads.append(Lead(best_offset(coarse[key], part)[0], view, resize))
+        resizes = known_resizes(have, (theirs.shape[0], theirs.shape[1]), trials.preprocess)
+        leads += coarse.leads(view, theirs, resizes)
+    trials.count += len(leads)
     found = _finely(trials, _foremost(leads, _KEPT))
     ours = our_resize(have, trials.preprocess)
     own = [lead for lead in leads if lead.view == found[0].view and lead.resize == ours]
-    return _foremost(found, most) + [lead for lead in _finely(trials, own) if lead not in found]
+    kept = _foremost(found, most)
+    return kept + [lead for lead in _finely(trials, own) if lead not in kept]
 
 
-def locate_any_size(trials: Trials, view: View) -> list[Lead]:
+def locate_any_size(trials: Trials, view: View, *, most: int = 6) -> list[Lead]:
     """The likeliest of all lengths of the short side."""
+    coarse = _Coarse(trials.picture)
     theirs = trials.theirs(view)
     want: Size = (theirs.shape[0], theirs.shape[1])
     have: Size = (trials.picture.shape[0], trials.picture.shape[1])
-    middle, _ = _middle(trials.picture)
-    factor = max(1, min(want) // _COARSE)
-    part = block_means(luminance(theirs), factor)
-    scores: dict[int, float] = {}
-    for side in range(min(want), _LONGEST * min(want), _STEP):
-        for resize in distinct(short_resizes(have, side)[:1], want):
-            trials.count += 1
-            made = resample(middle, resize.size, _AREA)
-            scores[side] = best_offset(block_means(luminance(made), factor), part)[0]
-    sides = sorted({side + step for side in _peaks(scores) for step in range(-_WIDE, _WIDE + 1)})
-    resizes = distinct([short_resizes(have, side)[0] for side in sides if side > 0], want)
-    return _finely(trials, [Lead(1.0, view, resize) for resize in resizes])[:_KEPT]
+
+    def leads(sides: Iterable[int]) -> list[Lead]:
+        resizes = distinct([short_resizes(have, side)[0] for side in sides], want)
+        return coarse.leads(view, theirs, resizes)
+
+    first = leads(range(min(want), _LONGEST * min(want), _STEP))
+    near = {
+        side + step for side in _peaks(first) for step in range(-_WIDE, _WIDE + 1) if side > _WIDE
+    }
+    second = leads(sorted(near))
+    trials.count += len(first) + len(second)
+    reach = 2 * _factor(theirs)
+    return _finely(trials, second, reach)[:most]
 
 
-def _peaks(scores: dict[int, float]) -> list[int]:
+def _peaks(leads: list[Lead]) -> list[int]:
     """The best side, and the best of those that are not next to it."""
-    first = sorted(scores, key=lambda side: -scores[side])
-    others = [side for side in first if abs(side - first[0]) > 2 * _WIDE]
-    return first[:1] + others[:1]
+    ordered = sorted(leads, key=lambda lead: -lead.score)
+    sides = [int(lead.resize.value) for lead in ordered]
+    return sides[:1] + [side for side in sides if abs(side - sides[0]) > 2 * _WIDE][:1]
 
 
-def _finely(trials: Trials, leads: list[Lead]) -> list[Lead]:
-    """The same leads judged by all their pixels, with the offset; the best first."""
+class _Coarse:
+    """A picture's luminance, reduced if it is large, and its block means at the sizes asked for."""
+
+    def __init__(self, picture: Array) -> None:
+        self._have = picture.shape[:2]
+        share = min(1.0, _MIDDLE / min(self._have))
+        size = (round(self._have[0] * share), round(self._have[1] * share))
+        self._plane = luminance(resample(picture, size, _AREA))
+        self._blocks: dict[tuple[int, Resize], Array] = {}
+
+    def leads(self, view: View, theirs: Array, resizes: list[Resize]) -> list[Lead]:
+        """How well a picture correlates with each resize, and about where."""
+        factor = _factor(theirs)
+        part = block_means(luminance(theirs), factor)
+        made = []
+        for resize in resizes:
+            score, (top, left) = best_offset(self._means(resize, factor), part)
+            made.append(Lead(score, view, resize, (top * factor, left * factor)))
+        return made
+
+    def _means(self, resize: Resize, factor: int) -> Array:
+        if (factor, resize) not in self._blocks:
+            down, right = (
+                size / have for size, have in zip(self._plane.shape, self._have, strict=True)
+            )
+            top, left, height, width = resize.box or (0, 0, *self._have)
+            box = (top * down, left * right, height * down, width * right)
+            made = resized_block_means(self._plane, box, resize.size, factor)
+            self._blocks[factor, resize] = made
+        return self._blocks[factor, resize]
+
+
+def _factor(theirs: Array) -> int:
+    height, width, _ = theirs.shape
+    return max(1, min(height, width) // _COARSE)
+
+
+def _finely(trials: Trials, leads: list[Lead], reach: int | None = None) -> list[Lead]:
+    """The same leads judged by all their pixels, with the exact offset; the best first.
+
+    Args:
+        trials: with the pixels.
+        leads: with their rough offsets.
+        reach: how far from that the exact offset may be; ``None``: anywhere.
+    """
     found = []
     for lead in leads:
         whole = luminance(trials.pixels(lead.view, lead.resize, _AREA))
-        score, offset = best_offset(whole, luminance(trials.theirs(lead.view)))
+        theirs = luminance(trials.theirs(lead.view))
+        if reach is None:
+            score, offset = best_offset(whole, theirs)
+        else:
+            score, offset = best_offset_near(whole, theirs, lead.offset, reach)
         found.append(Lead(score, lead.view, lead.resize, offset))
     return sorted(found, key=lambda lead: -lead.score)
 
@@ -106,23 +154,3 @@ def _foremost(leads: list[Lead], count: int) -> list[Lead]:
         groups.setdefault((lead.view, lead.resize.group), lead)
     kept = list(groups.values())[:count]
     return [lead for lead in kept if lead.score >= _NEAR * kept[0].score]
-
-
-def _middle(picture: Array) -> tuple[Array, float]:
-    """The picture reduced for coarse comparison, and by how much."""
-    short = min(picture.shape[:2])
-    if short <= _MIDDLE:
-        return picture, 1.0
-    share = _MIDDLE / short
-    size = (round(picture.shape[0] * share), round(picture.shape[1] * share))
-    return resample(picture, size, _AREA), share
-
-
-def _scaled(resize: Resize, share: float) -> Resize:
-    if resize.box is None or share == 1.0:
-        return resize
-    top, left, height, width = (int(np.floor(value * share)) for value in resize.box)
-    scaled = (top, left, max(height, 1), max(width, 1))
-    return Resize(resize.kind, resize.value, resize.rounding, resize.size, scaled)
-
-

@@ -11,7 +11,10 @@ COLOURS = "BGRY"
 """Blue, green, red, and grey made of them; an order of channels is three indices into this."""
 
 GREY = (3, 3, 3)
-_GREY_WEIGHTS = (0.114, 0.587, 0.299)  # ITU-R BT.601 for B, G, R, as OpenCV and Pillow take it
+_GREY_WEIGHTS = np.array(
+    [0.114, 0.587, 0.299]
+)  # ITU-R BT.601 for B, G, R, as OpenCV and Pillow take it
+_NOTHING = 1e-20  # variance that is only rounding
 _UNLIKE = 255.0  # levels: a colour without variation explains nothing that varies
 
 
@@ -45,12 +48,14 @@ def colour_orders(ours: tuple[int, ...]) -> list[tuple[int, ...]]:
 
 def with_grey(pixels: Array) -> Array:
     """[..., 3] BGR as float64 [n, 4], the last its grey, rounded as for 8 bits."""
-    flat = np.asarray(pixels, np.float64).reshape(-1, 3)
-    grey = np.rint(flat @ np.array(_GREY_WEIGHTS))
-    return np.concatenate([flat, grey[:, None]], axis=1)
+    flat = pixels.reshape(-1, 3)
+    made = np.empty((len(flat), 4))
+    made[:, :3] = flat
+    np.rint(made[:, :3] @ _GREY_WEIGHTS, out=made[:, 3])
+    return made
 
 
-def unexplained(theirs: Array, pixels: Array) -> Array:
+def unexplained(theirs: Array, pixels: Array) -> tuple[Array, Array]:
     """How far each colour leaves each channel unexplained.
 
     Args:
@@ -59,23 +64,23 @@ def unexplained(theirs: Array, pixels: Array) -> Array:
 
     Returns:
         [channel, colour]: the root mean square in levels of what is left of the colour after
-        regressing it on the channel.
+        regressing it on the channel. [colour]: its standard deviation in levels.
     """
-    t = theirs - theirs.mean(axis=0)
-    p = pixels - pixels.mean(axis=0)
-    tt, pp, tp = (t * t).sum(axis=0)[:, None], (p * p).sum(axis=0)[None], t.T @ p
-    explained = np.divide(tp * tp, tt, out=np.zeros_like(tp), where=tt > 0)
-    left = np.sqrt(np.maximum(pp - explained, 0.0) / len(theirs))
-    found: Array = np.where((pp == 0) & (tt > 0), _UNLIKE, left)
-    return found
+    both = np.concatenate([theirs - theirs[0], pixels - pixels[0]], axis=1)
+    means = np.ones(len(both)) @ both / len(both)  # faster than a mean along the first axis
+    moments = both.T @ both / len(both) - np.outer(means, means)
+    tt, pp, tp = moments.diagonal()[:3, None], moments.diagonal()[None, 3:], moments[:3, 3:]
+    explained = np.divide(tp * tp, tt, out=np.zeros_like(tp), where=tt > _NOTHING)
+    left = np.sqrt(np.maximum(pp - explained, 0.0))
+    found: Array = np.where((pp <= _NOTHING) & (tt > _NOTHING), _UNLIKE, left)
+    return found, np.sqrt(np.maximum(pp[0], 0.0))
 
 
-def order_scores(left: Array, orders: list[tuple[int, ...]]) -> list[float]:
+def order_scores(left: Array, orders: list[tuple[int, ...]]) -> Array:
     """Root mean square in levels for each order of the channels, from ``unexplained``."""
-    return [
-        float(np.sqrt(np.mean([left[c, colour] ** 2 for c, colour in enumerate(order)])))
-        for order in orders
-    ]
+    channels = np.arange(3)
+    scores: Array = np.sqrt(np.square(left[channels, np.array(orders)]).mean(axis=1))
+    return scores
 
 
 def fit(theirs: Array, pixels: Array, order: tuple[int, ...]) -> Fit:

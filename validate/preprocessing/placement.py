@@ -18,7 +18,7 @@ from paddleport.validate.preprocessing.matching import (
 from paddleport.validate.preprocessing.regions import fits_inside, regions
 from paddleport.validate.preprocessing.turns import is_sideways, turned, unturned
 
-_SAMPLED = 64  # rows and columns of a region that are looked at first
+_SAMPLED = 48  # rows and columns of a region that are looked at first
 _JUDGED = 512  # rows and columns of a region that decide
 _BETTER = 0.98  # of the error, for another placement to win although it differs in more
 _KEPT_BYTES = 128 << 20  # of resized pictures
@@ -50,6 +50,7 @@ class Placement:
         offset: (top, left) of the crop; for ``fit``, of the picture in the tensor.
         order: the colour of every channel.
         error: root mean square in levels of what this leaves unexplained.
+        spread: standard deviation in levels of the pixels that should explain it.
         cost: in how many of these it differs from the model's preprocessing.
         reversible: the channels fit as well in the reverse order.
     """
@@ -60,8 +61,14 @@ class Placement:
     offset: Size
     order: tuple[int, ...]
     error: float
+    spread: float
     cost: int
     reversible: bool
+
+    @property
+    def likeness(self) -> float:
+        """The share of the variance that it explains, 0 to 1."""
+        return 1 - (self.error / self.spread) ** 2 if self.spread > self.error else 0.0
 
 
 class Trials:
@@ -150,17 +157,18 @@ class Trials:
         theirs, frame = self.theirs(view), self.frame(view)
         whole = self.pixels(view, resize, kernel)
         both = regions(theirs, whole, resize, offset, frame)
-        order, error, reversible = self._score(*_thinned(both, _JUDGED))
+        order, error, reversible, spread = self._score(*_thinned(both, _JUDGED))
         ours = our_resize(frame, self.preprocess)
         cost = (
             (order != self.ours)
             + (view.turn != "")
             + 2 * (view.reading != 0)
             + ((resize.size, resize.box) != (ours.size, ours.box) or resize.kind == "fit")
+            + (resize.kind == "padded")  # where a frame explains it as well, that is likelier
             + (kernel != opencv_kernel(self.preprocess.interpolation))
             + (offset != crop_offsets(whole.shape[:2], theirs.shape[:2])["centre"])
         )
-        found = Placement(view, resize, kernel, offset, order, error, cost, reversible)
+        found = Placement(view, resize, kernel, offset, order, error, spread, cost, reversible)
         if self.best is None or self._better(found, self.best):
             self.best = found
 
@@ -168,14 +176,15 @@ class Trials:
         new, old = max(found.error, self.floor), max(best.error, self.floor)
         return new < _BETTER * old or (new <= old / _BETTER and found.cost < best.cost)
 
-    def _score(self, theirs: Array, pixels: Array) -> tuple[tuple[int, ...], float, bool]:
-        """The best order of the channels, its error, and whether the reverse fits as well."""
-        left = unexplained(theirs.reshape(-1, 3), with_grey(pixels))
+    def _score(self, theirs: Array, pixels: Array) -> tuple[tuple[int, ...], float, bool, float]:
+        """The best order of the channels, its error, whether the reverse fits, and the spread."""
+        left, spreads = unexplained(theirs.reshape(-1, 3), with_grey(pixels))
         scores = order_scores(left, self._orders)
-        least = max(min(scores), self.floor)
-        alike = [index for index, score in enumerate(scores) if score <= least / _BETTER]
+        alike = np.flatnonzero(scores <= max(float(scores.min()), self.floor) / _BETTER)
         order = self._orders[alike[0]]
-        return order, scores[alike[0]], order[::-1] in [self._orders[i] for i in alike]
+        reversible = order[::-1] in [self._orders[index] for index in alike]
+        spread = float(np.sqrt(np.mean(spreads[list(order)] ** 2)))
+        return order, float(scores[alike[0]]), reversible, spread
 
 
 def _thinned(both: tuple[Array, Array], most: int) -> tuple[Array, Array]:

@@ -10,14 +10,23 @@ from paddleport.validate.preprocessing.geometry import (
     filled_resizes,
     short_resizes,
 )
-from paddleport.validate.preprocessing.kernels import KERNELS, Kernel, Size, opencv_kernel
+from paddleport.validate.preprocessing.kernels import (
+    FLOATS,
+    OPENCV,
+    PILLOW,
+    Kernel,
+    Size,
+    opencv_kernel,
+)
 from paddleport.validate.preprocessing.locating import Lead
 from paddleport.validate.preprocessing.placement import Placement, Trials, View
 from paddleport.validate.preprocessing.turns import TURNS, is_sideways, turned_offset
 
 _FIRST = (Kernel("Pillow", "bilinear"), Kernel("OpenCV", "area"), Kernel("OpenCV", "nearest"))
 _NEAR = 2.0  # times the least error: places beyond are not tried with every kernel
-_PLACES = 6  # that are tried with every kernel
+_PLACES = 6  # that are tried with every kernel of OpenCV and Pillow
+_SLOW_PLACES = 3  # and with those on floats
+_HOPELESS = 0.2  # of the variance: less is no lead to anything
 
 
 @dataclass(frozen=True)
@@ -35,19 +44,23 @@ def refine(trials: Trials, places: list[Place], tell: Callable[[float], None]) -
     first = list(dict.fromkeys([ours, *_FIRST]))
     errors = []
     for index, place in enumerate(places):
-        tell(0.5 * index / len(places))
+        tell(0.4 * index / len(places))
         errors.append(min(_try(trials, place, kernel) for kernel in first))
         if trials.exact:
             return _simplify(trials, places)
+    if trials.best is None or trials.best.likeness < _HOPELESS:
+        return None
+    ranked = sorted(range(len(places)), key=lambda index: errors[index])
     limit = _NEAR * max(min(errors, default=0.0), trials.floor)
-    ranked = sorted(range(len(places)), key=lambda index: errors[index])[:_PLACES]
     near = [places[index] for index in ranked if errors[index] <= limit]
-    for index, place in enumerate(near):
-        tell(0.5 + 0.5 * index / len(near))
-        for kernel in (kernel for kernel in KERNELS if kernel not in first):
-            _try(trials, place, kernel)
-            if trials.exact:
-                return _simplify(trials, places)
+    plain = [kernel for kernel in (*OPENCV, *PILLOW) if kernel not in first]
+    rest = [(place, kernel) for place in near[:_PLACES] for kernel in plain]
+    rest += [(place, kernel) for place in near[:_SLOW_PLACES] for kernel in FLOATS]
+    for index, (place, kernel) in enumerate(rest):
+        tell(0.4 + 0.6 * index / len(rest))
+        _try(trials, place, kernel)
+        if trials.exact:
+            return _simplify(trials, places)
     return None
 
 

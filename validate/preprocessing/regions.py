@@ -71,5 +71,3 @@ def _picture_in(resize: Resize, frame: Size, growing: int) -> Box:
 def _cut(pixels: Array, box: Box) -> Array:
     top, left, height, width = box
     return pixels[top : top + height, left : left + width]
-
-

@@ -19,7 +19,10 @@ def describe_values(values: Normalisation, preprocess: Preprocess) -> list[Row]:
 
 def _mean_and_std(values: Normalisation, preprocess: Preprocess) -> tuple[Row, Row]:
     ours = (numbers(preprocess.mean), numbers(preprocess.std))
-    theirs = (_told(values.mean.text, values.mean.manner), _told(values.std.text, values.std.manner))
+    theirs = (
+        _told(values.mean.text, values.mean.manner),
+        _told(values.std.text, values.std.manner),
+    )
     differ = (values.mean.differs, values.std.differs or values.mixed)
     clauses = [
         f"normalised with {part} {told} instead of {own}" if differs else ""

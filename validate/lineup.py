@@ -1,0 +1,84 @@
+"""Who takes part in a validation: the open sessions, and the file, options and feeds of each."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from paddleport import runners
+from paddleport.models.card import OnnxModel
+from paddleport.models.resolve import SourceModel
+from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import Feed
+from paddleport.validate.feeds import NamedFeed
+from paddleport.validate.onnx_feeds import OnnxFeeds
+from paddleport.validate.plan import Plan
+from paddleport.validate.session import PLAIN_PADDLE, Session
+
+
+class Lineup:
+    """Backends by the name of their row: ``onnxruntime``, or ``paddle plain`` for the reference.
+
+    Attributes:
+        source, onnx: the two files.
+        plan: what is asked.
+        onnx_feeds: turns the Paddle model's feeds into the ONNX file's.
+        sessions: by row name, those that are open.
+    """
+
+    def __init__(
+        self, source: SourceModel, onnx: OnnxModel, plan: Plan, onnx_feeds: OnnxFeeds
+    ) -> None:
+        """Nothing is started yet."""
+        self.source, self.onnx, self.plan, self.onnx_feeds = source, onnx, plan, onnx_feeds
+        self.sessions: dict[str, Session] = {}
+
+    @property
+    def reference(self) -> str:
+        """The reference's row."""
+        name = self.plan.reference
+        return f"{name} plain" if name == "paddle" else f"{name} (reference)"
+
+    def start(self, row: str) -> Session:
+        """Open a row's session, in place of one that it may have had."""
+        session = self.open(row, self.options_for(row))
+        self.sessions[row] = session
+        return session
+
+    def open(self, row: str, options: RunnerOptions) -> Session:
+        """Another session of a row's backend; the caller's to close."""
+        name = backend_of(row)
+        return Session(
+            name,
+            self.source.model if self.reads_paddle(row) else self.onnx,
+            options,
+            memory_limit_bytes=self.plan.memory_limit_bytes,
+            timeout_s=self.plan.timeout_s,
+        )
+
+    def close(self) -> None:
+        """End every process."""
+        for session in self.sessions.values():
+            session.close()
+
+    def options_for(self, row: str) -> RunnerOptions:
+        """The plainest for the reference; else the plan's, as far as a backend knows them."""
+        if row == self.reference:
+            plain = PLAIN_PADDLE if self.plan.reference == "paddle" else RunnerOptions()
+            return replace(plain, threads=self.plan.threads)
+        known = runners.runner_class(backend_of(row)).option_names()
+        extras = {key: text for key, text in self.plan.extras.items() if key in known}
+        return RunnerOptions(self.plan.device, self.plan.precision, self.plan.threads, extras)
+
+    def tensors(self, row: str, feeds: Sequence[NamedFeed]) -> list[Feed]:
+        """Feeds under the names that a row's backend takes."""
+        if self.reads_paddle(row):
+            return [feed.tensors for feed in feeds]
+        return self.onnx_feeds.of(feeds)
+
+    def reads_paddle(self, row: str) -> bool:
+        """Whether a row's backend loads the Paddle model; else it is the ONNX file."""
+        return runners.runner_class(backend_of(row)).consumes == "paddle"
+
+
+def backend_of(row: str) -> str:
+    """The backend's name in a row's."""
+    return row.split()[0]
