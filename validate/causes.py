@@ -26,7 +26,8 @@ _EXPLAINED = 10.0
 _EXPLAINED_SEEN = 4.0
 _LARGEST_SEEN = 30.0  # times the imitated rounding: beyond it, its other kernels are at fault
 _CHAOS = 0.1  # of the output's scale: rounding alone makes another answer
-_LOCATE = "Next: --locate names the node."
+NEXT_LOCATE = "Next: --locate names the node."
+"""The end of an explanation; gone once the node is named."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
         return "converter", (
             f"The ONNX graph is another model: computed in float64 it is {_number(reference)} "
             f"from native Paddle, and {evidence.backend} is {_number(ours)} from that graph."
-            f"{_sentence(evidence.pattern)} {_LOCATE}"
+            f"{_sentence(evidence.pattern)} {NEXT_LOCATE}"
         )
     if evidence.narrow and ours <= _EXPLAINED * (evidence.rounding_here or 0.0):
         return "precision", (
@@ -216,7 +217,7 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
         f"{evidence.backend} computes the graph otherwise: {_number(ours)} from float64, where "
         f"Paddle is {_number(reference)} from it and rounding explains "
         f"{_number(evidence.rounding_here)}.{_sentence(evidence.pattern)}{_sentence(claim)} "
-        f"{_LOCATE}"
+        f"{NEXT_LOCATE}"
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.onnx_file import weights_precision
+from paddleport.validate.causes import NEXT_LOCATE
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.lineup import Lineup
 from paddleport.validate.locate import Located, locate_converter, locate_runtime
@@ -51,7 +52,8 @@ class Search:
             self._done += 1
         if located is None:
             return _noted(row, f"no node was found: nothing parts on {feed.name} alone")
-        return replace(row, located=located)
+        explanation = row.explanation.removesuffix(NEXT_LOCATE).rstrip()
+        return replace(row, located=located, explanation=explanation)
 
     def _located(self, row: BackendRow, feed: NamedFeed) -> Located | None:
         if row.cause == "converter":

@@ -18,10 +18,13 @@ from paddleport.cli.console import (
 )
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from paddleport.validate.report import ParityReport
 
 EXIT_CODES = {"agrees": 0, "differs": 1, "unproven": 2}
 _QUICK_SECONDS = 0.5
+_LEAST_NEEDED = ("p90 ms", "vs float64", "p99 ms", "top-1")  # the files hold them all
 
 
 def validate(
@@ -148,7 +151,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
     from rich.markup import escape
 
-    from paddleport.validate.reports.markdown import COLUMNS, reasons, row_cells
+    from paddleport.validate.reports.markdown import explained
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
@@ -156,15 +159,41 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print(f"arbiter    {escape(report.arbiter)}", style="dim")
     console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
     console.print()
-    table = new_table(*COLUMNS, numbers=COLUMNS[6:])
-    for row in report.rows:
-        cells = [escape(cell) for cell in row_cells(row)]
-        cells[2] = verdict_text(cells[2])
-        table.add_row(*cells)
-    console.print(table)
+    console.print(_fitting_table(report))
     console.print()
-    for sentence in reasons(report.rows):
-        console.print(f"[dim]{escape(sentence)}[/]")
+    for row in report.rows:
+        style = "dim" if row.verdict in ("reference", "agrees", "skipped") else "default"
+        if text := explained(row):
+            console.print(f"[{style}][bold]{escape(row.name)}[/]: {escape(text)}[/]")
     summary = {"agrees": "all agree", "differs": "not all agree", "unproven": "nothing is proven"}
     paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
     console.print(f"{summary[report.verdict]} · {paths}")
+
+
+def _fitting_table(report: "ParityReport") -> "Table":
+    """The backends' table, without its least needed columns where the terminal is narrow."""
+    from paddleport.validate.reports.markdown import COLUMNS
+
+    console, left_out = stdout(), list(_LEAST_NEEDED)
+    columns = list(COLUMNS)
+    table = _table(report, columns)
+    unlimited = console.options.update(max_width=1000)
+    while left_out and console.measure(table, options=unlimited).maximum > console.width:
+        columns.remove(left_out.pop(0))
+        table = _table(report, columns)
+    return table
+
+
+def _table(report: "ParityReport", columns: list[str]) -> "Table":
+    from rich.markup import escape
+
+    from paddleport.validate.reports.markdown import COLUMNS, row_cells
+
+    table = new_table(*columns, numbers=COLUMNS[6:])
+    for row in report.rows:
+        cells = {
+            column: verdict_text(escape(cell)) if column == "verdict" else escape(cell)
+            for column, cell in zip(COLUMNS, row_cells(row), strict=True)
+        }
+        table.add_row(*(cells[column] for column in columns))
+    return table
