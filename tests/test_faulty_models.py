@@ -20,7 +20,10 @@ ONNX_BACKENDS = ("onnxruntime", "openvino")
 @pytest.mark.conversion
 @pytest.mark.parametrize(
     ("kind", "telling"),
-    [("amplifying", "Nobody is to blame"), ("chaotic", "no comparison can prove")],
+    [
+        ("amplifying", "Nobody is to blame"),
+        pytest.param("chaotic", "no comparison can prove", marks=pytest.mark.slow),
+    ],
 )
 def test_an_ill_conditioned_model_is_nobodys_fault(
     kind: str, telling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

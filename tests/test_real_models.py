@@ -44,8 +44,14 @@ def ocr(name: str) -> tuple[SourceModel, Path, dict[str, tuple[int, ...]]]:
     return source, independent, {"x": (2, 3, *size)}
 
 
-@pytest.mark.parametrize("opset", [11, 17])
-@pytest.mark.parametrize("name", OCR)
+@pytest.mark.parametrize(
+    ("name", "opset"),
+    [
+        pytest.param(name, opset, marks=[] if (name, opset) == ("cls", 11) else pytest.mark.slow)
+        for name in OCR
+        for opset in (11, 17)
+    ],
+)
 def test_pp_ocr(name: str, opset: int, tmp_path: Path) -> None:
     source, independent, shapes = ocr(name)
     done = to_onnx(source, tmp_path / "ours.onnx", opset=opset, shapes=shapes)
