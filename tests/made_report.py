@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from paddleport.tensors import Array
-from paddleport.validate.causes import Cause
+from paddleport.validate.blame.causes import Cause
 from paddleport.validate.compare import OutputComparison, Verdict, WorstFeed
 from paddleport.validate.latency import Latency
 from paddleport.validate.locate.located import Located, TensorRange

@@ -102,11 +102,12 @@ class Pipeline:
         height, width = int(str(size[0])), int(str(size[1]))
         ratio = min(height / picture.shape[0], width / picture.shape[1])
         inner = (round(picture.shape[0] * ratio), round(picture.shape[1] * ratio))
-        made = np.full((height, width, 3), self.fill, np.uint8)
+        pixels = resized(picture, inner, self.kernel)
+        made = np.full((height, width, 3), self.fill, pixels.dtype)
         top, left = (height - inner[0]) // 2, (width - inner[1]) // 2
         if self.corner == "top left":
             top = left = 0
-        made[top : top + inner[0], left : left + inner[1]] = resized(picture, inner, self.kernel)
+        made[top : top + inner[0], left : left + inner[1]] = pixels
         return made
 
     def _cropped(self, picture: Array) -> Array:

@@ -1,5 +1,6 @@
 """Small networks in which a fault can be planted at a known place, in ONNX and by Paddle."""
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -175,6 +176,29 @@ def feed(*names: str, rows: int = 4, seed: int = 0) -> dict[str, Array]:
     return {name: generator.normal(size=(rows, WIDTH)).astype(np.float32) for name in names}
 
 
+def untelling() -> Callable[[str], str]:
+    """New names that tell nothing, and that a terminal, a file system or a shell trips over."""
+    given: dict[str, str] = {}
+    return lambda name: given.setdefault(name, f"[bold]{len(given)} /ü$(:>\n\x1b")
+
+
+def rename(proto: onnx.ModelProto, new: Callable[[str], str] | None = None) -> None:
+    """Give every tensor but the inputs another name, the nodes none; without subgraphs."""
+    kept = {"", *(item.name for item in proto.graph.input)}
+    new = new or untelling()
+
+    def names(given: Iterable[str]) -> list[str]:
+        return [name if name in kept else new(name) for name in given]
+
+    for node in proto.graph.node:
+        node.name = ""
+        node.input[:] = names(node.input)
+        node.output[:] = names(node.output)
+    for item in (*proto.graph.initializer, *proto.graph.output):
+        (item.name,) = names([item.name])
+    del proto.graph.value_info[:]
+
+
 def save_by_paddle(prefix: str) -> None:
     """The network of the converter's tests, in the format of this process.
 
@@ -213,6 +237,67 @@ def save_by_paddle(prefix: str) -> None:
         paddle.static.InputSpec([None, 3, 10, 10], "float32", name="x"),
         paddle.static.InputSpec([None, 5], "float32", name="offset"),
     ]
+    paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)
+
+
+def save_sequence_by_paddle(prefix: str) -> None:
+    """Whole numbers and a weight for each → LSTM both ways → attention → norm → gelu → linear.
+
+    Both lengths are free. The outputs are the linear layer's and the mean of what it reads.
+    """
+    import paddle
+    from paddle import nn
+
+    class Sequence(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.Embedding(32, 16)
+            self.lstm = nn.LSTM(16, 8, direction="bidirect")
+            self.attention = nn.MultiHeadAttention(16, 2)
+            self.norm = nn.LayerNorm(16)
+            self.head = nn.Linear(16, 5)
+
+        def forward(self, ids, weight):  # type: ignore[no-untyped-def]  # to_static reads it
+            hidden, _ = self.lstm(self.embedding(ids))
+            hidden = self.norm(hidden + self.attention(hidden))
+            hidden = nn.functional.gelu(hidden * weight.unsqueeze(-1))
+            return self.head(hidden), hidden.mean(1)
+
+    network = Sequence()
+    generator = np.random.default_rng(8)
+    for parameter in network.parameters():
+        parameter.set_value(generator.normal(0, 0.4, parameter.shape).astype(np.float32))
+    network.eval()
+    spec = [
+        paddle.static.InputSpec([None, None], "int64", name="ids"),
+        paddle.static.InputSpec([None, None], "float32", name="weight"),
+    ]
+    paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)
+
+
+def save_branching_by_paddle(prefix: str) -> None:
+    """A linear layer, an if on the sum of what it gives, and another linear layer."""
+    import paddle
+    from paddle import nn
+
+    class Branching(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads it
+            hidden = self.first(x)
+            hidden = paddle.static.nn.cond(  # type: ignore[no-untyped-call]  # Paddle's
+                hidden.sum() > 0, lambda: paddle.tanh(hidden) * 2, lambda: hidden * 0.5
+            )
+            return self.second(hidden)
+
+    network = Branching()
+    generator = np.random.default_rng(9)
+    for parameter in network.parameters():
+        parameter.set_value(generator.normal(0, 0.4, parameter.shape).astype(np.float32))
+    network.eval()
+    spec = [paddle.static.InputSpec([None, 8], "float32", name="x")]
     paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("Spoils", "Crashes", "Refuses", "OnlyWhole", "Dawdles", "Half")
+NAMES = ("Spoils", "Crashes", "Refuses", "OnlyWhole", "Dawdles", "Half", "Absent")
 SOURCE = '''
 import ctypes
 import tempfile
@@ -89,6 +89,13 @@ class Refuses(Spoils):
 
     def plant(self, proto):
         raise ModelFileError(f"refuses does not take {self.extras.at}")
+
+
+class Absent(Spoils):
+    """Its vendor's package is not installed."""
+
+    name = "absent"
+    distributions = ("vendor-of-absent",)
 
 
 class Half(Spoils):

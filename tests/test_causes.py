@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from paddleport.validate.causes import Evidence, name_cause
-from paddleport.validate.probes import Misplaced
+from paddleport.validate.blame.causes import Evidence, name_cause
+from paddleport.validate.blame.probes import Misplaced
 
 ROUNDING = 3e-6
 BASE = Evidence(

@@ -19,10 +19,12 @@ from paddleport.validate.locate.cut import Cutter
 from paddleport.validate.locate.error import output_error, relative_error
 from paddleport.validate.locate.exact import save_exact_values
 from paddleport.validate.locate.located import Located
+from paddleport.validate.locate.probe import Probe
 from paddleport.validate.locate.runtime import locate_runtime
 from paddleport.validate.locate.values import Values
 
 LIMIT = 1e-4
+_BOTH_BRANCHES = (0, 3)  # seeds of feeds that take either
 Save = Callable[[Path], Path]
 
 
@@ -50,7 +52,7 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Locat
 Find = Callable[..., Located | None]
 
 
-@pytest.mark.parametrize("at", [1, 2, 50, 77, 100])
+@pytest.mark.parametrize("at", [1, 50, 77, 100])
 def test_a_node_deep_in_a_chain(find: Find, tmp_path: Path, at: int) -> None:
     path = planted_networks.save_chain(tmp_path / "chain.onnx")
     found = find(path, planted_networks.feed("x"), f"t{at}")
@@ -109,10 +111,22 @@ def test_whole_numbers_and_truth_values(
 @pytest.mark.parametrize(("at", "node"), [("a", "product"), ("b", "choice"), ("y", "sigmoid")])
 def test_a_node_with_subgraphs(find: Find, tmp_path: Path, at: str, node: str) -> None:
     path = planted_networks.save_branching(tmp_path / "if.onnx")
-    for seed in (0, 1, 2):  # both branches
+    for seed in _BOTH_BRANCHES:
         found = find(path, planted_networks.feed("x", rows=2, seed=seed), at)
         assert found is not None
         assert (found.node, found.complete) == (node, True)
+
+
+def test_names_that_others_trip_over(find: Find, tmp_path: Path) -> None:
+    path = planted_networks.save_chain(tmp_path / "chain.onnx", nodes=20)
+    proto = onnx.load(str(path))
+    planted_networks.rename(proto)
+    onnx.save(proto, str(path))
+    name = proto.graph.node[12].output[0]
+    assert not name.isprintable()
+    found = find(path, planted_networks.feed("x"), name)
+    assert found is not None
+    assert (found.node, found.position, found.complete) == (name, 13, True)
 
 
 def test_a_small_fault_that_is_amplified_later(find: Find, tmp_path: Path) -> None:
@@ -202,15 +216,14 @@ def test_a_budget_cut_short_gives_the_narrowest_bracket(find: Find, tmp_path: Pa
     assert 5 <= found.position < 100  # at or before it, as promised, and better than the output
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "reference", "spoils"])
 @pytest.mark.parametrize(
-    ("save", "names", "rows"),
+    ("backend", "save", "names", "rows"),
     [
-        (planted_networks.save_chain, "x", 4),
-        (planted_networks.save_residual, "x", 4),
-        (planted_networks.save_two_in_two_out, "xy", 2),
-        (planted_networks.save_whole_numbers, "x", 4),
-        (planted_networks.save_branching, "x", 2),
+        ("onnxruntime", planted_networks.save_chain, "x", 4),
+        ("openvino", planted_networks.save_residual, "x", 4),
+        ("spoils", planted_networks.save_two_in_two_out, "xy", 2),
+        ("reference", planted_networks.save_whole_numbers, "x", 4),
+        ("onnxruntime", planted_networks.save_branching, "x", 2),
     ],
 )
 def test_nothing_planted_nothing_located(
@@ -220,21 +233,27 @@ def test_nothing_planted_nothing_located(
     assert find(path, planted_networks.feed(*names, rows=rows), "", backend=backend) is None
 
 
-def test_every_cut_of_a_graph_runs_and_is_exact(find: Find, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+@pytest.mark.parametrize(
+    ("save", "rows"),
+    [(planted_networks.save_whole_numbers, 4), (planted_networks.save_branching, 2)],
+)
+def test_every_cut_of_a_graph_runs_and_is_exact(
+    tmp_path: Path, backend: str, save: Save, rows: int
+) -> None:
     """The harness itself: no cut of a sound graph differs, on two runtimes."""
-    for save in (planted_networks.save_whole_numbers, planted_networks.save_branching):
-        path = save(tmp_path / "sound.onnx")
-        rows = 2 if save is planted_networks.save_branching else 4
-        tensors = planted_networks.feed("x", rows=rows)
-        cutter = Cutter(path)
+    path = save(tmp_path / "sound.onnx")
+    tensors = planted_networks.feed("x", rows=rows)
+    cutter = Cutter(path)
+    (tmp_path / "values").mkdir()
+    exact = Values(tmp_path / "values", save_exact_values(path, tensors, tmp_path / "values"))
+    cut = tmp_path / "cut.onnx"
+    with Probe(backend, RunnerOptions(threads=1)) as probe:
         for tensor in sorted(cutter.graph.varying):
-            cut = tmp_path / "cut.onnx"
-            values = tmp_path / f"values of {tensor} {rows}"
-            values.mkdir()
-            cutter.write(tensor, save_exact_values(path, tensors, values), cut)
+            cutter.write(tensor, exact.stored, cut)
             onnx.checker.check_model(onnx.load(str(cut)), full_check=True)
-            for backend in ("onnxruntime", "openvino"):
-                assert find(cut, tensors, "", backend=backend) is None
+            ((found,),) = probe.run(OnnxModel(cut), [tensors]).outputs
+            assert relative_error(found, exact.load(tensor)) < 1e-5, tensor
 
 
 def test_a_backend_that_is_not_there_is_no_answer(find: Find, tmp_path: Path) -> None:

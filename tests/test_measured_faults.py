@@ -72,7 +72,7 @@ def places(found: Measured) -> set[tuple[int, int]]:
 @pytest.mark.parametrize(
     ("where", "kept"),
     [
-        ({"after": 1000}, set()),
+        ({"after": 30}, set()),
         ({"batch": 8}, MAIN),
         ({"only_with": 1}, BATCHES),
     ],

@@ -16,12 +16,14 @@ from paddleport.models.resolve import resolve
 from paddleport.models.samples import sample_pictures
 from paddleport.runners.preprocess import preprocess_image
 from paddleport.tensors import Array, Feed
-from paddleport.validate import Plan, imitation, picture_rules, validate
+from paddleport.validate import Plan, validate
 from paddleport.validate.arbiter import Arbiter
-from paddleport.validate.case import Answers, Case, OutputView
+from paddleport.validate.blame import imitation
+from paddleport.validate.blame.case import Answers, Case, OutputView
+from paddleport.validate.blame.imitation import imitated
 from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.imitation import imitated
-from paddleport.validate.variants import input_variants
+from paddleport.validate.variants import picture_rules
+from paddleport.validate.variants.inputs import input_variants
 
 MODEL = Preprocess(resize_short=48, crop=(40, 40))
 BGR = replace(MODEL, channels="BGR", mean=MODEL.mean[::-1], std=MODEL.std[::-1])

@@ -8,10 +8,10 @@ from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError
 from paddleport.runners.base import RunnerOptions
 from paddleport.validate.arbiter import Arbiter
-from paddleport.validate.case import Answers
-from paddleport.validate.causes import Cause, name_cause
+from paddleport.validate.blame.case import Answers
+from paddleport.validate.blame.causes import Cause, name_cause
+from paddleport.validate.blame.evidence import gather
 from paddleport.validate.compare import OutputComparison, compare_outputs, overall
-from paddleport.validate.evidence import gather
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.lineup import Lineup
 from paddleport.validate.reference_voice import ReferenceVoice, with_distance

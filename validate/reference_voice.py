@@ -9,7 +9,7 @@ from paddleport.errors import PortError, WorkerCrashed
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.arbiter import Arbiter
-from paddleport.validate.case import Case
+from paddleport.validate.blame.case import Case
 from paddleport.validate.compare import Outputs, compare_outputs
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.lineup import Lineup

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from paddleport.validate.causes import Cause
+from paddleport.validate.blame.causes import Cause
 from paddleport.validate.compare import OutputComparison
 from paddleport.validate.latency import Latency
 from paddleport.validate.locate.located import Located

@@ -6,7 +6,7 @@ from dataclasses import replace
 from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.onnx_file import weights_precision
-from paddleport.validate.causes import NEXT_LOCATE
+from paddleport.validate.blame.causes import NEXT_LOCATE
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.lineup import Lineup
 from paddleport.validate.locate import Located, locate_converter, locate_runtime

@@ -21,10 +21,7 @@ _NEXT = {
     "runtime": "the file is not to blame for this: try another backend, --precision or one of its "
     "-o options, or report the node and its input ranges to {backend}",
 }
-_MORE_TIME = "the search was cut short: give it more --seconds"
-_OTHER_FEEDS = (
-    "next: if validate says otherwise, give this one of the feeds that validate --save-worst keeps"
-)
+_OTHER_FEEDS = "if validate says otherwise, feed what its --save-worst saves: --feed FILE.npz"
 
 
 def locate(
@@ -137,7 +134,7 @@ def print_located(
         _print_one(backend, item)
     if not found:
         console.print("[green]nothing parts[/]: no output leaves Paddle by more than the limit")
-        console.print(f"[dim]{_OTHER_FEEDS}[/]")
+        console.print(f"[dim]next: {_OTHER_FEEDS}[/]")
 
 
 def _print_one(backend: str, item: "Located") -> None:
@@ -151,8 +148,8 @@ def _print_one(backend: str, item: "Located") -> None:
         console.print(_ranges(item.inputs))
     console.print()
     console.print(_safe(item.sentence))
-    following = _NEXT[item.side].format(backend=backend) if item.complete else _MORE_TIME
-    console.print(f"[dim]next: {_safe(following)}[/]")
+    if item.complete:  # else the sentence says what to do
+        console.print(f"[dim]next: {_safe(_NEXT[item.side].format(backend=backend))}[/]")
 
 
 def _facts(item: "Located") -> Any:
@@ -163,11 +160,11 @@ def _facts(item: "Located") -> Any:
     facts.add_column(overflow="fold")
     whole = "" if item.complete else "  [yellow](at or before it)[/]"
     looked = "cuts run" if item.side == "runtime" else "values looked up"
-    before, after = _figure(item.error_before), _figure(item.error_after)
+    before = f"{_figure(item.error_before)} before, " if item.complete else ""
     facts.add_row("node", f"[bold]{_safe(item.node)}[/]{whole}")
     facts.add_row("operator", f"{_safe(item.operator)}, {item.position} of {item.nodes}")
     facts.add_row("output", _safe(item.output))
-    facts.add_row("error", f"{before} before, {after} after, limit {item.limit:g}")
+    facts.add_row("error", f"{before}{_figure(item.error_after)} after, limit {item.limit:g}")
     facts.add_row("found with", f"feed {_safe(item.feed)}, {item.cuts} {looked}")
     return facts
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
@@ -76,36 +76,14 @@ def locate(
     )[:_FEEDS]
     renamed = OnnxFeeds(source, onnx).of(feeds)
     theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]
-    found: list[Located] = []
     exact = _answers("reference", onnx, RunnerOptions(), theirs, progress, 0.0)
-    plain = _answers("paddle", source.model, PLAIN_PADDLE, feeds, progress, 0.1)
-    index, error = _worst(exact, plain)
-    allowed = limit or TOLERANCES[weights_precision(onnx.path)].limit
-    if error > allowed:
-        located = locate_converter(
-            source.model,
-            onnx,
-            feeds[index],
-            theirs[index].tensors,
-            limit=allowed,
-            seconds=seconds / 2 if reads_onnx else seconds,
-            progress=_part(progress, 0.2, 0.5),
-        )
-        found += [located] if located else []
+    both = _Both(source.model, onnx, feeds, theirs, exact, limit, progress)
+    in_conversion = both.conversion(seconds / 2 if reads_onnx else seconds)
+    in_runtime = None
     if reads_onnx:
-        index, allowed = _worst_on(backend, onnx, options, theirs, exact, limit, progress)
-        located = locate_runtime(
-            onnx,
-            backend,
-            options,
-            theirs[index],
-            limit=allowed,
-            seconds=seconds / 2 if found else seconds,
-            progress=_part(progress, 0.6, 1.0),
-        )
-        found += [located] if located else []
+        in_runtime = both.runtime(backend, options, seconds / 2 if in_conversion else seconds)
     progress("done", 1.0)
-    return tuple(found)
+    return tuple(item for item in (in_conversion, in_runtime) if item is not None)
 
 
 def check_backend(backend: str, options: RunnerOptions) -> type[Runner]:
@@ -122,6 +100,66 @@ def check_backend(backend: str, options: RunnerOptions) -> type[Runner]:
     return kind
 
 
+@dataclass(frozen=True)
+class _Both:
+    """The two sides on the same feeds, each searched on the one that shows most.
+
+    Attributes:
+        model, onnx: the two files.
+        feeds: under Paddle's input names.
+        onnx_feeds: the same under the ONNX file's.
+        exact: what the ONNX graph gives in float64.
+        limit: what counts as parted; ``None`` is that of the precision.
+        progress: of the whole.
+    """
+
+    model: PaddleModel
+    onnx: OnnxModel
+    feeds: Sequence[NamedFeed]
+    onnx_feeds: Sequence[NamedFeed]
+    exact: Answer
+    limit: float | None
+    progress: Progress
+
+    def conversion(self, seconds: float) -> Located | None:
+        """Where the file leaves Paddle."""
+        plain = _answers("paddle", self.model, PLAIN_PADDLE, self.feeds, self.progress, 0.1)
+        index, error = _worst(self.exact, plain)
+        limit = self.limit or TOLERANCES[weights_precision(self.onnx.path)].limit
+        if error <= limit:
+            return None
+        return locate_converter(
+            self.model,
+            self.onnx,
+            self.feeds[index],
+            self.onnx_feeds[index].tensors,
+            limit=limit,
+            seconds=seconds,
+            progress=_part(self.progress, 0.2, 0.5),
+        )
+
+    def runtime(self, backend: str, options: RunnerOptions, seconds: float) -> Located | None:
+        """Where a backend leaves the file; on the first feed if it fails."""
+        index, limit = 0, TOLERANCES["fp32"].limit
+        try:
+            found = _answers(backend, self.onnx, options, self.onnx_feeds, self.progress, 0.5)
+        except (BackendUnavailableError, UsageError):
+            raise
+        except PortError:
+            pass  # how it fails is found out again, cut by cut
+        else:
+            index, limit = _worst(found, self.exact)[0], TOLERANCES[found.computes_in].limit
+        return locate_runtime(
+            self.onnx,
+            backend,
+            options,
+            self.onnx_feeds[index],
+            limit=self.limit or limit,
+            seconds=seconds,
+            progress=_part(self.progress, 0.6, 1.0),
+        )
+
+
 def _answers(
     backend: str,
     model: PaddleModel | OnnxModel,
@@ -133,25 +171,6 @@ def _answers(
     progress(f"{backend}: outputs", share)
     with Probe(backend, options) as probe:
         return probe.run(model, [dict(feed.tensors) for feed in feeds])
-
-
-def _worst_on(
-    backend: str,
-    onnx: OnnxModel,
-    options: RunnerOptions,
-    feeds: Sequence[NamedFeed],
-    exact: Answer,
-    limit: float | None,
-    progress: Progress,
-) -> tuple[int, float]:
-    """Which feed shows most, and the limit; the first feed where the backend fails."""
-    try:
-        found = _answers(backend, onnx, options, feeds, progress, 0.5)
-    except (BackendUnavailableError, UsageError):
-        raise
-    except PortError:
-        return 0, limit or TOLERANCES["fp32"].limit
-    return _worst(found, exact)[0], limit or TOLERANCES[found.computes_in].limit
 
 
 def _worst(judged: Answer, voice: Answer) -> tuple[int, float]:

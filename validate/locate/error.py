@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paddleport.tensors import Array
-from paddleport.validate.yardstick import yardstick
+from paddleport.validate.yardstick import Yardstick, yardstick
 
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
@@ -22,8 +22,8 @@ def relative_error(judged: Array, voice: Array) -> float:
         return math.inf
     if judged.dtype.kind != "f" and voice.dtype.kind != "f":
         return 0.0 if np.array_equal(judged, voice) else math.inf
-    wanted = _in_float32_range(voice)
-    return _worst(_in_float32_range(judged), wanted, rms(wanted[np.isfinite(wanted)]))
+    given, wanted = _in_float32_range(judged), _in_float32_range(voice)
+    return _worst(Yardstick("values", rms(wanted[np.isfinite(wanted)])), given, wanted)
 
 
 def output_error(judged: Array, voice: Array) -> float:
@@ -35,8 +35,7 @@ def output_error(judged: Array, voice: Array) -> float:
     if judged.shape != voice.shape or judged.dtype.kind != "f" or voice.dtype.kind != "f":
         return relative_error(judged, voice)
     given, wanted = _in_float32_range(judged), _in_float32_range(voice)
-    found = yardstick([wanted], [given])
-    return _worst(found.values(given), found.values(wanted), found.scale)
+    return _worst(yardstick([wanted], [given]), given, wanted)
 
 
 def rms(values: NDArray[np.float64]) -> float:
@@ -44,20 +43,15 @@ def rms(values: NDArray[np.float64]) -> float:
     return math.sqrt(float(np.mean(np.square(values)))) if values.size else 0.0
 
 
-def _worst(given: NDArray[np.float64], wanted: NDArray[np.float64], scale: float) -> float:
+def _worst(found: Yardstick, judged: NDArray[np.float64], voice: NDArray[np.float64]) -> float:
     """The largest error of numbers of one shape, some of which may not be finite."""
-    finite = np.isfinite(wanted)
-    if not np.array_equal(finite, np.isfinite(given)) or not np.array_equal(
-        wanted[~finite], given[~finite], equal_nan=True
+    given, wanted = found.values(judged), found.values(voice)
+    bad = ~np.isfinite(wanted)
+    if not np.array_equal(bad, ~np.isfinite(given)) or not np.array_equal(
+        wanted[bad], given[bad], equal_nan=True
     ):
         return math.inf
-    given, wanted = given[finite], wanted[finite]
-    difference = np.abs(given - wanted)
-    if not difference.size or not difference.any():
-        return 0.0
-    # a tensor of zeros has no scale of its own: whatever is not zero is infinitely far
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return float(np.nanmax(difference / (np.abs(wanted) + scale)))
+    return found.worst(given, wanted)
 
 
 def _in_float32_range(tensor: Array) -> NDArray[np.float64]:

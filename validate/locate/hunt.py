@@ -16,7 +16,7 @@ from paddleport.validate.locate.graph import Step, frontier, lost_steps
 from paddleport.validate.locate.match import Matcher
 from paddleport.validate.locate.probe import BudgetSpent
 from paddleport.validate.locate.search import JUMP, Edge
-from paddleport.validate.locate.sides import BadOutput, Lookup, Side
+from paddleport.validate.locate.sides import BadOutput, Lookup, Side, name_in_onnx, name_in_paddle
 
 _ROUNDING_SHARE = 100.0  # of the limit: errors below are taken for rounding
 _FIT_ROUNDING = 2.0  # how much larger than its inputs' error a fitted value's may be
@@ -86,8 +86,10 @@ class _Attempt:
     ) -> None:
         self.paddle, self.exact, self.bad = paddle, exact, bad
         self.threshold, self.floor = threshold, floor
-        self.in_onnx = Lookup(paddle, Matcher(exact.values, exact.names, threshold), tick)
-        self.in_paddle = Lookup(exact, Matcher(paddle.values, paddle.names, threshold), tick)
+        in_onnx = Matcher(exact.values, exact.names, threshold)
+        self.in_onnx = Lookup(paddle, in_onnx, name_in_onnx, tick)
+        in_paddle = Matcher(paddle.values, paddle.names, threshold)
+        self.in_paddle = Lookup(exact, in_paddle, name_in_paddle, tick)
 
     def finding(self) -> Finding:
         """The operator, and what the ONNX side adds to it; raises BudgetSpent."""

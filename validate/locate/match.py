@@ -52,12 +52,12 @@ class Matcher:
                     break
         return best
 
-    def find_reordered(self, value: Array) -> tuple[str, float] | None:
-        """A tensor with the same elements in another order, as a transposition leaves them."""
+    def find_reordered(self, value: Array, *, source: Array) -> tuple[str, float] | None:
+        """A tensor with the same elements in another order, and not in that of ``source``."""
         wanted = _moments(value)
         ordered = np.sort(value, axis=None)
         for name in self._by_size.get(value.size, []):
-            if self._may_be(name, wanted):
+            if self._may_be(name, wanted) and not self.holds(name, source):
                 error = relative_error(ordered, np.sort(self._values.load(name), axis=None))
                 if error <= self._limit:
                     return name, error

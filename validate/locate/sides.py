@@ -4,12 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from paddleport.errors import ModelFileError
+from paddleport.tensors import Array
 from paddleport.validate.locate.error import output_error
 from paddleport.validate.locate.graph import Graph
 from paddleport.validate.locate.match import Matcher
 from paddleport.validate.locate.values import Values
 
 _CONVERTED = "p2o."  # Paddle2ONNX: before the name of the Paddle value
+
+
+def name_in_onnx(paddle: str) -> str:
+    """How Paddle2ONNX names the tensor of a Paddle value."""
+    return f"{_CONVERTED}{paddle}"
+
+
+def name_in_paddle(onnx: str) -> str:
+    """The Paddle value that a tensor of Paddle2ONNX is named after."""
+    return onnx.removeprefix(_CONVERTED)
 
 
 @dataclass(frozen=True)
@@ -71,6 +82,7 @@ class Lookup:
     Attributes:
         side: whose values are looked up.
         matcher: looks among the other's.
+        own: what the tensor of a value is called on the other side, if names were kept.
         tick: called before each value that is looked up; it may raise BudgetSpent.
         known: what was found, by name.
         reordered: those of them that are there in another order only.
@@ -78,6 +90,7 @@ class Lookup:
 
     side: Side
     matcher: Matcher
+    own: Callable[[str], str]
     tick: Callable[[str], None]
     known: dict[str, tuple[str, float] | None] = field(default_factory=dict)
     reordered: set[str] = field(default_factory=set)
@@ -88,7 +101,7 @@ class Lookup:
             if name not in self.side.values:
                 return None  # it could not be fetched: taken for lost, and searched behind
             self.tick(name)
-            self.known[name] = self._found(name, f"{_CONVERTED}{name}")
+            self.known[name] = self._found(name)
         return self.known[name]
 
     def present(self, name: str) -> bool:
@@ -100,25 +113,34 @@ class Lookup:
         found = self.known.get(name)
         return found[0] if found else ""
 
-    def _found(self, name: str, own: str) -> tuple[str, float] | None:
-        """As ``find``; ``own`` is the tensor that should hold the value by its name.
+    def _found(self, name: str) -> tuple[str, float] | None:
+        """As ``find``, by name and by value.
 
         An operator that changes next to nothing leaves its value where its input is. If the
         tensor of the value's own name holds something else, that one is believed. Two
         transpositions may have become one, so the value of a single one may be there in another
         order; not if there is a tensor of its own name.
         """
-        value, named = self.side.values.load(name), own in self.matcher
+        value, own = self.side.values.load(name), self.own(name)
+        named = own in self.matcher
         found = self.matcher.find(value, own)
         if found is not None:
             return None if named and found[0] != own and self._is_idle(name, found[0]) else found
-        maker = self.side.graph.producer.get(name)
-        if named or maker is None or "transpose" not in maker.operator.lower():
+        source = self._transposed(name)
+        if named or source is None:
             return None
-        found = self.matcher.find_reordered(value)
+        found = self.matcher.find_reordered(value, source=source)
         if found is not None:
             self.reordered.add(name)
         return found
+
+    def _transposed(self, name: str) -> Array | None:
+        """What is transposed into a value; ``None`` if it is made in another way."""
+        maker = self.side.graph.producer.get(name)
+        if maker is None or not maker.operator.rpartition(".")[2].lower().startswith("transpose"):
+            return None
+        sources = [item for item in maker.inputs if item in self.side.values]
+        return self.side.values.load(sources[0]) if sources else None
 
     def _is_idle(self, name: str, place: str) -> bool:
         """Whether the operator that makes a value reads what is at the same place."""

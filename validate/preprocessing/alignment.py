@@ -11,8 +11,11 @@ _FLAT = 1e-9  # of the largest variance: a window without detail, which everythi
 def luminance(pixels: Array) -> Array:
     """Its channels' sum, each at unit variance: [H, W] float32, whatever their order and scale."""
     values = np.asarray(pixels, np.float64).reshape(-1, 3)
-    means, spreads = values.mean(axis=0), values.std(axis=0)
-    weights = np.divide(1.0, spreads, out=np.zeros(3), where=spreads > 0)
+    values = values - values[0]
+    ones = np.ones(len(values))
+    means = ones @ values / len(values)
+    variances = np.maximum(ones @ np.square(values) / len(values) - np.square(means), 0.0)
+    weights = np.divide(1.0, np.sqrt(variances), out=np.zeros(3), where=variances > 0)
     plane: Array = (values @ weights - means @ weights).reshape(pixels.shape[:2])
     return plane.astype(np.float32)
 
@@ -76,21 +79,6 @@ def best_offset(whole: Array, part: Array) -> tuple[float, tuple[int, int]]:
     found = np.divide(np.abs(products), scaled, out=np.zeros_like(products), where=~flat)
     top, left = divmod(int(np.argmax(found)), found.shape[1])
     return float(min(found[top, left], 1.0)), (top, left)
-
-
-def best_offset_near(
-    whole: Array, part: Array, guess: tuple[int, int], reach: int
-) -> tuple[float, tuple[int, int]]:
-    """The same, of offsets at most ``reach`` from a guess."""
-    ends = [size - have for size, have in zip(whole.shape, part.shape, strict=True)]
-    starts = [min(max(at - reach, 0), end) for at, end in zip(guess, ends, strict=True)]
-    stops = [min(max(at + reach, 0), end) for at, end in zip(guess, ends, strict=True)]
-    window = whole[
-        starts[0] : stops[0] + part.shape[0],
-        starts[1] : stops[1] + part.shape[1],
-    ]
-    score, (top, left) = best_offset(window, part)
-    return score, (top + starts[0], left + starts[1])
 
 
 def _window_sums(plane: Array, height: int, width: int) -> Array:

@@ -6,7 +6,6 @@ from paddleport.validate.preprocessing.explanation import Residual, Row
 from paddleport.validate.preprocessing.matching import Fit
 
 _SAME = 1e-5  # of the largest value: what float32 makes of one recipe written in two ways
-_LIKE = 0.8  # share of the variance; a tensor that shares less may show any picture
 
 AGAIN = "change that, save the tensor again and repeat this command"
 NOT_THE_INPUT = "the input is not to blame: compare the models (paddleport validate MODEL)"
@@ -47,25 +46,21 @@ def explained_sentence(subject: str, rows: Sequence[Row], notes: Sequence[str]) 
     return f"{subject} is {listed(clauses)}{_not_mattering(notes)}."
 
 
-def unexplained_sentence(
-    subject: str, rows: Sequence[Row], found: Fit, likeness: float
-) -> tuple[str, str]:
-    """For a tensor that nothing reproduces, and what to do next.
+def unexplained_sentence(subject: str, rows: Sequence[Row], found: Fit) -> str:
+    """For a tensor that nothing reproduces.
 
     Args:
         subject: what it is called.
-        rows: the nearest pipeline.
+        rows: the nearest pipeline; none where that does not look like the tensor.
         found: how it fits.
-        likeness: the share of the variance that it explains.
     """
     off = f"off by {found.mean:.3g} of 255 levels on average and {found.worst:.3g} at most"
     asked = f"No combination reproduces {subject[0].lower()}{subject[1:]}"
-    if likeness < _LIKE:
-        unlike = f"{asked}, and it does not look like this picture: the nearest is {off}."
-        return unlike, CHECK_FILE
+    if not rows:
+        return f"{asked}, and nothing in this picture looks like it: the nearest is {off}."
     clauses = [row.clause for row in rows if row.clause]
     nearest = listed(clauses) if clauses else "made as the model is fed"
-    return f"{asked}; the nearest is {nearest}, {off}.", CHECK_TRAINING
+    return f"{asked}; the nearest is {nearest}, {off}."
 
 
 def listed(clauses: Sequence[str]) -> str:

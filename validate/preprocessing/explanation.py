@@ -34,15 +34,16 @@ class Residual:
     Attributes:
         before_levels, before_units: largest difference between their tensor and ours; ``None``
             where the shapes differ.
-        after_levels, after_units: the same between their tensor and the pipeline found.
+        after_levels, after_units: the same between their tensor and the pipeline found; ``None``
+            where none was looked for.
         after_mean_levels: the mean of it.
     """
 
     before_levels: float | None
     before_units: float | None
-    after_levels: float
-    after_units: float
-    after_mean_levels: float
+    after_levels: float | None = None
+    after_units: float | None = None
+    after_mean_levels: float | None = None
 
 
 @dataclass(frozen=True)

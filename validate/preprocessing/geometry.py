@@ -11,6 +11,9 @@ from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.preprocessing.kernels import Size
 
+Box = tuple[int, int, int, int]
+"""(top, left, height, width) in pixels."""
+
 SHORT_SIDES = (256, 224, 232, 236, 248, 288, 292, 320)
 """Lengths that published recipes resize the short side to."""
 
@@ -30,30 +33,34 @@ class Resize:
     Attributes:
         kind: ``short``: the short side to ``value``, keeping the ratio. ``exact``: straight to
             ``size``. ``fit``: as large as fits into the tensor, the rest filled. ``first``: a
-            centre crop of ``value`` of the picture, then straight to ``size``. ``padded``: the
-            picture padded to a square, then straight to ``size``. ``none``: the picture as it is.
+            centre crop of ``value`` of the picture, then straight to ``size``. ``box``: any part
+            of the picture, then straight to ``size``. ``padded``: the picture padded to a
+            square, then straight to ``size``. ``none``: the picture as it is.
         value: of the kind; its length in pixels, or a share.
         rounding: of the long side, if that makes a difference.
         size: (height, width) in pixels that come out.
         box: (top, left, height, width) of the picture that is resized; ``None``: all of it.
     """
 
-    kind: Literal["short", "exact", "fit", "first", "padded", "none"]
+    kind: Literal["short", "exact", "fit", "first", "box", "padded", "none"]
     value: float
     rounding: Literal["round", "down", "up"]
     size: Size
-    box: tuple[int, int, int, int] | None = None
+    box: Box | None = None
 
     @property
     def text(self) -> str:
         """The size in words."""
         rounded = "" if self.rounding == "round" else f", long side rounded {self.rounding}"
         part = "the centre square" if self.value == 1 else f"the central {self.value:g}"
+        top, left, height, width = self.box or (0, 0, *self.size)
+        box = f"rows {top} to {top + height - 1} and columns {left} to {left + width - 1}"
         how = {
             "short": f" (short side to {self.value:g}{rounded})",
             "exact": " (not keeping the ratio)",
             "fit": " (as large as fits)",
             "first": f" (after a crop to {part})",
+            "box": f" (after a crop to {box})",
             "padded": " (after padding to a square)",
             "none": "",
         }[self.kind]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from paddleport.tensors import Array
 from paddleport.validate.preprocessing.alignment import (
     best_offset,
-    best_offset_near,
     block_means,
     luminance,
     resized_block_means,
@@ -19,10 +18,14 @@ from paddleport.validate.preprocessing.geometry import (
     short_resizes,
 )
 from paddleport.validate.preprocessing.kernels import Kernel, Size, resample
-from paddleport.validate.preprocessing.placement import Trials, View
+from paddleport.validate.preprocessing.placement import View
+from paddleport.validate.preprocessing.trials import Trials
 from paddleport.validate.preprocessing.turns import TURNS
 
 _COARSE = 48  # blocks along the shorter side of what is compared first
+_WHOLE = 320  # blocks along the longer side of the picture, at most
+_FEWEST = 12  # blocks along the shorter side of the tensor, at least
+_SMALL = 3 << 17  # values of a picture that is looked at everywhere
 _MIDDLE = 640  # pixels of the short side that a large picture is reduced to for that
 _KEPT = 12  # groups of leads that are compared finely
 _NEAR = 0.8  # of the best correlation: those below are dropped
@@ -45,7 +48,7 @@ class Lead:
 def locate(trials: Trials, *, most: int = 4) -> list[Lead]:
     """Layouts, turns and known sizes that correlate with the picture, the best first.
 
-    The model's own size is always among them.
+    The model's own size and the tensor's are always among them.
     """
     coarse = _Coarse(trials.picture)
     have: Size = (trials.picture.shape[0], trials.picture.shape[1])
@@ -55,11 +58,18 @@ def locate(trials: Trials, *, most: int = 4) -> list[Lead]:
         resizes = known_resizes(have, (theirs.shape[0], theirs.shape[1]), trials.preprocess)
         leads += coarse.leads(view, theirs, resizes)
     trials.count += len(leads)
-    found = _finely(trials, _foremost(leads, _KEPT))
-    ours = our_resize(have, trials.preprocess)
-    own = [lead for lead in leads if lead.view == found[0].view and lead.resize == ours]
-    kept = _foremost(found, most)
-    return kept + [lead for lead in _finely(trials, own) if lead not in kept]
+    kept = _foremost(_finely(trials, _foremost(leads, _KEPT)), most)
+    ours, views = our_resize(have, trials.preprocess), {lead.view for lead in kept}
+    likely = [
+        lead
+        for lead in leads
+        if lead.view in views
+        and (lead.resize == ours or lead.resize.size == trials.theirs(lead.view).shape[:2])
+    ]
+    known = {(lead.view, lead.resize) for lead in kept}
+    return kept + _finely(
+        trials, [lead for lead in likely if (lead.view, lead.resize) not in known]
+    )
 
 
 def locate_any_size(trials: Trials, view: View, *, most: int = 6) -> list[Lead]:
@@ -79,8 +89,7 @@ def locate_any_size(trials: Trials, view: View, *, most: int = 6) -> list[Lead]:
     }
     second = leads(sorted(near))
     trials.count += len(first) + len(second)
-    reach = 2 * _factor(theirs)
-    return _finely(trials, second, reach)[:most]
+    return _finely(trials, second)[:most]
 
 
 def _peaks(leads: list[Lead]) -> list[int]:
@@ -102,11 +111,14 @@ class _Coarse:
 
     def leads(self, view: View, theirs: Array, resizes: list[Resize]) -> list[Lead]:
         """How well a picture correlates with each resize, and about where."""
-        factor = _factor(theirs)
-        part = block_means(luminance(theirs), factor)
+        plane = luminance(theirs)
+        parts: dict[int, Array] = {}
         made = []
         for resize in resizes:
-            score, (top, left) = best_offset(self._means(resize, factor), part)
+            factor = _factor(resize, theirs)
+            if factor not in parts:
+                parts[factor] = block_means(plane, factor)
+            score, (top, left) = best_offset(self._means(resize, factor), parts[factor])
             made.append(Lead(score, view, resize, (top * factor, left * factor)))
         return made
 
@@ -122,28 +134,26 @@ class _Coarse:
         return self._blocks[factor, resize]
 
 
-def _factor(theirs: Array) -> int:
-    height, width, _ = theirs.shape
-    return max(1, min(height, width) // _COARSE)
+def _factor(resize: Resize, theirs: Array) -> int:
+    """The side of the blocks, for enough of them in the tensor and not too many around it."""
+    most = int(min(theirs.shape[:2]))
+    return min(max(1, most // _COARSE, max(resize.size) // _WHOLE), max(1, most // _FEWEST))
 
 
-def _finely(trials: Trials, leads: list[Lead], reach: int | None = None) -> list[Lead]:
-    """The same leads judged by all their pixels, with the exact offset; the best first.
-
-    Args:
-        trials: with the pixels.
-        leads: with their rough offsets.
-        reach: how far from that the exact offset may be; ``None``: anywhere.
-    """
+def _finely(trials: Trials, leads: list[Lead]) -> list[Lead]:
+    """The same leads judged by all their pixels, with the exact offset; the best first."""
     found = []
     for lead in leads:
-        whole = luminance(trials.pixels(lead.view, lead.resize, _AREA))
-        theirs = luminance(trials.theirs(lead.view))
-        if reach is None:
-            score, offset = best_offset(whole, theirs)
-        else:
-            score, offset = best_offset_near(whole, theirs, lead.offset, reach)
-        found.append(Lead(score, lead.view, lead.resize, offset))
+        theirs = trials.theirs(lead.view)
+        whole = trials.pixels(lead.view, lead.resize, _AREA)
+        starts = (0, 0)
+        if whole.size > _SMALL:  # look only around the rough offset
+            reach = 3 * _factor(lead.resize, theirs)
+            starts = (max(lead.offset[0] - reach, 0), max(lead.offset[1] - reach, 0))
+            ends = [at + size + reach for at, size in zip(lead.offset, theirs.shape, strict=False)]
+            whole = whole[starts[0] : ends[0], starts[1] : ends[1]]
+        score, (top, left) = best_offset(luminance(whole), luminance(theirs))
+        found.append(Lead(score, lead.view, lead.resize, (top + starts[0], left + starts[1])))
     return sorted(found, key=lambda lead: -lead.score)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.preprocessing.matching import Fit
+from paddleport.validate.preprocessing.matching import Fit, fit, with_grey
 from paddleport.validate.preprocessing.normalisation import (
     Choice,
     Colours,
@@ -52,6 +52,36 @@ class Normalisation:
         """In how many parts it differs from the model's."""
         parts = (self.scale.differs, self.mean.differs, self.std.differs, self.mixed)
         return sum(parts) + self.inverted
+
+
+def likeliest(
+    theirs: Array,
+    pixels: Array,
+    orders: list[tuple[int, ...]],
+    ours: tuple[int, ...],
+    preprocess: Preprocess,
+    *,
+    floor: float,
+) -> tuple[tuple[int, ...], Fit, Normalisation]:
+    """Of orders of the channels that fit alike, the one with the likeliest normalisation.
+
+    Args:
+        theirs: [..., 3], their part of the tensor.
+        pixels: [..., 3] BGR of the same places.
+        orders: the colour of every channel, of each order; ours first if it is among them.
+        ours: the model's.
+        preprocess: the model's.
+        floor: levels that the tensor's own precision blurs.
+    """
+    named = []
+    coloured = with_grey(pixels)
+    for order in orders:
+        found = fit(theirs, pixels, order)
+        placed = coloured[:, list(order)]
+        colours = Colours(order, ours, placed.mean(axis=0), placed.std(axis=0))
+        values = name_normalisation(found, preprocess, colours, floor)
+        named.append((order, found, values))
+    return min(named, key=lambda item: item[2].cost + (not item[2].known) + (item[0] != ours))
 
 
 def name_normalisation(

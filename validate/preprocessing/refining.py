@@ -19,11 +19,12 @@ from paddleport.validate.preprocessing.kernels import (
     opencv_kernel,
 )
 from paddleport.validate.preprocessing.locating import Lead
-from paddleport.validate.preprocessing.placement import Placement, Trials, View
+from paddleport.validate.preprocessing.placement import Placement, View
+from paddleport.validate.preprocessing.trials import Trials
 from paddleport.validate.preprocessing.turns import TURNS, is_sideways, turned_offset
 
 _FIRST = (Kernel("Pillow", "bilinear"), Kernel("OpenCV", "area"), Kernel("OpenCV", "nearest"))
-_NEAR = 2.0  # times the least error: places beyond are not tried with every kernel
+_NEAR = 2.0  # times the least misfit: places beyond are not tried with every kernel
 _PLACES = 6  # that are tried with every kernel of OpenCV and Pillow
 _SLOW_PLACES = 3  # and with those on floats
 _HOPELESS = 0.2  # of the variance: less is no lead to anything
@@ -42,17 +43,19 @@ def refine(trials: Trials, places: list[Place], tell: Callable[[float], None]) -
     """Try places with a few kernels, and the best of them with all, until one agrees."""
     ours = opencv_kernel(trials.preprocess.interpolation)
     first = list(dict.fromkeys([ours, *_FIRST]))
-    errors = []
+    misfits = []
     for index, place in enumerate(places):
         tell(0.4 * index / len(places))
-        errors.append(min(_try(trials, place, kernel) for kernel in first))
-        if trials.exact:
+        misfits.append(min(_try(trials, place, kernel) for kernel in first))
+        if trials.settled:
             return _simplify(trials, places)
-    if trials.best is None or trials.best.likeness < _HOPELESS:
+    if trials.exact:  # by odd numbers, so that every place was given its chance
+        return _simplify(trials, places)
+    if trials.best is None or trials.best.match.likeness < _HOPELESS:
         return None
-    ranked = sorted(range(len(places)), key=lambda index: errors[index])
-    limit = _NEAR * max(min(errors, default=0.0), trials.floor)
-    near = [places[index] for index in ranked if errors[index] <= limit]
+    ranked = sorted(range(len(places)), key=lambda index: misfits[index])
+    limit = _NEAR * min(misfits, default=1.0)
+    near = [places[index] for index in ranked if misfits[index] <= limit]
     plain = [kernel for kernel in (*OPENCV, *PILLOW) if kernel not in first]
     rest = [(place, kernel) for place in near[:_PLACES] for kernel in plain]
     rest += [(place, kernel) for place in near[:_SLOW_PLACES] for kernel in FLOATS]

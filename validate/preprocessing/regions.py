@@ -3,12 +3,10 @@
 import math
 
 from paddleport.tensors import Array
-from paddleport.validate.preprocessing.geometry import Resize
+from paddleport.validate.preprocessing.geometry import Box, Resize
 from paddleport.validate.preprocessing.kernels import Size
 
 _BLENDED = 5  # pixels, input or output, that a padding's edge may reach into a resized picture
-
-Box = tuple[int, int, int, int]
 
 
 def regions(

@@ -9,7 +9,8 @@ from paddleport.validate.preprocessing.geometry import crop_offsets, our_resize
 from paddleport.validate.preprocessing.kernels import Kernel, opencv_kernel
 from paddleport.validate.preprocessing.matching import COLOURS, GREY, Fit
 from paddleport.validate.preprocessing.normalisation import numbers
-from paddleport.validate.preprocessing.placement import Placement, Trials
+from paddleport.validate.preprocessing.placement import Placement
+from paddleport.validate.preprocessing.trials import Trials
 from paddleport.validate.preprocessing.turns import SWAPPED
 
 LEVEL = 1.0  # of 255: what rounding explains
@@ -113,9 +114,11 @@ def _filling(trials: Trials, best: Placement, found: Fit) -> Row | None:
 
 
 def _order(best: Placement, ours: tuple[int, ...]) -> Row:
-    model, theirs = order_text(ours), order_text(best.order)
-    if best.order == ours:
-        told = theirs + (" or the reverse: this picture cannot tell" if best.reversible else "")
+    model, theirs = order_text(ours), order_text(best.match.order)
+    if best.match.order == ours:
+        told = theirs + (
+            " or the reverse: this picture cannot tell" if best.match.reversible else ""
+        )
         return Row("channel order", model, told)
     return Row("channel order", model, theirs, True, f"{theirs} where the model takes {model}")
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paddleport.validate.causes import Cause
+from paddleport.validate.blame.causes import Cause
 from paddleport.validate.report import BackendRow, ParityReport, share_of_limit
 from paddleport.validate.reports import figures
 

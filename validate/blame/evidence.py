@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 from paddleport.errors import PortError
-from paddleport.validate.case import Answers, Case, OutputView
-from paddleport.validate.causes import Evidence
+from paddleport.validate.blame.case import Answers, Case, OutputView
+from paddleport.validate.blame.causes import Evidence
+from paddleport.validate.blame.imitation import imitated
+from paddleport.validate.blame.probes import Misplaced, looks_like, misplaced, pattern
 from paddleport.validate.compare import aligned
-from paddleport.validate.imitation import imitated
 from paddleport.validate.metrics import Ranking
-from paddleport.validate.probes import Misplaced, looks_like, misplaced, pattern
 from paddleport.validate.tolerance import UNIT_ROUNDOFF
 
 _ROUNDED_FEEDS = 3  # that rounding is imitated on: the worst ones

@@ -7,7 +7,7 @@ from typing import Literal
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array, Feed
 from paddleport.validate.arbiter import Arbiter
-from paddleport.validate.asked import Asked, digest
+from paddleport.validate.blame.asked import Asked, digest
 from paddleport.validate.compare import (
     FeedName,
     Outputs,

@@ -8,8 +8,8 @@ import numpy as np
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.change import Change
-from paddleport.validate.recipes import (
+from paddleport.validate.variants.change import Change
+from paddleport.validate.variants.recipes import (
     Recipe,
     assumed_recipes,
     instead_of,

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from paddleport.models.card import Preprocess
-from paddleport.validate.change import Change
-from paddleport.validate.picture_rules import Rule, change_of
 from paddleport.validate.preprocessing.geometry import (
     SHORT_SIDES,
     Resize,
@@ -21,6 +19,8 @@ from paddleport.validate.preprocessing.kernels import (
     Size,
     opencv_kernel,
 )
+from paddleport.validate.variants.change import Change
+from paddleport.validate.variants.picture_rules import Rule, change_of
 
 _CROP = 224  # that the published sizes belong to
 _FRACTION = 0.875  # of the picture, which TensorFlow's recipes crop before they resize

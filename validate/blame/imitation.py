@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from paddleport.tensors import Array, Feed
-from paddleport.validate.case import Case, OutputView
-from paddleport.validate.change import Change
-from paddleport.validate.variants import Variant, input_variants
+from paddleport.validate.blame.case import Case, OutputView
+from paddleport.validate.variants.change import Change
+from paddleport.validate.variants.inputs import Variant, input_variants
 
 _FEEDS = 3  # that must all be explained by the same variant
 _PICTURES = 2  # of these, where there are others

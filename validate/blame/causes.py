@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from paddleport.validate.probes import Misplaced
+from paddleport.validate.blame.probes import Misplaced
 from paddleport.validate.tolerance import UNIT_ROUNDOFF
 
 Cause = Literal[

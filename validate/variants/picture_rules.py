@@ -7,9 +7,9 @@ import numpy as np
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.change import Change
 from paddleport.validate.preprocessing.geometry import Resize
 from paddleport.validate.preprocessing.kernels import Kernel, Size, resample
+from paddleport.validate.variants.change import Change
 
 _MOST_PIXELS = 1 << 24  # of a resized picture: thin ones grow very long
 

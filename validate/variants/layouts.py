@@ -3,7 +3,7 @@
 import numpy as np
 
 from paddleport.tensors import Array
-from paddleport.validate.change import Change
+from paddleport.validate.variants.change import Change
 
 _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as OpenCV and Pillow do
 

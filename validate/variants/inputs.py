@@ -7,11 +7,11 @@ import numpy as np
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.change import Change
-from paddleport.validate.layout_variants import grey_change, layout_changes, turn_changes
-from paddleport.validate.picture_variants import picture_changes
-from paddleport.validate.recipes import HALF, RAW, UNIT
-from paddleport.validate.value_variants import SWAPPED, value_changes
+from paddleport.validate.variants.change import Change
+from paddleport.validate.variants.layouts import grey_change, layout_changes, turn_changes
+from paddleport.validate.variants.pictures import picture_changes
+from paddleport.validate.variants.recipes import HALF, RAW, UNIT
+from paddleport.validate.variants.values import SWAPPED, value_changes
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Who made a backend differ: evidence, and the cause that it names."""

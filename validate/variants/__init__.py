@@ -1,0 +1,1 @@
+"""Inputs as a wrong preprocessing would have made them."""
