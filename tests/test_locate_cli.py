@@ -167,20 +167,14 @@ def test_what_is_printed(locate: Locate, wrong: Path) -> None:
     assert done.err == ""
 
 
-def test_a_backend_that_reads_paddles_file(locate: Locate, wrong: Path) -> None:
-    done = locate("--onnx", wrong, "-b", "paddle", "--json")
+def test_a_backend_that_reads_paddles_file_and_no_time_at_all(locate: Locate, wrong: Path) -> None:
+    done = locate("--onnx", wrong, "-b", "paddle", "--seconds", 0, "--json")
     assert done.code == 1, done.err
     told = done.told()
     assert told["sides"] == ["converter"]
-    assert [item["side"] for item in told["located"]] == ["converter"]
-
-
-def test_no_time_at_all(locate: Locate, wrong: Path) -> None:
-    done = locate("--onnx", wrong, "-b", "spoils", "-o", "at=r", "--seconds", 0, "--json")
-    assert done.code == 1, done.err
-    for item in done.told()["located"]:
-        assert (item["complete"], item["cuts"]) == (False, 0)
-        assert "--seconds" in item["sentence"]
+    (found,) = told["located"]
+    assert (found["side"], found["complete"], found["cuts"]) == ("converter", False, 0)
+    assert "give it more --seconds" in found["sentence"]
 
 
 def test_a_crash_is_beyond_comparison(locate: Locate, small_onnx: OnnxModel) -> None:

@@ -7,12 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from paddleport.validate.explain import explain_input
     from paddleport.validate.parity import validate
     from paddleport.validate.plan import Plan
+    from paddleport.validate.regression import compare_reports
     from paddleport.validate.report import BackendRow, ParityReport
 
-__all__ = ["BackendRow", "ParityReport", "Plan", "validate"]
-_HOMES = {"BackendRow": "report", "ParityReport": "report", "Plan": "plan", "validate": "parity"}
+__all__ = [
+    "BackendRow",
+    "ParityReport",
+    "Plan",
+    "compare_reports",
+    "explain_input",
+    "validate",
+]
+_HOMES = {
+    "BackendRow": "report",
+    "ParityReport": "report",
+    "Plan": "plan",
+    "compare_reports": "regression",
+    "explain_input": "explain",
+    "validate": "parity",
+}
 
 
 def __getattr__(name: str) -> object:

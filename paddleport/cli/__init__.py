@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from paddleport import __version__
-from paddleport.cli import backends, compare, convert, models, run, validate
+from paddleport.cli import (
+    backends,
+    compare,
+    convert,
+    explain_input,
+    locate,
+    models,
+    run,
+    validate,
+)
 from paddleport.cli.console import print_error
 from paddleport.errors import PortError
 from paddleport.files import full_disk
@@ -26,7 +35,9 @@ app = typer.Typer(
 app.command("convert", no_args_is_help=True)(convert.convert)
 app.command("run")(run.run)
 app.command("validate")(validate.validate)
+app.command("locate", no_args_is_help=True)(locate.locate)
 app.command("compare", no_args_is_help=True)(compare.compare)
+app.command("explain-input", no_args_is_help=True)(explain_input.explain_input)
 app.command("models")(models.models)
 app.command("backends")(backends.backends)
 

@@ -109,17 +109,31 @@ def load_tensor(text: str) -> tuple[str, "Array"]:
         UsageError: the text has another form.
         FeedError: the file is not a .npy of numbers.
     """
-    import numpy as np
-
     name, equals, file = text.partition("=")
     if not equals or not name or not file:
         raise UsageError(f"--feed {text} is not possible: write NAME=FILE.npy")
+    return name, load_array(Path(file))
+
+
+def load_array(path: Path) -> "Array":
+    """The array in a .npy file, or the only one in a .npz.
+
+    Raises:
+        FeedError: the file is neither, or holds several.
+    """
+    import numpy as np
+
+    if path.suffix == ".npz":
+        arrays = load_tensors(path)
+        if len(arrays) != 1:
+            raise FeedError(f"{path} holds {len(arrays)} arrays, and one is wanted: save it alone")
+        return next(iter(arrays.values()))
     try:
-        with Path(file).open("rb") as stream:
-            tensor = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FeedError(f"{file} is not a .npy file of numbers ({error})") from None
-    return name, tensor
+        with path.open("rb") as stream:
+            tensor: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise FeedError(f"{path} is not a .npy file of numbers ({error})") from None
+    return tensor
 
 
 def load_tensors(path: Path) -> dict[str, "Array"]:
@@ -140,7 +154,7 @@ def load_tensors(path: Path) -> dict[str, "Array"]:
             raise FeedError(f"{path} unpacks to {size >> 20} MB; at most 4096 MB are taken")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None
 
 

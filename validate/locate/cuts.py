@@ -12,8 +12,10 @@ from paddleport.validate.locate.exact import node_on
 from paddleport.validate.locate.probe import ANSWER_TIMEOUT_S, Answer, Deadline, Probe, outcome
 from paddleport.validate.locate.search import JUMP, Edge, NodeAlone
 from paddleport.validate.locate.values import Store, Values
+from paddleport.validate.tolerance import UNIT_ROUNDOFF
 from paddleport.worker import Worker
 
+_EXPLAINED = 4.0  # times imitated rounding: its worst case over a tensor varies as much
 _NO_ANSWER = (BackendUnavailableError, UsageError)  # says nothing of the model
 
 
@@ -53,6 +55,7 @@ class Cuts:
         self.untested: dict[str, PortError] = {}
         self._probe, self._worker, self._folder, self._feed = probe, worker, folder, feed
         self._kept = Store(folder)
+        self._unit_roundoff = 0.0  # known once the whole model has run
 
     def whole(self) -> Answer | None:
         """What the whole model gives; ``None`` where it fails.
@@ -66,6 +69,7 @@ class Cuts:
         if isinstance(answer, PortError):
             self.failure = answer
             return None
+        self._unit_roundoff = UNIT_ROUNDOFF[answer.computes_in]
         return answer
 
     def output_errors(self, whole: Answer) -> dict[str, float]:
@@ -108,14 +112,23 @@ class Cuts:
         inputs = None if self.failure is not None else self._fed(edge, kept)
         if inputs is None or edge.value not in kept:
             return None
-        results = self._worker.call(
-            node_on, ANSWER_TIMEOUT_S, self.cutter.path, edge.step.position, inputs
-        )
-        if results is None:
+        exact = self._node_on(edge, inputs)
+        rounded = self._node_on(edge, inputs, self._unit_roundoff)
+        if exact is None or rounded is None:
             return None
-        own = results[edge.step.outputs.index(edge.value)]
-        error = relative_error(kept.load(edge.value), own)
-        return NodeAlone(error, right=error <= edge.after / JUMP)
+        error = relative_error(kept.load(edge.value), exact)
+        rounds = error <= _EXPLAINED * relative_error(rounded, exact)
+        return NodeAlone(error, right=error <= edge.after / JUMP, rounds=rounds)
+
+    def _node_on(
+        self, edge: Edge, inputs: dict[str, Array], unit_roundoff: float = 0.0
+    ) -> Array | None:
+        """The edge's value, if its node can be computed alone."""
+        position = edge.step.position
+        results = self._worker.call(
+            node_on, ANSWER_TIMEOUT_S, self.cutter.path, position, inputs, unit_roundoff
+        )
+        return None if results is None else results[edge.step.outputs.index(edge.value)]
 
     def _fed(self, edge: Edge, kept: Values) -> dict[str, Array] | None:
         """What the backend feeds a node; ``None`` if an input was not cut."""

@@ -62,13 +62,16 @@ def save_exact_values(path: Path, feed: Feed, folder: Path) -> dict[str, Stored]
     return store.stored
 
 
-def node_on(path: Path, position: int, inputs: Feed) -> tuple[Array, ...] | None:
+def node_on(
+    path: Path, position: int, inputs: Feed, unit_roundoff: float = 0.0
+) -> tuple[Array, ...] | None:
     """One node of a graph in float64 on other inputs than the graph would give it.
 
     Args:
         path: the ONNX file.
         position: of the node, from 1.
         inputs: every input that is not stored in the file.
+        unit_roundoff: of a format whose rounding is imitated; 0 computes exactly.
 
     Returns:
         Its outputs in order; ``None`` for a node that cannot stand alone, as it has a subgraph
@@ -77,6 +80,7 @@ def node_on(path: Path, position: int, inputs: Feed) -> tuple[Array, ...] | None
     import onnx
 
     from paddleport.runners import float64
+    from paddleport.runners.float64 import rounding
 
     proto = read_onnx_proto(path)
     node = proto.graph.node[position - 1]
@@ -94,8 +98,13 @@ def node_on(path: Path, position: int, inputs: Feed) -> tuple[Array, ...] | None
     )
     alone = onnx.helper.make_model(graph, opset_imports=proto.opset_import)
     float64.to_double(alone)
+    feed = _doubled({name: inputs[name] for name in names})
     try:
-        found = float64.evaluator(alone).run(None, _doubled({name: inputs[name] for name in names}))
+        evaluator = float64.evaluator(alone)
+        if unit_roundoff:
+            rounding.disturb(evaluator, alone, unit_roundoff, seed=0)
+            feed = _rounded(feed, unit_roundoff)
+        found = evaluator.run(None, feed)
     except Exception:  # it decides nothing then, and the caller says so
         return None
     return tuple(np.asarray(item) for item in found)
@@ -125,5 +134,16 @@ def _evaluate(evaluator: Any, proto: "onnx.ModelProto", feed: Feed, store: Store
 def _doubled(feed: Mapping[str, Array]) -> dict[str, Array]:
     return {
         name: tensor.astype(np.float64) if tensor.dtype.kind == "f" else tensor
+        for name, tensor in feed.items()
+    }
+
+
+def _rounded(feed: Feed, unit_roundoff: float) -> dict[str, Array]:
+    """Each float with a relative error of at most ``unit_roundoff``."""
+    generator = np.random.default_rng(0)
+    return {
+        name: tensor * (1 + unit_roundoff * generator.uniform(-1, 1, tensor.shape))
+        if tensor.dtype.kind == "f"
+        else tensor
         for name, tensor in feed.items()
     }

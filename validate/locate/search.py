@@ -22,10 +22,12 @@ class NodeAlone:
         error: of the backend's output against that.
         right: whether the node is right on what it was fed, so that it only passes on, larger,
             what its inputs brought.
+        rounds: whether rounding to the backend's precision explains the error.
     """
 
     error: float
     right: bool
+    rounds: bool
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,9 @@ class Search:
         """The edge before ``start`` at which the error jumps, or else where it grows most.
 
         An error may be born small and amplified afterwards, so the first value above ``limit``
-        is not yet the cause. Where the inputs' error is not far below, or the node is right on
-        what it was fed, the threshold goes down by factors of ``JUMP`` until an edge shows a
-        jump that its node has made, or only rounding is left.
+        is not yet the cause. Where the inputs' error is not far below, or the node is as right
+        on what it was fed as its precision lets it be, the threshold goes down by factors of
+        ``JUMP`` until an edge shows a jump that its node has made, or only rounding is left.
 
         Args:
             start: a value that is known to be bad; its error stands in ``errors``.
@@ -107,7 +109,7 @@ class Search:
             jumps = edge.jump(floor) >= JUMP
             if jumps:
                 edge = replace(edge, alone=self._alone(edge))
-            made_here = jumps and not (edge.alone and edge.alone.right)
+            made_here = jumps and not (edge.alone and (edge.alone.right or edge.alone.rounds))
             if best is None or made_here or edge.jump(floor) > best.jump(floor):
                 best = edge
             threshold /= JUMP

@@ -54,7 +54,8 @@ def runtime_sentence(
 
 def _blame(backend: str, edge: Edge, limit: float, floor: float) -> list[str]:
     """What a proven edge says of its node."""
-    if edge.jump(floor) < JUMP:
+    rounds = edge.alone is not None and edge.alone.rounds and not edge.alone.right
+    if rounds or edge.jump(floor) < JUMP:
         return [
             f"no single node makes it: on {backend} the error grows gradually, most at "
             f"{named(edge.step)}, from {figure(edge.before)} to {figure(edge.after)} (limit "

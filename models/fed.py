@@ -1,0 +1,31 @@
+"""How a model is fed with pictures, found out without loading or downloading the model."""
+
+from pathlib import Path
+
+from paddleport.errors import UsageError
+from paddleport.models import zoo
+from paddleport.models.card import Preprocess
+from paddleport.models.onnx_file import read_onnx_model
+from paddleport.models.resolve import resolve
+
+
+def preprocess_of(model: str) -> Preprocess:
+    """The preprocessing of a zoo's name, an .onnx file of ours, or a Paddle model's folder.
+
+    Raises:
+        UsageError: it is not known.
+        ModelNotFoundError, ModelFileError: as ``resolve`` and ``read_onnx_model`` do.
+    """
+    if model in zoo.names():
+        return zoo.lookup(model).preprocess
+    if Path(model).suffix == ".onnx":
+        preprocess, unknown = read_onnx_model(Path(model)).preprocess, "its metadata say nothing"
+    else:
+        source = resolve(model)
+        preprocess, unknown = source.preprocess, source.preprocess_unknown
+    if preprocess is None:
+        raise UsageError(
+            f"it is not known how {model} is fed with pictures ({unknown}): name a model of the "
+            "zoo, or a folder with an inference.yml"
+        )
+    return preprocess
