@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 import cv2
 import numpy as np
@@ -36,6 +37,7 @@ LAYOUTS: dict[str, Callable[[Array], Array]] = {
     "NHCW": lambda picture: picture.transpose(0, 2, 1)[None],
     "HWC reshaped to NCHW": lambda picture: picture.reshape(1, 3, *picture.shape[:2]),
 }
+ROUNDINGS: dict[str, Callable[[float], int]] = {"round": round, "down": int, "up": ceil}
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Pipeline:
         made = 255 - made if self.inverted else made
         for _ in range(1 + self.twice):
             scale = np.float32(1 if _ else self.scale)
-            made = (made * scale - np.float32(self.mean)) / np.float32(self.std)
+            made = (made * scale - _row(self.mean)) / _row(self.std)
         made = np.ascontiguousarray(LAYOUTS[self.layout](made))
         return np.rint(made).astype(self.dtype) if "int" in self.dtype else made.astype(self.dtype)
 
@@ -90,12 +92,9 @@ class Pipeline:
             return resized(picture[top : top + side, left : left + side], self.crop, self.kernel)
         if kind == "letterbox":
             return self._letterboxed(picture, (values[0], values[1]))
-        side, rounding = int(str(values[0])), {"round": round, "down": int, "up": ceil}[str(values[1])]
-        ratio = side / min(height, width)
-        size = (side, rounding(width * ratio)) if height <= width else (rounding(height * ratio), side)
-        if rounding is int:  # torchvision's own words
-            long = int(side * max(height, width) / min(height, width))
-            size = (side, long) if height <= width else (long, side)
+        side = int(str(values[0]))
+        long = ROUNDINGS[str(values[1])](side * max(height, width) / min(height, width))
+        size = (side, long) if height <= width else (long, side)
         return resized(picture, size, self.kernel)
 
     def _letterboxed(self, picture: Array, size: tuple[object, object]) -> Array:
@@ -116,7 +115,7 @@ class Pipeline:
         down, right = picture.shape[0] - self.crop[0], picture.shape[1] - self.crop[1]
         top, left = {
             "floor": (down // 2, right // 2),
-            "torchvision": (int(round(down / 2.0)), int(round(right / 2.0))),
+            "torchvision": (round(down / 2.0), round(right / 2.0)),
             "ceil": (ceil(down / 2), ceil(right / 2)),
             "top left": (0, 0),
             "bottom right": (down, right),
@@ -126,8 +125,8 @@ class Pipeline:
         return picture[top : top + self.crop[0], left : left + self.crop[1]]
 
 
-def ceil(value: float) -> int:
-    return -int(-value // 1)
+def _row(values: tuple[float, ...]) -> Array:
+    return np.array(values, np.float32)
 
 
 def resized(picture: Array, size: tuple[object, object], kernel: str) -> Array:
@@ -139,15 +138,17 @@ def resized(picture: Array, size: tuple[object, object], kernel: str) -> Array:
     if library in ("cv2", "cv2-float"):
         flag = getattr(cv2, f"INTER_{name.upper()}")
         source = picture.astype(np.float32) if library == "cv2-float" else picture
-        return np.asarray(cv2.resize(np.ascontiguousarray(source), (width, height), interpolation=flag))
+        source = np.ascontiguousarray(source)
+        return np.asarray(cv2.resize(source, (width, height), interpolation=flag))
     way = Image.Resampling[name.upper()] if library.startswith("pil") else None
     if library == "pil":
         image = Image.fromarray(np.ascontiguousarray(picture[:, :, ::-1]))
         return np.asarray(image.resize((width, height), way))[:, :, ::-1]
     if library == "pil-float":  # antialiased on floats, as torch and TensorFlow do it
         planes = [Image.fromarray(picture[:, :, i].astype(np.float32)) for i in range(3)]
-        return np.stack([np.asarray(plane.resize((width, height), way)) for plane in planes], axis=2)
-    centres = {  # bilinear, one axis after the other
+        made = [np.asarray(plane.resize((width, height), way)) for plane in planes]
+        return np.stack(made, axis=2)
+    centres: Callable[[int, int], Array] = {  # bilinear, one axis after the other
         "half": lambda n, m: (np.arange(m) + 0.5) * n / m - 0.5,
         "aligned": lambda n, m: np.linspace(0, n - 1, m),
         "legacy": lambda n, m: np.arange(m) * n / m,

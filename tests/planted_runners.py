@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-NAMES = ("Spoils", "Crashes", "Refuses", "OnlyWhole", "Dawdles", "Half", "Absent")
+NAMES = ("Spoils", "Crashes", "Refuses", "OnlyWhole", "Dawdles", "Half", "Absent", "Narrow")
 SOURCE = '''
 import ctypes
 import tempfile
@@ -89,6 +89,28 @@ class Refuses(Spoils):
 
     def plant(self, proto):
         raise ModelFileError(f"refuses does not take {self.extras.at}")
+
+
+class Narrow(Spoils):
+    """Every weight is rounded to bf16, and it says that it computes in that."""
+
+    name = "narrow"
+    precisions = ("bf16",)
+
+    def applies(self, proto):
+        return True
+
+    def plant(self, proto):
+        for tensor in proto.graph.initializer:
+            bits = numpy_helper.to_array(tensor).view(np.uint32).astype(np.uint64)
+            rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000
+            values = rounded.astype(np.uint32).view(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        super().plant(proto)
+
+    @property
+    def computes_in(self):
+        return "bf16"
 
 
 class Absent(Spoils):

@@ -21,6 +21,8 @@ from paddleport.validate.locate.exact import save_exact_values
 from paddleport.validate.locate.located import Located
 from paddleport.validate.locate.probe import Probe
 from paddleport.validate.locate.runtime import locate_runtime
+from paddleport.validate.locate.search import NodeAlone, Search
+from paddleport.validate.locate.sentences import runtime_sentence
 from paddleport.validate.locate.values import Values
 
 LIMIT = 1e-4
@@ -40,11 +42,12 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Locat
         *,
         backend: str = "spoils",
         seconds: float = 60.0,
+        limit: float = LIMIT,
         **extras: str,
     ) -> Located | None:
         options = RunnerOptions(threads=1, extras={"at": at, **extras} if at else {})
         feed = NamedFeed("planted", "given", tensors)
-        return locate_runtime(OnnxModel(path), backend, options, feed, limit=LIMIT, seconds=seconds)
+        return locate_runtime(OnnxModel(path), backend, options, feed, limit=limit, seconds=seconds)
 
     return locate
 
@@ -166,6 +169,33 @@ def test_an_ill_conditioned_node_is_not_called_wrong(find: Find, tmp_path: Path)
     assert found.node == "cancel"
     assert "the node itself is right" in found.sentence
     assert "magnifies the rounding" in found.sentence
+
+
+def test_low_precision_is_no_nodes_fault(find: Find, tmp_path: Path) -> None:
+    """With a limit that bf16 cannot keep, every node rounds; one that is wrong stands out."""
+    path = planted_networks.save_chain(tmp_path / "chain.onnx", nodes=20)
+    tensors = planted_networks.feed("x")
+    found = find(path, tensors, "", backend="narrow", limit=1e-3)
+    assert found is not None
+    assert "no single node makes it" in found.sentence
+    found = find(path, tensors, "t13", backend="narrow", by="0.5", limit=5e-2)
+    assert found is not None
+    assert found.node == "n13"
+    assert "the node is wrong on the very values" in found.sentence
+
+
+def test_a_jump_that_rounding_explains_is_not_named(tmp_path: Path) -> None:
+    path = planted_networks.save_chain(tmp_path / "chain.onnx", nodes=9)
+    errors = {f"t{place}": 0.04 if place > 4 else 0.001 for place in range(1, 10)}
+    alone = NodeAlone(0.04, right=False, rounds=True)
+    search = Search(Cutter(path).graph, errors.get, lambda edge: alone)
+    search.errors["t9"] = errors["t9"]
+    edge = search.first_jump("t9", 0.01, 0.004)
+    assert (edge.step.name, edge.alone) == ("n5", alone)
+    told = runtime_sentence(
+        "narrow", edge, limit=0.01, floor=0.004, failure=None, only_whole=False, untested=()
+    )
+    assert told.startswith("no single node makes it")
 
 
 @pytest.mark.parametrize("backend", ["crashes", "refuses"])

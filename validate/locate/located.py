@@ -32,7 +32,7 @@ class Located:
         error_after: error of its output, likewise.
         limit: what counts as parted, likewise.
         feed: name of the feed it was found with.
-        cuts: how many cuts were run.
+        cuts: how many cuts were run; for a converter, how many values were looked up.
         complete: False when the time was spent first; the fault then lies at or before the node.
         sentence: one line for a reader.
     """

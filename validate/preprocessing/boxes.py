@@ -23,13 +23,19 @@ _PLANE = 240  # pixels of the short side that the picture is reduced to for that
 _SMALLEST = 0.25  # of a side of the picture: the smallest part that is looked for
 _STEP = 0.93  # from one size to the next
 _RATIO = 2.2  # times the tensor's ratio of height to width, and its inverse: the most
+_ALIKE = 0.8  # of correlation: parts of other pictures stay below, mostly
+_REACHED = 0.15  # of misfit: no need to climb from elsewhere
+_FAR = 0.4  # of misfit: not the place
 _STARTS = 2  # parts that are climbed from
 _FLIPPED = "flipped left to right"  # as training does it as well
 _AREA = Kernel("OpenCV", "area")
 
 
 def box_leads(trials: Trials, view: View, tell: Callable[[float], None]) -> list[Lead]:
-    """The likeliest parts of the picture, climbed to from a coarse grid of sizes and offsets."""
+    """The likeliest parts of the picture, climbed to from a coarse grid of sizes and offsets.
+
+    Their score is their misfit, negative.
+    """
     have: Size = (trials.picture.shape[0], trials.picture.shape[1])
     share = min(1.0, _PLANE / min(have))
     size = (max(round(have[0] * share), 1), max(round(have[1] * share), 1))
@@ -38,11 +44,12 @@ def box_leads(trials: Trials, view: View, tell: Callable[[float], None]) -> list
     leads = [lead for item in views for lead in _coarse(trials, item, plane)]
     trials.count += len(leads)
     starts = sorted(leads, key=lambda lead: -lead.score)[:_STARTS]
-    climbed = []
+    climbed: list[Lead] = []
     for index, lead in enumerate(starts):
         tell(index / len(starts))
-        climbed.append(climb(trials, lead, _AREA, 0.04))
-    return climbed
+        if lead.score >= _ALIKE and not any(-item.score <= _REACHED for item in climbed):
+            climbed.append(climb(trials, lead, _AREA, 0.04))
+    return [lead for lead in climbed if -lead.score <= _FAR]
 
 
 def climb(trials: Trials, lead: Lead, kernel: Kernel, reach: float) -> Lead:

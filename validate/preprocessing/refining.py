@@ -78,7 +78,7 @@ def places_around(trials: Trials, leads: list[Lead]) -> list[Place]:
             resizes = distinct(short_resizes(have, int(lead.resize.value)), want)
         for resize in resizes:
             offsets = [*crop_offsets(resize.size, want).values(), *_around(lead.offset)]
-            for place in _turned_places(Place(lead.view, resize, tuple(offsets)), want):
+            for place in _turned_places(Place(lead.view, resize, tuple(offsets)), have, want):
                 places.setdefault((place.view, place.resize.size, place.resize.box), place)
     return list(places.values())
 
@@ -93,25 +93,26 @@ def filled_places(trials: Trials) -> list[Place]:
             want = _want(trials, view)
             for resize in filled_resizes(have, want):
                 offsets = tuple(crop_offsets(want, resize.size).values())
-                places += _turned_places(Place(view, resize, offsets), want)
+                places += _turned_places(Place(view, resize, offsets), have, want)
     return places
 
 
-def _turned_places(place: Place, want: Size) -> Iterator[Place]:
+def _turned_places(place: Place, have: Size, want: Size) -> Iterator[Place]:
     """The same place, with the turn after the resize and before it."""
     yield place
     view, resize = place.view, place.resize
     if not view.turn:
         return
-    size, box, whole = resize.size, resize.box, resize.size
-    small = want
-    if resize.kind == "fit":
-        small, whole = resize.size, want
+    small, whole = (resize.size, want) if resize.kind == "fit" else (want, resize.size)
     offsets = [turned_offset(at, small, whole, view.turn) for at in place.offsets]
+    size, box = resize.size, resize.box
     if is_sideways(view.turn):
         size = (size[1], size[0])
         box = None if box is None else (box[1], box[0], box[3], box[2])
         whole, small = (whole[1], whole[0]), (small[1], small[0])
+    if resize.box and resize.kind == "box":  # the others' lie where their rule has them
+        at = turned_offset(resize.box[:2], resize.box[2:], have, view.turn)
+        box = (*at, *box[2:]) if box else None
     known = crop_offsets(whole, small).values()
     before = Resize(resize.kind, resize.value, resize.rounding, size, box)
     offsets = list(dict.fromkeys([*known, *offsets]))

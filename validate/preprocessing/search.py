@@ -83,6 +83,8 @@ def _is_reproduced(trials: Trials) -> bool:
 
 def _refine_boxes(trials: Trials, leads: list[Lead], tell: Callable[[float], None]) -> None:
     """Try interpolations; each may have its best part a pixel away from that of another."""
+    if not leads:
+        return
     best = max(leads, key=lambda lead: lead.score)
     for index, kernel in enumerate(_CLIMBED):
         tell(0.5 * index / len(_CLIMBED))

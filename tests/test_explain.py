@@ -1,0 +1,162 @@
+"""Other people's preprocessing against ours: what was planted is what is named, and only that."""
+
+import importlib.resources
+import random
+from functools import cache
+
+import cv2
+import numpy as np
+import pytest
+from pipelines import IMAGENET, Pipeline
+
+from paddleport.models.card import Preprocess
+from paddleport.models.samples import draw_picture
+from paddleport.tensors import Array
+from paddleport.validate.explain import explain_input
+from paddleport.validate.preprocessing.explanation import Explanation
+
+PICTURES = ("chelsea", "coffee", "rocket", "astronaut", "portrait", "small", "drawn")
+HALF = (0.5, 0.5, 0.5)
+NONE, ONE = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+FAULTS: dict[str, tuple[Pipeline, set[str]]] = {
+    "BGR": (Pipeline(order="BGR"), {"channel order"}),
+    "grey": (Pipeline(order="grey"), {"channel order"}),
+    "NHWC": (Pipeline(layout="NHWC"), {"layout"}),
+    "bytes reshaped": (Pipeline(layout="HWC reshaped to NCHW"), {"layout"}),
+    "mirrored": (Pipeline(turn="mirrored"), {"turn"}),
+    "clockwise": (Pipeline(turn_after="clockwise"), {"turn"}),
+    "0 to 1": (Pipeline(mean=NONE, std=ONE), {"mean", "std"}),
+    "bytes": (Pipeline(scale=1.0, mean=NONE, std=ONE), {"scale", "mean", "std"}),
+    "Keras": (Pipeline(scale=1 / 127.5, mean=ONE, std=ONE), {"mean", "std"}),
+    "Caffe": (
+        Pipeline(order="BGR", scale=1.0, mean=(103.939, 116.779, 123.68), std=ONE),
+        {"channel order", "scale", "mean", "std"},
+    ),
+    "twice": (Pipeline(twice=True), {"mean", "std"}),
+    "inverted": (Pipeline(inverted=True), {"sign"}),
+    "std forgotten": (Pipeline(std=ONE), {"std"}),
+    "statistics reversed": (Pipeline(mean=IMAGENET[0][::-1], std=IMAGENET[1][::-1]), {"mean", "std"}),
+    "area": (Pipeline(kernel="cv2 area"), {"interpolation"}),
+    "nearest": (Pipeline(kernel="cv2 nearest"), {"interpolation"}),
+    "Pillow bicubic": (Pipeline(kernel="pil bicubic"), {"interpolation"}),
+    "squashed": (Pipeline(resize=("exact", 224, 224)), {"resize"}),
+    "short side 232": (Pipeline(resize=("short", 232, "round")), {"resize"}),
+    "letterbox": (Pipeline(resize=("letterbox", 224, 224)), {"resize", "filling"}),
+    "top left": (Pipeline(corner="top left"), {"crop"}),
+    "off by one": (Pipeline(shift=(1, -1)), {"crop"}),
+}  # fmt: skip
+WITHOUT_CROP = ("squashed", "letterbox", "small")
+
+
+@cache
+def picture(name: str) -> Array:
+    """[H, W, 3] uint8 BGR."""
+    if name == "portrait":
+        return np.ascontiguousarray(picture("coffee").transpose(1, 0, 2)[:, :333])
+    if name == "small":
+        return np.asarray(cv2.resize(picture("rocket"), (150, 101), interpolation=cv2.INTER_AREA))
+    if name == "drawn":
+        return draw_picture(5, (301, 511))
+    suffix = ".jpg" if name == "rocket" else ".png"
+    file = importlib.resources.files("skimage") / "data" / f"{name}{suffix}"
+    return np.asarray(cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR))
+
+
+def explained(name: str, pipeline: Pipeline) -> Explanation:
+    return explain_input(picture(name), pipeline.apply(picture(name)), Preprocess())
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_same_pipeline(name: str) -> None:
+    found = explained(name, Pipeline())
+    assert (found.verdict, found.exact, found.parts) == ("same", True, ())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", ["chelsea", "portrait"])
+def test_one_fault_is_named_and_nothing_else(name: str, fault: str) -> None:
+    pipeline, parts = FAULTS[fault]
+    found = explained(name, pipeline)
+    assert (found.verdict, set(found.parts)) == ("explained", parts), found.sentence
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", ["coffee", "rocket", "astronaut", "drawn"])
+def test_one_fault_on_more_pictures(name: str, fault: str) -> None:
+    if (name, fault) == ("astronaut", "squashed"):
+        pytest.skip("a square picture is not squashed")
+    pipeline, parts = FAULTS[fault]
+    if (name, fault) == ("astronaut", "letterbox"):
+        parts = {"resize"}  # nothing to fill
+    found = explained(name, pipeline)
+    assert (found.verdict, set(found.parts)) == ("explained", parts), found.sentence
+
+
+def test_torchvision_s_recipe_differs_where_it_does() -> None:
+    torchvision = Pipeline(
+        resize=("short", 256, "down"), corner="torchvision", kernel="pil bilinear", scale=1 / 255
+    )
+    found = explained("chelsea", torchvision)  # 300 x 451: the long side is 384, not 385
+    assert (found.verdict, set(found.parts)) == ("explained", {"resize", "interpolation"})
+    assert any("1/255" in note for note in found.notes)
+
+
+@pytest.mark.slow
+def test_several_faults_at_once() -> None:
+    """Two and three of the table together, drawn once and for all; parts that exclude others apart."""
+    generator = random.Random(2026)
+    right = total = 0
+    names = [name for name, (_, parts) in FAULTS.items() if not parts & {"mean", "std", "scale"}]
+    wrong = []
+    while total < 40:
+        chosen = generator.sample(names, generator.choice((2, 3)))
+        pipelines = [FAULTS[name][0] for name in chosen]
+        changes: dict[str, object] = {}
+        for pipeline in pipelines:
+            for key, value in vars(pipeline).items():
+                if value != getattr(Pipeline(), key):
+                    changes.setdefault(key, value)
+        parts = set[str]().union(*(FAULTS[name][1] for name in chosen))
+        clash = len(parts) < sum(len(FAULTS[name][1]) for name in chosen)
+        if clash or ({"resize", "crop"} <= parts and set(chosen) & set(WITHOUT_CROP)):
+            continue
+        total += 1
+        found = explained(generator.choice(("chelsea", "coffee", "portrait")), Pipeline(**changes))  # type: ignore[arg-type]  # one table of faults
+        if (found.verdict, set(found.parts)) == ("explained", parts):
+            right += 1
+        else:
+            wrong.append((chosen, found.parts, found.sentence))
+    assert right >= 0.9 * total, wrong
+
+
+@pytest.mark.parametrize("kind", ["another picture", "noise", "blurred", "brighter"])
+def test_what_no_combination_makes_is_called_that(kind: str) -> None:
+    whole = picture("coffee")
+    tensors = {
+        "another picture": lambda: Pipeline().apply(picture("chelsea")),
+        "noise": lambda: np.random.default_rng(0).normal(size=(1, 3, 224, 224)),
+        "blurred": lambda: Pipeline().apply(np.asarray(cv2.GaussianBlur(whole, (0, 0), 1.0))),
+        "brighter": lambda: Pipeline().apply(np.clip(whole * 1.2 + 10, 0, 255).astype(np.uint8)),
+    }
+    found = explain_input(whole, tensors[kind]().astype(np.float32), Preprocess())
+    assert found.verdict == "unexplained", found.sentence
+    assert found.sentence.startswith("No combination reproduces")
+
+
+def test_a_picture_of_one_colour_cannot_tell() -> None:
+    flat = np.full((300, 400, 3), (10, 120, 200), np.uint8)
+    assert (
+        explain_input(flat, Pipeline(order="BGR").apply(flat), Preprocess()).verdict == "ambiguous"
+    )
+    grey = np.repeat(picture("chelsea")[:, :, :1], 3, axis=2)
+    assert explain_input(grey, Pipeline(order="BGR").apply(grey), Preprocess()).verdict == "same"
+
+
+def test_a_row_of_a_batch_and_other_types() -> None:
+    batch = np.stack([Pipeline(order="BGR").apply(picture(name)) for name in ("coffee", "rocket")])
+    found = explain_input(picture("rocket"), batch, Preprocess())
+    assert (found.row, found.parts) == (1, ("channel order",))
+    half = explained("coffee", Pipeline(dtype="float16"))
+    assert half.verdict == "same"
+    assert any("float16" in note for note in half.notes)
