@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from plugin import install
 
 SOURCE = '''
 import ctypes
@@ -223,11 +224,5 @@ class Missing(Planted):
 
 
 def plant(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Install the named faulty backends, as this process and its workers see packages."""
-    info = folder / "planted-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "planted_backends.py").write_text(SOURCE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: planted\nVersion: 1.0\n")
-    entries = "".join(f"{name.lower()} = planted_backends:{name.title()}\n" for name in names)
-    (info / "entry_points.txt").write_text(f"[paddleport.runners]\n{entries}")
-    monkeypatch.syspath_prepend(str(folder))
+    """Install the named ones, and no others."""
+    install(folder, monkeypatch, "planted_backends", SOURCE, map(str.title, names))

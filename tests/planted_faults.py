@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from plugin import install
 
 SOURCE = '''
 import ctypes
@@ -82,10 +83,5 @@ class Breaks(Runner):
 
 
 def plant(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Install it as this process and its workers see packages."""
-    info = folder / "faults-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "planted_breaks.py").write_text(SOURCE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faults\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[paddleport.runners]\nbreaks = planted_breaks:Breaks\n")
-    monkeypatch.syspath_prepend(str(folder))
+    """Install it."""
+    install(folder, monkeypatch, "planted_breaks", SOURCE, ["Breaks"])

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from plugin import install
 
 NAMES = ("Spoils", "Crashes", "Refuses", "OnlyWhole", "Dawdles", "Half", "Absent", "Narrow")
 SOURCE = '''
@@ -133,11 +134,5 @@ class Half(Spoils):
 
 
 def plant_runners(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the backends known to this process and its workers."""
-    info = folder / "spoilers-1.0.dist-info"
-    info.mkdir(parents=True)
-    (folder / "spoilers.py").write_text(SOURCE)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: spoilers\nVersion: 1.0\n")
-    entries = "".join(f"{name.lower()} = spoilers:{name}\n" for name in NAMES)
-    (info / "entry_points.txt").write_text(f"[paddleport.runners]\n{entries}")
-    monkeypatch.syspath_prepend(str(folder))
+    """Install them all."""
+    install(folder, monkeypatch, "spoilers", SOURCE, NAMES)

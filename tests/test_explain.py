@@ -2,6 +2,7 @@
 
 import importlib.resources
 import random
+from collections.abc import Callable
 from functools import cache
 
 import cv2
@@ -35,7 +36,7 @@ FAULTS: dict[str, tuple[Pipeline, set[str]]] = {
     "twice": (Pipeline(twice=True), {"mean", "std"}),
     "inverted": (Pipeline(inverted=True), {"sign"}),
     "std forgotten": (Pipeline(std=ONE), {"std"}),
-    "statistics reversed": (Pipeline(mean=IMAGENET[0][::-1], std=IMAGENET[1][::-1]), {"mean", "std"}),
+    "reversed": (Pipeline(mean=IMAGENET[0][::-1], std=IMAGENET[1][::-1]), {"mean", "std"}),
     "area": (Pipeline(kernel="cv2 area"), {"interpolation"}),
     "nearest": (Pipeline(kernel="cv2 nearest"), {"interpolation"}),
     "Pillow bicubic": (Pipeline(kernel="pil bicubic"), {"interpolation"}),
@@ -104,7 +105,7 @@ def test_torchvision_s_recipe_differs_where_it_does() -> None:
 
 @pytest.mark.slow
 def test_several_faults_at_once() -> None:
-    """Two and three of the table together, drawn once and for all; parts that exclude others apart."""
+    """Two and three of the table together, except where one hides the other."""
     generator = random.Random(2026)
     right = total = 0
     names = [name for name, (_, parts) in FAULTS.items() if not parts & {"mean", "std", "scale"}]
@@ -133,7 +134,7 @@ def test_several_faults_at_once() -> None:
 @pytest.mark.parametrize("kind", ["another picture", "noise", "blurred", "brighter"])
 def test_what_no_combination_makes_is_called_that(kind: str) -> None:
     whole = picture("coffee")
-    tensors = {
+    tensors: dict[str, Callable[[], Array]] = {
         "another picture": lambda: Pipeline().apply(picture("chelsea")),
         "noise": lambda: np.random.default_rng(0).normal(size=(1, 3, 224, 224)),
         "blurred": lambda: Pipeline().apply(np.asarray(cv2.GaussianBlur(whole, (0, 0), 1.0))),
