@@ -14,10 +14,10 @@ import numpy as np
 from paddleport import process
 from paddleport.models.card import OnnxModel
 from paddleport.runners.base import RunnerOptions, available_threads
-from paddleport.validate.latency import measure
+from paddleport.validate.rig.latency import measure
+from paddleport.validate.rig.settle import settle
+from paddleport.validate.rig.subject import Budget, Subject
 from paddleport.validate.session import Session
-from paddleport.validate.settle import settle
-from paddleport.validate.subject import Budget, Subject
 from paddleport.worker import Worker
 
 PAIRS = 11

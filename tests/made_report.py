@@ -10,11 +10,11 @@ import numpy as np
 from paddleport.tensors import Array
 from paddleport.validate.blame.causes import Cause
 from paddleport.validate.compare import OutputComparison, Verdict, WorstFeed
-from paddleport.validate.latency import Latency
 from paddleport.validate.locate.located import Located, TensorRange
 from paddleport.validate.metrics import Metrics, Ranking, Top1Change
 from paddleport.validate.report import BackendRow, FeedRow, Load, ParityReport
 from paddleport.validate.reports.thumbnails import thumbnail
+from paddleport.validate.rig.latency import Latency
 from paddleport.validate.sensitivity import Sensitivity
 
 HOSTILE = "<script>alert('x')</script> & $x_1$ | `tick`"

@@ -14,10 +14,11 @@ from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.resolve import resolve
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Feed
-from paddleport.validate import Plan, latency, validate
-from paddleport.validate.latency import measure
+from paddleport.validate import Plan, validate
+from paddleport.validate.rig import latency
+from paddleport.validate.rig.latency import measure
+from paddleport.validate.rig.subject import Budget, Measured, Subject
 from paddleport.validate.session import Session
-from paddleport.validate.subject import Budget, Measured, Subject
 
 MB = 1_000_000
 SECONDS = Budget(main_s=0.15, grid_s=0.03)

@@ -10,7 +10,7 @@ from paddleport.errors import ImageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.feeds import SAMPLE_SIZE, NamedFeed
-from paddleport.validate.photo import jpeg_of
+from paddleport.validate.rig.photo import jpeg_of
 
 PREPROCESS = Preprocess()
 

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from paddleport.errors import ModelNotFoundError, OutputError, UsageError
-from paddleport.validate.bootstrap import median_interval
 from paddleport.validate.regression import Regressions, compare_reports
 from paddleport.validate.regression.growth import grown
 from paddleport.validate.regression.reading import MAX_BYTES, READABLE_SCHEMAS
 from paddleport.validate.regression.snapshot import SPEED_REFERENCE
 from paddleport.validate.report import SCHEMA_VERSION
-from paddleport.validate.timing import SPEED_REFERENCE as TIMED_AGAINST
+from paddleport.validate.rig.bootstrap import median_interval
+from paddleport.validate.rig.timing import SPEED_REFERENCE as TIMED_AGAINST
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]

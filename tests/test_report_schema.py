@@ -29,10 +29,10 @@ from paddleport.models.resolve import resolve
 from paddleport.validate import Plan, validate
 from paddleport.validate.compare import OutputComparison, WorstFeed
 from paddleport.validate.feeds import Kind
-from paddleport.validate.latency import Latency
 from paddleport.validate.locate.located import Located, TensorRange
 from paddleport.validate.metrics import Metrics, Ranking, Top1Change
 from paddleport.validate.report import SCHEMA_VERSION, BackendRow, FeedRow, Load, ParityReport
+from paddleport.validate.rig.latency import Latency
 from paddleport.validate.sensitivity import Sensitivity
 
 SCHEMA: dict[str, Any] = json.loads(

@@ -16,12 +16,12 @@ from paddleport.models.card import OnnxModel, Preprocess
 from paddleport.models.cost import Cost
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
-from paddleport.validate import latency, peak, photo, timing
 from paddleport.validate.feeds import NamedFeed, batch_feeds, make_feeds
 from paddleport.validate.plan import Plan
 from paddleport.validate.report import BackendRow
+from paddleport.validate.rig import latency, peak, photo, timing
+from paddleport.validate.rig.timing import Timing
 from paddleport.validate.session import SessionFacts
-from paddleport.validate.timing import Timing
 
 CRASH = WorkerCrashed("it ended with SIGSEGV", reason="SIGSEGV", log="last words")
 PREPROCESS = Preprocess()

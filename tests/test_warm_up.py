@@ -12,8 +12,9 @@ from fake_sessions import FakeClock
 from paddleport.models.card import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
-from paddleport.validate import opened, settle
+from paddleport.validate import opened
 from paddleport.validate.opened import Opened
+from paddleport.validate.rig import settle
 from paddleport.validate.session import Session
 from paddleport.worker import Worker
 

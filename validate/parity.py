@@ -19,8 +19,8 @@ from paddleport.validate.onnx_feeds import OnnxFeeds
 from paddleport.validate.plan import Plan
 from paddleport.validate.report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.reports.thumbnails import thumbnail
+from paddleport.validate.rig.timing import Timing
 from paddleport.validate.search import Search
-from paddleport.validate.timing import Timing
 
 Progress = Callable[[str, float], None]
 _COMPARED = 0.4  # share of the progress bar that comparing takes

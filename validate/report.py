@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 from paddleport.validate.blame.causes import Cause
 from paddleport.validate.compare import OutputComparison
-from paddleport.validate.latency import Latency
 from paddleport.validate.locate.located import Located
+from paddleport.validate.rig.latency import Latency
 
 SCHEMA_VERSION = 2
 RowVerdict = Literal["reference", "agrees", "differs", "unproven", "skipped", "failed"]

@@ -31,7 +31,7 @@ _KEPT = 12  # groups of leads that are compared finely
 _NEAR = 0.8  # of the best correlation: those below are dropped
 _STEP = 3  # pixels between the short sides that are tried first
 _WIDE = 6  # pixels around the best of them that are tried one by one: blocks blur the peak
-_LONGEST = 3  # times the tensor's side: the longest short side that is tried
+_LONGEST = 3  # times the longer side of the tensor: the longest short side that is tried
 _AREA = Kernel("OpenCV", "area")
 
 
@@ -83,7 +83,7 @@ def locate_any_size(trials: Trials, view: View, *, most: int = 6) -> list[Lead]:
         resizes = distinct([short_resizes(have, side)[0] for side in sides], want)
         return coarse.leads(view, theirs, resizes)
 
-    first = leads(range(min(want), _LONGEST * min(want), _STEP))
+    first = leads(range(min(want), _LONGEST * max(want), _STEP))
     near = {
         side + step for side in _peaks(first) for step in range(-_WIDE, _WIDE + 1) if side > _WIDE
     }

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paddleport.validate.compare import OutputComparison
-from paddleport.validate.latency import Latency
 from paddleport.validate.metrics import Ranking
 from paddleport.validate.report import BackendRow
+from paddleport.validate.rig.latency import Latency
 
 NOTHING = "–"  # where a value was looked for and is not there
 ERROR_UNIT = "|reference| + the root mean square of the reference output"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from paddleport.errors import PortError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Feed
+from paddleport.validate.rig.track import Latency
 from paddleport.validate.session import Session
-from paddleport.validate.track import Latency
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from paddleport.validate.bootstrap import MIN_ROUNDS, median_interval
+from paddleport.validate.rig.bootstrap import MIN_ROUNDS, median_interval
 
 ROUND_S = 0.5
 SETTLED_WITHIN = 0.02  # of the median, on either side

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from paddleport.errors import PortError, WorkerCrashed
 from paddleport.runners.base import available_threads
+from paddleport.validate.rig.settle import settle
+from paddleport.validate.rig.subject import Budget, Measured, Subject
+from paddleport.validate.rig.track import Latency as Latency
+from paddleport.validate.rig.track import Scope, Track
 from paddleport.validate.session import Session
-from paddleport.validate.settle import settle
-from paddleport.validate.subject import Budget, Measured, Subject
-from paddleport.validate.track import Latency as Latency
-from paddleport.validate.track import Scope, Track
 
 THREADS = (1, 2, 4)  # beside the main number, as far as there are CPUs
 # At the start of each round, not counted; at least.

@@ -10,13 +10,13 @@ from paddleport.models.cost import cost
 from paddleport.runners.base import available_threads, one_line
 from paddleport.tensors import Array
 from paddleport.validate.feeds import NamedFeed, batch_feeds
-from paddleport.validate.latency import Latency, measure
 from paddleport.validate.lineup import Lineup, backend_of
-from paddleport.validate.peak import peak_gflops
-from paddleport.validate.photo import jpeg_of
 from paddleport.validate.report import BackendRow
+from paddleport.validate.rig.latency import Latency, measure
+from paddleport.validate.rig.peak import peak_gflops
+from paddleport.validate.rig.photo import jpeg_of
+from paddleport.validate.rig.subject import Budget, Measured, Photo, Subject
 from paddleport.validate.session import Session
-from paddleport.validate.subject import Budget, Measured, Photo, Subject
 
 SPEED_REFERENCE = "paddle"
 _BATCHES = (4, 8)  # beside the smallest: the columns of the published tables
