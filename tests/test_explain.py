@@ -85,11 +85,14 @@ def test_one_fault_is_named_and_nothing_else(name: str, fault: str) -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", ["coffee", "rocket", "astronaut", "drawn"])
 def test_one_fault_on_more_pictures(name: str, fault: str) -> None:
-    if (name, fault) == ("astronaut", "squashed"):
-        pytest.skip("a square picture is not squashed")
     pipeline, parts = FAULTS[fault]
+    if np.array_equal(pipeline.apply(picture(name)), Pipeline().apply(picture(name))):
+        # at exactly half the size OpenCV's linear is its area
+        assert (name, fault) == ("astronaut", "area")
+        assert explained(name, pipeline).verdict == "same"
+        return
     if (name, fault) == ("astronaut", "letterbox"):
-        parts = {"resize"}  # nothing to fill
+        parts = {"resize"}  # nothing to fill around a square
     found = explained(name, pipeline)
     assert (found.verdict, set(found.parts)) == ("explained", parts), found.sentence
 
