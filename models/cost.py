@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddleport.models.onnx_file import read_onnx_proto
+from paddleport.models.onnx_file import read_onnx_proto, subgraphs
 from paddleport.models.static_shapes import Shape, static_shapes
 
 if TYPE_CHECKING:
@@ -88,16 +88,9 @@ def _parameters(graph: "onnx.GraphProto") -> Iterator["onnx.TensorProto"]:
     for node in graph.node:
         if node.op_type == "Constant":
             stored += [item.t for item in node.attribute if item.HasField("t")]
-        for body in _bodies(node):
+        for body in subgraphs(node):
             yield from _parameters(body)
     yield from (item for item in stored if item.dims and item.data_type not in not_weights)
-
-
-def _bodies(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def _left_out(node: "onnx.NodeProto") -> Iterator[str]:
@@ -105,7 +98,7 @@ def _left_out(node: "onnx.NodeProto") -> Iterator[str]:
         yield f"{node.domain}.{node.op_type}"
     elif node.op_type in _WITHOUT_RULE:
         yield node.op_type
-    for body in _bodies(node):
+    for body in subgraphs(node):
         for inner in body.node:
             found = [inner.op_type] if inner.op_type in _RULES else [*_left_out(inner)]
             yield from (f"{name} inside {node.op_type}" for name in found)

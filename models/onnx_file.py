@@ -1,7 +1,7 @@
 """An ONNX file's own word on how it is fed and where it comes from, in its metadata."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -78,6 +78,14 @@ def write_metadata(
     for key in sorted(texts):
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, texts[key]
+
+
+def subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
+    """The bodies of an If, a Loop or a Scan."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
 
 
 def onnx_inputs(path: Path) -> dict[str, tuple[int | None, ...]]:

@@ -1,9 +1,11 @@
 """A computation as steps and the values between them, whoever wrote it down."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+
+from paddleport.models.onnx_file import subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -121,7 +123,7 @@ def onnx_graph(proto: "onnx.ModelProto") -> Graph:
 
 def outer_names(node: "onnx.NodeProto") -> list[str]:
     """What the subgraphs of a node read from outside themselves."""
-    return [name for graph in _subgraphs(node) for name in _read_from_outside(graph)]
+    return [name for graph in subgraphs(node) for name in _read_from_outside(graph)]
 
 
 def lost_steps(graph: Graph, value: str, present: Callable[[str], bool]) -> list[Step]:
@@ -146,13 +148,6 @@ def chain(graph: Graph, first: Step, lost: Collection[Step], longest: int) -> li
             break
         found.append(readers[0])
     return found
-
-
-def _subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def _read_from_outside(graph: "onnx.GraphProto") -> list[str]:
