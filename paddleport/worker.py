@@ -54,7 +54,7 @@ class Worker:
         self._ended_because = ""  # known where we have killed it ourselves
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the child
         self._last_log = ""
-        self._closing = threading.Lock()
+        self._closing = threading.RLock()  # closing reads the log
         requests_read, requests_write = os.pipe()
         answers_read, answers_write = os.pipe()
         self._process = subprocess.Popen(
@@ -99,11 +99,12 @@ class Worker:
 
     def log(self) -> str:
         """The end of what the child has printed so far, or by the time it was closed."""
-        if self._log.closed:
-            return self._last_log
-        size = self._log.seek(0, os.SEEK_END)
-        self._log.seek(max(0, size - LOG_TAIL_CHARACTERS))
-        return self._log.read().decode(errors="replace")
+        with self._closing:  # another thread may be about to close it
+            if self._log.closed:
+                return self._last_log
+            size = self._log.seek(0, os.SEEK_END)
+            self._log.seek(max(0, size - LOG_TAIL_CHARACTERS))
+            return self._log.read().decode(errors="replace")
 
     def kill(self) -> None:
         """Begin to end the child; ``close`` waits for it."""

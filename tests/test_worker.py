@@ -201,6 +201,23 @@ def test_closing_from_another_thread_ends_a_call() -> None:
         timer.join()
 
 
+def test_closing_at_any_moment_is_the_same_error() -> None:
+    """The log was read while another thread closed it, about once in fifteen times."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(40):
+            with Worker() as worker:
+                worker.call(abs, TIMEOUT_S, 1)
+                timer = threading.Timer(0.001, worker.close)
+                timer.start()
+                with pytest.raises(WorkerCrashed):
+                    worker.call(time.sleep, TIMEOUT_S, 60)
+                timer.join()
+    finally:
+        sys.setswitchinterval(interval)
+
+
 def test_modules_are_imported_ahead_and_a_missing_one_is_no_error() -> None:
     with Worker(preload=("no_such_module", "colorsys")) as worker:
         assert worker.call(is_imported, TIMEOUT_S, "colorsys")
