@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -124,7 +125,7 @@ def _driver_version() -> str:
     return found[1] if found else ""
 
 
-def _integer(function: "ctypes._CFuncPtr", *arguments: object) -> int:
+def _integer(function: Callable[..., int], *arguments: object) -> int:
     value = ctypes.c_int()
     status = function(ctypes.byref(value), *arguments)
     return 0 if status else value.value
