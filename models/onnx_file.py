@@ -105,11 +105,17 @@ def onnx_inputs(path: Path) -> dict[str, tuple[int | None, ...]]:
     }
 
 
-def weights_precision(path: Path) -> Literal["fp32", "fp16", "bf16"]:
-    """``fp16`` or ``bf16`` if any stored weight is of that type, else ``fp32``."""
+def weights_precision(path: Path) -> Literal["fp32", "fp16", "bf16", "int8"]:
+    """What a file's arithmetic is in: ``int8`` where it dequantizes, else as its weights are.
+
+    ``fp16`` or ``bf16`` if any stored weight is of that type, else ``fp32``.
+    """
     import onnx
 
-    types = {item.data_type for item in read_onnx_proto(path).graph.initializer}
+    graph = read_onnx_proto(path).graph
+    if any(node.op_type == "DequantizeLinear" for node in graph.node):
+        return "int8"
+    types = {item.data_type for item in graph.initializer}
     if onnx.TensorProto.FLOAT16 in types:
         return "fp16"
     return "bf16" if onnx.TensorProto.BFLOAT16 in types else "fp32"

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from paddleport.errors import FeedError
+from paddleport.errors import FeedError, UsageError
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
@@ -23,6 +23,39 @@ class TensorSpec:
 
     def __str__(self) -> str:
         return f"{self.name} {self.dtype} [{format_shape(self.shape)}]"
+
+
+@dataclass(frozen=True)
+class ShapeRange:
+    """The shapes that one input may be fed with, for runtimes that compile for them.
+
+    Attributes:
+        min, max: the smallest and the largest size of every dimension.
+        opt: the shape to be fastest at.
+    """
+
+    min: tuple[int, ...]
+    opt: tuple[int, ...]
+    max: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: shapes of different rank, or out of order."""
+        ranks = {len(shape) for shape in (self.min, self.opt, self.max)}
+        sizes = zip(self.min, self.opt, self.max, strict=False)
+        if len(ranks) > 1 or not all(1 <= low <= middle <= high for low, middle, high in sizes):
+            raise UsageError(f"the shapes {self} are not in the order min <= opt <= max")
+
+    def __str__(self) -> str:
+        shapes = dict.fromkeys((self.min, self.opt, self.max))
+        if len(shapes) == 1:
+            return format_shape(self.opt)
+        return " : ".join(format_shape(shape) for shape in (self.min, self.opt, self.max))
+
+    @classmethod
+    def covering(cls, shapes: Sequence[tuple[int, ...]]) -> "ShapeRange":
+        """The range that holds every one of ``shapes``, fastest at the first."""
+        columns = list(zip(*shapes, strict=True))
+        return cls(tuple(map(min, columns)), shapes[0], tuple(map(max, columns)))
 
 
 def format_shape(shape: Sequence[int | None]) -> str:

@@ -14,12 +14,12 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError, unknown_name
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.tensors import Array, Feed, TensorSpec, check_feed, feed_signature
+from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec, check_feed, feed_signature
 
 MESSAGE_CHARACTERS = 300
 _SOURCE_PLACE = re.compile(r"Exception from \S+:\d+:$|Check '.*' failed at \S+:\d+:$")
 
-Precision = Literal["fp32", "fp16", "bf16", "fp64"]
+Precision = Literal["fp32", "fp16", "bf16", "int8", "fp64"]
 
 
 def available_threads() -> int:
@@ -34,16 +34,33 @@ class RunnerOptions:
     """What every runtime is asked for; what it cannot give it refuses.
 
     Attributes:
-        device: ``cpu``, or a device that the backend lists.
+        device: one that the backend lists; ``None`` is its first.
         precision: what the arithmetic is done in; never taken from a vendor's default.
         threads: CPU threads inside one inference.
         extras: the backend's own options, as typed by the user after ``-o``.
+        shapes: input name to the shapes that it will be fed; only for backends that compile for
+            shapes, and for inputs that leave some free.
     """
 
-    device: str = "cpu"
+    device: str | None = None
     precision: Precision | None = None
     threads: int = field(default_factory=available_threads)
     extras: Mapping[str, str] = field(default_factory=dict)
+    shapes: Mapping[str, ShapeRange] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CheckedOptions:
+    """What ``RunnerOptions`` come to for one backend.
+
+    Attributes:
+        device, precision: as asked, or the backend's first.
+        extras: an instance of its ``extras_type``.
+    """
+
+    device: str
+    precision: Precision
+    extras: Any
 
 
 @dataclass(frozen=True)
@@ -61,12 +78,14 @@ class Runner(ABC):
         name: the entry point's name.
         consumes: which of the two kinds of file it loads.
         distributions: the packages that carry the vendor library, any one of which will do.
-        devices: every device it can be asked for, here or on a better machine.
+        devices: every device it can be asked for, here or on a better machine, the default first.
         precisions: every precision it can be asked for, the default first.
         uses_threads: whether ``RunnerOptions.threads`` means anything to it.
         extras_type: frozen dataclass of the ``-o`` options, with defaults.
         timed: whether its latency means anything; not for one that exists to be exact.
         install: what to type to get it; empty is ``pip install`` of its first distribution.
+        compiles_for_shapes: whether it needs ``RunnerOptions.shapes`` where dimensions are free.
+        keeps_on_device: on an instance, whether ``place`` and ``infer_placed`` can be used.
         notes: on an instance, what differs from the plain case, in a few words each.
         inputs: on an instance, what ``run`` takes; ``load`` sets it.
         outputs: on an instance, what ``run`` gives, in the model's order; ``load`` sets it. An
@@ -82,6 +101,8 @@ class Runner(ABC):
     extras_type: ClassVar[type[Any]] = NoExtras
     timed: ClassVar[bool] = True
     install: ClassVar[str] = ""
+    compiles_for_shapes: ClassVar[bool] = False
+    keeps_on_device: bool = False
     notes: tuple[str, ...] = ()
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -99,22 +120,26 @@ class Runner(ABC):
         if not isinstance(model, wanted):
             raise UsageError(f"{self.name} takes {wanted.__name__}, not {type(model).__name__}")
         self.options = options
-        self.precision, self.extras = self.check_options(options)
+        checked = self.check_options(options)
+        self.device, self.precision = checked.device, checked.precision
+        self.extras = checked.extras
         self._closed = False
         self._accepted: object = None
         self.load(model)
 
     @classmethod
-    def check_options(cls, options: RunnerOptions) -> tuple[Precision, Any]:
-        """The precision and the typed extras that ``options`` come to, before any loading.
+    def check_options(cls, options: RunnerOptions) -> CheckedOptions:
+        """The device, precision and typed extras that ``options`` come to, before any loading.
 
         Raises:
             BackendUnavailableError: the backend never has this device or precision.
             UsageError: threads that cannot be, or an option that the backend does not know.
         """
-        if options.device not in cls.devices:
+        extras = parse_extras(cls.name, cls.extras_type, options.extras)
+        device = cls.device_for(options.device, extras)
+        if device not in cls.devices:
             raise BackendUnavailableError(
-                f"{cls.name} has no device '{options.device}', only {', '.join(cls.devices)}"
+                f"{cls.name} has no device '{device}', only {', '.join(cls.devices)}"
             )
         precision = options.precision or cls.precisions[0]
         if precision not in cls.precisions:
@@ -123,7 +148,12 @@ class Runner(ABC):
             )
         if options.threads < 1:
             raise UsageError(f"--threads {options.threads} is not possible: 1 or more")
-        return precision, parse_extras(cls.name, cls.extras_type, options.extras)
+        return CheckedOptions(device, precision, extras)
+
+    @classmethod
+    def device_for(cls, asked: str | None, extras: Any) -> str:
+        """The device asked for, or the default one."""
+        return asked or cls.devices[0]
 
     @classmethod
     def devices_of(cls, distribution: str | None) -> tuple[str, ...]:
@@ -149,6 +179,14 @@ class Runner(ABC):
     @abstractmethod
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Run once on a checked feed; the arrays returned are the caller's."""
+
+    def place(self, feed: Feed) -> object:
+        """Copy a feed to the device's memory, for ``infer_placed``; only where it is kept there."""
+        raise NotImplementedError
+
+    def infer_placed(self, placed: object) -> None:
+        """Run once on what ``place`` gave, leave the outputs there, and wait for the device."""
+        raise NotImplementedError
 
     def release(self) -> None:  # noqa: B027  # most runtimes free everything with their objects
         """Give the runtime's memory and threads back."""

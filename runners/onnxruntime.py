@@ -67,7 +67,7 @@ class OnnxRuntimeRunner(Runner):
         with self.vendor(BackendUnavailableError, "does not start"):
             os.environ.update(NO_TELEMETRY)
             import onnxruntime as ort
-        provider = _PROVIDERS[self.options.device]
+        provider = _PROVIDERS[self.device]
         self._check_provider(provider, ort.get_available_providers())
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = self.options.threads
@@ -84,7 +84,7 @@ class OnnxRuntimeRunner(Runner):
     def _check_provider(self, provider: str, there: Sequence[str]) -> None:
         if provider not in there:
             raise BackendUnavailableError(
-                f"onnxruntime on {self.options.device} needs {provider}, this build has "
+                f"onnxruntime on {self.device} needs {provider}, this build has "
                 f"{', '.join(there)}: pip install onnxruntime-gpu instead of onnxruntime, "
                 "or --device cpu"
             )

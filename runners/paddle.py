@@ -99,17 +99,17 @@ class PaddleRunner(Runner):
         config.disable_glog_info()
         config.set_cpu_math_library_num_threads(self.options.threads)
         config.switch_ir_optim(self.extras.ir_optim)
-        if self.options.device == "cuda":
+        if self.device == "cuda":
             config.enable_use_gpu(_GPU_MEMORY_MB, 0)
         else:
             config.disable_gpu()
-        if self.extras.onednn and self.options.device == "cpu":
+        if self.extras.onednn and self.device == "cpu":
             config.enable_mkldnn()
         else:
             config.disable_mkldnn()
-        if config.use_gpu() != (self.options.device == "cuda"):
+        if config.use_gpu() != (self.device == "cuda"):
             raise BackendUnavailableError(
-                f"paddle was asked for {self.options.device} and this build does not take it: "
+                f"paddle was asked for {self.device} and this build does not take it: "
                 "try --device cpu"
             )
         asked = {

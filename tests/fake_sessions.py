@@ -36,18 +36,34 @@ class FakeSession(Session):
     """Records each round in ``calls``; what a round gives, ``times_ms`` says or raises."""
 
     def __init__(
-        self, name: str, times_ms: TimesMs, calls: list[Call], *, threads: int = 2
+        self,
+        name: str,
+        times_ms: TimesMs,
+        calls: list[Call],
+        *,
+        threads: int = 2,
+        on_device: bool = False,
     ) -> None:
         self.name, self.times_ms, self.calls, self.threads = name, times_ms, calls, threads
-        self.facts = SessionFacts("fp32", 1.0, (), True, next(_pids))
+        self.facts = SessionFacts(
+            "fp32", 1.0, (), "cuda" if on_device else "cpu", on_device, True, next(_pids)
+        )
         self.closed = False
         self.peak_bytes: int | None = 100_000_000
         self.warm_ups_s: list[float] = []
 
     def time_ms(self, feed: Feed, *, at_most_s: float, warm_up_s: float = 0.0) -> list[float]:
+        return self._timed(feed, "inference", at_most_s, warm_up_s)
+
+    def time_on_device_ms(
+        self, feed: Feed, *, at_most_s: float, warm_up_s: float = 0.0
+    ) -> list[float]:
+        return self._timed(feed, "on device", at_most_s, warm_up_s)
+
+    def _timed(self, feed: Feed, scope: str, at_most_s: float, warm_up_s: float) -> list[float]:
         first = next(iter(feed.values()))
         batch = len(first) if first.ndim else 1
-        self.calls.append((self.name, batch, self.threads, "inference"))
+        self.calls.append((self.name, batch, self.threads, scope))
         self.warm_ups_s.append(warm_up_s)
         return self.times_ms(at_most_s)
 

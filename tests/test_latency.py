@@ -75,6 +75,14 @@ def test_every_row_gets_every_configuration(rig: Rig) -> None:
         assert (one.error, one.notes) == (None, ())
 
 
+def test_a_device_with_memory_is_timed_without_the_copies_too(rig: Rig) -> None:
+    session = FakeSession("a", steady(5.0), rig.calls, on_device=True)
+    found = measure({"a": Subject(session, feeds(1, 4, 8))})["a"]
+    scopes = [(size, 2, scope) for scope in ("inference", "on device") for size in (1, 4, 8)]
+    assert configurations(found) == scopes
+    assert {call[1:] for call in rig.calls} == set(scopes)
+
+
 def test_rounds_are_in_turn(rig: Rig) -> None:
     subjects = {
         name: Subject(rig.session(name, Drifting(5.0)), feeds(1), grid=False) for name in "abc"

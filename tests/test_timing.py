@@ -310,7 +310,7 @@ def test_the_speed_reference_is_called_what_it_is(
 def test_threads_that_are_not_pinned_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     stand = Stand(monkeypatch)
     session = stand.sessions["paddle"]
-    session.facts = SessionFacts("fp32", 1.0, (), False, session.facts.pid)
+    session.facts = SessionFacts("fp32", 1.0, (), "cpu", False, False, session.facts.pid)
     rows = stand.rows()
     assert rows["paddle"].notes == ("its threads were not pinned to CPUs",)
     assert rows["onnxruntime"].notes == ()

@@ -33,9 +33,11 @@ class Opened:
         self._held: list[tuple[Array, bytes]] = []
         self._overwritten = False
 
-    def facts(self) -> tuple[str, float, tuple[str, ...]]:
-        """Precision, milliseconds to load, notes."""
-        return self._runner.computes_in, self._load_ms, tuple(self._runner.notes)
+    def facts(self) -> tuple[str, float, tuple[str, ...], str, bool]:
+        """Precision, milliseconds to load, notes, device, whether tensors can stay on it."""
+        runner = self._runner
+        notes = tuple(runner.notes)
+        return runner.computes_in, self._load_ms, notes, runner.device, runner.keeps_on_device
 
     def costs(self) -> tuple[float | None, int | None]:
         """Milliseconds of the first inference, and the most memory so far."""
@@ -73,6 +75,11 @@ class Opened:
     def time_ms(self, feed: Feed, at_most_s: float, warm_up_s: float) -> list[float]:
         """Milliseconds of each run on ``feed``."""
         return _timed(lambda: self.run(feed), at_most_s, warm_up_s)
+
+    def time_on_device_ms(self, feed: Feed, at_most_s: float, warm_up_s: float) -> list[float]:
+        """Milliseconds of each run whose tensors are on the device before, and stay there."""
+        placed = self._runner.place(feed)
+        return _timed(lambda: self._runner.infer_placed(placed), at_most_s, warm_up_s)
 
     def time_from_jpeg_ms(
         self,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from paddleport.runners.base import Precision, available_threads
+from paddleport.tensors import ShapeRange
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Plan:
         reference: the backend the numbers are judged against, at its plainest.
         device, precision, threads, extras: as ``RunnerOptions`` has them, for every candidate;
             extras go to the backends that know them.
+        shapes: the Paddle model's input name to the shapes that backends compile for; by
+            default those that are fed.
         seconds_each: most seconds to measure each backend's main configuration; 0 measures
             nothing.
         quick: fewer feeds, and of the latencies only the main ones.
@@ -27,10 +30,11 @@ class Plan:
 
     backends: tuple[str, ...] | None = None
     reference: str = "paddle"
-    device: str = "cpu"
+    device: str | None = None
     precision: Precision | None = None
     threads: int = field(default_factory=available_threads)
     extras: Mapping[str, str] = field(default_factory=dict)
+    shapes: Mapping[str, ShapeRange] = field(default_factory=dict)
     seconds_each: float = 3.0
     quick: bool = False
     locate: bool = False

@@ -30,7 +30,15 @@ TOLERANCES = {
     "fp32": Tolerance(1e-4, "about 1700 u, u = 2^-24"),
     "fp16": Tolerance(1e-2, "about 20 u, u = 2^-11"),
     "bf16": Tolerance(5e-2, "about 13 u, u = 2^-8"),
+    "int8": Tolerance(2e-1, "about 13 u, u = 2^-6: half of 1/127 of a range of 4 rms"),
 }
 
 # Half the distance from 1 to the next number: the largest relative error of one rounding.
-UNIT_ROUNDOFF = {"fp64": 2.0**-53, "fp32": 2.0**-24, "fp16": 2.0**-11, "bf16": 2.0**-8}
+# int8 rounds in steps of its tensor's range; set against the root mean square, as the rule does.
+UNIT_ROUNDOFF = {
+    "fp64": 2.0**-53,
+    "fp32": 2.0**-24,
+    "fp16": 2.0**-11,
+    "bf16": 2.0**-8,
+    "int8": 2.0**-6,
+}

@@ -36,7 +36,7 @@ def locate(
     params: options.ParamsOption = None,
     shape: options.ShapeOption = None,
     feed: options.FeedOption = None,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,

@@ -55,7 +55,12 @@ FeedOption = Annotated[
         help="An input's tensor, or all of them in one .npz; repeatable.",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="cpu, or one of the backend's.")]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device", help="cpu or cuda; by default each backend's first.", show_default=False
+    ),
+]
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", help="CPU threads; by default all there are.")
 ]

@@ -41,7 +41,7 @@ def run(
     batch_size: Annotated[int, typer.Option("--batch-size", help="Pictures an inference.")] = 1,
     opset: options.OpsetOption = 17,
     weights: options.WeightsOption = "auto",
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,

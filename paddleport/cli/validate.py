@@ -51,7 +51,7 @@ def validate(
     params: options.ParamsOption = None,
     shape: options.ShapeOption = None,
     feed: options.FeedOption = None,
-    device: options.DeviceOption = "cpu",
+    device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,

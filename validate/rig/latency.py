@@ -29,7 +29,8 @@ def measure(
     """Time every subject in its configurations, in interleaved rounds.
 
     First the main configuration of all, so that a crash in another one leaves it whole. Then
-    what else the open sessions can do: the other batch sizes, and end to end at the smallest.
+    what else the open sessions can do: the other batch sizes, each without the copies to and from
+    a device that has memory of its own, and end to end at the smallest.
     Then the smallest batch at 1, 2 and 4 threads, as far as there are CPUs, in sessions that are
     opened for it. A configuration goes on until the interval of its median is within ±2 %, or
     its budget is spent.
@@ -74,6 +75,9 @@ class _Row:
         self.tracks = [Track(first, main, "inference", budget.main_s)]
         if subject.grid:
             self.tracks += [beside(batch) for batch in others]
+            if subject.session.facts.keeps_on_device:
+                sizes = (first, *others)
+                self.tracks += [beside(batch, scope="on device") for batch in sizes]
             if subject.photo is not None:
                 self.tracks.append(beside(first, scope="end to end"))
             if subject.reopen is not None:
@@ -121,6 +125,8 @@ class _Row:
             if track.scope == "end to end" and photo is not None:
                 given = photo.jpeg, photo.preprocess, photo.input_name, track.batch
                 return session.time_from_jpeg_ms(*given, at_most_s, warm_up_s=warm_up_s)
+            if track.scope == "on device":
+                return session.time_on_device_ms(feed, at_most_s=at_most_s, warm_up_s=warm_up_s)
             return session.time_ms(feed, at_most_s=at_most_s, warm_up_s=warm_up_s)
 
         try:

@@ -94,6 +94,7 @@ class Timing:
         given = batches if grid else batches[:1]
         feeds = {_size(item.tensors): lineup.tensors(name, [item])[0] for item in given}
         preprocess = lineup.source.preprocess
+        uses_threads = runners.runner_class(backend_of(name)).uses_threads
         photo = None
         if jpeg is not None and preprocess is not None:
             photo = Photo(jpeg, preprocess, next(iter(lineup.tensors(name, batches[:1])[0])))
@@ -101,7 +102,7 @@ class Timing:
             session,
             feeds,
             photo=photo if grid else None,
-            reopen=self._reopener(name) if grid else None,
+            reopen=self._reopener(name) if grid and uses_threads else None,
             grid=grid,
         )
 
@@ -129,7 +130,7 @@ class Timing:
             return None
 
     def _find_peaks(self, found: Mapping[str, Measured]) -> None:
-        if self._plan.device != "cpu" or not self.model_figures["flops"]:
+        if self._plan.device not in (None, "cpu") or not self.model_figures["flops"]:
             return
         for threads in sorted({item.threads for one in found.values() for item in one.latencies}):
             try:
@@ -144,15 +145,16 @@ class Timing:
             notes.append("its threads were not pinned to CPUs")
         row = replace(row, latencies=found.latencies, load=load, notes=tuple(notes))
         if row.latency is not None:
-            row = self._with_throughput(row, row.latency)
+            device = subject.session.facts.device
+            row = self._with_throughput(row, row.latency, device)
         return row if found.error is None else _failed(row, found.error)
 
-    def _with_throughput(self, row: BackendRow, latency: Latency) -> BackendRow:
+    def _with_throughput(self, row: BackendRow, latency: Latency, device: str) -> BackendRow:
         flops = self.model_figures["flops"]
         if not flops:
             return row
         reached = flops / latency.p50_ms / 1e6
-        peak = self.peak_gflops.get(str(latency.threads))
+        peak = self.peak_gflops.get(str(latency.threads)) if device == "cpu" else None
         share = None if peak is None else reached / peak
         return replace(row, load=replace(row.load, gflops_per_s=reached, share_of_peak=share))
 
@@ -171,9 +173,10 @@ class Timing:
 
     def _speed_reference(self) -> str:
         options = self._lineup.options_for(SPEED_REFERENCE)
-        _, extras = runners.runner_class(SPEED_REFERENCE).check_options(options)
-        if options.device != "cpu":
-            return f"paddle on {options.device}"
+        checked = runners.runner_class(SPEED_REFERENCE).check_options(options)
+        extras = checked.extras
+        if checked.device != "cpu":
+            return f"paddle on {checked.device}"
         graph = "" if extras.ir_optim else " and graph optimisation off"
         kernels = "with oneDNN" if extras.onednn else "without oneDNN"
         cpus = available_threads()

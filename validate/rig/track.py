@@ -11,17 +11,18 @@ from paddleport.validate.rig.bootstrap import MIN_ROUNDS, median_interval
 ROUND_S = 0.5
 SETTLED_WITHIN = 0.02  # of the median, on either side
 
-Scope = Literal["inference", "end to end"]
+Scope = Literal["inference", "on device", "end to end"]
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one call, from feed to output in host memory.
+    """Milliseconds of one call, from feed to output.
 
     Attributes:
         batch: pictures (rows) a call.
         threads: CPU threads.
-        scope: "inference" only, or "end to end" from a JPEG file's bytes.
+        scope: "inference" from host memory to host memory; "on device" without the copies to
+            and from it; "end to end" from a JPEG file's bytes.
         p50_ms, p90_ms, p99_ms, mean_ms: over all counted runs.
         pictures_per_s: batch / mean.
         runs: how many runs were counted.
