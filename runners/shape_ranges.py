@@ -1,0 +1,66 @@
+"""The shapes that a runtime compiles for: those asked for, or a default for a free batch."""
+
+from collections.abc import Mapping, Sequence
+
+from paddleport.errors import UsageError, unknown_name
+from paddleport.tensors import ShapeRange, TensorSpec, format_shape
+
+DEFAULT_BATCHES = (1, 1, 8)  # min, opt, max: batch 1 is what every report leads with
+_EXAMPLE_SIZES = (32, 224, 640)
+
+
+def ranges_for(
+    inputs: Sequence[TensorSpec], given: Mapping[str, ShapeRange], backend: str
+) -> dict[str, ShapeRange]:
+    """A range for every input: what is given, the model's own fixed shape, or a free batch's.
+
+    Args:
+        inputs: of the model.
+        given: by input name, as the user or the feeds have it.
+        backend: who asks, for the messages.
+
+    Raises:
+        UsageError: a range that the model does not take, or free dimensions besides the batch
+            and no range for them.
+    """
+    names = [spec.name for spec in inputs]
+    for name in given:
+        if name not in names:
+            raise UsageError(unknown_name("input", name, names))
+    return {
+        spec.name: _fitting(spec, given[spec.name])
+        if spec.name in given
+        else _default(spec, backend)
+        for spec in inputs
+    }
+
+
+def _fitting(spec: TensorSpec, wanted: ShapeRange) -> ShapeRange:
+    for shape in (wanted.min, wanted.opt, wanted.max):
+        fits = len(shape) == len(spec.shape) and all(
+            own in (None, size) for own, size in zip(spec.shape, shape, strict=True)
+        )
+        if not fits:
+            raise UsageError(
+                f"input {spec.name} can't be of shape {format_shape(shape)}: the model takes {spec}"
+            )
+    return wanted
+
+
+def _default(spec: TensorSpec, backend: str) -> ShapeRange:
+    first, rest = spec.shape[:1], spec.shape[1:]
+    fixed = tuple(size for size in rest if size is not None)
+    if len(fixed) < len(rest):
+        texts = [
+            ",".join(
+                map(str, [*(size or batch for size in first), *(size or side for size in rest)])
+            )
+            for batch, side in zip(DEFAULT_BATCHES, _EXAMPLE_SIZES, strict=True)
+        ]
+        raise UsageError(
+            f"{backend} compiles for shapes, and {spec} leaves some free: give them as "
+            f"min:opt:max, such as --shape {spec.name}={':'.join(texts)}"
+        )
+    batches = DEFAULT_BATCHES if first == (None,) else first * 3
+    low, middle, high = ((size, *fixed) for size in batches) if first else ((),) * 3
+    return ShapeRange(low, middle, high)
