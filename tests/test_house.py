@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("convert", "runners", "models", "validate")
+HALLS = ("cli", "doctor")  # inside the package
 # Each may import those before it, and itself.
 ORDER = (
     "errors",
@@ -23,6 +24,7 @@ ORDER = (
     "runners",
     "validate",
     "convert",
+    "doctor",
     "cli",
 )
 VENDORS = {
@@ -42,7 +44,8 @@ VENDORS = {
 
 
 def sources() -> dict[str, Path]:
-    files = [*(ROOT / "paddleport").glob("*.py"), *(ROOT / "paddleport/cli").rglob("*.py")]
+    files = [*(ROOT / "paddleport").glob("*.py")]
+    files += [file for room in HALLS for file in (ROOT / "paddleport" / room).rglob("*.py")]
     files += [file for room in ROOMS for file in (ROOT / room).rglob("*.py")]
     return {
         str(file.relative_to(ROOT)).removeprefix("paddleport/"): file
@@ -153,6 +156,7 @@ def test_the_wheel_holds_one_package_with_every_file(tmp_path: Path) -> None:
     }
     assert wanted <= names
     assert "paddleport/cli/__init__.py" in names
+    assert {"paddleport/doctor/parts.json", "paddleport/doctor/known_bad.json"} <= names
 
 
 def test_no_file_names_a_path_of_somebodys_machine() -> None:

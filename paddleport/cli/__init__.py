@@ -11,6 +11,7 @@ from paddleport.cli import (
     backends,
     compare,
     convert,
+    doctor,
     explain_input,
     locate,
     models,
@@ -40,6 +41,7 @@ app.command("compare", no_args_is_help=True)(compare.compare)
 app.command("explain-input", no_args_is_help=True)(explain_input.explain_input)
 app.command("models")(models.models)
 app.command("backends")(backends.backends)
+app.command("doctor")(doctor.doctor)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,0 +1,90 @@
+"""Questions asked in child processes, a few at a time, whatever becomes of each."""
+
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from paddleport.errors import PortError, WorkerCrashed
+from paddleport.worker import RemoteError, Worker, close_all
+
+_LINE_CHARACTERS = 200  # of what a vendor writes
+
+
+@dataclass(frozen=True)
+class Task:
+    """A function for a child.
+
+    Attributes:
+        function: what it runs.
+        arguments: of the function.
+        doing: what it does, as the start of a sentence.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    doing: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that gave no answer.
+
+    Attributes:
+        text: what became of it, as one sentence.
+        mends: whether the sentence ends with what to do.
+    """
+
+    text: str
+    mends: bool = False
+
+
+def run_all(
+    tasks: Mapping[str, Task],
+    *,
+    timeout_s: float,
+    progress: Callable[[str, float | None], None] | None = None,
+) -> dict[str, Any]:
+    """The answer of each task, or the ``Failure`` that it came to.
+
+    Args:
+        tasks: by the name that the answer gets.
+        timeout_s: for each.
+        progress: is told a name when its task is done, and the share of all that is.
+    """
+    workers: list[Worker] = []
+    pool = ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 1)))
+    try:
+        futures: dict[Future[Any], str] = {
+            pool.submit(_answer, task, timeout_s, workers): name for name, task in tasks.items()
+        }
+        answers = {}
+        for future in as_completed(futures):
+            answers[futures[future]] = future.result()
+            if progress is not None:
+                progress(futures[future], len(answers) / len(tasks))
+        return answers
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        close_all(workers)  # on Ctrl-C some still run; their threads end with them
+
+
+def _answer(task: Task, timeout_s: float, workers: list[Worker]) -> Any:
+    with Worker() as worker:
+        workers.append(worker)
+        try:
+            return worker.call(task.function, timeout_s, *task.arguments)
+        except WorkerCrashed as error:
+            gave = "gave" if error.reason.startswith("no answer") else "ended with"
+            said = _last_line(error.log)
+            return Failure(f"{task.doing} {gave} {error.reason}{said and f': {said}'}")
+        except RemoteError as error:  # its text is the traceback
+            return Failure(f"{task.doing} fails: {_last_line(str(error))}")
+        except PortError as error:
+            return Failure(str(error), mends=True)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:_LINE_CHARACTERS] if lines else ""

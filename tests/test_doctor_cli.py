@@ -1,0 +1,116 @@
+"""``paddleport doctor`` as it is typed: exit codes, JSON, and backends of other packages."""
+
+import json
+from pathlib import Path
+
+import plugin
+import pytest
+from ailing import first, plant, row
+from typer.testing import CliRunner, Result
+
+from paddleport.cli import app
+from paddleport.doctor import examination, examine
+from paddleport.doctor.parts import load_parts
+
+SOUND = """
+from paddleport.runners.base import Runner
+
+class Sound(Runner):
+    name = "sound"
+    consumes = "onnx"
+    distributions = ({distribution!r},)
+    def load(self, model): pass
+    def infer(self, feed): return {{}}
+    computes_in = "fp32"
+    inputs = outputs = ()
+"""
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at two packages that import quickly."""
+    parts = tuple(part for part in load_parts() if part.name in ("numpy", "onnx"))
+    monkeypatch.setattr(examination, "load_parts", lambda: parts)
+
+
+def typed(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["doctor", *arguments])
+
+
+def test_all_fits() -> None:
+    result = typed()
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("paddleport 0.1.0")
+    assert "nothing is broken: " in result.stdout.splitlines()[-1]
+
+
+def test_something_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, monkeypatch, "onnx", "1.17.0", "onnx", "raise ImportError('[bold]no[/]')")
+    result = typed()
+    assert result.exit_code == 1
+    assert (
+        "onnx: importing onnx fails: ImportError: [bold]no[/]. Type: pip install "
+        "--force-reinstall --no-deps 'onnx==1.17.0'\n"
+    ) in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("1 broken: onnx · ")
+
+
+def test_json_says_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(tmp_path, monkeypatch, "onnx", "1.17.0", "onnx", "1 / 0")
+    result = typed("--json")
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["fits"], told["broken"]) == (1, False, ["onnx"])
+    parts = {part["part"]: part for part in told["parts"]}
+    assert list(parts) == ["python", "numpy", "onnx", "driver", "CUDA", "cuDNN"]
+    assert parts["numpy"]["state"] == "ok"
+    assert parts["onnx"]["found"] == parts["onnx"]["facts"]["distributions"]["onnx"] == "1.17.0"
+    assert parts["onnx"]["problems"][0]["state"] == "broken"
+    assert told["machine"]["cpus"] >= 1
+
+
+def test_a_wrong_option_is_exit_2() -> None:
+    assert typed("--cure").exit_code == 2
+
+
+def test_no_backend_of_ours_has_a_row() -> None:
+    assert not [finding for finding in examine().findings if finding.part.startswith("backend")]
+
+
+@pytest.mark.parametrize(("distribution", "state"), [("numpy", "ok"), ("no-vendor", "missing")])
+def test_a_sound_backend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, distribution: str, state: str
+) -> None:
+    source = SOUND.format(distribution=distribution)
+    plugin.install(tmp_path, monkeypatch, "port_sound", source, ["Sound"])
+    found = row(examine(), "backend sound")
+    assert (found.state, found.found, found.detail) == (state, "1.0", "of port_sound")
+    if state == "missing":
+        assert first(found).text == "no-vendor is not installed: pip install no-vendor"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "mend"),
+    [
+        ("1 / 0", "ZeroDivisionError", "pip install --upgrade --force-reinstall port_sound"),
+        ("import os; os.abort()", "SIGABRT", "pip install --upgrade --force-reinstall port_sound"),
+        ("import no_such_thing", "needs the package 'no_such_thing'", ""),
+        ("Sound = int", "is no Runner but port_sound:Sound", ""),
+    ],
+)
+def test_a_broken_backend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, text: str, mend: str
+) -> None:
+    plugin.install(tmp_path, monkeypatch, "port_sound", source, ["Sound"])
+    found = row(examine(), "backend sound")
+    assert found.state == "broken"
+    assert text in first(found).text
+    assert first(found).mend == mend
+
+
+def test_two_packages_claim_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = SOUND.format(distribution="numpy").replace("Sound", "OpenVino")
+    plugin.install(tmp_path, monkeypatch, "port_thief", source, ["OpenVino"])
+    found = row(examine(), "backend openvino")
+    assert found.state == "broken"
+    assert first(found).text == "is registered by paddleport and port_thief, so neither is used"
+    assert first(found).mend == "pip uninstall -y port_thief"
