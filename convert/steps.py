@@ -28,7 +28,7 @@ from paddleport.worker import Worker
 _CHECKED_PICTURES = 2
 _logger = logging.getLogger(__name__)
 
-Progress = Callable[[str, float], None]
+Progress = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)

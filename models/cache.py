@@ -52,6 +52,13 @@ def cached_folder(name: str, build: Callable[[Path], None], *, cache: Path | Non
     return folder
 
 
+def discard(name: str, *, cache: Path | None = None) -> None:
+    """Remove an entry that is of no use though its files are intact."""
+    folder = (cache or cache_dir()) / name
+    with locked(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def is_intact(folder: Path) -> bool:
     """Whether a folder holds exactly the files that its manifest lists, unchanged."""
     try:

@@ -1,12 +1,13 @@
 """An ONNX file's own word on how it is fed and where it comes from, in its metadata."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.card import OnnxModel, Preprocess
+from paddleport.tensors import TensorSpec
 
 if TYPE_CHECKING:
     import onnx
@@ -88,21 +89,36 @@ def subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
         yield from attribute.graphs
 
 
-def onnx_inputs(path: Path) -> dict[str, tuple[int | None, ...]]:
-    """Name and shape of what an ONNX file must be fed, in its order; ``None`` is free.
-
-    Initializers that can be fed are left out.
-    """
+def onnx_tensors(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """What an ONNX file must be fed and what it gives, in its order."""
     graph = read_onnx_proto(path).graph
-    stored = {item.name for item in graph.initializer}
-    return {
-        item.name: tuple(
+    return tensor_specs(graph, graph.input), tensor_specs(graph, graph.output)
+
+
+def tensor_specs(
+    graph: "onnx.GraphProto", values: Iterable["onnx.ValueInfoProto"]
+) -> tuple[TensorSpec, ...]:
+    """Names, types and shapes of some of a graph's inputs or outputs.
+
+    Weights that can be fed are left out: files before IR version 4 list them as inputs. An
+    output that states no type, and whose type no rule gives, is taken for a float32.
+    """
+    import numpy as np
+    import onnx
+
+    weights = {tensor.name for tensor in graph.initializer}
+    specs = []
+    for value in values:
+        tensor = value.type.tensor_type
+        shape = tuple(
             size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
-            for size in item.type.tensor_type.shape.dim
+            for size in tensor.shape.dim
         )
-        for item in graph.input
-        if item.name not in stored
-    }
+        kind = tensor.elem_type or onnx.TensorProto.FLOAT
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)).name
+        if value.name not in weights:
+            specs.append(TensorSpec(value.name, dtype, shape))
+    return tuple(specs)
 
 
 def weights_precision(path: Path) -> Literal["fp32", "fp16", "bf16", "int8"]:

@@ -46,10 +46,10 @@ class ShapeRange:
             raise UsageError(f"the shapes {self} are not in the order min <= opt <= max")
 
     def __str__(self) -> str:
-        shapes = dict.fromkeys((self.min, self.opt, self.max))
-        if len(shapes) == 1:
-            return format_shape(self.opt)
-        return " : ".join(format_shape(shape) for shape in (self.min, self.opt, self.max))
+        if self.min == self.max:
+            return f"[{format_shape(self.opt)}]"
+        low, best, high = (f"[{format_shape(shape)}]" for shape in (self.min, self.opt, self.max))
+        return f"{low} to {high}, fastest at {best}"
 
     @classmethod
     def covering(cls, shapes: Sequence[tuple[int, ...]]) -> "ShapeRange":

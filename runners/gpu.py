@@ -60,13 +60,8 @@ def find_driver() -> Driver:
         library = ctypes.CDLL(_LIBRARY)
     except OSError:
         there = any(Path(device).exists() for device in _DEVICES)
-        missing = (
-            f"a GPU, but no NVIDIA driver ({_LIBRARY} is not found): install the driver; in a "
-            "container, start it with --gpus all"
-            if there
-            else f"no NVIDIA driver ({_LIBRARY} is not found): a GPU and its driver are needed; "
-            "in a container, start it with --gpus all"
-        )
+        missing = f"{'a GPU, but ' * there}no NVIDIA driver ({_LIBRARY} is not found)"
+        missing += "; in a container, start it with --gpus all"
         return Driver(_driver_version(), "", (), missing)
     cuda = _cuda_version(library)
     status = library.cuInit(0)

@@ -1,6 +1,5 @@
 """The ONNX graph in float64: slow, exact, everywhere."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import read_onnx_proto
+from paddleport.models.onnx_file import read_onnx_proto, tensor_specs
 from paddleport.runners.base import Precision, Runner, owned
 from paddleport.tensors import Array, Feed, TensorSpec
 
@@ -57,12 +56,12 @@ class ReferenceRunner(Runner):
                 f"reference does not compute {', '.join(missing)}: use another backend for "
                 f"{model.path.name}"
             )
-        self.inputs = _specs(proto, proto.graph.input)
+        self.inputs = tensor_specs(proto.graph, proto.graph.input)
         with self.vendor(ModelFileError, "does not take this model"):
             import onnx
 
             proto = onnx.shape_inference.infer_shapes(proto)
-            outputs = _specs(proto, proto.graph.output)
+            outputs = tensor_specs(proto.graph, proto.graph.output)
             float64.to_double(proto)
             self._evaluator = self._prepared(proto)
         self.outputs = tuple(
@@ -99,26 +98,6 @@ class ReferenceRunner(Runner):
     def release(self) -> None:
         """Let the graph go."""
         del self._evaluator
-
-
-def _specs(proto: "onnx.ModelProto", values: Sequence[Any]) -> tuple[TensorSpec, ...]:
-    import onnx
-    from onnx import helper
-
-    weights = {tensor.name for tensor in proto.graph.initializer}
-    specs = []
-    for value in values:
-        tensor = value.type.tensor_type
-        shape = tuple(
-            size.dim_value if size.HasField("dim_value") and size.dim_value >= 0 else None
-            for size in tensor.shape.dim
-        )
-        # an output that states no type, and whose type no rule gives, is taken for a float
-        kind = tensor.elem_type or onnx.TensorProto.FLOAT
-        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(kind)).name
-        if value.name not in weights:  # files before IR version 4 list their weights as inputs
-            specs.append(TensorSpec(value.name, dtype, shape))
-    return tuple(specs)
 
 
 def _doubled(dtype: str) -> str:

@@ -61,6 +61,7 @@ def _default(spec: TensorSpec, backend: str) -> ShapeRange:
             f"{backend} compiles for shapes, and {spec} leaves some free: give them as "
             f"min:opt:max, such as --shape {spec.name}={':'.join(texts)}"
         )
-    batches = DEFAULT_BATCHES if first == (None,) else first * 3
-    low, middle, high = ((size, *fixed) for size in batches) if first else ((),) * 3
-    return ShapeRange(low, middle, high)
+    if not first:
+        return ShapeRange((), (), ())
+    low, middle, high = DEFAULT_BATCHES if first[0] is None else (first[0],) * 3
+    return ShapeRange((low, *fixed), (middle, *fixed), (high, *fixed))

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from paddleport.cli import options
-from paddleport.cli.options import feed_from, load_tensor, parse_shape
+from paddleport.cli.options import (
+    feed_from,
+    given_ranges_from,
+    load_tensor,
+    parse_shape,
+    ranges_from,
+    shapes_from,
+)
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import TensorSpec
@@ -53,15 +60,26 @@ def test_shapes_that_do_not_fit(shapes: dict[str, tuple[int, ...]], message: str
         make_feeds([FREE], shapes=shapes)
 
 
-@pytest.mark.parametrize("text", ["x", "x=", "x=1,b", "=1,2", "x=1,,2", "x=-1,2"])
+@pytest.mark.parametrize(
+    "text", ["x", "x=", "x=1,b", "=1,2", "x=1,,2", "x=-1,2", "x=1:2", "x=1:2:3:4", "x=1::3"]
+)
 def test_shape_texts_that_cannot_be(text: str) -> None:
     with pytest.raises(UsageError, match="write NAME="):
         parse_shape(text)
 
 
 def test_shape_text() -> None:
-    assert parse_shape("x=1,3,48,192") == ("x", (1, 3, 48, 192))
-    assert parse_shape("a=b=2x3") == ("a=b", (2, 3))
+    assert parse_shape("x=1,3,48,192") == ("x", ShapeRange(*[(1, 3, 48, 192)] * 3))
+    assert parse_shape("a=b=2x3") == ("a=b", ShapeRange(*[(2, 3)] * 3))
+
+
+def test_a_range_of_shapes() -> None:
+    text = "x=1,3,48,32:1x3x48x192:8,3,48,640"
+    assert ranges_from([text]) == {
+        "x": ShapeRange((1, 3, 48, 32), (1, 3, 48, 192), (8, 3, 48, 640))
+    }
+    assert shapes_from([text]) == {"x": (1, 3, 48, 192)}
+    assert given_ranges_from([text, "y=4"]).keys() == {"x"}
 
 
 def test_given_tensors_are_used_alone(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ VENDORS = {
     "onnxruntime": {"runners/onnxruntime.py", "convert/check.py"},
     "onnxslim": {"convert/check.py"},
     "openvino": {"runners/openvino.py"},
+    "polygraphy": {"runners/tensorrt/library.py"},
+    "tensorrt": {"runners/tensorrt/library.py"},
+    "tensorrt_rtx": {"runners/tensorrt/library.py"},
     "cv2": {"runners/preprocess.py", "runners/quiet.py"},
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from paddleport.errors import FeedError
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import onnx_inputs
+from paddleport.models.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Feed
 from paddleport.validate.feeds import NamedFeed
@@ -24,9 +24,9 @@ class OnnxFeeds:
         Raises:
             FeedError: the file takes another number of inputs.
         """
-        shapes = onnx_inputs(onnx.path)
-        ours, theirs = [spec.name for spec in source.program.inputs], list(shapes)
-        self.free_batch = all(shape and shape[0] is None for shape in shapes.values())
+        inputs, _ = onnx_tensors(onnx.path)
+        ours, theirs = ([spec.name for spec in found] for found in (source.program.inputs, inputs))
+        self.free_batch = all(spec.shape and spec.shape[0] is None for spec in inputs)
         if len(ours) != len(theirs):
             raise FeedError(
                 f"{onnx.path} takes {', '.join(theirs) or 'nothing'}, the Paddle model takes "

@@ -14,17 +14,31 @@ from paddleport.cli.console import (
     stdout,
     verdict_text,
 )
+from paddleport.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
     from paddleport.convert.pipeline import Conversion
+
+_TARGETS = ("onnx", "tensorrt", "tensorrt-rtx")
 
 
 def convert(
     model: options.ModelArgument = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The .onnx file. Default: NAME.onnx"),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Default: NAME.onnx, or NAME.BACKEND.engine"
+        ),
     ] = None,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to",
+            metavar="onnx|tensorrt|tensorrt-rtx",
+            help="An engine is built of the ONNX file once that is proven; tensorrt-rtx needs "
+            "no GPU for it.",
+        ),
+    ] = "onnx",
     opset: options.OpsetOption = 17,
     weights: options.WeightsOption = "auto",
     program: options.ProgramOption = None,
@@ -41,19 +55,58 @@ def convert(
     simplify: Annotated[
         bool, typer.Option("--simplify/--no-simplify", help="Fold and fuse with onnxslim.")
     ] = True,
+    precision: options.PrecisionOption = None,
+    capability: options.CapabilityOption = None,
     shape: options.ShapeOption = None,
     feed: options.FeedOption = None,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds for the export.")] = 300.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            "--timeout",
+            help="Seconds for the export, or for the engine.",
+            show_default="300, engine 3600",
+        ),
+    ] = None,
     json: options.JsonOption = False,
 ) -> None:
     """Convert a Paddle model to ONNX, and compare the two before the file gets its name.
 
     [bold]paddleport convert MobileNetV2 --opset 11[/]
+
+    [bold]paddleport convert MobileNetV2 --to tensorrt-rtx --compute-capability 8.9[/]
     """
+    if to not in _TARGETS:
+        raise UsageError(unknown_name("target", to, _TARGETS))
+    if to != "onnx":
+        from paddleport.cli.engine import convert_to_engine
+
+        if allow_upgrade or keep or not simplify:
+            raise UsageError(
+                "--allow-upgrade, --keep and --no-simplify are of ONNX files, and --to "
+                f"{to} builds an engine: convert to ONNX first to use them"
+            )
+        return convert_to_engine(
+            model,
+            output,
+            to,
+            opset=opset,
+            weights=weights,
+            program=program,
+            params=params,
+            precision=options.precision_from(precision),
+            capabilities=options.capabilities_from(capability),
+            ranges=options.ranges_from(shape),
+            feed=options.feed_from(feed),
+            timeout_s=timeout,
+            json=json,
+        )
+    for option, given in (("--compute-capability", capability), ("--precision", precision)):
+        if given:
+            raise UsageError(f"{option} is of engines: --to tensorrt-rtx")
     from paddleport.convert.tools import Tools
 
     with Tools() as tools, progress_bar() as progress:
-        from paddleport.convert.pipeline import to_onnx
+        from paddleport.convert.pipeline import DEFAULT_TIMEOUT_S, to_onnx
         from paddleport.models.resolve import resolve
 
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
@@ -66,7 +119,7 @@ def convert(
             simplify=simplify,
             shapes=options.shapes_from(shape),
             feed=options.feed_from(feed),
-            timeout_s=timeout,
+            timeout_s=timeout or DEFAULT_TIMEOUT_S,
             tools=tools,
             progress=progress,
         )

@@ -9,7 +9,7 @@ import typer
 from paddleport.errors import FeedError, UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from paddleport.tensors import Array
+    from paddleport.tensors import Array, ShapeRange
 
 MAX_UNPACKED_BYTES = 4 << 30
 """The most that a .npz file given as a feed may unpack to."""
@@ -45,7 +45,11 @@ OnnxOption = Annotated[
 OpsetOption = Annotated[int, typer.Option("--opset", help="ONNX opset, 7 to 21.")]
 ShapeOption = Annotated[
     list[str] | None,
-    typer.Option("--shape", metavar="NAME=1,3,48,192", help="An input's shape; repeatable."),
+    typer.Option(
+        "--shape",
+        metavar="NAME=1,3,48,192",
+        help="An input's shape, or min:opt:max for runtimes that compile for shapes; repeatable.",
+    ),
 ]
 FeedOption = Annotated[
     list[str] | None,
@@ -75,12 +79,30 @@ ExtraOption = Annotated[
     list[str] | None,
     typer.Option("-o", metavar="KEY=VALUE", help="A backend's own option; repeatable."),
 ]
+CapabilityOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--compute-capability",
+        metavar="8.9",
+        help="Of the GPUs that a tensorrt-rtx engine is for; repeatable.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
 def shapes_from(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
-    """``--shape`` texts as a mapping."""
-    return dict(parse_shape(text) for text in texts or ())
+    """``--shape`` texts as a mapping to the shape, of several the most likely one."""
+    return {name: shapes.opt for name, shapes in map(parse_shape, texts or ())}
+
+
+def ranges_from(texts: list[str] | None) -> dict[str, "ShapeRange"]:
+    """``--shape`` texts as a mapping to all that they say; one shape is a range of one."""
+    return dict(map(parse_shape, texts or ()))
+
+
+def given_ranges_from(texts: list[str] | None) -> dict[str, "ShapeRange"]:
+    """Those of ``--shape`` that were written as min:opt:max."""
+    return ranges_from([text for text in texts or () if ":" in text])
 
 
 def feed_from(texts: list[str] | None) -> dict[str, "Array"]:
@@ -95,16 +117,26 @@ def feed_from(texts: list[str] | None) -> dict[str, "Array"]:
     return tensors
 
 
-def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """``x=1,3,48,192`` as a name and a shape.
+def parse_shape(text: str) -> tuple[str, "ShapeRange"]:
+    """``x=1,3,48,192``, or ``x=1,3,48,32:1,3,48,192:8,3,48,640``, as a name and a range.
 
     Raises:
         UsageError: the text has another form.
     """
-    match = re.fullmatch(r"(.+)=(\d+(?:[,x]\d+)*)", text.strip())
+    from paddleport.tensors import ShapeRange
+
+    shape = r"\d+(?:[,x]\d+)*"
+    match = re.fullmatch(rf"(.+?)=({shape})(?::({shape}):({shape}))?", text.strip())
     if not match:
-        raise UsageError(f"--shape {text} is not possible: write NAME=1,3,224,224")
-    return match[1], tuple(int(size) for size in re.split("[,x]", match[2]))
+        raise UsageError(
+            f"--shape {text} is not possible: write NAME=1,3,224,224, or min:opt:max as "
+            "NAME=1,3,224,224:1,3,224,224:8,3,224,224"
+        )
+    first, *others = (
+        tuple(int(size) for size in re.split("[,x]", part)) for part in match.groups()[1:] if part
+    )
+    opt, high = others or (first, first)
+    return match[1], ShapeRange(first, opt, high)
 
 
 def load_tensor(text: str) -> tuple[str, "Array"]:
@@ -161,6 +193,17 @@ def load_tensors(path: Path) -> dict[str, "Array"]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None
+
+
+def capabilities_from(texts: list[str] | None) -> tuple[tuple[int, int], ...]:
+    """``--compute-capability`` texts such as ``8.9`` as pairs."""
+    found = []
+    for text in texts or ():
+        match = re.fullmatch(r"(\d+)\.(\d)", text)
+        if not match:
+            raise UsageError(f"--compute-capability {text} is not possible: write 8.9")
+        found.append((int(match[1]), int(match[2])))
+    return tuple(found)
 
 
 def extras_from(texts: list[str] | None) -> dict[str, str]:

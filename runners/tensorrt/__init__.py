@@ -1,0 +1,1 @@
+"""TensorRT and TensorRT-RTX: one runner on Polygraphy's loaders, two libraries."""

@@ -1,0 +1,164 @@
+"""An ONNX file to a serialized engine, and what is known of it."""
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
+from paddleport.runners.base import Precision
+from paddleport.runners.tensorrt.facts import (
+    EngineFacts,
+    computes_in,
+    inputs_of,
+    outputs_of,
+    products,
+)
+from paddleport.runners.tensorrt.library import Library, Loaded, collected_errors, first_reason
+from paddleport.runners.tensorrt.parse import parse
+from paddleport.tensors import ShapeRange
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an engine is to be.
+
+    Attributes:
+        precision: what it computes in; networks are strongly typed, so the ONNX graph is cast.
+        ranges: by input, the shapes that it will take.
+        tf32: whether float32 products may be rounded to TF32, 10 bits of mantissa.
+        capabilities: compute capabilities to build for, where the library builds for other GPUs
+            than this machine's; empty is what it does by itself.
+        on_this_gpu: whether TensorRT-RTX is to build for the GPU of this machine.
+        workspace_mb: most scratch memory of a layer; 0 is the library's default.
+    """
+
+    precision: Precision
+    ranges: Mapping[str, ShapeRange]
+    tf32: bool = False
+    capabilities: tuple[tuple[int, int], ...] = ()
+    on_this_gpu: bool = False
+    workspace_mb: int = 0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A serialized engine.
+
+    Attributes:
+        content: the engine's bytes.
+        facts: of the network that it was built from.
+        timing_cache: the builder's measurements, to build the next one faster.
+    """
+
+    content: bytes = field(repr=False)
+    facts: EngineFacts
+    timing_cache: bytes = field(default=b"", repr=False)
+
+
+def build_engine(library: Library, onnx: Path, wanted: Wanted, timing_cache: bytes = b"") -> Engine:
+    """Parse, configure and build; the builder of TensorRT needs a GPU, that of RTX does not.
+
+    Raises:
+        BackendUnavailableError: the library is not there, or lacks what is wanted.
+        ModelFileError: the library does not take the file; says which node, and why.
+        UsageError: a compute capability that it does not build for.
+    """
+    loaded = library.load()
+    _check_capabilities(loaded, wanted)
+    with collected_errors():  # the parser's are told by parse
+        parsed, notes = parse(loaded, onnx, wanted.precision)
+    with collected_errors() as errors:
+        seen: dict[str, Any] = {}
+        config = _configuration(loaded, wanted, timing_cache, seen)
+        saved = io.BytesIO()
+        keeps_timings = None if library.rtx else saved
+        try:
+            built = loaded.loaders.EngineBytesFromNetwork(
+                parsed, config=config, save_timing_cache=keeps_timings
+            )()
+        except Exception as error:  # whatever Polygraphy raises; its reason is in the log
+            raise ModelFileError(
+                f"{library.backend} builds no engine of {onnx.name}: {first_reason(errors, error)}"
+            ) from error
+    network = parsed[1]
+    facts = EngineFacts(
+        f"{library.backend} {loaded.version}",
+        inputs_of(network),
+        outputs_of(network),
+        computes_in(network),
+        notes=notes,
+        **seen,
+    )
+    if facts.computes_in != wanted.precision and products(network):
+        raise BackendUnavailableError(
+            f"{library.backend} was asked for {wanted.precision} and its network is in "
+            f"{facts.computes_in}"
+        )
+    return Engine(bytes(built), facts, saved.getvalue())
+
+
+def _configuration(
+    loaded: Loaded, wanted: Wanted, timing_cache: bytes, seen: dict[str, Any]
+) -> Any:
+    """The loader of a configuration that tells ``seen`` what it came to."""
+    loaders, trt = loaded.loaders, loaded.trt
+    profile = loaders.Profile()
+    for name, shapes in wanted.ranges.items():
+        profile.add(name, shapes.min, shapes.opt, shapes.max)
+    limits = None
+    if wanted.workspace_mb:
+        limits = {trt.MemoryPoolType.WORKSPACE: wanted.workspace_mb << 20}
+    common = {"profiles": [profile], "memory_pool_limits": limits}
+    if loaded.library.rtx:
+        config = loaded.rtx_loaders.CreateConfigRTX(
+            use_gpu=wanted.on_this_gpu,
+            compute_capabilities=list(wanted.capabilities) or None,
+            **common,
+        )
+    else:
+        timings = io.BytesIO(timing_cache) if timing_cache else None
+        config = loaders.CreateConfig(tf32=wanted.tf32, load_timing_cache=timings, **common)
+
+    def settle(builder: Any, network: Any, config: Any) -> None:
+        if wanted.tf32:
+            config.set_flag(trt.BuilderFlag.TF32)
+        else:  # on by default, in both libraries
+            config.clear_flag(trt.BuilderFlag.TF32)
+        seen["tf32"] = bool(config.get_flag(trt.BuilderFlag.TF32))
+        seen["layers"] = network.num_layers
+        seen["profiles"] = config.num_optimization_profiles
+        seen["capabilities"] = _capabilities(config) if loaded.library.rtx else ()
+
+    return loaders.PostprocessConfig(config, settle)
+
+
+def _check_capabilities(loaded: Loaded, wanted: Wanted) -> None:
+    if not wanted.capabilities:
+        return
+    if not loaded.library.rtx:
+        raise UsageError(
+            f"{loaded.library.backend} builds for the GPU of this machine, so no "
+            "--compute-capability; --to tensorrt-rtx builds for other ones"
+        )
+    known = [
+        name.removeprefix("SM")
+        for name in loaded.trt.ComputeCapability.__members__
+        if name.startswith("SM")
+    ]
+    for major, minor in wanted.capabilities:
+        if f"{major}{minor}" not in known:
+            texts = ", ".join(f"{name[:-1]}.{name[-1]}" for name in known)
+            raise UsageError(
+                f"tensorrt-rtx {loaded.version} does not build for compute capability "
+                f"{major}.{minor}, only {texts}"
+            )
+
+
+def _capabilities(config: Any) -> tuple[str, ...]:
+    names = (
+        config.get_compute_capability(index).name.removeprefix("SM")
+        for index in range(config.num_compute_capabilities)
+    )
+    return tuple(f"{name[:-1]}.{name[-1]}" if name.isdigit() else name.lower() for name in names)
