@@ -84,9 +84,9 @@ class PaddleTensorRtRunner(PaddleProgramRunner):
                 raise UsageError(
                     f"-o {name}={getattr(self.extras, name)} is not possible: 1 or more"
                 )
-        tf32 = ()
+        tf32 = ""
         if not gpu.find_driver().missing:
-            tf32 = (settle_tf32(self.name, on=self.extras.tf32),)
+            tf32 = settle_tf32(self.name, on=self.extras.tf32)
         reason = why_not(found.model)
         if reason:
             raise BackendUnavailableError(f"{self.name} can't run on {self.device} here: {reason}")
@@ -94,7 +94,7 @@ class PaddleTensorRtRunner(PaddleProgramRunner):
         self._check_format(found.program)
         self._check_precision(found.program)
         self._shapes = ranges_for(found.program.inputs, self.options.shapes, self.name)
-        self.notes = (*self.notes, *tf32)
+        self.notes = (*self.notes, tf32)
 
     def _check_format(self, program: Program) -> None:
         if program.format == "pir" and self.extras.device_id:  # export.py: paddle.CUDAPlace(0)
