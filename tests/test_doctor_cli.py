@@ -1,6 +1,11 @@
 """``paddleport doctor`` as it is typed: exit codes, JSON, and backends of other packages."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import plugin
@@ -114,3 +119,34 @@ def test_two_packages_claim_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert found.state == "broken"
     assert first(found).text == "is registered by paddleport and port_thief, so neither is used"
     assert first(found).mend == "pip uninstall -y port_thief"
+
+
+def test_nothing_is_imported_by_the_command_itself() -> None:
+    code = (
+        "import sys\n"
+        "from paddleport.doctor import examination\n"
+        "found = examination.load_parts()[:1]\n"
+        "examination.load_parts = lambda: found\n"
+        "print(found[0].name, examination.examine().fits, 'numpy' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("numpy True False\n", "")
+
+
+def test_ctrl_c_ends_an_import_that_hangs(tmp_path: Path) -> None:
+    (tmp_path / "polygraphy.py").write_text(
+        f"import pathlib, time; pathlib.Path({str(tmp_path / 'here')!r}).touch(); time.sleep(600)"
+    )
+    code = "import sys; from paddleport.cli import main; sys.argv[1:] = ['doctor']; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "here").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=10) == 130

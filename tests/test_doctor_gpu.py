@@ -72,7 +72,10 @@ def test_libraries_newer_than_the_driver() -> None:
     assert found.state == "broken"
     assert "the driver, which runs CUDA up to 12.4" in first(found).text
     assert judge_library("CUDA", "12.6", "12.4").state == "ok"  # CUDA promises that for minors
+    assert first(found).mend == "pip install nvidia-cuda-runtime-cu12"
+    assert judge_library("cuDNN", "9.5.1", "12.4").state == "ok"  # it counts for itself
     assert judge_library("CUDA", "").state == "missing"
+    assert first(judge_library("cuDNN", "", "13.0")).mend == "pip install nvidia-cudnn-cu13"
     crashed = Failure("loading its library ended with SIGSEGV")
     assert judge_library("CUDA", crashed).state == "broken"
 

@@ -89,7 +89,10 @@ def _machine_text(machine: Mapping[str, Any]) -> str:
 
 
 def _as_json(diagnosis: "Diagnosis") -> dict[str, Any]:
-    parts = [{**asdict(finding), "state": finding.state} for finding in diagnosis.findings]
+    parts = [
+        {"part": finding.part, "state": finding.state, **asdict(finding)}
+        for finding in diagnosis.findings
+    ]
     return {
         "machine": dict(diagnosis.machine),
         "fits": diagnosis.fits,

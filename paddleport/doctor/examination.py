@@ -34,6 +34,7 @@ def examine(*, timeout_s: float = TIMEOUT_S, progress: Progress | None = None) -
     answers = run_all(_tasks(parts, found, claims), timeout_s=timeout_s, progress=progress)
     driver = answers["driver"]
     gpus = driver["gpus"] if isinstance(driver, Mapping) else []
+    cuda = driver["cuda"] if gpus else ""
     rules = _rules_that_apply()
     packages: dict[str, Finding] = {}
     for part in parts:
@@ -51,8 +52,7 @@ def examine(*, timeout_s: float = TIMEOUT_S, progress: Progress | None = None) -
         judge_python(rules),
         *(packages[part.name] for part in parts if not part.needs_gpu),
         judge_driver(driver, everywhere),
-        judge_library("CUDA", answers["CUDA"], driver["cuda"] if gpus else ""),
-        judge_library("cuDNN", answers["cuDNN"]),
+        *(judge_library(name, answers[name], cuda) for name in ("CUDA", "cuDNN")),
         *(packages[part.name] for part in parts if part.needs_gpu),
         *(judge_backend(claim, answers[claim.task], everywhere) for claim in claims),
     )

@@ -13,7 +13,10 @@ from paddleport.doctor.rules import Rule
 
 PYTHONS = ("3.10", "3.12")  # oldest and newest that constraints.txt has versions for
 _GPU_PROVIDERS = ("CUDA", "Tensorrt", "NvTensorRT")
-_GPU_LIBRARIES = "pip install 'onnxruntime-gpu[cuda,cudnn]'"  # the packages, not what uses them
+_WHEELS = {  # NVIDIA's names of its packages, by the CUDA that the driver runs
+    "CUDA": {"12": "nvidia-cuda-runtime-cu12", "13": "nvidia-cuda-runtime"},
+    "cuDNN": {"12": "nvidia-cudnn-cu12", "13": "nvidia-cudnn-cu13"},
+}
 
 
 def judge_python(rules: Sequence[Rule]) -> Finding:
@@ -63,7 +66,7 @@ def judge_part(
         problems.append(_cpu_only(part.name))
     return Finding(
         part.name,
-        " and ".join(found.values()) or version,
+        " and ".join(dict.fromkeys(found.values())) or version,
         part.tested_text,
         tuple(problems),
         _detail(probe.facts),
@@ -94,16 +97,19 @@ def judge_library(name: str, found: str | Failure, driver_cuda: str = "") -> Fin
     Args:
         name: of its row.
         found: its version, or how loading it failed, or nothing.
-        driver_cuda: the newest CUDA that the driver runs; empty where that does not matter.
+        driver_cuda: the newest CUDA that the driver runs; empty without a GPU.
     """
-    if not found:
-        text = "no library of it is found; a GPU build of a runtime loads it"
-        return Finding(name, "", problems=(Problem("missing", text, _GPU_LIBRARIES),))
+    driver_major = driver_cuda.partition(".")[0]
+    wheel = _WHEELS[name].get(driver_major, "")
+    mend = f"pip install {wheel}" if wheel else ""
     if isinstance(found, Failure):
-        return Finding(name, UNKNOWN, problems=(Problem("broken", found.text, _GPU_LIBRARIES),))
-    if driver_cuda and int(found.split(".")[0]) > int(driver_cuda.split(".")[0]):
-        text = f"is newer than the driver, which runs CUDA up to {driver_cuda}: update the driver"
-        return Finding(name, found, problems=(Problem("broken", text),))
+        return Finding(name, UNKNOWN, problems=(Problem("broken", found.text, mend),))
+    if not found:
+        text = "its library is not found; a GPU build of a runtime loads it"
+        return Finding(name, "", problems=(Problem("missing", text, mend),))
+    if name == "CUDA" and driver_major and int(found.partition(".")[0]) > int(driver_major):
+        text = f"is newer than the driver, which runs CUDA up to {driver_cuda}"
+        return Finding(name, found, problems=(Problem("broken", text, mend),))
     return Finding(name, found)
 
 
