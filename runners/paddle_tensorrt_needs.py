@@ -1,17 +1,16 @@
 """What Paddle Inference with TensorRT needs, and the first of it that is missing here."""
 
 import ctypes
-import os
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any, Literal
 
 from paddleport.models.card import PaddleModel
 from paddleport.runners import gpu
 from paddleport.runners.paddle_program import GPU_BUILD, import_quietly
 
-_LIBRARY = "libnvinfer.so"  # the name by which Paddle's dynamic_loader.cc looks for TensorRT
-_FOLDER_FLAG = "FLAGS_tensorrt_dir"  # where it looks first
+# The names that Paddle gives to dlopen: paddle/phi/backends/dynload/tensorrt.cc. TensorRT's Python
+# package has them with a version behind, which is not found.
+_LIBRARIES = ("libnvinfer.so", "libnvinfer_plugin.so")
 
 ModelFormat = Literal["pir", "protobuf"]
 
@@ -51,35 +50,28 @@ def _missing_tensorrt(version: str, inference: Any) -> str:
             f"(get_trt_compile_version is 0.0.0): {GPU_BUILD}, one that is made with TensorRT"
         )
     wanted = ".".join(map(str, built_for))
-    get_it = f"install TensorRT {wanted} of NVIDIA and put its lib folder first on LD_LIBRARY_PATH"
-    # Asked first by ctypes: Paddle calls into the library without looking whether it is there.
-    if not _loads(built_for[0]):
-        return f"the TensorRT libraries ({_LIBRARY}) are not found: {get_it}"
+    get_it = (
+        f"install TensorRT {wanted} of NVIDIA and put its lib folder first on LD_LIBRARY_PATH, "
+        f"with {' and '.join(_LIBRARIES)} under just these names"
+    )
+    for library in _LIBRARIES:
+        try:
+            ctypes.CDLL(library)
+        except OSError as error:
+            return f"the TensorRT libraries don't load ({error}): {get_it}"
     try:
         found = inference.get_trt_runtime_version()
     except Exception as error:  # whatever Paddle's loader raises, the reason is the same
-        return f"the TensorRT libraries don't load ({type(error).__name__}): {get_it}"
+        return f"Paddle does not load the TensorRT libraries ({type(error).__name__}): {get_it}"
     if not any(found):
         return f"the TensorRT libraries tell no version: {get_it}"
-    # TensorRT 10 counts 10000 for a major version where 8 counted 1000, and Paddle may not know.
+    # helper.h divides by 1000, and TensorRT 10 counts 10000 for a major version: 10 is told as 100.
     if found[0] not in (built_for[0], built_for[0] * 10):
         return (
             f"Paddle {version} is built for TensorRT {wanted} and finds "
             f"{'.'.join(map(str, found))}: {get_it}"
         )
     return ""
-
-
-def _loads(major: int) -> bool:
-    folder = os.environ.get(_FOLDER_FLAG, "")
-    names = [_LIBRARY, f"{_LIBRARY}.{major}"]
-    for name in [*(str(Path(folder) / name) for name in names if folder), *names]:
-        try:
-            ctypes.CDLL(name)
-        except OSError:
-            continue
-        return True
-    return False
 
 
 def _missing_format(model_format: ModelFormat | None, version: str, inference: Any) -> str:

@@ -36,6 +36,7 @@ from paddleport.tensors import ShapeRange, TensorSpec
 L4 = gpu.Gpu(0, "NVIDIA L4", (8, 9), 24 << 30)
 GTX_1080 = gpu.Gpu(0, "NVIDIA GeForce GTX 1080", (6, 1), 8 << 30)
 SHAPES = {"x": ShapeRange((1, 3, 9, 9), (3, 3, 9, 9), (8, 3, 9, 9))}
+LIBRARIES = paddle_tensorrt_needs._LIBRARIES
 TF32 = "NVIDIA_TF32_OVERRIDE"
 
 
@@ -58,7 +59,7 @@ def able(
     monkeypatch.setattr(paddle, "is_compiled_with_cuda", lambda: True)
     monkeypatch.setattr(inference, "get_trt_compile_version", lambda: (10, 5, 0))
     monkeypatch.setattr(inference, "get_trt_runtime_version", lambda: (10, 5, 0))
-    monkeypatch.setattr(paddle_tensorrt_needs, "_loads", lambda major: True)
+    monkeypatch.setattr(paddle_tensorrt_needs, "_LIBRARIES", ())
     package = ModuleType("tensorrt")
     package.__spec__ = ModuleSpec("tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt", package)
@@ -199,13 +200,11 @@ PLANTED: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
             inference, "get_trt_compile_version", lambda: (0, 0, 0)
         ),
     ),
-    "libraries (libnvinfer.so) are not found: install TensorRT 10.5.0": (
+    "don't load (libnvinfer.so: cannot open shared object file": (
         "protobuf",
-        lambda patch, inference: patch.setattr(
-            paddle_tensorrt_needs, "_loads", lambda major: False
-        ),
+        lambda patch, inference: patch.setattr(paddle_tensorrt_needs, "_LIBRARIES", LIBRARIES),
     ),
-    "libraries don't load (RuntimeError): install TensorRT 10.5.0": (
+    "load the TensorRT libraries (RuntimeError): install TensorRT 10.5.0": (
         "pir",
         lambda patch, inference: patch.setattr(inference, "get_trt_runtime_version", _raises),
     ),
@@ -252,24 +251,15 @@ def test_each_missing_thing_is_named(
     assert "\n" not in why_not(model)
 
 
+def test_tensorrt_10_as_paddle_tells_it(able: pytest.MonkeyPatch, inference: Any) -> None:
+    able.setattr(inference, "get_trt_runtime_version", lambda: (100, 5, 0))
+    assert missing() == ""
+
+
 def test_a_format_that_is_not_asked_for_is_not_missing(able: pytest.MonkeyPatch) -> None:
     able.delitem(sys.modules, "paddle.tensorrt")
     assert missing("pir")
     assert missing("protobuf") == missing() == ""
-
-
-def test_the_library_is_looked_for_where_paddle_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = []
-    monkeypatch.setenv("FLAGS_tensorrt_dir", "/opt/tensorrt")
-
-    def absent(name: str) -> None:
-        asked.append(name)
-        raise OSError
-
-    monkeypatch.setattr("ctypes.CDLL", absent)
-    assert not paddle_tensorrt_needs._loads(10)
-    assert asked[:1] == ["/opt/tensorrt/libnvinfer.so"]
-    assert asked[2:] == ["libnvinfer.so", "libnvinfer.so.10"]
 
 
 def test_paddle_on_cuda_says_what_is_missing(
