@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paddleport.errors import UsageError, unknown_name
+from paddleport.models.half_names import defined
 from paddleport.models.half_numbers import HalfPrecision
-from paddleport.models.half_plan import Planner, defined, needed_in_float
-from paddleport.models.half_rewrite import GraphWriter, Sheet
+from paddleport.models.half_plan import Planner, needed_in_float
+from paddleport.models.half_rewrite import GraphWriter
+from paddleport.models.half_sheet import Sheet
 from paddleport.models.half_types import Schemas, typed, without
 from paddleport.models.onnx_file import subgraphs
 

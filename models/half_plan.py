@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from paddleport.models.half_known import Known
+from paddleport.models.half_names import captured, label
 from paddleport.models.half_numbers import HalfPrecision
 from paddleport.models.half_types import Kind, Schemas, TypedGraph, formal
 from paddleport.models.onnx_file import subgraphs
@@ -126,11 +127,6 @@ class Planner:
         return ""
 
 
-def label(node: "onnx.NodeProto") -> str:
-    """A node's name, or that of its first result."""
-    return node.name or next((name for name in node.output if name), node.op_type)
-
-
 def states_float(node: "onnx.NodeProto", schema: Any) -> bool:
     """Whether the node itself, and not an input, makes its output float32."""
     if node.op_type in ("Constant", "ConstantOfShape"):
@@ -141,23 +137,6 @@ def states_float(node: "onnx.NodeProto", schema: Any) -> bool:
         and stated.get(name, schema.attributes[name].default_value.i) == FLOAT
         for name in TYPE_ATTRIBUTES
     )
-
-
-def captured(graph: "onnx.GraphProto") -> set[str]:
-    """The names that a subgraph uses and does not define."""
-    used = {item.name for item in graph.output}
-    for node in graph.node:
-        used.update(node.input)
-        for body in subgraphs(node):
-            used |= captured(body)
-    return used - defined(graph) - {""}
-
-
-def defined(graph: "onnx.GraphProto") -> set[str]:
-    """The names that a graph itself gives a value."""
-    names = {item.name for item in (*graph.input, *graph.initializer)}
-    names |= {item.values.name for item in graph.sparse_initializer}
-    return names.union(*(node.output for node in graph.node)) - {""}
 
 
 def needed_in_float(plan: PlannedGraph) -> Iterator[str]:

@@ -1,59 +1,15 @@
 """Writes a planned graph anew, with a Cast wherever a value is needed in its other form."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from paddleport.models.half_numbers import FORMATS, HalfPrecision, exceeds, half_tensor
-from paddleport.models.half_plan import (
-    FLOAT,
-    TYPE_ATTRIBUTES,
-    Form,
-    PlannedGraph,
-    Step,
-    captured,
-    defined,
-)
+from paddleport.models.half_names import captured, rename
+from paddleport.models.half_plan import FLOAT, Form, PlannedGraph, Step
+from paddleport.models.half_sheet import Sheet
 from paddleport.models.half_types import without
 from paddleport.models.onnx_file import subgraphs
 
 if TYPE_CHECKING:
     import onnx
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """What the writers of a model's graphs share.
-
-    Attributes:
-        precision: what is written.
-        used: the names of all values and nodes; grows.
-        in_float: values that some node takes as float32 only.
-        clamped: stored values of which some lay beyond the format's range; grows.
-    """
-
-    precision: HalfPrecision
-    used: set[str]
-    in_float: frozenset[str]
-    clamped: dict[str, None] = field(default_factory=dict)
-
-    def fresh(self, name: str) -> str:
-        """A name that nothing has yet: the one given, or with a number behind it."""
-        free, count = name, 1
-        while free in self.used:
-            free, count = f"{name}_{count}", count + 1
-        self.used.add(free)
-        return free
-
-    def half(self, tensor: "onnx.TensorProto", name: str, original: str) -> "onnx.TensorProto":
-        """A float32 tensor in the half format; notes that it was clamped."""
-        from onnx import numpy_helper
-
-        if exceeds(numpy_helper.to_array(tensor), self.precision):
-            self.clamped[original] = None
-        return half_tensor(tensor, name, self.precision)
 
 
 class GraphWriter:
@@ -85,7 +41,7 @@ class GraphWriter:
             result.CopyFrom(item)
             if self._plan.is_float(item.name):
                 result.name = self.name(item.name, border)
-                self._retype(result, border)
+                result.type.tensor_type.elem_type = self._sheet.onnx_type(border)
         for item in graph.input:
             written.input.extend(self._listed(item))
         written.node.extend(self._nodes)
@@ -97,7 +53,8 @@ class GraphWriter:
         owner = self._owner(value)
         names = owner._names[value]
         if form is Form.ANY:
-            return next(iter(names.values()), "") or self.name(value, Form.HALF)
+            stored = value in owner._stored  # and exact in float32: a Cast may need it so
+            return self.name(value, Form.FLOAT) if stored else next(iter(names.values()))
         if form not in names:
             owner._make(value, form)
         return names[form]
@@ -146,14 +103,14 @@ class GraphWriter:
         if form is Form.HALF:
             node.name = self._sheet.fresh(f"{node.name or value}_half")
             node.output[0] = name
-            self._half_values(node, value)
+            self._sheet.state_half(node, value)
         self._nodes.append(node)
         return name
 
     def _cast(self, source: str, name: str, form: Form) -> None:
         import onnx
 
-        to = FORMATS[self._sheet.precision].onnx_type if form is Form.HALF else FLOAT
+        to = self._sheet.onnx_type(form)
         label = self._sheet.fresh(f"Cast_{name}")
         self._nodes.append(onnx.helper.make_node("Cast", [source], [name], name=label, to=to))
 
@@ -173,7 +130,7 @@ class GraphWriter:
         else:
             for body in subgraphs(node):
                 values = sorted(filter(self._plan.is_float, captured(body)))
-                _rename(body, {value: self.name(value, Form.FLOAT) for value in values})
+                rename(body, {value: self.name(value, Form.FLOAT) for value in values})
         self._outputs(step, node)
 
     def _outputs(self, step: Step, node: "onnx.NodeProto") -> None:
@@ -184,34 +141,13 @@ class GraphWriter:
             if form is Form.ANY:
                 form = Form.FLOAT if value in self._sheet.in_float else Form.HALF
                 if form is Form.HALF:
-                    self._half_values(node, value)
+                    self._sheet.state_half(node, value)
             if form is Form.HALF and value in self._float_outputs:
                 node.output[at] = self._sheet.fresh(f"{value}_half")
                 self._cast(node.output[at], value, Form.FLOAT)
                 self._names[value] = {Form.HALF: node.output[at], Form.FLOAT: value}
             else:
                 self._names[value] = {form: value}
-
-    def _half_values(self, node: "onnx.NodeProto", original: str) -> None:
-        """Let a node that states its output's type state half."""
-        import onnx
-
-        if node.op_type in ("Constant", "ConstantOfShape"):
-            tensor = _stated_value(node)
-            half_value = self._sheet.half(tensor, tensor.name, original)
-            del node.attribute[:]
-            node.attribute.append(onnx.helper.make_attribute("value", half_value))
-            return
-        schema = onnx.defs.get_schema(node.op_type)
-        (name,) = [name for name in TYPE_ATTRIBUTES if name in schema.attributes]
-        others = [item for item in node.attribute if item.name != name]
-        del node.attribute[:]
-        half = FORMATS[self._sheet.precision].onnx_type
-        node.attribute.extend([*others, onnx.helper.make_attribute(name, half)])
-
-    def _retype(self, value: "onnx.ValueInfoProto", form: Form) -> None:
-        half = FORMATS[self._sheet.precision].onnx_type
-        value.type.tensor_type.elem_type = half if form is Form.HALF else FLOAT
 
     def _listed(self, item: "onnx.ValueInfoProto") -> list["onnx.ValueInfoProto"]:
         """A graph's input; a stored value that is listed among them as often as it is stored."""
@@ -224,37 +160,6 @@ class GraphWriter:
             value.CopyFrom(item)
             value.name = name
             if self._plan.is_float(item.name):
-                self._retype(value, form)
+                value.type.tensor_type.elem_type = self._sheet.onnx_type(form)
             listed.append(value)
         return listed
-
-
-def _stated_value(node: "onnx.NodeProto") -> "onnx.TensorProto":
-    """The value of a Constant or of a ConstantOfShape, whose default is 0."""
-    from onnx import numpy_helper
-
-    stored: onnx.TensorProto
-    for item in node.attribute:
-        if item.HasField("t"):
-            stored = item.t
-            return stored
-        if item.name == "value_floats":
-            return numpy_helper.from_array(np.array(item.floats, np.float32))
-        if item.name == "value_float":
-            return numpy_helper.from_array(np.array(item.f, np.float32))
-    return numpy_helper.from_array(np.zeros(1, np.float32))
-
-
-def _rename(graph: "onnx.GraphProto", names: Mapping[str, str]) -> None:
-    """Let a body that stays as it is read captured values under their new names."""
-    own = defined(graph)
-    names = {old: new for old, new in names.items() if old != new and old not in own}
-    if not names:
-        return
-    for node in graph.node:
-        for at, value in enumerate(node.input):
-            node.input[at] = names.get(value, value)
-        for body in subgraphs(node):
-            _rename(body, names)
-    for item in graph.output:
-        item.name = names.get(item.name, item.name)

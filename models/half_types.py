@@ -53,9 +53,10 @@ class Schemas:
         if node.domain not in ("", "ai.onnx") or (node.domain, node.op_type) in self._functions:
             return None
         try:
-            return onnx.defs.get_schema(node.op_type, self._opset, "")
+            schema = onnx.defs.get_schema(node.op_type, self._opset, "")
         except onnx.defs.SchemaError:
             return None
+        return None if schema.deprecated else schema
 
 
 def formal(parameters: Any, index: int) -> Any:

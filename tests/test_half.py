@@ -396,6 +396,13 @@ def test_what_takes_any_type_gets_no_cast() -> None:
     assert run(done.proto, {"x": f32([2049, 100001])})[1].tolist() == [2049, 100001]
 
 
+def test_a_stored_number_that_becomes_an_integer_is_not_rounded_first() -> None:
+    nodes = [node("Cast", "w", "i", to=I64), node("Mul", "x w", "y")]
+    proto = model(nodes, {"i": I64, "y": F32}, {"w": f32([100001])}, inputs={"x": (F32, [1])})
+    done = fp16(proto)
+    assert run(done.proto, {"x": f32([0.5])})[0].tolist() == [100001]
+
+
 def test_numbers_from_shapes_stay_exact() -> None:
     nodes = [
         node("Relu", "x", "r"),
