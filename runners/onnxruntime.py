@@ -1,7 +1,7 @@
 """ONNX Runtime."""
 
 import os
-from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -15,11 +15,14 @@ from paddleport.errors import (
 )
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import weights_precision
-from paddleport.runners.base import Precision, Runner
+from paddleport.runners import ort_providers, ort_tensorrt
+from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
+from paddleport.runners.gpu import Gpu
+from paddleport.runners.ort_binding import Binding, Placed, can_bind
+from paddleport.runners.ort_providers import PROVIDERS, Provider
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.worker import NO_TELEMETRY
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 _LEVELS = {
     "disabled": "ORT_DISABLE_ALL",
     "basic": "ORT_ENABLE_BASIC",
@@ -27,7 +30,7 @@ _LEVELS = {
     "all": "ORT_ENABLE_ALL",
 }
 _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}  # the rest is named alike
-_FATAL = 4  # log level; what it logs below that is in the exception as well
+_FATAL = 4  # log level; what it logs below that is in the exception as well, or read back
 
 
 @dataclass(frozen=True)
@@ -36,9 +39,21 @@ class OnnxRuntimeExtras:
 
     Attributes:
         optimization: graph optimisations: ``disabled``, ``basic``, ``extended`` or ``all``.
+        provider: ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``; empty is as the device.
+        device_id: which GPU; of cuda and tensorrt.
+        fp16: let TensorRT compute an fp32 file in fp16; of tensorrt.
+        tf32: let fp32 products be rounded to TF32 on the GPU; of cuda and tensorrt.
+        engine_cache: keep the engines that were built for the next time; of tensorrt.
+        workspace_mb: the most GPU memory that one layer may work in, in MiB; of tensorrt.
     """
 
     optimization: str = "all"
+    provider: str = ""
+    device_id: int = 0
+    fp16: bool = False
+    tf32: bool = False
+    engine_cache: bool = True
+    workspace_mb: int = 0
 
 
 class OnnxRuntimeRunner(Runner):
@@ -46,63 +61,158 @@ class OnnxRuntimeRunner(Runner):
 
     name: ClassVar[str] = "onnxruntime"
     consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
-    distributions: ClassVar[tuple[str, ...]] = ("onnxruntime", "onnxruntime-gpu")
+    distributions: ClassVar[tuple[str, ...]] = ort_providers.PACKAGES
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
     extras_type: ClassVar[type[Any]] = OnnxRuntimeExtras
     install: ClassVar[str] = "pip install 'paddleport[cpu]'"
 
+    @classmethod
+    def check_options(cls, options: RunnerOptions) -> CheckedOptions:
+        """As every runner's, and no option that the provider does not take."""
+        checked = super().check_options(options)
+        extras = checked.extras
+        ort_providers.check_taken(PROVIDERS[extras.provider or checked.device], options.extras)
+        if extras.optimization not in _LEVELS:
+            raise UsageError(unknown_name("optimization", extras.optimization, _LEVELS))
+        if extras.workspace_mb < 0:
+            raise UsageError(f"-o workspace_mb={extras.workspace_mb} is not possible: 1 or more")
+        if extras.fp16 and options.precision not in (None, "fp16"):
+            raise UsageError(f"-o fp16 and --precision {options.precision} contradict each other")
+        return checked
+
+    @classmethod
+    def device_for(cls, asked: str | None, extras: Any) -> str:
+        """The provider's, if one is named."""
+        return ort_providers.device_of(extras.provider, asked)
+
     def load(self, model: OnnxModel) -> None:
-        """Start a session and read its provider back."""
-        level = self.extras.optimization
-        if level not in _LEVELS:
-            raise UsageError(unknown_name("optimization", level, _LEVELS))
+        """Start a session, and read its provider, its options and its nodes back."""
+        provider, extras = PROVIDERS[self.extras.provider or self.device], self.extras
         if not model.path.is_file():
             raise ModelNotFoundError(f"{model.path} does not exist")
-        self._computes_in = weights_precision(model.path)
-        if self.options.precision not in (None, self._computes_in):
-            raise BackendUnavailableError(
-                f"{model.path.name} holds {self._computes_in} weights, so onnxruntime does not "
-                f"compute in {self.options.precision}: leave --precision out"
-            )
+        self._computes_in = self._precision(model, provider)
         with self.vendor(BackendUnavailableError, "does not start"):
             os.environ.update(NO_TELEMETRY)
             import onnxruntime as ort
-        provider = _PROVIDERS[self.device]
-        self._check_provider(provider, ort.get_available_providers())
-        settings = ort.SessionOptions()
-        settings.intra_op_num_threads = self.options.threads
-        settings.inter_op_num_threads = 1
-        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, _LEVELS[level])
-        settings.log_severity_level = _FATAL
-        with self.vendor(ModelFileError, "does not take this model"):
-            self._session = ort.InferenceSession(str(model.path), settings, providers=[provider])
-        self._check_provider(provider, self._session.get_providers()[:1])
+        otherwise = "leave -o provider out" if extras.provider else "--device cpu"
+        gpu = ort_providers.check_available(
+            provider, ort.get_available_providers(), extras.device_id, otherwise
+        )
+        if gpu is not None:
+            ort_providers.settle_tf32(wanted=extras.tf32)
+            ort_providers.load_gpu_libraries(ort, provider)
+        self._session = self._start(ort, model, provider, gpu)
         self.inputs = tuple(_spec(item) for item in self._session.get_inputs())
         self.outputs = tuple(_spec(item) for item in self._session.get_outputs())
         self._names = [spec.name for spec in self.outputs]
+        bind = self._binds() and can_bind(self._session)
+        self._binding = Binding(ort, self._session, self.device, extras.device_id) if bind else None
+        self.keeps_on_device = bind
+        self.notes = self._noted(provider)
 
-    def _check_provider(self, provider: str, there: Sequence[str]) -> None:
-        if provider not in there:
+    def _precision(self, model: OnnxModel, provider: Provider) -> Precision:
+        held = weights_precision(model.path)
+        half = self.extras.fp16 or self.options.precision == "fp16"
+        found = ort_providers.precision_of(
+            provider, held, fp16=half and provider.name == "tensorrt"
+        )
+        asked = "fp16" if self.extras.fp16 else self.options.precision
+        if asked not in (None, found):
             raise BackendUnavailableError(
-                f"onnxruntime on {self.device} needs {provider}, this build has "
-                f"{', '.join(there)}: pip install onnxruntime-gpu instead of onnxruntime, "
-                "or --device cpu"
+                f"{model.path.name} holds {held} weights, so onnxruntime does not compute in "
+                f"{asked} with provider {provider.name}, only in {found}: leave --precision out"
             )
+        return found
+
+    def _start(self, ort: Any, model: OnnxModel, provider: Provider, gpu: Gpu | None) -> Any:
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = self.options.threads
+        settings.inter_op_num_threads = 1
+        level = _LEVELS[self.extras.optimization]
+        settings.graph_optimization_level = getattr(ort.GraphOptimizationLevel, level)
+        settings.log_severity_level = _FATAL
+        ort.set_default_logger_severity(_FATAL)  # what starting a provider logs to
+        if provider.name != "cpu":
+            settings.add_session_config_entry(ort_providers.WHERE_NODES_RUN, "1")
+        providers, lock = self._providers(ort, model, provider, gpu)
+        with lock, self.vendor(ModelFileError, "does not take this model"):
+            session = ort.InferenceSession(
+                str(model.path), settings, providers=providers, enable_fallback=0
+            )
+        session.disable_fallback()  # of a run that fails, to a session on another provider
+        ort_providers.check_session(session, provider, providers[0][1])
+        return session
+
+    def _providers(
+        self, ort: Any, model: OnnxModel, provider: Provider, gpu: Gpu | None
+    ) -> tuple[list[tuple[str, dict[str, str]]], Any]:
+        """Providers with their options, the one asked for first; and what to hold meanwhile."""
+        extras = self.extras
+        if gpu is None:
+            openvino = provider.name == "openvino"
+            options = ort_providers.openvino_options(self.options.threads) if openvino else {}
+            return [(provider.vendor_name, options)], nullcontext()
+        cuda = ort_providers.cuda_options(extras.device_id, tf32=extras.tf32)
+        if provider.name == "cuda":
+            return [(provider.vendor_name, cuda)], nullcontext()
+        ort_tensorrt.check_environment(os.environ)
+        key = ort_tensorrt.engine_key(ort, model.path, gpu, self._computes_in, tf32=extras.tf32)
+        engines = key.folder if extras.engine_cache else None
+        options = ort_tensorrt.tensorrt_options(
+            extras.device_id, self._computes_in, workspace_mb=extras.workspace_mb, engines=engines
+        )
+        rest = (PROVIDERS["cuda"].vendor_name, cuda)  # takes the nodes that TensorRT does not
+        return [(provider.vendor_name, options), rest], ort_tensorrt.engines_locked(engines)
+
+    def _noted(self, provider: Provider) -> tuple[str, ...]:
+        if provider.name == "cpu":
+            return ()
+        half = provider.name == "tensorrt" and self._computes_in == "fp16"
+        notes = (
+            f"provider {provider.name}",
+            ort_providers.nodes_elsewhere(self._session, provider),
+            "TF32 products" if self.extras.tf32 else "",
+            "each layer in fp16 or fp32, as TensorRT finds faster" if half else "",
+        )
+        return tuple(note for note in notes if note)
+
+    def _binds(self) -> bool:
+        return self.device == "cuda"
 
     @property
     def computes_in(self) -> Precision:
-        """As the file's weights are: the CPU and CUDA providers change no precision alone."""
+        """As the file's weights are, unless the provider was told otherwise and has taken it."""
         return self._computes_in
 
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Run the session once; it gives arrays of their own."""
         with self.vendor(FeedError, "can't compute this feed"):
+            if self._binding is not None:
+                return self._binding.infer(feed)
             results = self._session.run(self._names, dict(feed))
         return dict(zip(self._names, results, strict=True))
 
+    def place(self, feed: Feed) -> object:
+        """Copy a feed to the GPU."""
+        with self.vendor(FeedError, "can't place this feed"):
+            return self._on_device().place(feed)
+
+    def infer_placed(self, placed: object) -> None:
+        """Run on the GPU alone."""
+        if not isinstance(placed, Placed):
+            raise UsageError(f"infer_placed takes what place gave, not {type(placed).__name__}")
+        with self.vendor(FeedError, "can't compute this feed"):
+            self._on_device().infer_placed(placed)
+
+    def _on_device(self) -> Binding:
+        if self._binding is None:
+            raise UsageError("this onnxruntime runner keeps nothing on its device")
+        return self._binding
+
     def release(self) -> None:
         """Let the session go."""
-        del self._session
+        del self._session, self._binding
 
 
 def _spec(item: Any) -> TensorSpec:
