@@ -467,9 +467,8 @@ def test_weights_listed_as_inputs() -> None:
 
 
 def test_names_are_unique() -> None:
-    nodes = [node("Add", "x x_half", "w"), node("Add", "w w_half", "y", name="Cast_x_half_1")]
-    weights = {"x_half": f32([1]), "w_half": f32([2])}
-    proto = model(nodes, {"y": F32}, weights, inputs={"x": (F32, [1])})
+    nodes = [node("Neg", "x", "x_half", name="Cast_x_half"), node("Add", "x_half x", "y")]
+    proto = model(nodes, {"y": F32}, inputs={"x": (F32, [1])})
     done = fp16(proto)
     labels = [item.name for item in done.proto.graph.node]
     assert len(set(labels)) == len(labels)
@@ -573,6 +572,24 @@ def test_branches(keep: tuple[str, ...]) -> None:
         assert "CumSum" in done.kept
     for c in (True, False):
         agrees(proto, done, {"x": picture(2, (4,)), "c": np.array(c)})
+
+
+def test_what_a_body_that_stays_captures_is_not_rounded_first() -> None:
+    yes, no = (
+        helper.make_graph([node("Identity", "f", name)], name, [], [value(name, F32)])
+        for name in ("yes", "no")
+    )
+    nodes = [
+        node("Cast", "i", "f", to=F32),
+        node("If", "c", "a", then_branch=yes, else_branch=no),
+        node("Cast", "a", "k", name="Back", to=I64),
+        node("Neg", "f", "y"),
+    ]
+    inputs: Any = {"i": (I64, [1]), "c": (9, [])}
+    done = fp16(model(nodes, {"k": I64, "y": F32}, inputs=inputs), keep=["If"])
+    found, _ = run(done.proto, {"i": np.array([2049]), "c": np.array(True)})
+    assert found.tolist() == [2049]
+    assert types(done.proto)["f_half"] == F16
 
 
 def loop(body_kind: int) -> onnx.ModelProto:
