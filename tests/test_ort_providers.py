@@ -3,14 +3,19 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
+import contract
 import numpy as np
 import onnx
 import pytest
 import small_network
+from conftest import skip_or_fail
+from contract import Subject
 from onnx import TensorProto, helper, numpy_helper
 from pretended_gpu import CUDA, L4, TENSORRT, pretend
 
@@ -18,7 +23,7 @@ from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.card import OnnxModel
 from paddleport.runners import open_runner, ort_providers, ort_tensorrt
 from paddleport.runners.base import Precision, RunnerOptions
-from paddleport.runners.onnxruntime import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime import OnnxRuntimeExtras, OnnxRuntimeRunner
 
 FEED = small_network.feed(2)
 OPENVINO = "OpenVINOExecutionProvider"
@@ -253,7 +258,31 @@ def test_switches_of_files_that_are_no_fp32() -> None:
 def openvino_build() -> None:
     ort = pytest.importorskip("onnxruntime")
     if OPENVINO not in ort.get_available_providers():
-        pytest.skip("onnxruntime-openvino is not installed")
+        skip_or_fail("onnxruntime-openvino", "not installed")
+
+
+@dataclass(frozen=True)
+class OpenVinoExtras(OnnxRuntimeExtras):
+    provider: str = "openvino"
+
+
+class OpenVinoProvider(OnnxRuntimeRunner):
+    extras_type: ClassVar[type[Any]] = OpenVinoExtras
+
+
+OF_DEVICES = (contract.check_devices, contract.check_refusals)  # there the provider decides
+
+
+@pytest.mark.usefixtures("openvino_build")
+@pytest.mark.parametrize(
+    "check",
+    [check for check in contract.CHECKS if check not in OF_DEVICES],
+    ids=lambda check: check.__name__,
+)
+def test_openvino_keeps_the_contract(
+    check: Callable[[Subject], None], small_onnx: OnnxModel
+) -> None:
+    check(Subject(OpenVinoProvider, small_onnx))
 
 
 @pytest.mark.usefixtures("openvino_build")
