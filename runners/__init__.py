@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.gpu import find_driver
 
 GROUP = "paddleport.runners"
 
@@ -23,7 +24,7 @@ class Backend:
         consumes: ``onnx`` or ``paddle``.
         devices: every device that the installed package can be asked for.
         precisions: every precision it can be asked for, the default first.
-        usable: whether the vendor's package is installed.
+        usable: whether the vendor's package is installed, and its GPU there if it needs one.
         reason: if not usable, why, and what to type.
     """
 
@@ -90,9 +91,17 @@ def _describe(name: str) -> Backend:
         found.consumes,
         found.devices_of(installed_distribution(found)),
         found.precisions,
-        usable=installed is not None,
-        reason="" if installed else found.how_to_install(),
+        usable=not (reason := _why_not(found, installed)),
+        reason=reason,
     )
+
+
+def _why_not(runner: type[Runner], installed: str | None) -> str:
+    """Why a backend can't be used here, by what costs milliseconds to ask; empty where it can."""
+    driver = find_driver()
+    if runner.devices == ("cuda",) and driver.missing:
+        return f"it needs a GPU: {driver.missing}; {driver.advice}"
+    return "" if installed else runner.how_to_install()
 
 
 def installed_version(runner: type[Runner]) -> str | None:

@@ -159,7 +159,8 @@ class Runner(ABC):
     def devices_of(cls, distribution: str | None) -> tuple[str, ...]:
         """The devices that an installed package is built for: ``cuda`` takes one named -gpu."""
         for_gpu = distribution is None or distribution.endswith("-gpu")
-        return tuple(device for device in cls.devices if device != "cuda" or for_gpu)
+        either = len(cls.devices) > 1
+        return tuple(item for item in cls.devices if item != "cuda" or for_gpu or not either)
 
     @classmethod
     def how_to_install(cls) -> str:

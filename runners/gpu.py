@@ -44,13 +44,15 @@ class Driver:
         version: of the driver, as ``580.65.06``; empty where nothing tells.
         cuda: the newest CUDA that it runs, as ``13.0``; empty without a driver.
         gpus: those that this process may use, in CUDA's order.
-        missing: why there is none, and what to do; empty where there is one.
+        missing: why there is none; empty where there is one.
+        advice: what to do about it.
     """
 
     version: str
     cuda: str
     gpus: tuple[Gpu, ...]
-    missing: str
+    missing: str = ""
+    advice: str = ""
 
 
 @cache
@@ -59,18 +61,18 @@ def find_driver() -> Driver:
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError:
-        there = any(Path(device).exists() for device in _DEVICES)
-        missing = f"{'a GPU, but ' * there}no NVIDIA driver ({_LIBRARY} is not found)"
-        missing += "; in a container, start it with --gpus all"
-        return Driver(_driver_version(), "", (), missing)
+        found = "a GPU, but " if any(Path(device).exists() for device in _DEVICES) else ""
+        missing = f"{found}no NVIDIA driver ({_LIBRARY})"
+        return Driver(_driver_version(), "", (), missing, "in a container: --gpus all")
     cuda = _cuda_version(library)
     status = library.cuInit(0)
     if status:
-        missing = f"the NVIDIA driver finds no GPU that it can use ({_error(library, status)})"
-        return Driver(_driver_version(), cuda, (), f"{missing}: look at nvidia-smi")
+        missing = f"the NVIDIA driver finds none ({_error(library, status)})"
+        return Driver(_driver_version(), cuda, (), missing, "look at nvidia-smi")
     gpus = tuple(_gpu(library, index) for index in range(_integer(library.cuDeviceGetCount)))
-    missing = "" if gpus else "no GPU is visible: look at CUDA_VISIBLE_DEVICES"
-    return Driver(_driver_version(), cuda, gpus, missing)
+    if gpus:
+        return Driver(_driver_version(), cuda, gpus)
+    return Driver(_driver_version(), cuda, (), "none is visible", "look at CUDA_VISIBLE_DEVICES")
 
 
 def need_gpu(backend: str, index: int = 0) -> Gpu:
@@ -81,7 +83,7 @@ def need_gpu(backend: str, index: int = 0) -> Gpu:
     """
     driver = find_driver()
     if driver.missing:
-        raise BackendUnavailableError(f"{backend} needs a GPU, and there is {driver.missing}")
+        raise BackendUnavailableError(f"{backend} needs a GPU: {driver.missing}; {driver.advice}")
     if index not in range(len(driver.gpus)):
         known = ", ".join(f"{gpu.index}: {gpu.name}" for gpu in driver.gpus)
         raise BackendUnavailableError(f"{backend} was asked for GPU {index}; there are {known}")

@@ -3,8 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +26,32 @@ from paddleport.tensors import Array, TensorSpec
 # Relative to the largest value. fp32: 36 products and sums of rounding 6e-8, with a margin of ten;
 # bf16: one rounding of 2**-9 per layer and value, with a margin of ten. So bf16 that poses as
 # fp32 is seen.
-TOLERANCES: dict[Precision, float] = {"fp64": 1e-12, "fp32": 2e-5, "bf16": 4e-2, "fp16": 5e-3}
+# int8: steps of 1/127 of a range, likewise.
+TOLERANCES: dict[Precision, float] = {
+    "fp64": 1e-12,
+    "fp32": 2e-5,
+    "bf16": 4e-2,
+    "fp16": 5e-3,
+    "int8": 1e-1,
+}
 ONE_THREAD_SHARE = 0.8  # of all CPU time; two busy threads have a half each
 MEASURED_CPU_S = 0.4  # forty ticks of the kernel's clock
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A runner under test, and the small network in the format it takes."""
+    """A runner under test, and the small network in the format it takes.
+
+    Attributes:
+        options: what it is opened with where a check does not say otherwise.
+    """
 
     runner: type[Runner]
     model: OnnxModel | PaddleModel
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, **options: Any) -> Runner:
-        return self.runner(self.model, RunnerOptions(**options))
+        return self.runner(self.model, RunnerOptions(**{**self.options, **options}))
 
 
 def check_specs(subject: Subject) -> None:

@@ -14,7 +14,7 @@ from paddleport.cli.options import (
 )
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
-from paddleport.tensors import TensorSpec
+from paddleport.tensors import ShapeRange, TensorSpec
 from paddleport.validate.feeds import (
     NamedFeed,
     batch_feeds,

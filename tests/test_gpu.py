@@ -62,5 +62,5 @@ def test_every_gpu_hidden(tmp_path: Path) -> None:
 @pytest.mark.skipif(not find_driver().missing, reason="there is a GPU")
 def test_no_driver(tmp_path: Path) -> None:
     first, second = told(tmp_path)
-    assert first.startswith("|[]|no NVIDIA driver (libcuda.so.1 is not found)")
-    assert second.startswith("tensorrt needs a GPU, and there is no NVIDIA driver")
+    assert first.startswith("|[]|no NVIDIA driver (libcuda.so.1)")
+    assert second.startswith("tensorrt needs a GPU: no NVIDIA driver")

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from paddleport.errors import ModelNotFoundError, OutputError, UsageError
+from paddleport.validate.reference_choice import PLAIN
 from paddleport.validate.regression import Regressions, compare_reports
 from paddleport.validate.regression.growth import grown
 from paddleport.validate.regression.reading import MAX_BYTES, READABLE_SCHEMAS
 from paddleport.validate.regression.snapshot import SPEED_REFERENCE
 from paddleport.validate.report import SCHEMA_VERSION
 from paddleport.validate.rig.bootstrap import median_interval
-from paddleport.validate.rig.timing import SPEED_REFERENCE as TIMED_AGAINST
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]
@@ -419,7 +419,7 @@ def test_a_report_that_was_cut_off_or_damaged(tmp_path: Path) -> None:
 
 def test_known_versions_and_names() -> None:
     assert SCHEMA_VERSION in READABLE_SCHEMAS
-    assert SPEED_REFERENCE == TIMED_AGAINST
+    assert SPEED_REFERENCE == PLAIN
 
 
 def test_the_command(tmp_path: Path) -> None:

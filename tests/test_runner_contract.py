@@ -16,8 +16,12 @@ from paddleport.runners.base import Precision, Runner
 from paddleport.tensors import Array, Feed, TensorSpec
 
 FIXTURES = {"onnx": ("small_onnx",), "paddle": ("small_pir", "small_protobuf")}
+# What needs a GPU keeps the contract in test_gpu_paths.py.
 SUBJECTS = [
-    (name, fixture) for name in names() for fixture in FIXTURES[runner_class(name).consumes]
+    (name, fixture)
+    for name in names()
+    if runner_class(name).devices != ("cuda",)
+    for fixture in FIXTURES[runner_class(name).consumes]
 ]
 
 

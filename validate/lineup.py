@@ -7,10 +7,11 @@ from paddleport import runners
 from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
-from paddleport.tensors import Feed
+from paddleport.tensors import Feed, ShapeRange
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.onnx_feeds import OnnxFeeds
 from paddleport.validate.plan import Plan
+from paddleport.validate.reference_choice import BEST, PLAIN
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
 
@@ -19,7 +20,7 @@ class Lineup:
 
     Attributes:
         source, onnx: the two files.
-        plan: what is asked.
+        plan: what is asked, with a reference.
         onnx_feeds: turns the Paddle model's feeds into the ONNX file's.
         sessions: by row name, those that are open.
     """
@@ -30,12 +31,30 @@ class Lineup:
         """Nothing is started yet."""
         self.source, self.onnx, self.plan, self.onnx_feeds = source, onnx, plan, onnx_feeds
         self.sessions: dict[str, Session] = {}
+        self._fed: dict[str, ShapeRange] = {}
 
     @property
     def reference(self) -> str:
         """The reference's row."""
-        name = self.plan.reference
-        return f"{name} plain" if name == "paddle" else f"{name} (reference)"
+        name = self.reference_backend
+        return f"{name} plain" if name == PLAIN else f"{name} (reference)"
+
+    @property
+    def reference_backend(self) -> str:
+        """The backend of the reference."""
+        return self.plan.reference or PLAIN
+
+    @property
+    def speed_reference(self) -> str:
+        """The row whose speed is the one to beat: native Paddle at its best here."""
+        return BEST if self.plan.reference == BEST else PLAIN
+
+    def will_feed(self, feeds: Sequence[NamedFeed]) -> None:
+        """What is fed to all, which is what some backends compile for."""
+        shapes = {name: [feed.tensors[name].shape for feed in feeds] for name in feeds[0].tensors}
+        self._fed = {
+            name: ShapeRange.covering(found) for name, found in shapes.items() if all(found)
+        }
 
     def start(self, row: str) -> Session:
         """Open a row's session, in place of one that it may have had."""
@@ -62,11 +81,19 @@ class Lineup:
     def options_for(self, row: str) -> RunnerOptions:
         """The plainest for the reference; else the plan's, as far as a backend knows them."""
         if row == self.reference:
-            plain = PLAIN_PADDLE if self.plan.reference == "paddle" else RunnerOptions()
-            return replace(plain, threads=self.plan.threads)
+            plain = PLAIN_PADDLE if self.reference_backend == PLAIN else RunnerOptions()
+            return replace(plain, threads=self.plan.threads, shapes=self._shapes(row))
         known = runners.runner_class(backend_of(row)).option_names()
         extras = {key: text for key, text in self.plan.extras.items() if key in known}
-        return RunnerOptions(self.plan.device, self.plan.precision, self.plan.threads, extras)
+        plan = self.plan
+        return RunnerOptions(plan.device, plan.precision, plan.threads, extras, self._shapes(row))
+
+    def _shapes(self, row: str) -> dict[str, ShapeRange]:
+        """The shapes that a row's backend compiles for: those asked for, else those fed."""
+        if not runners.runner_class(backend_of(row)).compiles_for_shapes:
+            return {}
+        given = {**self._fed, **self.plan.shapes}
+        return given if self.reads_paddle(row) else self.onnx_feeds.renamed(given)
 
     def tensors(self, row: str, feeds: Sequence[NamedFeed]) -> list[Feed]:
         """Feeds under the names that a row's backend takes."""

@@ -1,6 +1,7 @@
 """The feeds under an ONNX file's own input names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from paddleport.errors import FeedError
 from paddleport.models.card import OnnxModel
@@ -8,6 +9,8 @@ from paddleport.models.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Feed
 from paddleport.validate.feeds import NamedFeed
+
+T = TypeVar("T")
 
 
 class OnnxFeeds:
@@ -41,6 +44,6 @@ class OnnxFeeds:
         """The tensors of every feed under the file's names."""
         return [self.renamed(feed.tensors) for feed in feeds]
 
-    def renamed(self, feed: Feed) -> Feed:
-        """One feed under the file's names."""
-        return {self._names[name]: tensor for name, tensor in feed.items()}
+    def renamed(self, feed: Mapping[str, T]) -> dict[str, T]:
+        """One feed, or whatever goes by input, under the file's names."""
+        return {self._names[name]: value for name, value in feed.items()}

@@ -1,7 +1,7 @@
 """Every backend against native Paddle: the same feeds, a verdict and a cause each, and latency."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from paddleport.validate.judge import Judge
 from paddleport.validate.lineup import Lineup
 from paddleport.validate.onnx_feeds import OnnxFeeds
 from paddleport.validate.plan import Plan
+from paddleport.validate.reference_choice import choose_reference
 from paddleport.validate.report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.reports.thumbnails import thumbnail
 from paddleport.validate.rig.timing import Timing
@@ -94,9 +95,12 @@ def validate_on_feeds(
     """As ``validate``, with the feeds, so that the worst of them can be saved."""
     plan = plan or Plan()
     _check_options(plan)
+    choice = choose_reference(plan.reference, source.model)
+    plan = replace(plan, reference=choice.backend)
     onnx_feeds = OnnxFeeds(source, onnx)
     feeds = _all_feeds(source, onnx_feeds, plan, pictures, shapes, feed)
     lineup = Lineup(source, onnx, plan, onnx_feeds)
+    lineup.will_feed(feeds)
     judge = Judge(lineup, lambda step, share: progress(step, _COMPARED * share))
     end = _MEASURED if plan.locate else 1.0
     try:
@@ -125,6 +129,7 @@ def validate_on_feeds(
         command,
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
         plan.strict,
+        choice.reason,
     )
     return Validation(report, tuple(feeds))
 

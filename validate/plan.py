@@ -13,7 +13,8 @@ class Plan:
 
     Attributes:
         backends: names, each of which must then be available; ``None`` for all there are.
-        reference: the backend the numbers are judged against, at its plainest.
+        reference: the backend the numbers are judged against, at its plainest; ``None`` is
+            Paddle with TensorRT where that can run, else Paddle.
         device, precision, threads, extras: as ``RunnerOptions`` has them, for every candidate;
             extras go to the backends that know them.
         shapes: the Paddle model's input name to the shapes that backends compile for; by
@@ -29,7 +30,7 @@ class Plan:
     """
 
     backends: tuple[str, ...] | None = None
-    reference: str = "paddle"
+    reference: str | None = None
     device: str | None = None
     precision: Precision | None = None
     threads: int = field(default_factory=available_threads)
@@ -51,4 +52,10 @@ class Plan:
     @property
     def batch_sizes(self) -> tuple[int, ...]:
         """Of the batches that are fed; odd, as whole vectors of pictures may come out right."""
-        return (3,) if self.quick else (3, 8)
+        return tuple(size for size in ((3,) if self.quick else (3, 8)) if self.takes_batch(size))
+
+    def takes_batch(self, size: int) -> bool:
+        """Whether a batch is within the shapes that backends compile for."""
+        return all(
+            shapes.min[0] <= size <= shapes.max[0] for shapes in self.shapes.values() if shapes.max
+        )

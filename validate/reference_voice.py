@@ -53,7 +53,7 @@ class ReferenceVoice:
                 self._notes.append(f"{feed.name} was not fed, the reference refuses it: {error}")
                 session.close()
                 session = lineup.start(row)
-        name, facts = lineup.plan.reference, session.facts
+        name, facts = lineup.reference_backend, session.facts
         version = runners.installed_version(runners.runner_class(name))
         switches = ", no oneDNN, no graph optimisation" if name == "paddle" else ""
         self.title = f"{name} {version} {facts.computes_in}{switches}"
@@ -91,7 +91,7 @@ class ReferenceVoice:
     def by_other_kernels(self) -> Outputs | None:
         """Its program as Paddle runs it by default, with oneDNN and fused; ``None`` if it can't."""
         lineup = self._lineup
-        if lineup.plan.reference != "paddle":
+        if lineup.reference_backend != "paddle":
             return None
         try:
             session = lineup.open("paddle", RunnerOptions(threads=lineup.plan.threads))

@@ -130,6 +130,7 @@ class ParityReport:
         command: what was typed; empty where there was no command line.
         created: when, as ISO 8601 in UTC.
         strict: whether a skipped backend counts as a failure.
+        reference_reason: why it is this reference; empty where it was named.
     """
 
     model: Mapping[str, Any]
@@ -145,6 +146,7 @@ class ParityReport:
     command: str
     created: str
     strict: bool = False
+    reference_reason: str = ""
 
     @property
     def verdict(self) -> Literal["agrees", "differs", "unproven"]:

@@ -34,8 +34,13 @@ def validate(
         typer.Option("--backend", "-b", help="Repeatable; by default every backend."),
     ] = None,
     reference: Annotated[
-        str, typer.Option("--reference", help="What the numbers are judged against.")
-    ] = "paddle",
+        str | None,
+        typer.Option(
+            "--reference",
+            help="What the numbers are judged against; naming one insists on it.",
+            show_default="paddle-tensorrt where it can run, else paddle",
+        ),
+    ] = None,
     onnx: options.OnnxOption = None,
     images: Annotated[
         list[str] | None,
@@ -101,6 +106,7 @@ def validate(
         precision=options.precision_from(precision),
         threads=available_threads() if threads is None else threads,
         extras=options.extras_from(extra),
+        shapes=options.given_ranges_from(shape),
         seconds_each=seconds,
         quick=quick,
         locate=locate,
@@ -151,11 +157,12 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
     from rich.markup import escape
 
+    from paddleport.validate.reports import glance
     from paddleport.validate.reports.markdown import explained
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
-    console.print(f"reference  {escape(report.reference)}", style="dim")
+    console.print(f"reference  {escape(glance.reference(report))}", style="dim")
     console.print(f"arbiter    {escape(report.arbiter)}", style="dim")
     console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
     console.print()

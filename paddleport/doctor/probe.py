@@ -65,7 +65,7 @@ def probe_driver() -> Mapping[str, Any]:
         "version": driver.version,
         "cuda": driver.cuda,
         "gpus": gpus,
-        "missing": driver.missing,
+        "missing": f"{driver.missing}; {driver.advice}" if driver.missing else "",
     }
 
 

@@ -1,6 +1,6 @@
 """An ONNX file to a serialized engine, and what is known of it."""
 
-import io
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ from paddleport.runners.tensorrt.facts import (
     products,
 )
 from paddleport.runners.tensorrt.library import Library, Loaded, collected_errors, first_reason
-from paddleport.runners.tensorrt.parse import parse
+from paddleport.runners.tensorrt.parse import Network, parse
 from paddleport.tensors import ShapeRange
 
 
@@ -69,19 +69,14 @@ def build_engine(library: Library, onnx: Path, wanted: Wanted, timing_cache: byt
     _check_capabilities(loaded, wanted)
     with collected_errors():  # the parser's are told by parse
         parsed, notes = parse(loaded, onnx, wanted.precision)
-    with collected_errors() as errors:
-        seen: dict[str, Any] = {}
-        config = _configuration(loaded, wanted, timing_cache, seen)
-        saved = io.BytesIO()
-        keeps_timings = None if library.rtx else saved
-        try:
-            built = loaded.loaders.EngineBytesFromNetwork(
-                parsed, config=config, save_timing_cache=keeps_timings
-            )()
-        except Exception as error:  # whatever Polygraphy raises; its reason is in the log
-            raise ModelFileError(
-                f"{library.backend} builds no engine of {onnx.name}: {first_reason(errors, error)}"
-            ) from error
+    seen: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
+        timings = None if library.rtx else Path(folder) / "timings"
+        if timings is not None:
+            timings.write_bytes(timing_cache)
+        config = _configuration(loaded, wanted, timings, seen)
+        content = _built(loaded, onnx, parsed, config, timings)
+        timing_cache = timings.read_bytes() if timings is not None else b""
     network = parsed[1]
     facts = EngineFacts(
         f"{library.backend} {loaded.version}",
@@ -96,11 +91,25 @@ def build_engine(library: Library, onnx: Path, wanted: Wanted, timing_cache: byt
             f"{library.backend} was asked for {wanted.precision} and its network is in "
             f"{facts.computes_in}"
         )
-    return Engine(bytes(built), facts, saved.getvalue())
+    return Engine(content, facts, timing_cache)
+
+
+def _built(loaded: Loaded, onnx: Path, parsed: Network, config: Any, timings: Path | None) -> bytes:
+    build = loaded.loaders.EngineBytesFromNetwork(
+        parsed, config=config, save_timing_cache=str(timings) if timings else None
+    )
+    with collected_errors() as errors:
+        try:
+            return bytes(build())
+        except Exception as error:  # whatever Polygraphy raises; its reason is in the log
+            raise ModelFileError(
+                f"{loaded.library.backend} builds no engine of {onnx.name}: "
+                f"{first_reason(errors, error)}"
+            ) from error
 
 
 def _configuration(
-    loaded: Loaded, wanted: Wanted, timing_cache: bytes, seen: dict[str, Any]
+    loaded: Loaded, wanted: Wanted, timings: Path | None, seen: dict[str, Any]
 ) -> Any:
     """The loader of a configuration that tells ``seen`` what it came to."""
     loaders, trt = loaded.loaders, loaded.trt
@@ -118,8 +127,8 @@ def _configuration(
             **common,
         )
     else:
-        timings = io.BytesIO(timing_cache) if timing_cache else None
-        config = loaders.CreateConfig(tf32=wanted.tf32, load_timing_cache=timings, **common)
+        known = str(timings) if timings and timings.stat().st_size else None
+        config = loaders.CreateConfig(tf32=wanted.tf32, load_timing_cache=known, **common)
 
     def settle(builder: Any, network: Any, config: Any) -> None:
         if wanted.tf32:

@@ -5,10 +5,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from paddleport.errors import ModelFileError
 from paddleport.files import sha256, write_atomically
 from paddleport.models.cache import cache_dir, cached_folder, discard
 from paddleport.runners.gpu import Gpu, format_capability
-from paddleport.runners.tensorrt.build import Wanted, build_engine
+from paddleport.runners.tensorrt.build import Engine, Wanted, build_engine
 from paddleport.runners.tensorrt.library import Library
 
 ENGINE = "model.engine"
@@ -47,7 +48,7 @@ def cached_engine(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> Pat
     def build(folder: Path) -> None:
         timings = _timings(library, gpu)
         known = timings.read_bytes() if timings.is_file() else b""
-        engine = build_engine(library, onnx, wanted, known)
+        engine = _built(library, onnx, wanted, known)
         (folder / ENGINE).write_bytes(engine.content)
         (folder / FACTS).write_text(json.dumps(asdict(engine.facts), indent=1), "utf-8")
         if engine.timing_cache:
@@ -59,6 +60,16 @@ def cached_engine(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> Pat
 def discard_engine(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> None:
     """Drop an engine that is intact and that the library does not load."""
     discard(_entry(library, onnx, gpu, wanted))
+
+
+def _built(library: Library, onnx: Path, wanted: Wanted, timings: bytes) -> Engine:
+    """With the timings known so far, or without them where they are of no use."""
+    try:
+        return build_engine(library, onnx, wanted, timings)
+    except ModelFileError:
+        if not timings:
+            raise
+        return build_engine(library, onnx, wanted)
 
 
 def _entry(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> str:

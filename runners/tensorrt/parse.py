@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import BackendUnavailableError, ModelFileError
-from paddleport.models.half import Half, cast_to_half
+from paddleport.models.half.cast import Half, cast_to_half
 from paddleport.models.onnx_file import read_onnx_proto, weights_precision
 from paddleport.runners.base import Precision
 from paddleport.runners.tensorrt.library import Loaded
@@ -89,7 +89,7 @@ def _of_refused_operators(loaded: Loaded, proto: "onnx.ModelProto", content: byt
 
 
 def _notes(proto: "onnx.ModelProto", half: Half, keep: Collection[str]) -> tuple[str, ...]:
-    kept = {*keep, *half.kept}
+    kept = {*keep, *half.kept}  # Shape and the like compute with no float either way
     counted = Counter(node.op_type for node in proto.graph.node if node.name in kept)
     notes = []
     if counted:

@@ -9,7 +9,7 @@ from paddleport.validate.regression.median import Median
 from paddleport.validate.regression.reading import Node
 from paddleport.validate.report import RowVerdict
 
-SPEED_REFERENCE = "paddle"  # as timing has it, which this must not import to read a file
+SPEED_REFERENCE = "paddle"  # as reference_choice has it, which this must not import to read a file
 _SMALLEST_MS, _LARGEST_MS = 1e-6, 1e9
 Configuration = tuple[int, int, str]  # batch, threads, scope, as figures has it
 

@@ -72,6 +72,12 @@ def line(row: BackendRow) -> Line:
     )
 
 
+def reference(report: ParityReport) -> str:
+    """What the numbers are judged against, and why it is that."""
+    reason = report.reference_reason
+    return f"{report.reference} ({reason})" if reason else report.reference
+
+
 def headline(report: ParityReport) -> str:
     """The verdict in a few words."""
     verdicts = {row.verdict for row in report.rows}

@@ -67,6 +67,7 @@ def to_html(report: ParityReport) -> str:
     rows = report.rows
     text: str = _template().render(
         report=report,
+        reference=glance.reference(report),
         css=_resource("parity.css"),
         symbols=SYMBOLS,
         heading=_heading(report),

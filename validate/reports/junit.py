@@ -87,7 +87,7 @@ def _properties(report: ParityReport) -> dict[str, str]:
     found = {
         "verdict": f"{report.verdict}: {glance.headline(report)}",
         "model": str(report.model.get("title", "")),
-        "reference": report.reference,
+        "reference": glance.reference(report),
         "arbiter": report.arbiter,
         "speed": glance.timing(report),
         **hashes,

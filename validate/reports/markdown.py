@@ -67,7 +67,7 @@ def to_markdown(report: ParityReport) -> str:
         _bullets(
             [
                 *(f"to blame: {culprit}: {names}" for culprit, names in glance.blame(report)),
-                f"reference: {report.reference}",
+                f"reference: {glance.reference(report)}",
                 f"arbiter: {report.arbiter}",
                 f"speed: {glance.timing(report)}",
                 f"feeds: {glance.fed(report)}",

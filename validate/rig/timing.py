@@ -11,6 +11,7 @@ from paddleport.runners.base import available_threads, one_line
 from paddleport.tensors import Array
 from paddleport.validate.feeds import NamedFeed, batch_feeds
 from paddleport.validate.lineup import Lineup, backend_of
+from paddleport.validate.reference_choice import PLAIN
 from paddleport.validate.report import BackendRow
 from paddleport.validate.rig.latency import Latency, measure
 from paddleport.validate.rig.peak import peak_gflops
@@ -18,7 +19,6 @@ from paddleport.validate.rig.photo import jpeg_of
 from paddleport.validate.rig.subject import Budget, Measured, Photo, Subject
 from paddleport.validate.session import Session
 
-SPEED_REFERENCE = "paddle"
 _BATCHES = (4, 8)  # beside the smallest: the columns of the published tables
 _NOT_COUNTED = "not counted in flops"
 
@@ -115,7 +115,8 @@ class Timing:
         singles = [feed for feed in self._feeds if not feed.parts]
         if self._plan.quick or len(singles) == len(self._feeds):
             return singles[:1]
-        return singles[:1] + batch_feeds(singles, self._lineup.source.program.inputs, _BATCHES)
+        sizes = [size for size in _BATCHES if self._plan.takes_batch(size)]
+        return singles[:1] + batch_feeds(singles, self._lineup.source.program.inputs, sizes)
 
     def _jpeg(self) -> bytes | None:
         """A JPEG to start from, where the model is fed with pictures and nothing else."""
@@ -159,10 +160,11 @@ class Timing:
         return replace(row, load=replace(row.load, gflops_per_s=reached, share_of_peak=share))
 
     def _with_speed_up(self, rows: list[BackendRow]) -> list[BackendRow]:
-        base = next((row for row in rows if row.name == SPEED_REFERENCE), None)
+        name = self._lineup.speed_reference
+        base = next((row for row in rows if row.name == name), None)
         if base is None or base.latency is None:
             why = "was not among the backends" if base is None else f"{base.verdict}: {base.reason}"
-            self.speed_reference = f"nothing: {SPEED_REFERENCE} {why}"
+            self.speed_reference = f"nothing: {name} {why}"
             return rows
         self.speed_reference = self._speed_reference()
         p50_ms = base.latency.p50_ms
@@ -172,9 +174,12 @@ class Timing:
         ]
 
     def _speed_reference(self) -> str:
-        options = self._lineup.options_for(SPEED_REFERENCE)
-        checked = runners.runner_class(SPEED_REFERENCE).check_options(options)
+        name = self._lineup.speed_reference
+        options = self._lineup.options_for(name)
+        checked = runners.runner_class(name).check_options(options)
         extras = checked.extras
+        if name != PLAIN:
+            return f"{name} {checked.precision}"
         if checked.device != "cpu":
             return f"paddle on {checked.device}"
         graph = "" if extras.ir_optim else " and graph optimisation off"

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddleport.models.half_numbers import FORMATS, HalfPrecision, exceeds, half_tensor
-from paddleport.models.half_plan import FLOAT, TYPE_ATTRIBUTES, Form
+from paddleport.models.half.numbers import FORMATS, HalfPrecision, exceeds, half_tensor
+from paddleport.models.half.plan import FLOAT, TYPE_ATTRIBUTES, Form
 
 if TYPE_CHECKING:
     import onnx

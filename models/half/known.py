@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddleport.models.half_types import formal
+from paddleport.models.half.types import formal
 from paddleport.models.onnx_file import subgraphs
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from paddleport.models.half_known import Known
-from paddleport.models.half_names import captured, label
-from paddleport.models.half_numbers import HalfPrecision
-from paddleport.models.half_types import Kind, Schemas, TypedGraph, formal
+from paddleport.models.half.known import Known
+from paddleport.models.half.names import captured, label
+from paddleport.models.half.numbers import HalfPrecision
+from paddleport.models.half.types import Kind, Schemas, TypedGraph, formal
 from paddleport.models.onnx_file import subgraphs
 
 if TYPE_CHECKING:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paddleport.errors import UsageError, unknown_name
-from paddleport.models.half_names import defined
-from paddleport.models.half_numbers import HalfPrecision
-from paddleport.models.half_plan import Planner, needed_in_float
-from paddleport.models.half_rewrite import GraphWriter
-from paddleport.models.half_sheet import Sheet
-from paddleport.models.half_types import Schemas, typed, without
+from paddleport.models.half.names import defined
+from paddleport.models.half.numbers import HalfPrecision
+from paddleport.models.half.plan import Planner, needed_in_float
+from paddleport.models.half.rewrite import GraphWriter
+from paddleport.models.half.sheet import Sheet
+from paddleport.models.half.types import Schemas, typed, without
 from paddleport.models.onnx_file import subgraphs
 
 if TYPE_CHECKING:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from paddleport.models.half_names import captured, rename
-from paddleport.models.half_plan import FLOAT, Form, PlannedGraph, Step
-from paddleport.models.half_sheet import Sheet
-from paddleport.models.half_types import without
+from paddleport.models.half.names import captured, rename
+from paddleport.models.half.plan import FLOAT, Form, PlannedGraph, Step
+from paddleport.models.half.sheet import Sheet
+from paddleport.models.half.types import without
 from paddleport.models.onnx_file import subgraphs
 
 if TYPE_CHECKING:
