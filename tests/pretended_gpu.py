@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from paddleport.runners import ort_providers
 from paddleport.runners.gpu import Gpu
+from paddleport.runners.onnxruntime import providers as ort_providers
 
 L4 = Gpu(0, "NVIDIA L4", (8, 9), 24_000_000_000)
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"

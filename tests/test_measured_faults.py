@@ -183,7 +183,7 @@ def test_a_whole_validation_with_a_crash_while_measuring(
 PLANT_MORE = '''
 import ctypes, sys
 import numpy as np
-from paddleport.runners.onnxruntime import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
 
 class Late(OnnxRuntimeRunner):
     """Falls after more runs than the comparison takes."""

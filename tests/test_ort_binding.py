@@ -13,8 +13,8 @@ from contract import Subject
 from onnx import TensorProto, helper
 
 from paddleport.models.card import OnnxModel
-from paddleport.runners.onnxruntime import OnnxRuntimeRunner
-from paddleport.runners.ort_binding import Binding, can_bind
+from paddleport.runners.onnxruntime.binding import Binding, can_bind
+from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
 from paddleport.tensors import Array
 
 ort = pytest.importorskip("onnxruntime")

@@ -25,18 +25,19 @@ from fake_cuda import fake_driver
 from paddleport.errors import BackendUnavailableError, FeedError, PortError, UsageError
 from paddleport.models.card import PaddleModel
 from paddleport.models.program import Program
-from paddleport.runners import gpu, paddle_tensorrt_needs
+from paddleport.runners import gpu
 from paddleport.runners.base import Runner, RunnerOptions
-from paddleport.runners.paddle import PaddleRunner
-from paddleport.runners.paddle_tensorrt import PaddleTensorRtRunner
-from paddleport.runners.paddle_tensorrt_engines import EnginePlan, collect_shapes
-from paddleport.runners.paddle_tensorrt_needs import missing, why_not
+from paddleport.runners.paddle import needs
+from paddleport.runners.paddle.engines import EnginePlan, collect_shapes
+from paddleport.runners.paddle.needs import missing, why_not
+from paddleport.runners.paddle.runner import PaddleRunner
+from paddleport.runners.paddle.tensorrt import PaddleTensorRtRunner
 from paddleport.tensors import ShapeRange, TensorSpec
 
 L4 = gpu.Gpu(0, "NVIDIA L4", (8, 9), 24 << 30)
 GTX_1080 = gpu.Gpu(0, "NVIDIA GeForce GTX 1080", (6, 1), 8 << 30)
 SHAPES = {"x": ShapeRange((1, 3, 9, 9), (3, 3, 9, 9), (8, 3, 9, 9))}
-LIBRARIES = paddle_tensorrt_needs._LIBRARIES
+LIBRARIES = needs._LIBRARIES
 TF32 = "NVIDIA_TF32_OVERRIDE"
 
 
@@ -59,7 +60,7 @@ def able(
     monkeypatch.setattr(paddle, "is_compiled_with_cuda", lambda: True)
     monkeypatch.setattr(inference, "get_trt_compile_version", lambda: (10, 5, 0))
     monkeypatch.setattr(inference, "get_trt_runtime_version", lambda: (10, 5, 0))
-    monkeypatch.setattr(paddle_tensorrt_needs, "_LIBRARIES", ())
+    monkeypatch.setattr(needs, "_LIBRARIES", ())
     package = ModuleType("tensorrt")
     package.__spec__ = ModuleSpec("tensorrt", None)
     monkeypatch.setitem(sys.modules, "tensorrt", package)
@@ -163,7 +164,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from paddleport.models.card import PaddleModel
-from paddleport.runners.paddle_tensorrt_needs import why_not
+from paddleport.runners.paddle.needs import why_not
 if sys.argv[1] == "hidden":
     sys.path.clear()
 print(why_not(PaddleModel(Path("x"), None, "pir")))
@@ -202,7 +203,7 @@ PLANTED: dict[str, tuple[str, Callable[[Any, Any], None]]] = {
     ),
     "don't load (libnvinfer.so: cannot open shared object file": (
         "protobuf",
-        lambda patch, inference: patch.setattr(paddle_tensorrt_needs, "_LIBRARIES", LIBRARIES),
+        lambda patch, inference: patch.setattr(needs, "_LIBRARIES", LIBRARIES),
     ),
     "load the TensorRT libraries (RuntimeError): install TensorRT 10.5.0": (
         "pir",
@@ -271,7 +272,7 @@ def test_paddle_on_cuda_says_what_is_missing(
     with pytest.raises(BackendUnavailableError, match="for CPUs only: install a GPU build"):
         PaddleRunner(small_pir, RunnerOptions(device="cuda"))
     monkeypatch.setattr(paddle, "is_compiled_with_cuda", lambda: True)
-    with pytest.raises(BackendUnavailableError, match="paddle on cuda needs a GPU, and there is"):
+    with pytest.raises(BackendUnavailableError, match="paddle on cuda needs a GPU: no"):
         PaddleRunner(small_pir, RunnerOptions(device="cuda"))
 
 

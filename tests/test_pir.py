@@ -15,8 +15,8 @@ from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.pir import downgrade_document, downgrade_pir
 from paddleport.models.program import read_program
 from paddleport.runners.base import RunnerOptions
-from paddleport.runners.onnxruntime import OnnxRuntimeRunner
-from paddleport.runners.paddle import PaddleRunner
+from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
+from paddleport.runners.paddle.runner import PaddleRunner
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 

@@ -32,6 +32,8 @@ ROWS = ("onnxruntime", "paddle", "paddle plain")
 class StubLineup:
     """Open sessions, and who was asked for which number of threads."""
 
+    speed_reference = "paddle"
+
     def __init__(
         self,
         sessions: dict[str, FakeSession],

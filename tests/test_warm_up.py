@@ -94,7 +94,10 @@ class RecordingWorker(Worker):
 
     def call(self, function: Any, timeout_s: float, /, *args: Any, **kwargs: Any) -> Any:
         self.timeouts_s[function.__name__] = timeout_s
-        answers: dict[object, Any] = {Opened.facts: ("fp32", 1.0, ()), Opened.costs: (1.0, None)}
+        answers: dict[object, Any] = {
+            Opened.facts: ("fp32", 1.0, (), "cpu", False),
+            Opened.costs: (1.0, None),
+        }
         return answers.get(function, [1.0])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.card import PaddleModel
 from paddleport.runners.gpu import find_driver
-from paddleport.runners.paddle_tensorrt_needs import why_not
+from paddleport.runners.paddle.needs import why_not
 from paddleport.worker import run_in_worker
 
 BEST, PLAIN = "paddle-tensorrt", "paddle"

@@ -15,11 +15,12 @@ from paddleport.errors import (
 )
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import weights_precision
-from paddleport.runners import ort_providers, ort_tensorrt
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.gpu import Gpu
-from paddleport.runners.ort_binding import Binding, Placed, can_bind
-from paddleport.runners.ort_providers import PROVIDERS, Provider
+from paddleport.runners.onnxruntime import providers as known_providers
+from paddleport.runners.onnxruntime import tensorrt
+from paddleport.runners.onnxruntime.binding import Binding, Placed, can_bind
+from paddleport.runners.onnxruntime.providers import PROVIDERS, Provider
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.worker import NO_TELEMETRY
 
@@ -61,7 +62,7 @@ class OnnxRuntimeRunner(Runner):
 
     name: ClassVar[str] = "onnxruntime"
     consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
-    distributions: ClassVar[tuple[str, ...]] = ort_providers.PACKAGES
+    distributions: ClassVar[tuple[str, ...]] = known_providers.PACKAGES
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
     extras_type: ClassVar[type[Any]] = OnnxRuntimeExtras
@@ -72,7 +73,7 @@ class OnnxRuntimeRunner(Runner):
         """As every runner's, and no option that the provider does not take."""
         checked = super().check_options(options)
         extras = checked.extras
-        ort_providers.check_taken(PROVIDERS[extras.provider or checked.device], options.extras)
+        known_providers.check_taken(PROVIDERS[extras.provider or checked.device], options.extras)
         if extras.optimization not in _LEVELS:
             raise UsageError(unknown_name("optimization", extras.optimization, _LEVELS))
         if extras.workspace_mb < 0:
@@ -84,7 +85,7 @@ class OnnxRuntimeRunner(Runner):
     @classmethod
     def device_for(cls, asked: str | None, extras: Any) -> str:
         """The provider's, if one is named."""
-        return ort_providers.device_of(extras.provider, asked)
+        return known_providers.device_of(extras.provider, asked)
 
     def load(self, model: OnnxModel) -> None:
         """Start a session, and read its provider, its options and its nodes back."""
@@ -96,12 +97,12 @@ class OnnxRuntimeRunner(Runner):
             os.environ.update(NO_TELEMETRY)
             import onnxruntime as ort
         otherwise = "leave -o provider out" if extras.provider else "--device cpu"
-        gpu = ort_providers.check_available(
+        gpu = known_providers.check_available(
             provider, ort.get_available_providers(), extras.device_id, otherwise
         )
         if gpu is not None:
-            ort_providers.settle_tf32(wanted=extras.tf32)
-            ort_providers.load_gpu_libraries(ort, provider)
+            known_providers.settle_tf32(wanted=extras.tf32)
+            known_providers.load_gpu_libraries(ort, provider)
         self._session = self._start(ort, model, provider, gpu)
         self.inputs = tuple(_spec(item) for item in self._session.get_inputs())
         self.outputs = tuple(_spec(item) for item in self._session.get_outputs())
@@ -114,7 +115,7 @@ class OnnxRuntimeRunner(Runner):
     def _precision(self, model: OnnxModel, provider: Provider) -> Precision:
         held = weights_precision(model.path)
         half = self.extras.fp16 or self.options.precision == "fp16"
-        found = ort_providers.precision_of(
+        found = known_providers.precision_of(
             provider, held, fp16=half and provider.name == "tensorrt"
         )
         asked = "fp16" if self.extras.fp16 else self.options.precision
@@ -134,14 +135,14 @@ class OnnxRuntimeRunner(Runner):
         settings.log_severity_level = _FATAL
         ort.set_default_logger_severity(_FATAL)  # what starting a provider logs to
         if provider.name != "cpu":
-            settings.add_session_config_entry(ort_providers.WHERE_NODES_RUN, "1")
+            settings.add_session_config_entry(known_providers.WHERE_NODES_RUN, "1")
         providers, lock = self._providers(ort, model, provider, gpu)
         with lock, self.vendor(ModelFileError, "does not take this model"):
             session = ort.InferenceSession(
                 str(model.path), settings, providers=providers, enable_fallback=0
             )
         session.disable_fallback()  # of a run that fails, to a session on another provider
-        ort_providers.check_session(session, provider, providers[0][1])
+        known_providers.check_session(session, provider, providers[0][1])
         return session
 
     def _providers(
@@ -151,19 +152,19 @@ class OnnxRuntimeRunner(Runner):
         extras = self.extras
         if gpu is None:
             openvino = provider.name == "openvino"
-            options = ort_providers.openvino_options(self.options.threads) if openvino else {}
+            options = known_providers.openvino_options(self.options.threads) if openvino else {}
             return [(provider.vendor_name, options)], nullcontext()
-        cuda = ort_providers.cuda_options(extras.device_id, tf32=extras.tf32)
+        cuda = known_providers.cuda_options(extras.device_id, tf32=extras.tf32)
         if provider.name == "cuda":
             return [(provider.vendor_name, cuda)], nullcontext()
-        ort_tensorrt.check_environment(os.environ)
-        key = ort_tensorrt.engine_key(ort, model.path, gpu, self._computes_in, tf32=extras.tf32)
+        tensorrt.check_environment(os.environ)
+        key = tensorrt.engine_key(ort, model.path, gpu, self._computes_in, tf32=extras.tf32)
         engines = key.folder if extras.engine_cache else None
-        options = ort_tensorrt.tensorrt_options(
+        options = tensorrt.tensorrt_options(
             extras.device_id, self._computes_in, workspace_mb=extras.workspace_mb, engines=engines
         )
         rest = (PROVIDERS["cuda"].vendor_name, cuda)  # takes the nodes that TensorRT does not
-        return [(provider.vendor_name, options), rest], ort_tensorrt.engines_locked(engines)
+        return [(provider.vendor_name, options), rest], tensorrt.engines_locked(engines)
 
     def _noted(self, provider: Provider) -> tuple[str, ...]:
         if provider.name == "cpu":
@@ -171,7 +172,7 @@ class OnnxRuntimeRunner(Runner):
         half = provider.name == "tensorrt" and self._computes_in == "fp16"
         notes = (
             f"provider {provider.name}",
-            ort_providers.nodes_elsewhere(self._session, provider),
+            known_providers.nodes_elsewhere(self._session, provider),
             "TF32 products" if self.extras.tf32 else "",
             "each layer in fp16 or fp32, as TensorRT finds faster" if half else "",
         )

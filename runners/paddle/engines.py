@@ -16,8 +16,8 @@ from paddleport.errors import BackendUnavailableError
 from paddleport.files import sha256
 from paddleport.models.program import read_program
 from paddleport.runners.base import Precision
-from paddleport.runners.paddle_program import GPU_MEMORY_MB, import_quietly
-from paddleport.runners.paddle_tensorrt_cache import folder_for, kept
+from paddleport.runners.paddle.engine_cache import folder_for, kept
+from paddleport.runners.paddle.program import GPU_MEMORY_MB, import_quietly
 from paddleport.tensors import Feed, ShapeRange, TensorSpec
 
 RANGES = "shapes.pbtxt"

@@ -1,7 +1,7 @@
 """Native Paddle Inference with its TensorRT engine: the reference on a GPU.
 
 Never run on a GPU by those who wrote it: it follows Paddle's sources, which
-``paddle_tensorrt_engines`` names.
+``engines`` names.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from paddleport.models.program import Program
 from paddleport.models.source import FoundModel
 from paddleport.runners import gpu
 from paddleport.runners.base import Precision
-from paddleport.runners.paddle_program import (
+from paddleport.runners.paddle.engines import EnginePlan, engine_folder, open_engines
+from paddleport.runners.paddle.needs import why_not
+from paddleport.runners.paddle.program import (
     GPU_BUILD,
     PaddleProgramRunner,
     import_quietly,
     settle_tf32,
 )
-from paddleport.runners.paddle_tensorrt_engines import EnginePlan, engine_folder, open_engines
-from paddleport.runners.paddle_tensorrt_needs import why_not
 from paddleport.runners.shape_ranges import ranges_for
 from paddleport.tensors import Array, Feed, format_shape
 

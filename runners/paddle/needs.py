@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from paddleport.models.card import PaddleModel
 from paddleport.runners import gpu
-from paddleport.runners.paddle_program import GPU_BUILD, import_quietly
+from paddleport.runners.paddle.program import GPU_BUILD, import_quietly
 
 # The names that Paddle gives to dlopen: paddle/phi/backends/dynload/tensorrt.cc. TensorRT's Python
 # package has them with a version behind, which is not found.

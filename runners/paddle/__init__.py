@@ -1,0 +1,1 @@
+"""Native Paddle Inference, and with its TensorRT engine: what the model means."""
