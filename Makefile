@@ -1,17 +1,19 @@
-# make demo · make test · make lint · make bench: each creates .venv and installs what it needs.
+# make demo · make test · make lint · make bench · make test-gpu: each creates .venv and installs what it needs.
 
 # The first Python that Paddle2ONNX has wheels for; override with make PYTHON=...
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 VENV ?= .venv
+VENV_GPU ?= .venv-gpu
+PADDLE ?=
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS)
 MODEL ?= MobileNetV2
 OPSET ?= 11
 
-.PHONY: demo test test-all test-conversion lint bench readme clean
+.PHONY: demo test test-all test-conversion test-gpu test-without-gpu lint bench readme clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python bench/demo.py $(MODEL) --opset $(OPSET)
@@ -26,6 +28,18 @@ test-all: $(VENV)/.test
 test-conversion: $(VENV)/.test
 	$(BIN)/python -m pytest -n 2 -m conversion $(PYTEST_ARGS)
 
+# On a machine with an NVIDIA GPU. Paddle's GPU builds are not on the ordinary package index:
+# make test-gpu PADDLE='...' with what Paddle's installation page gives for your CUDA.
+test-gpu: $(VENV_GPU)/.gpu
+	$(VENV_GPU)/bin/python -m paddleport doctor || true
+	$(VENV_GPU)/bin/python -m pytest -m gpu $(PYTEST_ARGS)
+
+# ONNX Runtime built for GPUs, where there is none: what asks for one is refused.
+test-without-gpu: $(VENV_GPU)/.python
+	$(VENV_GPU)/bin/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test-tools]' onnxruntime-gpu
+	PADDLEPORT_REQUIRE=onnxruntime-gpu $(VENV_GPU)/bin/python -m pytest $(PYTEST_ARGS) \
+	  tests/test_onnxruntime_gpu.py tests/test_ort_providers.py tests/test_ort_binding.py
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,15 +48,20 @@ lint: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python bench/bench.py
 
-readme: $(VENV)/.demo
+readme: $(VENV)/.test
 	$(BIN)/python docs/readme.py
 
 clean:
-	rm -rf $(VENV) build out *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV_GPU) build out *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
-$(VENV)/.python:
+$(VENV_GPU)/.gpu: $(VENV_GPU)/.python pyproject.toml $(CONSTRAINTS)
+	$(VENV_GPU)/bin/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[gpu,tensorrt-rtx,test-tools]'
+	test -z "$(PADDLE)" || $(VENV_GPU)/bin/python -m pip install $(PADDLE)
+	touch $@
+
+$(VENV)/.python $(VENV_GPU)/.python:
 	@test -n "$(PYTHON)" || { echo "paddleport needs Python 3.10, 3.11 or 3.12 (Paddle2ONNX has no wheels for others): make PYTHON=/path/to/python3.12"; exit 2; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@D)
 	touch $@
 
 $(VENV)/.demo: $(VENV)/.python pyproject.toml $(CONSTRAINTS)

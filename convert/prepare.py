@@ -11,10 +11,11 @@ from paddleport.convert.steps import Progress
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.models import zoo
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
-from paddleport.models.onnx_file import onnx_opset, read_onnx_model
+from paddleport.models.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.resolve import SEEDED_WARNING, SourceModel, resolve
 from paddleport.models.source import holds_model
-from paddleport.tensors import Array
+from paddleport.runners.shape_ranges import DEFAULT_BATCHES
+from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Prepared:
     Attributes:
         title: name, opset and weights in one line.
         model: what the backend loads.
+        inputs: what it takes.
         preprocess: how pictures are fed; ``None`` if unknown.
         preprocess_unknown: why it is unknown.
         labels: class names by index, if known.
@@ -32,6 +34,7 @@ class Prepared:
 
     title: str
     model: OnnxModel | PaddleModel
+    inputs: tuple[TensorSpec, ...]
     preprocess: Preprocess | None
     preprocess_unknown: str
     labels: tuple[str, ...] | None
@@ -77,18 +80,31 @@ def prepare(
         return _prepared_file(Path(model), consumes)
     source = resolve(model, weights=weights, progress=progress)
     file: OnnxModel | PaddleModel = source.model
+    inputs = source.program.inputs
     title = f"{source.name} · weights {source.weights_title}"
     if consumes == "onnx":
-        file = cached_onnx(source, opset=opset, progress=progress)
+        onnx = cached_onnx(source, opset=opset, progress=progress)
+        file, (inputs, _) = onnx, onnx_tensors(onnx.path)
         title = f"{source.name} · opset {opset} · weights {source.weights_title}"
     return Prepared(
         title,
         file,
+        inputs,
         source.preprocess,
         source.preprocess_unknown,
         source.labels,
         source.warning,
     )
+
+
+def fed_shapes(ready: Prepared, batch_size: int) -> dict[str, ShapeRange]:
+    """What a backend that compiles for shapes is fed with pictures, as far as that is known."""
+    size = ready.preprocess.size if ready.preprocess else None
+    if size is None or len(ready.inputs) != 1 or ready.inputs[0].shape[:1] != (None,):
+        return {}
+    largest = max(batch_size, *DEFAULT_BATCHES)  # smaller batches share one engine
+    low, best, high = ((batch, 3, *size) for batch in (1, batch_size, largest))
+    return {ready.inputs[0].name: ShapeRange(low, best, high)}
 
 
 def prepare_source(
@@ -130,6 +146,7 @@ def _prepared_file(path: Path, consumes: Literal["onnx", "paddle"]) -> Prepared:
     return Prepared(
         f"{path.name} · opset {onnx_opset(path)} · weights {weights}",
         found,
+        onnx_tensors(path)[0],
         found.preprocess,
         "its metadata has no preprocessing, so it was not written by paddleport from a "
         "model that says",

@@ -65,6 +65,11 @@ class Preprocess:
         if 0 in self.std:
             raise UsageError("std holds 0, and pixels are divided by it")
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """What every picture comes to; ``None`` where that depends on the picture."""
+        return self.crop or self.resize
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; ``from_dict`` reads them back to an equal value."""
         return asdict(self)

@@ -100,7 +100,7 @@ def _why_not(runner: type[Runner], installed: str | None) -> str:
     """Why a backend can't be used here, by what costs milliseconds to ask; empty where it can."""
     driver = find_driver()
     if runner.devices == ("cuda",) and driver.missing:
-        return f"it needs a GPU: {driver.missing}; {driver.advice}"
+        return f"{driver.missing}; {driver.advice}"
     return "" if installed else runner.how_to_install()
 
 

@@ -67,12 +67,14 @@ def find_driver() -> Driver:
     cuda = _cuda_version(library)
     status = library.cuInit(0)
     if status:
-        missing = f"the NVIDIA driver finds none ({_error(library, status)})"
+        missing = f"the NVIDIA driver finds no GPU ({_error(library, status)})"
         return Driver(_driver_version(), cuda, (), missing, "look at nvidia-smi")
     gpus = tuple(_gpu(library, index) for index in range(_integer(library.cuDeviceGetCount)))
     if gpus:
         return Driver(_driver_version(), cuda, gpus)
-    return Driver(_driver_version(), cuda, (), "none is visible", "look at CUDA_VISIBLE_DEVICES")
+    return Driver(
+        _driver_version(), cuda, (), "no GPU is visible to CUDA", "look at CUDA_VISIBLE_DEVICES"
+    )
 
 
 def need_gpu(backend: str, index: int = 0) -> Gpu:

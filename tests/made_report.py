@@ -35,7 +35,7 @@ def made_report() -> ParityReport:
         model=_model(),
         reference="paddle 3.2.2 fp32, no oneDNN, no graph optimisation",
         speed_reference="paddle with oneDNN, 2 threads",
-        reference_reason="paddle-tensorrt can't run here: it needs a GPU",
+        reference_reason="paddle-tensorrt can't run here: no NVIDIA driver",
         arbiter="the ONNX graph in float64",
         feeds=_feeds(),
         threads=2,

@@ -9,6 +9,7 @@ from paddleport import runners
 from paddleport.errors import UsageError, unknown_name
 from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel
+from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.arbiter import Arbiter
 from paddleport.validate.describe import describe_environment, describe_model
@@ -135,11 +136,16 @@ def validate_on_feeds(
 
 
 def _check_options(plan: Plan) -> None:
+    """Refuse what cannot be before anything is run; unnamed backends are skipped for it later."""
     names = plan.backends or runners.names()
-    known = {key for name in names for key in runners.runner_class(name).option_names()}
+    kinds = {name: runners.runner_class(name) for name in names}
+    known = {key for kind in kinds.values() for key in kind.option_names()}
     for key in plan.extras:
         if key not in known:
             raise UsageError(unknown_name(f"option of {', '.join(names)}", key, known))
+    for kind in kinds.values() if plan.backends else ():
+        extras = {key: text for key, text in plan.extras.items() if key in kind.option_names()}
+        kind.check_options(RunnerOptions(plan.device, plan.precision, plan.threads, extras))
 
 
 def _all_feeds(

@@ -2,6 +2,7 @@
 
 import json as json_module
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from paddleport.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from paddleport.convert.prepare import Prepared
+    from paddleport.runners.base import Runner
     from paddleport.runners.classify import Classified
 
 DEFAULT_MODEL = "MobileNetV2"
@@ -56,7 +58,7 @@ def run(
 
     [bold]paddleport run MobileNetV2.onnx --backend onnxruntime photos/[/]
     """
-    from paddleport.convert.prepare import prepare, split_model
+    from paddleport.convert.prepare import fed_shapes, prepare, split_model
     from paddleport.runners import open_runner, runner_class
     from paddleport.runners.base import RunnerOptions, available_threads
     from paddleport.runners.classify import classify
@@ -79,6 +81,8 @@ def run(
             f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
             "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
         )
+    if runner_type.compiles_for_shapes:
+        run_options = replace(run_options, shapes=fed_shapes(ready, batch_size))
     with open_runner(backend, ready.model, run_options) as runner:
         if ready.warning:
             print_warning(ready.warning)
@@ -90,10 +94,17 @@ def run(
             topk=topk,
             batch_size=batch_size,
         )
-        where = f"{ready.title} · {backend} {runner.computes_in}, {run_options.threads} threads"
+        where = f"{ready.title} · {backend} {runner.computes_in}, {_computed_on(runner)}"
         read, failed = _show(answers, where, ready, json=json, jsonl=jsonl)
     if failed:
         raise typer.Exit(1 if read else 2)
+
+
+def _computed_on(runner: "Runner") -> str:
+    """The threads of a CPU; of anything else its name, and what differs from the plain case."""
+    if runner.device == "cpu":
+        return f"{runner.options.threads} threads"
+    return " · ".join((runner.device, *runner.notes))
 
 
 def _pictures(names: list[str]) -> Iterable[Any]:

@@ -30,7 +30,7 @@ def missing(model_format: ModelFormat | None = None) -> str:
     """
     driver = gpu.find_driver()
     if driver.missing:
-        return f"it needs a GPU: {driver.missing}; {driver.advice}"
+        return f"{driver.missing}; {driver.advice}"
     if find_spec("paddle") is None:
         return f"Paddle is not installed: {GPU_BUILD}"
     paddle, inference = import_quietly("paddle"), import_quietly("paddle.inference")
