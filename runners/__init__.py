@@ -11,7 +11,7 @@ from paddleport.runners.gpu import find_driver
 
 GROUP = "paddleport.runners"
 
-__all__ = ["Backend", "Runner", "RunnerOptions", "describe_all", "names", "open_runner"]
+__all__ = ["Backend", "Runner", "RunnerOptions", "describe_all", "names", "open_runner", "why_not"]
 
 
 @dataclass(frozen=True)
@@ -102,6 +102,16 @@ def _why_not(runner: type[Runner], installed: str | None) -> str:
     if runner.devices == ("cuda",) and driver.missing:
         return f"{driver.missing}; {driver.advice}"
     return "" if installed else runner.how_to_install()
+
+
+def why_not(name: str) -> str:
+    """Why a backend can't be used here, by what costs milliseconds to ask; empty if it may.
+
+    Raises:
+        UsageError, BackendUnavailableError: as ``runner_class`` does.
+    """
+    found = runner_class(name)
+    return _why_not(found, installed_version(found))
 
 
 def installed_version(runner: type[Runner]) -> str | None:

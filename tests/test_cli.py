@@ -237,6 +237,7 @@ def test_a_full_disk(small_pir: PaddleModel, tmp_path: Path, cache: Path) -> Non
     one_line_error(Done(done.returncode, done.stdout, done.stderr), "cannot be written")
 
 
+@pytest.mark.slow
 def test_two_conversions_into_one_cache(cache: Path, tmp_path: Path) -> None:
     environment = {
         **os.environ,

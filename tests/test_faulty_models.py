@@ -46,6 +46,7 @@ def test_an_ill_conditioned_model_is_nobodys_fault(
 
 
 @pytest.mark.conversion
+@pytest.mark.slow
 def test_a_fault_in_an_ill_conditioned_model_is_still_seen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

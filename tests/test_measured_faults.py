@@ -74,8 +74,8 @@ def places(found: Measured) -> set[tuple[int, int]]:
     ("where", "kept"),
     [
         ({"after": 30}, set()),
-        ({"batch": 8}, MAIN),
-        ({"only_with": 1}, BATCHES),
+        pytest.param({"batch": 8}, MAIN, marks=pytest.mark.slow),
+        pytest.param({"only_with": 1}, BATCHES, marks=pytest.mark.slow),
     ],
 )
 def test_a_fault_is_a_row_with_its_signal_and_log_and_the_others_finish(
@@ -144,6 +144,7 @@ def test_peak_memory_is_that_of_the_child() -> None:
     assert 140 * MB < large - small < 190 * MB
 
 
+@pytest.mark.slow
 def test_a_whole_validation_with_a_crash_while_measuring(
     small_pir: PaddleModel,
     small_onnx: OnnxModel,

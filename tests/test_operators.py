@@ -72,8 +72,23 @@ class Bench:
                 yield opset, f"refused: {explain_crash(error)}"
 
 
-@pytest.mark.parametrize("family", matrix.FAMILIES)
-@pytest.mark.parametrize("kind", FORMATS)
+LONG = {("protobuf", family) for family in ("windows", "arithmetic", "vision", "arrays")}
+
+
+# The long families of one format are left to the slow tests.
+@pytest.mark.parametrize(
+    ("kind", "family"),
+    [
+        pytest.param(
+            kind,
+            family,
+            id=f"{kind}-{family}",
+            marks=pytest.mark.slow if (kind, family) in LONG else (),
+        )
+        for kind in FORMATS
+        for family in matrix.FAMILIES
+    ],
+)
 def test_every_operator_is_right_or_refused_by_name(kind: str, family: str, tmp_path: Path) -> None:
     bench, failures, tried = Bench(kind), [], 0
     with_words = REFUSED.get(family, {})

@@ -153,7 +153,7 @@ def assert_right(runner: Runner, batch: int) -> None:
 def test_without_a_gpu_it_says_so_at_once(small_pir: PaddleModel) -> None:
     if not gpu.find_driver().missing:
         pytest.skip("a GPU is here")
-    assert "needs a GPU" in why_not(small_pir)
+    assert "no NVIDIA driver" in why_not(small_pir)
     with pytest.raises(BackendUnavailableError, match="can't run on cuda here") as caught:
         opened(small_pir)
     assert gpu.find_driver().missing in str(caught.value)

@@ -86,6 +86,7 @@ def test_the_text_direction_classifier_still_reads(tmp_path: Path) -> None:
     assert scores.argmax(axis=1).tolist() == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_trained_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     checkpoint = tmp_path / "dogs.pdparams"

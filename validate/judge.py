@@ -83,6 +83,8 @@ class Judge:
         return self._judged(replace(row, load=Load(facts.load_ms, session.first_ms)), answers)
 
     def _start(self, name: str) -> Session:
+        if reason := runners.why_not(name):  # asked without a process
+            raise BackendUnavailableError(f"{name} can't be used here: {reason}")
         options = self._lineup.options_for(name)
         if name == self.arbiter.runner and options == RunnerOptions(threads=options.threads):
             if self.arbiter.error is not None:
