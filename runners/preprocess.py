@@ -11,7 +11,7 @@ from paddleport.errors import FeedError, ImageError
 from paddleport.models.card import Preprocess
 from paddleport.runners.picture_headers import HeaderError, read_header, without_animation
 from paddleport.runners.quiet import quiet_decoders
-from paddleport.tensors import format_shape
+from paddleport.tensors import TensorSpec, format_shape
 
 if TYPE_CHECKING:
     Picture = NDArray[np.uint8]
@@ -96,18 +96,44 @@ def preprocess_image(
 
     Source: PaddleClas ``deploy/python/preprocess.py``.
     """
+    cropped = crop_image(image, preprocess, name=name)
+    scale, mean, std = (
+        np.asarray(value, np.float32)
+        for value in (preprocess.scale, preprocess.mean, preprocess.std)
+    )
+    normalized = (cropped.astype(np.float32) * scale - mean) / std
+    return np.ascontiguousarray(normalized.transpose(2, 0, 1))
+
+
+def crop_image(image: "Picture", preprocess: Preprocess, *, name: str = "the picture") -> "Picture":
+    """The first half of ``preprocess_image``: resized and cropped, still in 8 bits.
+
+    Returns:
+        (height, width, 3) uint8, channels as ``preprocess.channels`` says; may be a view.
+
+    Raises:
+        ImageError: as ``preprocess_image`` does.
+    """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         found = f"{image.dtype} [{format_shape(image.shape)}]"
         raise ImageError(f"{name} is {found}, not uint8 [height, width, 3]")
     cropped = _crop(_resize(image, preprocess, name), preprocess, name)
     # Every channel is resized by itself, so their order can wait until there are few pixels.
-    ordered = cropped[:, :, ::-1] if preprocess.channels == "RGB" else cropped
-    scale, mean, std = (
-        np.asarray(value, np.float32)
-        for value in (preprocess.scale, preprocess.mean, preprocess.std)
-    )
-    normalized = (ordered.astype(np.float32) * scale - mean) / std
-    return np.ascontiguousarray(normalized.transpose(2, 0, 1))
+    return cropped[:, :, ::-1] if preprocess.channels == "RGB" else cropped
+
+
+def takes_pixels(spec: TensorSpec) -> bool:
+    """Whether an input takes 8-bit pictures, [N, height, width, 3], and normalises them itself."""
+    return spec.dtype == "uint8" and len(spec.shape) == 4 and spec.shape[3] == 3
+
+
+def fed_picture(
+    image: "Picture", preprocess: Preprocess, spec: TensorSpec, *, name: str = "the picture"
+) -> "Picture | Tensor":
+    """One decoded picture as the input ``spec`` takes it, without the batch dimension."""
+    if takes_pixels(spec):
+        return np.ascontiguousarray(crop_image(image, preprocess, name=name))
+    return preprocess_image(image, preprocess, name=name)
 
 
 def load_picture(path: Path, preprocess: Preprocess) -> "Tensor":
