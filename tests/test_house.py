@@ -42,7 +42,12 @@ VENDORS = {
     "polygraphy": {"runners/tensorrt/library.py"},
     "tensorrt": {"runners/tensorrt/library.py"},
     "tensorrt_rtx": {"runners/tensorrt/library.py"},
-    "cv2": {"runners/preprocess.py", "runners/quiet.py"},
+    "cv2": {
+        "runners/normalize.py",
+        "runners/preprocess.py",
+        "runners/quiet.py",
+        "runners/resize.py",
+    },
 }
 
 
