@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from overhead import runner_overhead
+from preprocess import CASES, preprocess_times, ratios
 from rig import Pairs, against_bare_loop, against_benchmark_app
 
 from paddleport.convert import to_onnx
@@ -27,7 +28,7 @@ from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
 
 RUNS = 9
-PARTS = ("help", "convert", "overhead", "rig", "validate")
+PARTS = ("help", "convert", "overhead", "rig", "preprocess", "validate")
 OUT = Path("out")
 BINARIES = Path(sys.executable).parent
 
@@ -105,6 +106,20 @@ def rig_lines(onnx: OnnxModel, folder: Path) -> list[Line]:
     ]
 
 
+def preprocess_lines() -> list[Line]:
+    """Preprocessing against PaddleClas's straight line."""
+    lines = []
+    for case in CASES:
+        ours, theirs, turned = run_in_worker(preprocess_times, 300, case)
+        ratio, detail = ratios(ours, theirs)
+        detail = f"{detail} x as fast; {ratios(ours, turned)[1]} x where it is given RGB; "
+        detail += f"{spread(ours)} ms against {spread(theirs)} ms, {len(ours)} runs each"
+        lines.append(
+            Line(f"preprocess {case.what} / PaddleClas", 1 / ratio, case.limit, "x", detail)
+        )
+    return lines
+
+
 def apart(what: str, pairs: Pairs, limit: float) -> Line:
     """How far the median of the pairs' ratios is from 1, on either side."""
     ratios = [ours / theirs for ours, theirs in pairs]
@@ -135,6 +150,7 @@ def measured(names: Sequence[str], folder: Path) -> list[Line]:
         lambda: convert_lines(source, folder),
         lambda: overhead_lines(source, onnx),
         lambda: rig_lines(onnx, folder),
+        preprocess_lines,
         lambda: validate_lines(folder),
     )
     wanted = [part for name, part in zip(PARTS, parts, strict=True) if name in (names or PARTS)]

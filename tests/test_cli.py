@@ -155,6 +155,16 @@ def test_run_over_a_folder(paddleport: Command, tmp_path: Path) -> None:
     assert (ours["index"], ours["label"]) == (theirs["index"], theirs["label"])
 
 
+def test_what_fast_decoding_changes_is_printed(paddleport: Command, tmp_path: Path) -> None:
+    Image.effect_noise((1300, 1100), 90).convert("RGB").save(tmp_path / "noise.jpg")
+    plain = paddleport("run", "noise.jpg", "--json")
+    fast = paddleport("run", "noise.jpg", "--json", "--fast-decode")
+    assert "fast decoding" not in plain.err
+    assert "1 JPEG, 1 of them decoded smaller: pixels differ by up to" in fast.err
+    assert "the likeliest class changed in" in fast.err
+    assert json.loads(plain.out) != json.loads(fast.out)
+
+
 @pytest.mark.usefixtures("no_leftovers")
 @pytest.mark.parametrize(
     ("arguments", "words"),

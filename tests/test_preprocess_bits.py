@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -211,6 +211,29 @@ def test_only_the_crop_is_resized_here() -> None:
     for size, full in (((512, 512), (256, 256)), ((3000, 4000), (256, 341))):
         corner = (full[0] - 224) // 2, (full[1] - 224) // 2
         assert resize.resized_part(noise(*size), full, corner, (224, 224)) is not None
+
+
+@st.composite
+def parts(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
+    full = draw(st.integers(1, 80)), draw(st.integers(1, 80))
+    grown = st.sampled_from((0, 1, 1, 2, 3, 40)), st.integers(1, 9)
+    have = tuple(side * draw(grown[1]) + draw(grown[0]) for side in full)
+    corner = tuple(draw(st.integers(0, side - 1)) for side in full)
+    crop = tuple(draw(st.integers(1, side - at)) for side, at in zip(full, corner, strict=True))
+    return have, full, corner, crop  # type: ignore[return-value]  # all are pairs
+
+
+@given(parts())
+@example(((166, 141), (165, 140), (5, 1), (26, 3)))  # a part that keeps its size is copied
+@example(((357, 321), (356, 320), (0, 0), (66, 21)))
+@settings(max_examples=1000, deadline=None)
+def test_any_part_of_any_picture(case: tuple[tuple[int, int], ...]) -> None:
+    have, full, corner, crop = case
+    image = noise(*have)
+    part = resize.resized_part(image, full, corner, crop)
+    whole = cv2.resize(image, (full[1], full[0]), interpolation=cv2.INTER_LINEAR)
+    rows, columns = (slice(at, at + n) for at, n in zip(corner, crop, strict=True))
+    assert part is None or np.array_equal(part, whole[rows, columns])
 
 
 def test_a_part_begun_between_pixels_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
