@@ -22,6 +22,7 @@ from paddleport.convert.embed import embed_preprocess, pixel_input
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.normalised_inside import normalisation_nodes
 from paddleport.models.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.samples import draw_picture
@@ -185,6 +186,20 @@ def test_tensorrt_rtx_builds_it(
     model = embedded(small_onnx, tmp_path / "model.onnx")
     engine = rtx_engine(model.path, wanted_for(model.path, precision))
     assert engine.facts.inputs[0] == PIXELS
+    kept = "kept in fp32: 1 Cast, 1 Div, 1 Mul, 1 Sub, 1 Transpose"
+    assert engine.facts.notes == (() if precision == "fp32" else (kept,))
+
+
+@pytest.mark.parametrize("operator", ["Cast", "Sub"])
+def test_only_a_whole_normalisation_is_one(operator: str) -> None:
+    proto = identity(13, ("N", 3, 9, 9))
+    assert normalisation_nodes(proto) == ()
+    embed_preprocess(proto, RULES)
+    steps = ("x.float", "x.scaled", "x.centred", "x.divided", "x.normalised")
+    assert normalisation_nodes(proto) == steps
+    node = next(item for item in proto.graph.node if item.op_type == operator)
+    node.op_type = "Relu"
+    assert normalisation_nodes(proto) == ()
 
 
 def test_the_command_tells(small_pir: PaddleModel, tmp_path: Path) -> None:
