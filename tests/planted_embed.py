@@ -37,10 +37,10 @@ def swapped(proto: onnx.ModelProto) -> None:
 def channels(proto: onnx.ModelProto) -> None:
     """The network gets blue for red."""
     proto.graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0]), "turned"))
-    transpose = _node(proto, "Transpose")
-    turn = helper.make_node("Gather", [transpose.input[0], "turned"], ["bgr"], axis=3)
-    transpose.input[0] = "bgr"
-    proto.graph.node.insert(list(proto.graph.node).index(transpose), turn)
+    last = _node(proto, "Div")
+    made, last.output[0] = last.output[0], "rgb"
+    turn = helper.make_node("Gather", ["rgb", "turned"], [made], name="turn", axis=1)
+    proto.graph.node.insert(list(proto.graph.node).index(last) + 1, turn)
 
 
 def unscaled(proto: onnx.ModelProto) -> None:

@@ -2,8 +2,9 @@
 
 import math
 
+from paddleport.models.normalised_inside import OPERATORS
 from paddleport.validate.locate.error import relative_error
-from paddleport.validate.locate.graph import Step
+from paddleport.validate.locate.graph import Graph, Step
 from paddleport.validate.locate.located import Located
 from paddleport.validate.locate.match import Matcher
 from paddleport.validate.locate.sentences import figure, named
@@ -34,16 +35,16 @@ def wrong_inside(paddle: Side, exact: Side, *, feed: str, limit: float) -> Locat
     names = [name for name in exact.values.stored if name in exact.graph.varying]
     if Matcher(exact.values, names, limit).find(wanted) is not None:
         return None
-    shape = wanted.shape
-    alike = next((name for name in names if exact.values.stored[name].shape == shape), "")
-    error = relative_error(exact.values.load(alike), wanted) if alike else math.inf
-    first = next(step for step in exact.graph.steps if raw[0] in step.inputs)
-    last = exact.graph.producer.get(alike, first)
+    steps = _steps(exact.graph, raw[0])
+    if not steps or steps[-1].outputs[0] not in exact.values:
+        return None
+    first, last = steps[0], steps[-1]
+    error = relative_error(exact.values.load(last.outputs[0]), wanted)
     return Located(
         "converter",
         last.name,
         last.operator,
-        alike or first.outputs[0],
+        last.outputs[0],
         last.position,
         len(exact.graph.steps),
         (exact.values.range_of(raw[0]),),
@@ -57,8 +58,19 @@ def wrong_inside(paddle: Side, exact: Side, *, feed: str, limit: float) -> Locat
     )
 
 
+def _steps(graph: Graph, fed: str) -> list[Step]:
+    """The steps from an input to the first operator of the network, each the only reader."""
+    value, found = fed, list[Step]()
+    while True:
+        readers = graph.consumers.get(value, [])
+        if len(readers) != 1 or readers[0].operator not in OPERATORS:
+            return found
+        found.append(readers[0])
+        value = readers[0].outputs[0]
+
+
 def _sentence(first: Step, last: Step, fed: str, error: float, limit: float) -> str:
-    off = "of its shape there is none" if math.isinf(error) else f"it is off by {figure(error)}"
+    off = "it is of another shape" if math.isinf(error) else f"it is off by {figure(error)}"
     return (
         f"the file normalises pictures itself, from {named(first)} to {named(last)}, and what "
         f"comes out is not what Paddle is fed as {fed} ({off}, the limit is {limit:g}): its scale, "
