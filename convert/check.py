@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paddleport.convert.embed import embed_preprocess
 from paddleport.convert.export import RawExport, mended
 from paddleport.convert.provenance import provenance
 from paddleport.errors import ConversionError
@@ -45,8 +46,16 @@ def finish(
     *,
     simplify: bool,
     source: SourceModel,
+    embed: bool = False,
 ) -> CheckedFile:
     """Mend and simplify ``raw``, check it, add the metadata and write it as ``target``.
+
+    Args:
+        raw: what Paddle2ONNX wrote.
+        target: the file.
+        simplify: fold and fuse with onnxslim.
+        source: what it was made of.
+        embed: put the normalisation of pictures in front.
 
     Raises:
         ConversionError: ONNX's checker or shape inference refuses it.
@@ -59,6 +68,8 @@ def finish(
     not_simplified = "" if simplify else "--no-simplify"
     if simplify:
         proto, not_simplified = _simplified(proto)
+    if embed and source.preprocess is not None:
+        embed_preprocess(proto, source.preprocess)
     proto.producer_name = "paddleport"
     # Paddle2ONNX writes IR 3 for old opsets, where every initializer must be an input as well.
     proto.ir_version = max(proto.ir_version, _INITIALIZERS_ALONE)
@@ -66,7 +77,8 @@ def finish(
         proto,
         preprocess=source.preprocess,
         labels=source.labels,
-        provenance=provenance(source, raw.opset, mends),
+        provenance=provenance(source, raw.opset, mends, embedded=embed),
+        input_format=_pixel_format(source) if embed else "",
     )
     try:
         onnx.checker.check_model(proto, full_check=True)
@@ -82,6 +94,12 @@ def finish(
         not_simplified,
         mends,
     )
+
+
+def _pixel_format(source: SourceModel) -> str:
+    rules = source.preprocess
+    channels = rules.channels if rules else ""
+    return f"uint8 NHWC after the crop, channels {channels}; normalised inside"
 
 
 def _simplified(proto: "onnx.ModelProto") -> tuple["onnx.ModelProto", str]:

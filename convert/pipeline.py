@@ -5,22 +5,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddleport.convert.embed import pixel_input
 from paddleport.convert.steps import Progress, Request, convert_and_compare
 from paddleport.convert.tools import Tools
 from paddleport.errors import (
     ConversionError,
     OutputError,
+    UsageError,
 )
 from paddleport.files import write_atomically
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
-from paddleport.tensors import Array
+from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.compare import (
     OutputComparison,
     Verdict,
     overall,
 )
+from paddleport.validate.pixels import PixelInput
 
 DEFAULT_OPSET = 17
 LOWEST_OPSET, HIGHEST_OPSET = 7, 21  # what Paddle2ONNX 2.1.0 writes
@@ -48,6 +51,7 @@ class Conversion:
         size_bytes: of the file.
         not_simplified: why onnxslim's result was not taken; empty where it was.
         feeds: names of the feeds that were compared.
+        pixels: the input, where the file takes 8-bit pictures and normalises them itself.
     """
 
     path: Path | None
@@ -61,6 +65,7 @@ class Conversion:
     size_bytes: int
     not_simplified: str
     feeds: tuple[str, ...]
+    pixels: TensorSpec | None = None
 
     @property
     def explanation(self) -> str:
@@ -95,6 +100,7 @@ def to_onnx(
     allow_upgrade: bool = False,
     keep: bool = False,
     simplify: bool = True,
+    embed_preprocess: bool = False,
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
@@ -111,6 +117,8 @@ def to_onnx(
         allow_upgrade: accept a higher opset where the model needs one.
         keep: keep what does not agree, as ``NAME.differs.onnx`` or ``NAME.unproven.onnx``.
         simplify: fold and fuse with onnxslim.
+        embed_preprocess: take pictures as they are cropped, uint8 NHWC, and normalise them in
+            the graph; ``feed`` is such a picture then.
         shapes: input name to shape, for the comparison with native Paddle.
         feed: input name to tensor, instead of made-up feeds.
         timeout_s: for the export, in seconds.
@@ -118,6 +126,7 @@ def to_onnx(
         progress: told each step and the share done.
 
     Raises:
+        UsageError: there is no preprocessing to embed.
         ConversionError: Paddle2ONNX, ONNX's checker or ONNX Runtime said no.
         PortError: as ``resolve`` and ``make_feeds`` do, and for a target that can't be written.
     """
@@ -125,9 +134,12 @@ def to_onnx(
     source = model if isinstance(model, SourceModel) else resolve(model, weights=weights)
     target = Path(output) if output is not None else Path(f"{source.name}.onnx")
     _check_target(target)
+    pixels = _pixels(source) if embed_preprocess else None
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
         finished = Path(folder) / "finished.onnx"
-        request = Request(opset, allow_upgrade, simplify, timeout_s, shapes or {}, feed or {})
+        request = Request(
+            opset, allow_upgrade, simplify, timeout_s, shapes or {}, feed or {}, pixels
+        )
         checked, feeds, comparisons = convert_and_compare(
             source, finished, request, tools or Tools(), progress
         )
@@ -150,7 +162,16 @@ def to_onnx(
         len(content),
         checked.not_simplified,
         tuple(item.name for item in feeds),
+        None if pixels is None else pixels.spec,
     )
+
+
+def _pixels(source: SourceModel) -> PixelInput:
+    rules = source.preprocess
+    spec = pixel_input(source.program.inputs, rules, source.preprocess_unknown)
+    if rules is None:  # which is refused by now
+        raise UsageError(source.preprocess_unknown)
+    return PixelInput(spec, rules, rules)
 
 
 def check_opset(opset: int) -> None:

@@ -14,6 +14,7 @@ from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
 from paddleport.models.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.resolve import SEEDED_WARNING, SourceModel, resolve
 from paddleport.models.source import holds_model
+from paddleport.runners.preprocess import takes_pixels
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
@@ -103,7 +104,10 @@ def fed_shapes(ready: Prepared, batch_size: int) -> dict[str, ShapeRange]:
     if size is None or len(ready.inputs) != 1 or ready.inputs[0].shape[:1] != (None,):
         return {}
     largest = max(batch_size, *DEFAULT_BATCHES)  # smaller batches share one engine
-    low, best, high = ((batch, 3, *size) for batch in (1, batch_size, largest))
+    pixels = takes_pixels(ready.inputs[0])
+    low, best, high = (
+        (batch, *size, 3) if pixels else (batch, 3, *size) for batch in (1, batch_size, largest)
+    )
     return {ready.inputs[0].name: ShapeRange(low, best, high)}
 
 

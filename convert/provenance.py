@@ -8,11 +8,14 @@ from paddleport.models.resolve import SourceModel
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 
 
-def provenance(source: SourceModel, opset: int, mends: tuple[str, ...]) -> dict[str, Any]:
+def provenance(
+    source: SourceModel, opset: int, mends: tuple[str, ...], *, embedded: bool = False
+) -> dict[str, Any]:
     """What an ONNX file carries about its making."""
     return {
         "command": f"paddleport convert {source.name} --opset {opset}"
-        + ("" if source.weights == "own" else f" --weights {source.weights}"),
+        + ("" if source.weights == "own" else f" --weights {source.weights}")
+        + (" --embed-preprocess" if embedded else ""),
         "source": {
             "name": source.name,
             "format": source.model.format,
@@ -23,6 +26,7 @@ def provenance(source: SourceModel, opset: int, mends: tuple[str, ...]) -> dict[
         },
         "opset": opset,
         "mends": list(mends),
+        **({"embedded_preprocess": True} if embedded else {}),
         "tools": tool_versions(),
     }
 

@@ -21,6 +21,7 @@ from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.compare import FeedName, OutputComparison, compare_outputs
 from paddleport.validate.feeds import NamedFeed, make_feeds
+from paddleport.validate.pixels import PixelInput
 from paddleport.validate.session import PLAIN_PADDLE, Session
 from paddleport.validate.tolerance import TOLERANCES
 from paddleport.worker import Worker
@@ -33,7 +34,10 @@ Progress = Callable[[str, float | None], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What ``to_onnx`` was asked for, as its arguments have it."""
+    """What ``to_onnx`` was asked for, as its arguments have it.
+
+    Its ``pixels`` are the input of a file that normalises pictures itself, if it is to.
+    """
 
     opset: int
     allow_upgrade: bool
@@ -41,6 +45,7 @@ class Request:
     timeout_s: float
     shapes: Mapping[str, Sequence[int]]
     feed: Mapping[str, Array]
+    pixels: PixelInput | None = None
 
 
 def convert_and_compare(
@@ -65,6 +70,7 @@ def convert_and_compare(
             samples=_CHECKED_PICTURES,
             shapes=request.shapes,
             given=request.feed,
+            pixels=request.pixels,
         )
         raw = export.result()
         tensors = [feed.tensors for feed in feeds]
@@ -77,6 +83,7 @@ def convert_and_compare(
             finished,
             simplify=request.simplify,
             source=source,
+            embed=request.pixels is not None,
         )
         if checked.opset != raw.opset:
             raise ConversionError(
@@ -85,7 +92,7 @@ def convert_and_compare(
         _logger.info("opset %d, mended: %s", checked.opset, checked.mends or "nothing")
         _logger.info("simplified from %d to %d nodes", checked.nodes_before, checked.nodes)
         progress("compare with native Paddle", 0.8)
-        candidate = _converted_outputs(onnx_worker, finished, tensors)
+        candidate = _converted_outputs(onnx_worker, finished, [feed.to_file for feed in feeds])
         comparisons = compare_outputs(
             reference.result(),
             candidate,

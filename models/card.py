@@ -131,12 +131,14 @@ class OnnxModel:
         preprocess: how pictures are fed to it, if it says so.
         labels: class names by index, if it has them.
         provenance: how it was made (source hashes, versions, weights, opset, command).
+        input_format: what its input takes, in words, where that is no normalised picture.
     """
 
     path: Path
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    input_format: str = ""
 
 
 @dataclass(frozen=True)

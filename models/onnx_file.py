@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PREPROCESS_KEY = "paddleport.preprocess"
 LABELS_KEY = "paddleport.labels"
 PROVENANCE_KEY = "paddleport.provenance"
+INPUT_KEY = "paddleport.input"
 
 
 def read_onnx_proto(path: Path) -> "onnx.ModelProto":
@@ -54,6 +55,7 @@ def read_onnx_model(path: Path) -> OnnxModel:
             Preprocess.from_dict(json.loads(preprocess)) if preprocess else None,
             tuple(json.loads(labels)) if labels else None,
             json.loads(found.get(PROVENANCE_KEY, "{}")),
+            found.get(INPUT_KEY, ""),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise ModelFileError(f"{path} has damaged paddleport metadata ({error})") from None
@@ -65,8 +67,17 @@ def write_metadata(
     preprocess: Preprocess | None,
     labels: tuple[str, ...] | None,
     provenance: Mapping[str, Any],
+    input_format: str = "",
 ) -> None:
-    """Set the three metadata entries, in one order, so that equal content is equal bytes."""
+    """Set our metadata entries, in one order, so that equal content is equal bytes.
+
+    Args:
+        proto: loses the entries that it has.
+        preprocess: how pictures are fed.
+        labels: class names by index.
+        provenance: how the file was made.
+        input_format: what the input takes, in words, where that is no normalised picture.
+    """
     entries = {PROVENANCE_KEY: provenance}
     if preprocess is not None:
         entries[PREPROCESS_KEY] = preprocess.to_dict()
@@ -76,6 +87,8 @@ def write_metadata(
     texts = {key: json.dumps(value, sort_keys=True) for key, value in entries.items()}
     if labels is not None:
         texts[LABELS_KEY] = json.dumps(labels, ensure_ascii=False)
+    if input_format:
+        texts[INPUT_KEY] = input_format
     for key in sorted(texts):
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, texts[key]

@@ -45,13 +45,18 @@ class StubLineup:
         program = SimpleNamespace(inputs=tuple(inputs))
         self.source = SimpleNamespace(preprocess=preprocess, program=program)
         self.onnx = OnnxModel(Path("model.onnx"))
-        self.onnx_feeds = SimpleNamespace(of=lambda feeds: [feed.tensors for feed in feeds])
+        self.onnx_feeds = SimpleNamespace(
+            of=lambda feeds: [feed.tensors for feed in feeds], pixels=None
+        )
         self.extras: dict[str, str] = {}
         self.threads = 2
         self.reopened: list[tuple[str, int]] = []
 
     def tensors(self, name: str, feeds: Sequence[NamedFeed]) -> list[Feed]:
         return [feed.tensors for feed in feeds]
+
+    def reads_paddle(self, name: str) -> bool:
+        return name.startswith("paddle")
 
     def options_for(self, name: str) -> RunnerOptions:
         return RunnerOptions(threads=self.threads, extras=self.extras)

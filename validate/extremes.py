@@ -26,19 +26,23 @@ def extreme_pictures(
         preprocess: how pixels become values; where it is unknown black is -2 and white 2.5.
     """
     batch, channels, height, width = shape
+    for name, mask in extreme_masks(height, width, channels):
+        yield name, np.stack([_normalised(mask, preprocess).astype(dtype)] * batch)
+
+
+def extreme_masks(
+    height: int, width: int, channels: int = 3
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Name of every extreme, and where it is white and not black: [height, width, channels]."""
     generator = np.random.Generator(np.random.PCG64(_SEED))
     blocks = generator.random((-(-height // _BLOCK), -(-width // _BLOCK), channels)) < 0.5
     saturated = blocks.repeat(_BLOCK, axis=0).repeat(_BLOCK, axis=1)[:height, :width]
     hot = np.zeros((height, width, channels), np.bool_)
     hot[height // 2, width // 2] = True
-    masks = {
-        "black": np.zeros_like(hot),
-        "white": np.ones_like(hot),
-        "saturated": saturated,
-        "one hot pixel": hot,
-    }
-    for name, mask in masks.items():
-        yield name, np.stack([_normalised(mask, preprocess).astype(dtype)] * batch)
+    yield "black", np.zeros_like(hot)
+    yield "white", np.ones_like(hot)
+    yield "saturated", saturated
+    yield "one hot pixel", hot
 
 
 def _normalised(mask: NDArray[np.bool_], preprocess: Preprocess | None) -> Array:

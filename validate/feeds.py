@@ -1,7 +1,6 @@
 """What every runtime is fed: the same bytes, made once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -9,36 +8,20 @@ import numpy as np
 
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
-from paddleport.models.samples import draw_picture, sample_pictures
-from paddleport.runners.preprocess import decode_image, preprocess_image
-from paddleport.tensors import Array, Feed, TensorSpec, check_feed
+from paddleport.models.samples import draw_picture
+from paddleport.runners.preprocess import preprocess_image
+from paddleport.tensors import Array, TensorSpec, check_feed
 from paddleport.validate.extremes import extreme_pictures
+from paddleport.validate.named_feed import SAMPLE_SIZE as SAMPLE_SIZE
+from paddleport.validate.named_feed import Kind as Kind
+from paddleport.validate.named_feed import NamedFeed as NamedFeed
+from paddleport.validate.named_feed import named_pictures
+from paddleport.validate.pixels import PixelInput, pixel_extremes, pixel_feeds, pixel_given
 
-SAMPLE_SIZE = (192, 224)  # height and width of drawn pictures: quick to draw, and resized
 DEFAULT_SIZE = 224  # of a free height or width
 DEFAULT_LENGTH = 16  # of any other free dimension
 _NOISE_SEED = 20_240_811
 _IDS_BELOW = 8  # integer inputs are mostly indices into something
-Kind = Literal["picture", "drawn", "noise", "extreme", "batch", "given"]
-
-
-@dataclass(frozen=True)
-class NamedFeed:
-    """One feed and where it came from.
-
-    Attributes:
-        name: to tell it by in a report.
-        kind: where it came from; a ``batch`` is made of feeds that stand before it.
-        tensors: input name to tensor.
-        parts: of a batch, the indices of the feeds that it is made of, by batch position.
-        picture: the picture that it was made from, [H, W, 3] uint8 BGR, if there is one.
-    """
-
-    name: str
-    kind: Kind
-    tensors: Feed
-    parts: tuple[int, ...] = ()
-    picture: Array | None = field(default=None, repr=False, compare=False)
 
 
 def make_feeds(
@@ -49,6 +32,7 @@ def make_feeds(
     samples: int = 7,
     shapes: Mapping[str, Sequence[int]] | None = None,
     given: Mapping[str, Array] | None = None,
+    pixels: PixelInput | None = None,
 ) -> list[NamedFeed]:
     """Make the feeds for a model.
 
@@ -65,11 +49,22 @@ def make_feeds(
         samples: how many drawn pictures to feed where ``pictures`` is empty.
         shapes: input name to full shape.
         given: input name to tensor, used as it is.
+        pixels: the input of an ONNX file that normalises pictures itself. Then every feed is
+            made of 8-bit pixels, for which such a file alone has an answer.
 
     Raises:
         FeedError: a shape or tensor that the model does not take.
         ImageError: a picture that cannot be read.
     """
+    if pixels is not None and given:
+        return [pixel_given(pixels, given)]
+    if pixels is not None:
+        (spec,) = concrete_inputs(inputs, shapes or {})
+        batch = (shapes and spec.shape[0]) or inputs[0].shape[0] or pixels.batch
+        made = pixel_feeds(pixels, named_pictures(pictures, samples), batch)
+        for feed in made:
+            check_feed([spec] if shapes else inputs, feed.tensors)
+        return made
     if given:
         check_feed(inputs, given)
         return [NamedFeed("given", "given", dict(given))]
@@ -93,13 +88,18 @@ def make_feeds(
 
 
 def extreme_feeds(
-    feeds: Sequence[NamedFeed], inputs: Sequence[TensorSpec], preprocess: Preprocess | None
+    feeds: Sequence[NamedFeed],
+    inputs: Sequence[TensorSpec],
+    preprocess: Preprocess | None,
+    pixels: PixelInput | None = None,
 ) -> list[NamedFeed]:
     """The first of ``feeds`` with an extreme in every input that has the shape of a picture.
 
     None where there is no such input, or the feeds were given.
     """
     first = feeds[0]
+    if pixels is not None and first.kind != "given":
+        return pixel_extremes(pixels, len(first.tensors[pixels.spec.name]))
     if first.kind == "given" or not any(_is_picture(spec, (1, 3)) for spec in inputs):
         return []
     made: dict[str, dict[str, Array]] = {}
@@ -132,7 +132,9 @@ def batch_feeds(
             spec.name: np.concatenate([feeds[part].tensors[spec.name] for part in parts])
             for spec in inputs
         }
-        made.append(NamedFeed(f"batch of {size}", "batch", tensors, parts))
+        raw = [item for part in parts if (item := feeds[part].pixels) is not None]
+        pixels = np.concatenate(raw) if raw else None
+        made.append(NamedFeed(f"batch of {size}", "batch", tensors, parts, pixels=pixels))
     return made
 
 
@@ -180,11 +182,6 @@ def _default_shape(spec: TensorSpec) -> list[int]:
 def _picture_feeds(
     spec: TensorSpec, preprocess: Preprocess, pictures: Sequence[Path], samples: int
 ) -> list[NamedFeed]:
-    if pictures:
-        named = [(path.name, decode_image(path)) for path in pictures]
-    else:
-        drawn = sample_pictures(samples, SAMPLE_SIZE)
-        named = [(f"sample {index}", picture) for index, picture in enumerate(drawn)]
     # A model with a fixed batch gets each picture in every position.
     batch = spec.shape[0] or 1
     feeds = [
@@ -194,7 +191,7 @@ def _picture_feeds(
             {spec.name: np.stack([preprocess_image(picture, preprocess, name=name)] * batch)},
             picture=picture,
         )
-        for name, picture in named
+        for name, picture in named_pictures(pictures, samples)
     ]
     for feed in feeds:
         check_feed([spec], feed.tensors)

@@ -93,7 +93,7 @@ class Lineup:
         if not runners.runner_class(backend_of(row)).compiles_for_shapes:
             return {}
         given = {**self._fed, **self.plan.shapes}
-        return given if self.reads_paddle(row) else self.onnx_feeds.renamed(given)
+        return given if self.reads_paddle(row) else self.onnx_feeds.ranges(given)
 
     def tensors(self, row: str, feeds: Sequence[NamedFeed]) -> list[Feed]:
         """Feeds under the names that a row's backend takes."""

@@ -11,7 +11,7 @@ from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
 from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
 from paddleport.runners.base import RunnerOptions
-from paddleport.runners.preprocess import decode_image, preprocess_image, stack_pictures
+from paddleport.runners.preprocess import decode_image, fed_picture
 from paddleport.tensors import Array, Feed
 
 _HELD_BYTES = 1 << 28  # of answers that are watched at a time
@@ -91,10 +91,11 @@ class Opened:
         warm_up_s: float,
     ) -> list[float]:
         """Milliseconds from a file's bytes to the outputs."""
+        spec = next(item for item in self._runner.inputs if item.name == input_name)
 
         def run() -> None:
-            pictures = [preprocess_image(decode_image(jpeg), preprocess) for _ in range(batch)]
-            self.run({input_name: stack_pictures(pictures)})
+            pictures = [fed_picture(decode_image(jpeg), preprocess, spec) for _ in range(batch)]
+            self.run({input_name: np.stack(pictures)})
 
         return _timed(run, at_most_s, warm_up_s)
 

@@ -164,8 +164,9 @@ def _all_feeds(
         samples=plan.samples,
         shapes=shapes,
         given=given,
+        pixels=onnx_feeds.pixels,
     )
-    feeds += extreme_feeds(feeds, inputs, source.preprocess)
+    feeds += extreme_feeds(feeds, inputs, source.preprocess, onnx_feeds.pixels)
     if onnx_feeds.free_batch and not given:
         feeds += batch_feeds(feeds, inputs, plan.batch_sizes)
     return feeds

@@ -67,9 +67,9 @@ class ReferenceVoice:
 
     def case(self, arbiter: Arbiter) -> Case:
         """Its side of every comparison."""
-        first = self.feeds[0].tensors
-        again = self.ask(first)
-        preprocess = self._lineup.source.preprocess
+        lineup, row = self._lineup, self._lineup.reference
+        again = lineup.sessions[row].run_all(lineup.tensors(row, self.feeds[:1]))[0]
+        preprocess = lineup.source.preprocess
         other_kernels = cache(self.by_other_kernels)
         return Case(self.feeds, self.outputs, again, arbiter, preprocess, self.ask, other_kernels)
 
@@ -80,7 +80,7 @@ class ReferenceVoice:
             PortError: it refuses the feed, or has crashed on it and is started again.
         """
         lineup, row = self._lineup, self._lineup.reference
-        tensors = feed if lineup.reads_paddle(row) else lineup.onnx_feeds.renamed(feed)
+        tensors = feed if lineup.reads_paddle(row) else lineup.onnx_feeds.of_tensors(feed)
         try:
             return lineup.sessions[row].run_all([tensors])[0]
         except WorkerCrashed:  # it is still to be asked and measured

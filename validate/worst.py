@@ -13,7 +13,7 @@ def save_worst(validation: Validation, folder: Path) -> list[Path]:
     """Write the worst feed of each kind for each backend, and return the files.
 
     Each is ``BACKEND-KIND.npz`` with the Paddle model's input names as keys, as ``--feed FILE.npz``
-    takes it.
+    takes it; 8-bit pixels where the ONNX file normalises pictures itself.
     """
     feeds = {feed.name: feed for feed in validation.feeds}
     written = []
@@ -23,7 +23,7 @@ def save_worst(validation: Validation, folder: Path) -> list[Path]:
             continue
         for item in worst.worst_feeds:
             buffer = io.BytesIO()
-            np.savez_compressed(buffer, allow_pickle=False, **dict(feeds[item.feed].tensors))
+            np.savez_compressed(buffer, allow_pickle=False, **dict(feeds[item.feed].to_file))
             path = folder / f"{row.name.replace(' ', '-')}-{item.kind}.npz"
             write_atomically(path, buffer.getvalue())
             written.append(path)

@@ -55,6 +55,13 @@ def convert(
     simplify: Annotated[
         bool, typer.Option("--simplify/--no-simplify", help="Fold and fuse with onnxslim.")
     ] = True,
+    embed_preprocess: Annotated[
+        bool,
+        typer.Option(
+            "--embed-preprocess",
+            help="Take pictures as they are cropped, uint8 NHWC, and normalise in the graph.",
+        ),
+    ] = False,
     precision: options.PrecisionOption = None,
     capability: options.CapabilityOption = None,
     shape: options.ShapeOption = None,
@@ -80,10 +87,10 @@ def convert(
     if to != "onnx":
         from paddleport.cli.engine import convert_to_engine
 
-        if allow_upgrade or keep or not simplify:
+        if allow_upgrade or keep or not simplify or embed_preprocess:
             raise UsageError(
-                "--allow-upgrade, --keep and --no-simplify are of ONNX files, and --to "
-                f"{to} builds an engine: convert to ONNX first to use them"
+                "--allow-upgrade, --keep, --no-simplify and --embed-preprocess are of ONNX "
+                f"files, and --to {to} builds an engine: convert to ONNX first to use them"
             )
         return convert_to_engine(
             model,
@@ -117,6 +124,7 @@ def convert(
             allow_upgrade=allow_upgrade,
             keep=keep,
             simplify=simplify,
+            embed_preprocess=embed_preprocess,
             shapes=options.shapes_from(shape),
             feed=options.feed_from(feed),
             timeout_s=timeout or DEFAULT_TIMEOUT_S,
@@ -143,6 +151,8 @@ def _print(done: "Conversion") -> None:
         f"  nodes      {done.nodes_before} from Paddle2ONNX, {done.nodes} simplified"
         + (f" ({done.not_simplified})" if done.not_simplified else "")
     )
+    if done.pixels is not None:
+        console.print(f"  input      {_pixels(done)}, normalised inside", markup=False)
     for mend in done.mends:
         console.print(f"  mended     {mend}")
     for item in done.comparisons:
@@ -154,6 +164,15 @@ def _print(done: "Conversion") -> None:
             f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
             + (f": {item.reason}" if item.reason else "")
         )
+
+
+def _pixels(done: "Conversion") -> str:
+    from paddleport.tensors import format_shape
+
+    spec, rules = done.pixels, done.source.preprocess
+    if spec is None or rules is None:
+        return ""
+    return f"{spec.dtype} [{format_shape(spec.shape)}] {rules.channels}"
 
 
 def _as_dict(done: "Conversion") -> dict[str, Any]:
@@ -171,6 +190,8 @@ def _as_dict(done: "Conversion") -> dict[str, Any]:
         "nodes_before": done.nodes_before,
         "not_simplified": done.not_simplified,
         "mends": list(done.mends),
+        "embedded_preprocess": done.pixels is not None,
+        "input": _pixels(done) or None,
         "feeds": list(done.feeds),
         "comparisons": [asdict(item) for item in done.comparisons],
     }

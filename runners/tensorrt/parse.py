@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import BackendUnavailableError, ModelFileError
 from paddleport.models.half.cast import Half, cast_to_half
+from paddleport.models.normalised_inside import normalisation_nodes
 from paddleport.models.onnx_file import read_onnx_proto, weights_precision
 from paddleport.runners.base import Precision
 from paddleport.runners.tensorrt.library import Loaded
@@ -44,7 +45,7 @@ def parse(loaded: Loaded, onnx: Path, precision: Precision) -> tuple[Network, tu
     """Parse a file, cast where it must be, and say what stays in float32.
 
     An operator that the parser takes in float32 only (HardSwish in bf16) is kept so, all its
-    nodes, and that is told.
+    nodes, and that is told; so is the normalisation of pictures, where it is in the graph.
 
     Raises:
         ModelFileError: the parser refuses the graph; says which node, and why.
@@ -52,7 +53,7 @@ def parse(loaded: Loaded, onnx: Path, precision: Precision) -> tuple[Network, tu
     if precision not in ("fp16", "bf16") or precision == weights_precision(onnx):
         return _parsed(loaded, onnx, onnx), ()
     proto = read_onnx_proto(onnx)
-    keep: set[str] = set()
+    keep = set(normalisation_nodes(proto))  # else pixels are rounded step by step
     while True:
         half = cast_to_half(proto, precision, keep=keep)
         content = half.proto.SerializeToString()

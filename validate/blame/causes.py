@@ -61,6 +61,8 @@ class Evidence:
         pattern: how the answer relates to the reference's, if in a simple way.
         looks_like: a narrower precision that all values of the answer fit into.
         ranking: what became of top-1, in words; empty for no classifier.
+        normalised_inside: the ONNX file takes 8-bit pictures, so that what the network is fed
+            is the file's doing.
     """
 
     backend: str
@@ -85,6 +87,7 @@ class Evidence:
     pattern: str = ""
     looks_like: str = ""
     ranking: str = ""
+    normalised_inside: bool = False
 
     @property
     def narrow(self) -> bool:
@@ -162,11 +165,18 @@ def _batching(evidence: Evidence) -> tuple[Cause, str] | None:
 
 
 def _preprocessing(evidence: Evidence) -> tuple[Cause, str] | None:
-    if not evidence.imitates:
+    if not evidence.imitates or _is_in_the_file(evidence):
         return None
     return "preprocessing", (
         f"Its answer is the reference's on another input: {evidence.imitates}. {evidence.advice}"
     )
+
+
+def _is_in_the_file(evidence: Evidence) -> bool:
+    """Whether another input is what the file's own normalisation makes, whoever runs it."""
+    reference = evidence.reference_from_float64
+    wrong = reference is not None and reference > evidence.limit
+    return evidence.normalised_inside and wrong
 
 
 def _ill_conditioned(evidence: Evidence) -> str:
@@ -190,6 +200,12 @@ def _ill_conditioned(evidence: Evidence) -> str:
 
 
 def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, str]:
+    if _is_in_the_file(evidence) and evidence.imitates:
+        return "converter", (
+            f"The ONNX file, which normalises its pictures itself, does it otherwise: computed in "
+            f"float64 it is {_number(reference)} from native Paddle, and its answer is Paddle's "
+            f"on another input: {evidence.imitates}. {NEXT_LOCATE}"
+        )
     if evidence.consumes == "onnx" and reference > evidence.limit:
         return "converter", (
             f"The ONNX graph is another model: computed in float64 it is {_number(reference)} "

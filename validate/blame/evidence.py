@@ -47,6 +47,7 @@ def gather(
         pattern=pattern(view.given[worst], view.wanted[worst], found, limit),
         looks_like=looks_like(view.given, view.wanted),
         ranking=_ranking(ranking),
+        normalised_inside=answers.consumes == "onnx" and case.feeds[0].pixels is not None,
     )
     if view.exact is None:
         return evidence

@@ -67,14 +67,16 @@ def locate(
         raise UsageError(f"a limit of {limit} is not possible: a number above 0")
     reads_onnx = check_backend(backend, options).consumes == "onnx"
     check_operators(onnx.path)
+    onnx_feeds = OnnxFeeds(source, onnx)
     feeds = make_feeds(
         source.program.inputs,
         preprocess=source.preprocess,
         samples=_SAMPLES,
         shapes=shapes,
         given=feed,
+        pixels=onnx_feeds.pixels,
     )[:_FEEDS]
-    renamed = OnnxFeeds(source, onnx).of(feeds)
+    renamed = onnx_feeds.of(feeds)
     theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]
     exact = _answers("reference", onnx, RunnerOptions(), theirs, progress, 0.0)
     both = _Both(source.model, onnx, feeds, theirs, exact, limit, progress)

@@ -12,6 +12,7 @@ from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.locate.exact import save_exact_values
 from paddleport.validate.locate.graph import onnx_graph
 from paddleport.validate.locate.hunt import Finding, hunt
+from paddleport.validate.locate.inside import wrong_inside
 from paddleport.validate.locate.located import Located
 from paddleport.validate.locate.paddle_values import environ, save_paddle_values
 from paddleport.validate.locate.probe import ANSWER_TIMEOUT_S, Deadline
@@ -90,6 +91,9 @@ def compare_sides(
     bad = bad_output(paddle, exact, limit)
     if bad is None:
         return None
+    inside = wrong_inside(paddle, exact, feed=feed, limit=limit)
+    if inside is not None:
+        return inside
     if bad.paddle not in paddle.graph.producer:
         raise UsageError(
             f"output {bad.paddle} is an input or a weight of the Paddle program, and differs: "

@@ -97,7 +97,9 @@ class Timing:
         uses_threads = runners.runner_class(backend_of(name)).uses_threads
         photo = None
         if jpeg is not None and preprocess is not None:
-            photo = Photo(jpeg, preprocess, next(iter(lineup.tensors(name, batches[:1])[0])))
+            pixels = None if lineup.reads_paddle(name) else lineup.onnx_feeds.pixels
+            rules = preprocess if pixels is None else pixels.file
+            photo = Photo(jpeg, rules, next(iter(lineup.tensors(name, batches[:1])[0])))
         return Subject(
             session,
             feeds,
