@@ -1,6 +1,8 @@
 """``paddleport run``: pictures to labels on any runtime."""
 
 import json as json_module
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -12,7 +14,6 @@ import typer
 
 from paddleport.cli import options
 from paddleport.cli.console import (
-    new_table,
     print_error,
     print_warning,
     progress_bar,
@@ -176,7 +177,7 @@ def _show(
         stdout().print(f"[bold]{jsonl}[/]  {read} pictures · {where}")
         return read, failed
     if not json:
-        stdout().print(f"[dim]{where}[/]")
+        print(f"\033[2m{where}\033[0m" if _styled() else where)
     separator = "["
     for answer in answers:
         read, failed = _count(answer, read, failed)
@@ -198,17 +199,17 @@ def _count(answer: "Classified", read: int, failed: int) -> tuple[int, int]:
 
 
 def _print(answer: "Classified") -> None:
-    from rich.markup import escape
-
-    table = new_table("", "", "", numbers=())
-    table.show_header = False
-    table.columns[0].justify = "right"
-    table.columns[0].width = 9
+    """Plain lines: a table of rich takes as long as an inference, and its import as a model."""
+    bold, dim, plain = ("\033[1m", "\033[2m", "\033[0m") if _styled() else ("", "", "")
+    lines = [f"{bold}{answer.picture}{plain}"]
     for item in answer.predictions:
-        label = "" if item.label is None else escape(item.label)
-        table.add_row(f"{item.score:.5f}", f"[dim]{item.index}[/]", label)
-    stdout().print(f"[bold]{escape(answer.picture)}[/]")
-    stdout().print(table)
+        label = "" if item.label is None else item.label
+        lines.append(f"{item.score:>9.5f}  {dim}{item.index:>5}{plain}  {label}")
+    print("\n".join(lines))
+
+
+def _styled() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _as_json(answer: "Classified") -> str:
