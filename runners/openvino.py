@@ -1,6 +1,7 @@
 """OpenVINO."""
 
 import importlib
+import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from paddleport.errors import (
 )
 from paddleport.models.card import OnnxModel
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
+from paddleport.runners.compiled_cache import entry_for, forget, read_or_compile
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _PRECISIONS: dict[str, Precision] = {hint: precision for precision, hint in _HINTS.items()}
+
+FROM_CACHE = "compiled model from the cache"
 
 _RESULT_SUFFIX = "/sink_port_0"  # what OpenVINO's ONNX reader adds to an output's name
 
@@ -30,9 +34,11 @@ class OpenVinoExtras:
 
     Attributes:
         streams: inferences at the same time, among which the threads are divided.
+        cache: keep the compiled model for the next start, which is then several times faster.
     """
 
     streams: int = 1
+    cache: bool = False
 
 
 class OpenVinoRunner(Runner):
@@ -75,7 +81,7 @@ class OpenVinoRunner(Runner):
             "PERFORMANCE_HINT": "THROUGHPUT" if self.extras.streams > 1 else "LATENCY",
         }
         with self.vendor(ModelFileError, "does not take this model"):
-            compiled = core.compile_model(core.read_model(str(model.path)), "CPU", settings)
+            compiled = self._compile(core, openvino.__version__, model, settings)
         self._compiled, self._tensor = compiled, openvino.Tensor
         self._check_compiled()
         self._request = compiled.create_infer_request()
@@ -85,6 +91,33 @@ class OpenVinoRunner(Runner):
         self.in_flight = self.streams + 1  # the next one waits inside the plug-in
         self.inputs = tuple(_spec(port) for port in compiled.inputs)
         self.outputs = tuple(_spec(port) for port in compiled.outputs)
+
+    def _compile(
+        self, core: Any, version: str, model: OnnxModel, settings: dict[str, object]
+    ) -> Any:
+        """Compile, or take what was compiled before; by checksums, since OpenVINO checks little."""
+        made: list[Any] = []
+
+        def compile_it() -> Any:
+            made.append(core.compile_model(core.read_model(str(model.path)), "CPU", settings))
+            return made[-1]
+
+        if not self.extras.cache:
+            return compile_it()
+        release = re.match(r"[\w.]+", version)
+        entry = entry_for(
+            "openvino", release[0] if release else "", model.path, {**settings, "": version}
+        )
+        kept = read_or_compile(entry, lambda: compile_it().export_model().getvalue())
+        if made or kept is None:
+            return made[0] if made else compile_it()
+        try:
+            compiled = core.import_model(kept, "CPU", settings)
+        except RuntimeError:  # of a build that calls itself by the same version
+            forget(entry)
+            return compile_it()
+        self.notes = (*self.notes, FROM_CACHE)
+        return compiled
 
     def _check_compiled(self) -> None:
         """Hold what the plug-in took against what it was given."""

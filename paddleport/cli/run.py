@@ -80,8 +80,7 @@ def run(
     threads = available_threads() if threads is None else threads
     workers = default_workers() if workers is None else workers
     extras = options.extras_from(extra)
-    if several:
-        extras = streamed_extras(runner_type, extras, threads)
+    extras = run_extras(runner_type, extras, threads if several else 1)
     run_options = RunnerOptions(device, options.precision_from(precision), threads, extras)
     runner_type.check_options(run_options)  # before a conversion that may take long
     with progress_bar() as progress:
@@ -118,13 +117,12 @@ def run(
         raise typer.Exit(1 if read else 2)
 
 
-def streamed_extras(
-    runner_type: "type[Runner]", extras: dict[str, str], threads: int
-) -> dict[str, str]:
-    """``extras`` with as many streams as are good for many pictures, where none were asked for."""
-    if "streams" not in runner_type.option_names() or "streams" in extras:
-        return extras
-    return {**extras, "streams": str(min(threads, MOST_STREAMS))}
+def run_extras(runner_type: "type[Runner]", extras: dict[str, str], streams: int) -> dict[str, str]:
+    """``extras``, and what is good for ``run`` where the backend has it and nothing was asked."""
+    wanted = {"streams": str(min(streams, MOST_STREAMS)), "cache": "true"}
+    if streams == 1:
+        del wanted["streams"]
+    return {key: wanted[key] for key in wanted if key in runner_type.option_names()} | extras
 
 
 def summary(work: "Work", runner: "Runner", workers: int) -> str:
