@@ -1,7 +1,6 @@
 """OpenVINO."""
 
 import importlib
-import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from paddleport.errors import (
 )
 from paddleport.models.card import OnnxModel
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
-from paddleport.runners.compiled_cache import entry_for, forget, read_or_compile
+from paddleport.runners.compiled_cache import entry_for
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -53,6 +52,7 @@ class OpenVinoRunner(Runner):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
     extras_type: ClassVar[type[Any]] = OpenVinoExtras
     install: ClassVar[str] = "pip install 'paddleport[cpu]'"
+    _kept: Any = None
 
     @classmethod
     def check_options(cls, options: RunnerOptions) -> CheckedOptions:
@@ -81,43 +81,41 @@ class OpenVinoRunner(Runner):
             "PERFORMANCE_HINT": "THROUGHPUT" if self.extras.streams > 1 else "LATENCY",
         }
         with self.vendor(ModelFileError, "does not take this model"):
-            compiled = self._compile(core, openvino.__version__, model, settings)
-        self._compiled, self._tensor = compiled, openvino.Tensor
+            self._tensor = openvino.Tensor
+            self._compiled = self._compile(core, openvino.__version__, model, settings)
         self._check_compiled()
-        self._request = compiled.create_infer_request()
+        self._request = self._compiled.create_infer_request()
         self._idle: list[Any] = []
         self._started: set[_Started] = set()
         self.streams = self.extras.streams
         self.in_flight = self.streams + 1  # the next one waits inside the plug-in
-        self.inputs = tuple(_spec(port) for port in compiled.inputs)
-        self.outputs = tuple(_spec(port) for port in compiled.outputs)
+        self.inputs = tuple(_spec(port) for port in self._compiled.inputs)
+        self.outputs = tuple(_spec(port) for port in self._compiled.outputs)
 
     def _compile(
         self, core: Any, version: str, model: OnnxModel, settings: dict[str, object]
     ) -> Any:
-        """Compile, or take what was compiled before; by checksums, since OpenVINO checks little."""
-        made: list[Any] = []
-
-        def compile_it() -> Any:
-            made.append(core.compile_model(core.read_model(str(model.path)), "CPU", settings))
-            return made[-1]
-
+        """Compile, or take what was compiled before; not by OpenVINO's cache, which checks less."""
         if not self.extras.cache:
-            return compile_it()
-        release = re.match(r"[\w.]+", version)
-        entry = entry_for(
-            "openvino", release[0] if release else "", model.path, {**settings, "": version}
-        )
-        kept = read_or_compile(entry, lambda: compile_it().export_model().getvalue())
-        if made or kept is None:
-            return made[0] if made else compile_it()
-        try:
-            compiled = core.import_model(kept, "CPU", settings)
-        except RuntimeError:  # of a build that calls itself by the same version
-            forget(entry)
-            return compile_it()
-        self.notes = (*self.notes, FROM_CACHE)
+            return core.compile_model(core.read_model(str(model.path)), "CPU", settings)
+        entry = entry_for("openvino", version, model.path, settings)
+        kept = entry.read()
+        if kept is not None:
+            with suppress(RuntimeError):  # of another build that calls itself by this version
+                compiled = self._imported(core, kept, settings)
+                self.notes = (*self.notes, FROM_CACHE)
+                return compiled
+        compiled = core.compile_model(core.read_model(str(model.path)), "CPU", settings)
+        entry.write(compiled.export_model().getvalue())
         return compiled
+
+    def _imported(self, core: Any, kept: Any, settings: dict[str, object]) -> Any:
+        """From memory that OpenVINO shares, or a copy where this version takes only that."""
+        self._kept = kept  # the weights; they must live as long as the compiled model
+        try:
+            return core.import_model(self._tensor(kept, shared_memory=True), "CPU", settings)
+        except TypeError:
+            return core.import_model(kept.tobytes(), "CPU", settings)
 
     def _check_compiled(self) -> None:
         """Hold what the plug-in took against what it was given."""
@@ -209,6 +207,7 @@ class OpenVinoRunner(Runner):
         for started in tuple(self._started):
             self.abandon(started)
         del self._idle, self._request, self._compiled, self._tensor
+        self._kept = None
 
 
 class _Started:

@@ -42,6 +42,9 @@ def print_error(error: Exception | str) -> None:
 
 def print_warning(text: str) -> None:
     """A warning that nobody can miss."""
+    if not sys.stderr.isatty():  # rich would be imported for nothing
+        print(f" warning  {text}", file=sys.stderr)
+        return
     stderr().print(f"[bold black on yellow] warning [/] [yellow]{_escaped(text)}[/]")
 
 
