@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.convert.embed import pixel_input
+from paddleport.convert.opsets import DEFAULT_OPSET, check_opset
 from paddleport.convert.steps import Progress, Request, convert_and_compare
 from paddleport.convert.tools import Tools
 from paddleport.errors import (
@@ -25,8 +26,6 @@ from paddleport.validate.compare import (
 )
 from paddleport.validate.pixels import PixelInput
 
-DEFAULT_OPSET = 17
-LOWEST_OPSET, HIGHEST_OPSET = 7, 21  # what Paddle2ONNX 2.1.0 writes
 DEFAULT_TIMEOUT_S = 300.0
 _DIFFERS = ("differs from", "Next: paddleport validate says why; --keep keeps the file")
 _UNPROVEN = (
@@ -172,19 +171,6 @@ def _pixels(source: SourceModel) -> PixelInput:
     if rules is None:  # which is refused by now
         raise UsageError(source.preprocess_unknown)
     return PixelInput(spec, rules, rules)
-
-
-def check_opset(opset: int) -> None:
-    """Refuse an opset that Paddle2ONNX does not write.
-
-    Raises:
-        ConversionError: it is not among 7 to 21.
-    """
-    if not LOWEST_OPSET <= opset <= HIGHEST_OPSET:
-        raise ConversionError(
-            f"opset {opset} is not possible: Paddle2ONNX writes {LOWEST_OPSET} to "
-            f"{HIGHEST_OPSET}. Try: --opset {11 if opset < LOWEST_OPSET else HIGHEST_OPSET}"
-        )
 
 
 def _check_target(target: Path) -> None:

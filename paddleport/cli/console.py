@@ -42,6 +42,9 @@ def print_error(error: Exception | str) -> None:
 
 def print_warning(text: str) -> None:
     """A warning that nobody can miss."""
+    if not sys.stderr.isatty():  # rich would be imported for nothing
+        print(f" warning  {text}", file=sys.stderr)
+        return
     stderr().print(f"[bold black on yellow] warning [/] [yellow]{_escaped(text)}[/]")
 
 
@@ -74,6 +77,9 @@ def progress_bar() -> Iterator[Callable[[str, float | None], None]]:
 
     A share of ``None`` is work without a known end: the bar pulses.
     """
+    if not sys.stderr.isatty():
+        yield lambda step, share: None
+        return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
