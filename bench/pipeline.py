@@ -22,7 +22,7 @@ from paddleport.worker import Worker
 THREADS = 2
 FILES = 24  # different pictures
 SIDE = 512
-PICTURES = 192  # a turn; each file several times
+PICTURES = 96  # a turn; each file several times
 TURNS = 11
 TIMEOUT_S = 300.0
 

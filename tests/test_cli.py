@@ -146,6 +146,8 @@ def test_run_over_a_folder(paddleport: Command, tmp_path: Path) -> None:
     done = paddleport("run", pictures, "--batch-size", 2, "--jsonl", "answers.jsonl")
     assert done.code == 1
     assert "2.jpg is text" in done.err
+    assert "5 pictures · " in done.err
+    assert all(word in done.err for word in ("pictures/s", "decode", "preprocess", "inference"))
     answers = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
     assert [Path(answer["picture"]).name for answer in answers] == [f"{i}.jpg" for i in range(5)]
     assert [bool(answer["error"]) for answer in answers] == [False, False, True, False, False]
@@ -163,6 +165,33 @@ def test_what_fast_decoding_changes_is_printed(paddleport: Command, tmp_path: Pa
     assert "1 JPEG, 1 of them decoded smaller: pixels differ by up to" in fast.err
     assert "the likeliest class changed in" in fast.err
     assert json.loads(plain.out) != json.loads(fast.out)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such signal")
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_run_ends_at_once_when_interrupted(
+    paddleport: Command, tmp_path: Path, cache: Path, backend: str
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (300, 260), (40, 90, 200)).save(pictures / "0.jpg")
+    paddleport("run", pictures, "-b", backend)  # converts
+    for index in range(1, 3000):
+        (pictures / f"{index}.jpg").symlink_to("0.jpg")
+    command = [sys.executable, "-m", "paddleport", "run", str(pictures), "-b", backend]
+    environment = {**os.environ, "PADDLEPORT_CACHE": str(cache), "PADDLEPORT_OFFLINE": "1"}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        for _ in range(20):
+            assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        started = time.perf_counter()
+        rest = process.communicate(timeout=30)[0]
+        assert time.perf_counter() - started < 10
+        assert process.returncode != 0
+        assert rest.count(b".jpg") < 2500
 
 
 @pytest.mark.usefixtures("no_leftovers")
@@ -194,6 +223,9 @@ def test_what_fast_decoding_changes_is_printed(paddleport: Command, tmp_path: Pa
         (["run", "*.jpg"], ["*.jpg"]),
         (["run", "--batch-size", "0"], ["--batch-size 0"]),
         (["run", "--topk", "0"], ["--topk 0"]),
+        (["run", "--workers", "0"], ["--workers 0"]),
+        (["run", "-b", "openvino", "-o", "streams=99"], ["streams=99", "threads"]),
+        (["run", "-b", "onnxruntime", "-o", "streams=0"], ["streams=0", "threads"]),
     ],
 )
 def test_bad_words(paddleport: Command, arguments: list[str], words: list[str]) -> None:
