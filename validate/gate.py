@@ -10,7 +10,15 @@ from paddleport.tensors import Array, format_shape
 from paddleport.validate.gate_set import GateSet, gate_set
 from paddleport.validate.yardstick import SMALLEST_PROBABILITY, is_softmax
 
-__all__ = ["MIN_PICTURES", "GateLimits", "GateResult", "GateSet", "gate_set", "judge_gate"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "MIN_PICTURES",
+    "GateLimits",
+    "GateResult",
+    "GateSet",
+    "gate_set",
+    "judge_gate",
+]
 
 MIN_PICTURES = 100  # one picture is then 1 %: fewer cannot show a share of 99 %
 _LIKELY = 0.01  # classes below that are nobody's answer
@@ -35,6 +43,9 @@ class GateLimits:
     agreement: float = 0.99
     log_probability: float = 0.693
     noise: float = 0.1
+
+
+DEFAULT_LIMITS = GateLimits()
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ def judge_gate(
     reference: Sequence[Array],
     candidate: Sequence[Array],
     labels: Sequence[int] | None = None,
-    limits: GateLimits = GateLimits(),  # frozen
+    limits: GateLimits = DEFAULT_LIMITS,
 ) -> GateResult:
     """Judge one output of a candidate on many pictures.
 
