@@ -96,7 +96,7 @@ def to_precision(
         rows, tolerance = judge_file(file, pictures, spec, judges, wanted.precision)
         verdict, mend = verdict_of(rows, tolerance), None
         if verdict == "failed":
-            mend = find_mend(onnx.path, folder, wanted, pictures, spec, judges, timeout_s, progress)
+            mend = find_mend(onnx.path, file, wanted, pictures, spec, judges, timeout_s, progress)
         told = _provenance(onnx, wanted, made, pictures, rows)
         path = target if verdict == "passed" else None
         if verdict != "passed" and keep:

@@ -1,6 +1,6 @@
 """What a lower precision is asked for with, and what came of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -73,12 +73,14 @@ class Mend:
         layers: their names, the most harmful first; empty if none were found.
         tried: how many were kept at most.
         of: how many there are.
+        closest: what the last try came to, by backend, where none was found.
         harm: of each layer alone, the root mean square change of the output.
     """
 
     layers: tuple[str, ...]
     tried: int
     of: int
+    closest: str
     harm: Mapping[str, float]
 
 
@@ -120,12 +122,7 @@ class Lowered:
         """One line on a file that did not pass; empty for one that did."""
         if self.verdict == "passed":
             return ""
-        reasons = [
-            f"{row.backend}: {row.result.reason}"
-            for row in self.rows
-            if row.result is not None and not row.result.passed
-        ]
-        reasons += [self.tolerance] if self.tolerance else []
+        reasons = [*filter(None, (reasons_of(self.rows), self.tolerance))]
         reasons = reasons or ["no backend here runs it"]
         return (
             f"{self.source.name} in {self.wanted.precision} does not pass: {'; '.join(reasons)}. "
@@ -138,7 +135,10 @@ class Lowered:
             return "Give telling pictures with --images DIR or --labelled DIR"
         if self.mend.layers:
             return f"Next: keep in fp32: --keep-fp32 {','.join(self.mend.layers)}"
-        return f"Keeping the {self.mend.tried} most harmful of {self.mend.of} layers does not help"
+        return (
+            f"With the {self.mend.tried} most harmful of {self.mend.of} layers in fp32 it still "
+            f"does not ({self.mend.closest})"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -161,6 +161,15 @@ class Lowered:
             "fp32_bytes": self.fp32_bytes,
             "explanation": self.explanation,
         }
+
+
+def reasons_of(rows: Sequence[BackendGate]) -> str:
+    """Why backends do not pass; empty where all that ran do."""
+    return "; ".join(
+        f"{row.backend}: {row.result.reason}"
+        for row in rows
+        if row.result is not None and not row.result.passed
+    )
 
 
 def described(pictures: GateSet) -> dict[str, Any]:

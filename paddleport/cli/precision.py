@@ -108,7 +108,8 @@ def print_lowered(done: "Lowered") -> None:
         lines["most harmful"] = ", ".join(f"{name} {harm:.2g}" for name, harm in worst)
     for name, text in lines.items():
         console.print(f"  {name:<12} {escape(text)}")
-    table = new_table("backend", "computes in", "top-1", "fp32's", "agreement", "log-p", "verdict")
+    titles = ("backend", "computes in", "top-1", "fp32 top-1", "agreement", "log-p", "verdict")
+    table = new_table(*titles)
     for row in done.rows:
         table.add_row(*(escape(cell) for cell in _cells(row)))
     console.print(table)
