@@ -1,4 +1,4 @@
-"""The accuracy gate on real weights: PP-OCR's text-direction classifier, the trained MobileNetV2."""
+"""The accuracy gate on real weights: PP-OCR's text-direction classifier, trained MobileNetV2."""
 
 import json
 from dataclasses import replace
