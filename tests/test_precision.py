@@ -42,10 +42,12 @@ def pictures(feeds: list[Feed] = FEEDS) -> Pictures:
     return Pictures(GateSet(names, tensors, None, "", "test"), None, reference)
 
 
-def made(onnx_file: Path, target: Path, wanted: Wanted) -> make.Made:
+def made(
+    onnx_file: Path, target: Path, wanted: Wanted, calibration: list[Feed] = FEEDS[:20]
+) -> make.Made:
     if find_spec("nncf") is None and wanted.precision == "int8":
         pytest.skip("nncf is not installed")
-    feeds = FEEDS[:20] if wanted.precision == "int8" else []
+    feeds = calibration if wanted.precision == "int8" else []
     return run_in_worker(make_candidate, 120, onnx_file, target, wanted, feeds)
 
 
@@ -118,13 +120,13 @@ def harmful(path: Path) -> Path:
 def test_the_layer_that_hurts_is_found_and_can_be_kept(tmp_path: Path) -> None:
     file, lowered = harmful(tmp_path / "two.onnx"), tmp_path / "int8.onnx"
     present = np.array([0, 1, 1], np.float32)[:, None, None]
-    feeds = [{"x": feed["x"] * present} for feed in FEEDS[:3]]
-    made(file, lowered, Wanted("int8", "onnx"))
+    feeds: list[Feed] = [{"x": feed["x"] * present} for feed in FEEDS[:3]]
+    made(file, lowered, Wanted("int8", "onnx"), feeds)
     ranked = rank_layers(file, lowered, tmp_path, Wanted("int8", "onnx"), feeds, 60)
     harm = dict(ranked)
     assert ranked[0][0] == "bad"
     assert harm["bad"] > 3 * harm["good"] > 0
-    made(file, lowered, Wanted("int8", "onnx", ("bad",)))
+    made(file, lowered, Wanted("int8", "onnx", ("bad",)), feeds)
     left = rank_layers(file, lowered, tmp_path, Wanted("int8", "onnx"), feeds, 60)
     assert "bad" not in dict(left)
     with pytest.raises(UsageError, match="Did you mean 'good'"):
