@@ -90,6 +90,21 @@ def test_int8_is_the_same_bytes_twice_and_read_back(small_onnx: OnnxModel, tmp_p
         open_runner("openvino", small_onnx, RunnerOptions(precision="int8"))
 
 
+def telemetry(onnx_file: Path, target: Path, wanted: Wanted, feeds: list[Feed]) -> list[str]:
+    import sys
+
+    make_candidate(onnx_file, target, wanted, feeds)
+    return [name for name in sys.modules if name.startswith("openvino_telemetry")]
+
+
+def test_nothing_is_reported(small_onnx: OnnxModel, tmp_path: Path) -> None:
+    if find_spec("nncf") is None:
+        pytest.skip("nncf is not installed")
+    for wanted in (Wanted("int8", "onnx"), Wanted("int8", "openvino")):
+        file = tmp_path / ("x.onnx" if wanted.format == "onnx" else "x.xml")
+        assert not run_in_worker(telemetry, 120, small_onnx.path, file, wanted, FEEDS[:5])
+
+
 def harmful(path: Path) -> Path:
     """Two layers; the first one's weights have an outlier that takes all of int8's range."""
     random = np.random.default_rng(0)

@@ -122,24 +122,35 @@ def test_text_direction_in_half_and_as_an_ir(
     assert (tmp_path / "half.bin").is_file()
 
 
-@pytest.mark.timeout(1500)
-def test_the_trained_mobilenet(tmp_path: Path) -> None:
-    """In fp16 the same dogs; in int8 its first depthwise layer is too coarse, and the gate says so.
-
-    Some of that layer's weights are 90 times its input's range: half a step of the input is a
-    sixth of the output's.
-    """
-    folder = tmp_path / "dogs"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def dogs(tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
+    folder = tmp_path_factory.mktemp("dogs")
     build_inference_model(trained_state(), 1.0, folder, image_side=SIDE)
     (folder / "inference.yml").write_text(KERAS)
-    source = resolve(folder)
-    done = to_precision(source, Wanted("fp16", "onnx"), tmp_path / "half.onnx")
-    assert done.verdict == "passed", done.explanation
-    done = to_precision(source, INT8, tmp_path / "bytes.onnx", backends=["openvino"])
+    return resolve(folder)
+
+
+@pytest.mark.timeout(900)
+def test_the_trained_mobilenet_in_fp16(dogs: SourceModel, tmp_path: Path) -> None:
+    """The same dogs to every backend, and yet more rounding than fp16 explains: held back."""
+    done = to_precision(dogs, Wanted("fp16", "onnx"), tmp_path / "half.onnx")
+    assert all(row.result.passed for row in done.rows if row.result), done.explanation
     assert (done.verdict, done.path) == ("failed", None)
-    assert not (tmp_path / "bytes.onnx").exists()
+    assert "above the limit of fp16" in done.explanation
     assert done.mend is not None
-    worst = next(iter(done.mend.harm))
-    assert worst == "p2o.pd_op.depthwise_conv2d.0.0"
+    assert next(iter(done.mend.harm)) == "p2o.pd_op.depthwise_conv2d.0.0"
+
+
+@pytest.mark.timeout(1500)
+def test_the_trained_mobilenet_in_int8(dogs: SourceModel, tmp_path: Path) -> None:
+    """Its first depthwise layer is too coarse, and the gate says so.
+
+    Some of that layer's weights are 90: half a step of its input is a sixth of the output's range.
+    """
+    done = to_precision(dogs, INT8, tmp_path / "bytes.onnx", backends=["openvino"])
+    assert (done.verdict, done.path) == ("failed", None)
+    assert not list(tmp_path.iterdir())
+    assert done.mend is not None
+    assert next(iter(done.mend.harm)) == "p2o.pd_op.depthwise_conv2d.0.0"
     assert done.mend.layers or "it still does not" in done.explanation
+    print(done.explanation)

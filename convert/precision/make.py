@@ -2,7 +2,8 @@
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -77,12 +78,13 @@ def make_candidate(
     elif wanted.precision in ("fp16", "bf16") and wanted.format == "onnx":
         half = cast_to_half(proto, wanted.precision, keep=wanted.keep)
         proto, kept = half.proto, dict(half.kept)
-    if wanted.format == "openvino":
-        tools["openvino"] = _version("openvino")
-        _save_ir(proto, target, wanted, calibration)
-        return Made(kept, tools, settings)
-    if wanted.precision == "int8":
-        proto = _quantized(proto, list(calibration), wanted.keep)
+    with _no_telemetry():
+        if wanted.format == "openvino":
+            tools["openvino"] = _version("openvino")
+            _save_ir(proto, target, wanted, calibration)
+            return Made(kept, tools, settings)
+        if wanted.precision == "int8":
+            proto = _quantized(proto, list(calibration), wanted.keep)
     target.write_bytes(proto.SerializeToString(deterministic=True))
     return Made(kept, tools, settings)
 
@@ -143,17 +145,23 @@ def _quantized(model: Any, calibration: list[Any], keep: Sequence[str]) -> Any:
 
 
 def _imported(name: str, otherwise: str) -> Any:
-    """Import a library of Intel's without its telemetry, which reports and writes files."""
-    hidden = _TELEMETRY not in sys.modules
-    if hidden:
-        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # how an import is refused
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise BackendUnavailableError(otherwise) from None
+
+
+@contextmanager
+def _no_telemetry() -> Iterator[None]:
+    """Intel's libraries, imported inside, find no telemetry, which reports and writes files."""
+    if _TELEMETRY in sys.modules:
+        yield
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # how an import is refused
+    try:
+        yield
     finally:
-        if hidden:
-            del sys.modules[_TELEMETRY]
+        del sys.modules[_TELEMETRY]
 
 
 def _version(name: str) -> str:
