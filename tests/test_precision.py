@@ -219,6 +219,7 @@ def test_what_cannot_be(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is not installed")
 def test_as_typed(paddleport: Command, small_pir: PaddleModel, tmp_path: Path) -> None:
     folder = small_pir.program.parent
     done = paddleport("convert", folder, "--precision", "fp16", "-o", "half.onnx")
