@@ -4,6 +4,7 @@ import importlib
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,12 +16,17 @@ from paddleport.errors import (
     ModelNotFoundError,
 )
 from paddleport.models.card import OnnxModel
+from paddleport.models.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
 from paddleport.runners.compiled_cache import entry_for
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _PRECISIONS: dict[str, Precision] = {hint: precision for precision, hint in _HINTS.items()}
+_HINTS["int8"] = "f32"  # what is quantised in the file is in int8 under any hint
+_QUANTIZED = "FakeQuantize"  # how it reads an ONNX file's Q/DQ, and what its own IR holds
+_BYTES = ("i8", "u8")
+_MULTIPLYING = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
 FROM_CACHE = "compiled model from the cache"
 
@@ -49,7 +55,7 @@ class OpenVinoRunner(Runner):
     name: ClassVar[str] = "openvino"
     consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
     distributions: ClassVar[tuple[str, ...]] = ("openvino",)
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8")
     extras_type: ClassVar[type[Any]] = OpenVinoExtras
     install: ClassVar[str] = "pip install 'paddleport[cpu]'"
     _kept: Any = None
@@ -83,6 +89,8 @@ class OpenVinoRunner(Runner):
         with self.vendor(ModelFileError, "does not take this model"):
             self._tensor = openvino.Tensor
             self._compiled = self._compile(core, openvino.__version__, model, settings)
+            quantized = _is_quantized(core, model.path)
+        self._in_bytes = quantized and _computes_in_bytes(self._compiled)
         self._check_compiled()
         self._request = self._compiled.create_infer_request()
         self._idle: list[Any] = []
@@ -96,7 +104,7 @@ class OpenVinoRunner(Runner):
         self, core: Any, version: str, model: OnnxModel, settings: dict[str, object]
     ) -> Any:
         """Compile, or take what was compiled before; not by OpenVINO's cache, which checks less."""
-        if not self.extras.cache:
+        if not self.extras.cache or model.path.suffix != ".onnx":  # an IR has a second file
             return core.compile_model(core.read_model(str(model.path)), "CPU", settings)
         entry = entry_for("openvino", version, model.path, settings)
         kept = entry.read()
@@ -123,9 +131,11 @@ class OpenVinoRunner(Runner):
         threads = self._compiled.get_property("INFERENCE_NUM_THREADS")
         if devices != ["CPU"]:
             raise BackendUnavailableError(f"openvino was asked for CPU and took {devices}")
-        if self.computes_in != self.precision:
+        asked = self.options.precision
+        if self.computes_in != self.precision and (asked or not self._in_bytes):
             raise BackendUnavailableError(
-                f"openvino was asked for {self.precision} and computes in {self.computes_in}"
+                f"openvino was asked for {self.precision} and computes this file in "
+                f"{self.computes_in}: leave --precision out"
             )
         streams = self._compiled.get_property("NUM_STREAMS")
         if streams != self.extras.streams:
@@ -141,7 +151,9 @@ class OpenVinoRunner(Runner):
 
     @property
     def computes_in(self) -> Precision:
-        """The compiled model's own word on its precision hint."""
+        """``int8`` if any of its kernels are, else its own word on its precision hint."""
+        if self._in_bytes:
+            return "int8"
         hint = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         return _PRECISIONS[hint]
 
@@ -237,6 +249,22 @@ def _import_silently() -> Any:
         finally:
             del sys.modules[package]
     return importlib.import_module("openvino")
+
+
+def _is_quantized(core: Any, path: Path) -> bool:
+    if path.suffix == ".onnx":
+        return weights_precision(path) == "int8"
+    return any(node.get_type_name() == _QUANTIZED for node in core.read_model(str(path)).get_ops())
+
+
+def _computes_in_bytes(compiled: Any) -> bool:
+    """Whether any layer that multiplies runs in int8, by what the plug-in made of the graph."""
+    for node in compiled.get_runtime_model().get_ops():
+        told = node.get_rt_info()
+        kind = str(told["layerType"].astype(str)) if "layerType" in told else ""
+        if kind in _MULTIPLYING and str(told["runtimePrecision"].astype(str)) in _BYTES:
+            return True
+    return False
 
 
 def _spec(port: Any) -> TensorSpec:

@@ -36,6 +36,7 @@ VENDORS = {
         "runners/paddle/runner.py",
     },
     "paddle2onnx": {"convert/export.py", "convert/operators.py"},
+    "nncf": {"convert/precision/make.py"},
     "onnxruntime": {"runners/onnxruntime/runner.py", "convert/check.py"},
     "onnxslim": {"convert/check.py"},
     "openvino": {"runners/openvino.py"},
