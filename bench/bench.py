@@ -1,8 +1,8 @@
 """``make bench``: what paddleport costs above the vendors, as ratios in one interleaved run.
 
-Writes out/bench.json, out/bench.md and its plots, and prints the table. Both sides are taken in turn. For whole
-commands the ratio is that of the medians, else the median of the pairs' ratios; the spread is
-the middle half.
+Writes out/bench.json, out/bench.md and its plots, and prints the table. Both sides are taken in
+turn. For whole commands the ratio is that of the medians, else the median of the pairs' ratios;
+the spread is the middle half.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
 
 RUNS = 9
-PARTS = ("help", "convert", "overhead", "rig", "validate", "pipeline")
+PARTS = ("help", "convert", "overhead", "rig", "validate", "pipeline", "others", "growth", "memory")
 OUT = Path("out")
 BINARIES = Path(sys.executable).parent
 
@@ -150,6 +150,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Found:
         lambda: overhead_lines(source, onnx),
         lambda: rig_lines(onnx, folder),
         lambda: validate_lines(folder),
+        lambda: pipeline_lines(source, onnx, folder),
         lambda: against_others(source, onnx, folder, asked.profile),
         lambda: growth(source, onnx, folder, asked.pictures),
         lambda: memory(folder, BINARIES),

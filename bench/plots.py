@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    # what is drawn: a name to x and y values
-    Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
+Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name to x and y values
 
 _COLOURS = ("#1f6f8b", "#c0562f", "#6a6a6a", "#3b8a4f")  # told apart in grey as well, by order
 _MARKS = ("-", "--", ":", "-.")
@@ -18,7 +17,7 @@ def plot(
     title: str,
     across: str,
     up: str,
-    series: "Series",
+    series: Series,
     *,
     levels: Mapping[str, float] | None = None,
 ) -> str:
@@ -41,7 +40,7 @@ def plot(
     return stream.getvalue()
 
 
-def _draw(axes: "Axes", series: "Series", levels: Mapping[str, float]) -> None:
+def _draw(axes: "Axes", series: Series, levels: Mapping[str, float]) -> None:
     for place, (name, (x, y)) in enumerate(series.items()):
         style, colour = _MARKS[place % len(_MARKS)], _COLOURS[place % len(_COLOURS)]
         axes.plot(x, y, style, color=colour, label=name, linewidth=1.2)
