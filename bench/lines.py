@@ -40,12 +40,13 @@ class Line:
 
     def row(self) -> str:
         """As Markdown."""
-        value = "not measured" if self.value is None else f"{self.value:.3f} {self.unit}"
+        value = "not measured" if self.value is None else f"{self.value:.3f} {self.unit}".strip()
         limit = "" if self.limit == NO_LIMIT else f"{'≥ ' if self.at_least else ''}{self.limit:g}"
         if self.missed:
             value = f"**{value}**"
         told = ". ".join(text for text in (self.detail, self.reason) if text)
-        return f"| {self.what} | {value} | {limit} | {told.replace('|', '/')} |"
+        cells = (text.replace("|", "/") for text in (self.what, value, limit, told))
+        return f"| {' | '.join(cells)} |"
 
 
 @dataclass(frozen=True)
