@@ -45,7 +45,7 @@ def against_others(
             ceiling = roofline(medians[name], medians[PADDLE], _FP32, flops, peak)
             line = told(line, f"{ceiling}; {run_in_worker(operators, TIMEOUT_S, onnx.path)}")
         lines.append(line)
-    lines.append(_tuned_line(rounds, why_not))
+    lines.append(_tuned_line(rounds, tuned, why_not))
     lines += [share(name, times, flops, peak) for name, times in rounds.items() if name != TUNED]
     lines.append(_frames_line(onnx, folder))
     series = {"latency_ms": rounds, "peak_gflops": peak, "flops": flops}
@@ -72,11 +72,15 @@ def tuned_way(profile: Path | None, source: SourceModel, onnx: OnnxModel) -> tup
     return Way(found.backend, model, found.runner_options), ""
 
 
-def _tuned_line(rounds: dict[str, list[float]], why_not: str) -> Line:
+def _tuned_line(rounds: dict[str, list[float]], tuned: Way | None, why_not: str) -> Line:
     what = f"batch 1, {THREADS} threads: {PADDLE} fp32 / tuned"
-    if TUNED not in rounds:
+    if tuned is None:
         return Line(what, None, _TUNED, "x", "", at_least=True, reason=why_not)
-    return faster(what, rounds[PADDLE], rounds[TUNED], _TUNED)
+    options, file = tuned.options, getattr(tuned.model, "path", None)
+    extras = "".join(f" -o {key}={value}" for key, value in options.extras.items())
+    named = options.precision or (file.name if file else "")
+    line = faster(what, rounds[PADDLE], rounds[TUNED], _TUNED)
+    return replace(line, detail=f"{tuned.backend} {named}{extras}: {line.detail}")
 
 
 def _frames_line(onnx: OnnxModel, folder: Path) -> Line:

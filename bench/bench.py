@@ -33,6 +33,7 @@ from paddleport.worker import run_in_worker
 RUNS = 9
 PARTS = ("help", "convert", "overhead", "rig", "validate", "pipeline", "others", "growth", "memory")
 OUT = Path("out")
+TUNED = OUT / "MobileNetV2" / "tune.toml"  # where paddleport tune writes it
 BINARIES = Path(sys.executable).parent
 
 
@@ -167,9 +168,12 @@ def main() -> None:
     """Measure, write JSON, Markdown and plots, print the table; exit 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], choices=PARTS)
-    parser.add_argument("--profile", type=Path, help="a tuned configuration, to measure as well")
+    parser.add_argument(
+        "--profile", type=Path, help=f"a tuned configuration; {TUNED} if it is there"
+    )
     parser.add_argument("--pictures", type=int, default=4000, help="of the growth's long run")
     asked = parser.parse_args()
+    asked.profile = asked.profile or (TUNED if TUNED.is_file() else None)
     os.environ.setdefault("PADDLEPORT_OFFLINE", "1")
     folder = Path(tempfile.mkdtemp(prefix="paddleport-bench-"))
     try:
