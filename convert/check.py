@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import onnx
 
 
+_LARGE = 30_000_000  # bytes of a model; below, looking for garbage costs more than it frees
 _INITIALIZERS_ALONE = 4  # the IR version since which initializers need not be inputs
 
 
@@ -67,7 +68,10 @@ def finish(
     nodes_before = len(proto.graph.node)
     not_simplified = "" if simplify else "--no-simplify"
     if simplify:
-        proto, not_simplified = _simplified(proto)
+        given = [proto]
+        del proto  # a large model is not held twice
+        not_simplified = _simplify(given)
+        proto = given.pop() if given else mended(raw)[0]
     if embed and source.preprocess is not None:
         embed_preprocess(proto, source.preprocess)
     proto.producer_name = "paddleport"
@@ -80,20 +84,17 @@ def finish(
         provenance=provenance(source, raw.opset, mends, embedded=embed),
         input_format=_pixel_format(source) if embed else "",
     )
+    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+    nodes = len(proto.graph.node)
+    write_atomically(target, proto.SerializeToString(deterministic=True))
+    del proto  # the checker reads the file, which takes less memory than being given the model
     try:
-        onnx.checker.check_model(proto, full_check=True)
+        onnx.checker.check_model(str(target), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ConversionError(
             f"Paddle2ONNX wrote a file that ONNX's checker refuses: {one_line(error)}"
         ) from None
-    write_atomically(target, proto.SerializeToString(deterministic=True))
-    return CheckedFile(
-        next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")),
-        nodes_before,
-        len(proto.graph.node),
-        not_simplified,
-        mends,
-    )
+    return CheckedFile(opset, nodes_before, nodes, not_simplified, mends)
 
 
 def _pixel_format(source: SourceModel) -> str:
@@ -102,18 +103,27 @@ def _pixel_format(source: SourceModel) -> str:
     return f"uint8 NHWC after the crop, channels {channels}; normalised inside"
 
 
-def _simplified(proto: "onnx.ModelProto") -> tuple["onnx.ModelProto", str]:
+def _simplify(given: list["onnx.ModelProto"]) -> str:
+    """Put the simplified model in the place of the only one in ``given``, or nothing: why not."""
     import onnxslim
 
-    gc.disable()  # a fifth of the time goes into looking for garbage among its many small objects
+    before, size_bytes = _names(given[0]), given[0].ByteSize()
+    if size_bytes < _LARGE:
+        gc.disable()  # a fifth of the time goes into looking for garbage among its small objects
     try:
-        slim = onnxslim.slim(proto)
+        slim = onnxslim.slim(given.pop())
     except Exception as error:  # onnxslim raises whatever its passes meet; parity is judged anyway
-        return proto, f"onnxslim failed: {one_line(error)}"
+        return f"onnxslim failed: {one_line(error)}"
     finally:
         gc.enable()
-    names = [[item.name for item in graph.input] for graph in (proto.graph, slim.graph)]
-    outputs = [[item.name for item in graph.output] for graph in (proto.graph, slim.graph)]
-    if names[0] != names[1] or outputs[0] != outputs[1]:
-        return proto, "onnxslim changed the model's inputs or outputs"
-    return slim, ""
+    if size_bytes >= _LARGE:
+        gc.collect()  # cycles that hold the weights twice more
+    if _names(slim) != before:
+        return "onnxslim changed the model's inputs or outputs"
+    given.append(slim)
+    return ""
+
+
+def _names(proto: "onnx.ModelProto") -> tuple[list[str], list[str]]:
+    graph = proto.graph
+    return [item.name for item in graph.input], [item.name for item in graph.output]

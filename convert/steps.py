@@ -120,6 +120,7 @@ def _export(worker: Worker, source: SourceModel, folder: Path, request: Request)
 def _native_outputs(
     worker: Worker, source: SourceModel, feeds: Sequence[Mapping[str, Array]]
 ) -> list[dict[str, Array]]:
+    """What native Paddle gives; its process is ended then, for the memory that it holds."""
     try:
         return Session("paddle", source.model, PLAIN_PADDLE, worker=worker).run_all(feeds)
     except PortError as error:
@@ -128,6 +129,8 @@ def _native_outputs(
             f"nothing to compare with: native Paddle does not run this model on {shapes} "
             f"({error}). Give it what it takes with --shape NAME=1,3,224,224 or --feed NAME=FILE"
         ) from None
+    finally:
+        worker.close()
 
 
 def _converted_outputs(

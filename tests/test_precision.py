@@ -179,7 +179,7 @@ def test_who_judges() -> None:
 def test_a_file_that_nobody_runs_is_not_passed(small_onnx: OnnxModel, tmp_path: Path) -> None:
     file = tmp_path / "damaged.onnx"
     file.write_bytes(small_onnx.path.read_bytes()[:200])
-    rows, tolerance = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "int8")
+    rows, _ = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "int8")
     assert rows[0].result is None and rows[0].unavailable
     assert verdict_of(rows) == "unproven"
 

@@ -1,0 +1,146 @@
+"""The bench's own arithmetic: what counts as missed, as flat, as held."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+BENCH = Path(__file__).parent.parent / "bench"
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Import one file of the bench by its name, as ``bench.py`` does."""
+    monkeypatch.syspath_prepend(str(BENCH))
+
+    def module(name: str) -> ModuleType:
+        return __import__(name)
+
+    return module
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "at_least", "missed"),
+    [
+        (1.01, 1.02, False, False),
+        (1.03, 1.02, False, True),
+        (1.6, 1.5, True, False),
+        (1.4, 1.5, True, True),
+        (math.nan, 1.5, True, True),
+        (math.nan, 1.02, False, True),
+        (0.1, math.inf, True, False),
+        (None, 3.0, True, False),
+    ],
+)
+def test_a_line_is_missed_on_the_wrong_side_of_its_limit(
+    load: Any, value: float | None, limit: float, at_least: bool, missed: bool
+) -> None:
+    line = load("lines").Line("it", value, limit, "x", "", at_least=at_least)
+    assert line.missed is missed
+    assert ("**" in line.row()) is missed
+
+
+def test_the_report_is_json_markdown_and_plots(load: Any, tmp_path: Path) -> None:
+    lines, plots = load("lines"), load("plots")
+    shown = lines.Line("share | shown", 0.5, lines.NO_LIMIT, "", "of the peak")
+    skipped = lines.Line("tuned", None, 3.0, "x", "", at_least=True, reason="no profile")
+    svg = plots.plot("Time $x", "pictures", "ms", {"a": ([1, 2], [3, 4])}, levels={"most": 5})
+    assert svg == plots.plot(
+        "Time $x", "pictures", "ms", {"a": ([1, 2], [3, 4])}, levels={"most": 5}
+    )
+    parts = [
+        lines.Found([shown], {"time": svg}, {"one": [1]}),
+        lines.Found([skipped], {}, {"other": [2]}),
+    ]
+    lines.write(tmp_path / "out", lines.Found.together(parts))
+    told = json.loads((tmp_path / "out" / "bench.json").read_text(), parse_constant=pytest.fail)
+    assert [line["limit"] for line in told["lines"]] == [None, 3.0]
+    assert told["series"] == {"one": [1], "other": [2]}
+    page = (tmp_path / "out" / "bench.md").read_text()
+    assert "| share / shown | 0.500 |  | of the peak |" in page
+    assert "| tuned | not measured | ≥ 3 | no profile |" in page
+    assert "](bench-time.svg)" in page
+    assert (tmp_path / "out" / "bench-time.svg").read_text() == svg
+
+
+def window(load: Any, ms: float, held: int) -> Any:
+    return load("growth").Window(ms, held)
+
+
+def test_a_run_that_grows_is_seen(load: Any) -> None:
+    growth = load("growth")
+    flat = [growth.Window(5.0, 100_000_000)] * 40
+    leaking = [growth.Window(5.0, 100_000_000 + 300_000 * index) for index in range(40)]
+    slower = tuple((5.5, 5.0) for _ in range(15))
+    calm = growth.Course(tuple(flat), tuple((5.0, 5.0) for _ in range(15)))
+    ill = growth.Course(tuple(leaking), slower)
+    lasting = load("lasting")
+    assert [line.missed for line in lasting.growth_lines("it", calm)] == [False, False]
+    assert [line.missed for line in lasting.growth_lines("it", ill)] == [True, True]
+
+
+def test_memory_that_was_given_back_counts_as_held(load: Any) -> None:
+    growth = load("growth")
+    windows = [growth.Window(5.0, held) for held in (100, 300, 100, 100)]
+    assert growth.Course(tuple(windows), ((5.0, 5.0),)).growth == 3.0
+
+
+def test_a_conversion_is_judged_by_what_its_processes_hold_at_once(load: Any) -> None:
+    memory, lasting = load("memory"), load("lasting")
+    ours = (memory.Sample(0.0, {1: 50, 2: 500}), memory.Sample(1.0, {1: 50, 2: 300, 3: 450}))
+    bare = (memory.Sample(0.5, {9: 350}),)
+    taken = memory.Taken(100, 400, ours, bare, 150)
+    assert taken.times_model == 4.0
+    assert taken.vendor_times_model == 2.0
+    line, _ = lasting.memory_lines(taken)
+    assert line.missed
+    assert "2.0 x" in line.reason
+    assert not lasting.memory_lines(memory.Taken(100, 500, ours, bare, 150))[0].missed
+
+
+def test_processes_below_a_process_are_found_at_any_depth(load: Any) -> None:
+    parents = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1}
+    assert load("memory").descendants(10, parents) == {10, 11, 12}
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
+def test_memory_of_a_grandchild_is_counted(load: Any, tmp_path: Path) -> None:
+    inner = "held = b'x' * 80_000_000; import time; time.sleep(0.3)"
+    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+    memory = load("memory")
+    samples = memory.of_command([sys.executable, "-c", outer], tmp_path)
+    most = memory.peak(samples)
+    assert 80e6 < most.total < 160e6
+    with pytest.raises(RuntimeError, match="ended with 3"):
+        memory.of_command([sys.executable, "-c", "raise SystemExit(3)"], tmp_path)
+
+
+def test_the_reason_for_a_missed_limit_names_what_it_would_take(load: Any) -> None:
+    why = load("why")
+    assert why.shares({"a": 3.0, "b": 1.0, "c": 0.0}, 2) == "a 75%, b 25%"
+    # 600 MFLOP in 10 ms are 60 GFLOP/s, of 100
+    told = why.roofline(8.0, 10.0, 1.5, 600e6, 100.0)
+    assert "90% of the measured peak" in told
+    assert "reaches 60%, ours 75%" in told
+
+
+def test_a_profile_that_is_for_something_else_is_not_measured(load: Any) -> None:
+    against = load("against")
+    way, reason = against.tuned_way(None, None, None)
+    assert way is None
+    assert "paddleport tune" in reason
+
+
+def test_the_parts_are_offered_by_name() -> None:
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, str(BENCH / "bench.py"), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
+    assert done.returncode == 0, done.stderr
+    for part in ("others", "growth", "memory"):
+        assert part in done.stdout
