@@ -38,12 +38,12 @@ CPU_ONLY = (contract.check_refusals, contract.check_devices, contract.check_one_
 
 
 def need(path: str) -> None:
-    """Skip with what is missing, or fail where PADDLEPORT_REQUIRE names the path."""
+    """Skip with what is missing, or fail where PADDLEPORT_REQUIRE has ``gpu``."""
     driver, runner = find_driver(), runner_class(PATHS[path][0])
     if driver.missing:
-        skip_or_fail(path, f"{driver.missing}; {driver.advice}")
+        skip_or_fail("gpu", f"{path}: {driver.missing}; {driver.advice}")
     if installed_version(runner) is None:
-        skip_or_fail(path, runner.how_to_install())
+        skip_or_fail("gpu", runner.how_to_install())
 
 
 @pytest.fixture(params=SUBJECTS, ids="-".join)
@@ -68,7 +68,7 @@ def test_contract(subject: Subject, check: Callable[[Subject], None]) -> None:
 def test_parity(path: str, precision: str) -> None:
     need(path)
     if find_spec("paddle") is None:
-        skip_or_fail(path, "Paddle is not installed, and it is the reference")
+        skip_or_fail("gpu", "Paddle is not installed, and it is the reference")
     name, options = PATHS[path]
     runner = runner_class(name)
     if precision not in runner.precisions:
