@@ -9,7 +9,7 @@ INT8 = Variant("int8", OnnxModel(Path("model.int8.onnx")))
 
 def test_latency_is_one_picture_at_a_time() -> None:
     found = candidates(
-        ["onnxruntime", "paddle"], [FP32, INT8], "latency", threads=4, free_batch=True
+        ["onnxruntime", "paddle"], [FP32, INT8], "latency", threads=4, fixed_batch=None
     )
     assert len(set(found)) == len(found)
     assert {(item.batch, item.streams) for item in found} == {(1, 1)}
@@ -19,15 +19,15 @@ def test_latency_is_one_picture_at_a_time() -> None:
 
 
 def test_an_odd_number_of_cpus() -> None:
-    found = candidates(["onnxruntime"], [FP32], "latency", threads=6, free_batch=True)
+    found = candidates(["onnxruntime"], [FP32], "latency", threads=6, fixed_batch=None)
     assert {item.threads for item in found} == {1, 2, 4, 6}
 
 
 def test_throughput_takes_batches_where_they_are_free() -> None:
-    free = candidates(["onnxruntime"], [FP32], "throughput", threads=1, free_batch=True)
-    fixed = candidates(["onnxruntime"], [FP32], "throughput", threads=1, free_batch=False)
+    free = candidates(["onnxruntime"], [FP32], "throughput", threads=1, fixed_batch=None)
+    fixed = candidates(["onnxruntime"], [FP32], "throughput", threads=1, fixed_batch=2)
     assert {item.batch for item in free} == {1, 4, 8}
-    assert {item.batch for item in fixed} == {1}
+    assert {item.batch for item in fixed} == {2}
 
 
 def test_names_and_options() -> None:

@@ -86,15 +86,16 @@ def candidates(
     goal: Goal,
     *,
     threads: int,
-    free_batch: bool,
+    fixed_batch: int | None,
 ) -> list[Candidate]:
     """Every configuration worth trying on ``threads`` CPUs, each only once.
 
-    For latency one picture at a time; for throughput also several streams and larger batches.
+    For latency one picture at a time; for throughput also several streams and larger batches. A
+    model of a fixed batch is tried with that alone.
     A backend that reads Paddle's program takes part with the program itself.
     """
     counts = _thread_counts(threads)
-    batches = BATCHES if goal == "throughput" and free_batch else (1,)
+    batches = (fixed_batch,) if fixed_batch else BATCHES if goal == "throughput" else (1,)
     found = []
     for computation in _computations(backends, variants):
         takes_streams = STREAMS in runners.runner_class(computation.backend).option_names()

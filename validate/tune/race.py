@@ -12,8 +12,10 @@ from paddleport.validate.rig.bootstrap import MIN_ROUNDS, median_interval
 T = TypeVar("T", bound=Hashable)
 EQUAL_WITHIN = 0.05  # of the best median: not worth a coarser or more complex configuration
 _KEPT = 0.5  # share of the runners that goes on to the next heat
-_HOPELESS = 1.5  # times the best median, already after one short round
-_FIRST_SHARE = 0.2  # of all seconds, for the first round of everyone
+_HOPELESS = 1.5  # times the best, already after two short rounds
+_FIRST_SHARE = 0.2  # of all seconds, for the first rounds of everyone
+_FIRST_ROUNDS = 2
+_LEAST_LEFT = 0.3  # of all seconds, for the heats, however long the first rounds took
 FINALISTS = 3
 
 
@@ -39,6 +41,11 @@ class Runner(Generic[T]):
         return float(np.median(np.concatenate(self.rounds)))
 
     @property
+    def undisturbed(self) -> float:
+        """The tenth percentile: what disturbs a run only ever makes it longer."""
+        return float(np.percentile(np.concatenate(self.rounds), 10))
+
+    @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the median."""
         return median_interval(self.rounds)
@@ -51,10 +58,11 @@ def race(
     *,
     shortest_s: float = 0.05,
     between: Callable[[Sequence[T]], None] = lambda left: None,
+    now: Callable[[], float] | None = None,
 ) -> list[Runner[T]]:
     """Time everyone, halve, and time the rest for longer, until three are left or all are equal.
 
-    A first short round drops what is ``_HOPELESS`` times slower than the best. Then each heat
+    The first short rounds drop what is ``_HOPELESS`` times slower than the best. Then each heat
     has rounds in turn, and keeps the faster half, and whoever's interval reaches below the
     upper end of the best one's: chance drops nobody. The last heat takes what time is left.
 
@@ -65,19 +73,23 @@ def race(
         seconds: for all of it, as far as ``measure`` keeps to what it is told.
         shortest_s: of a turn.
         between: told who is left after each heat, to close the others.
+        now: a clock in seconds, so that what opening costs comes off the later heats.
 
     Returns:
         Everyone, the fastest first; those that failed last.
     """
     everyone = [Runner(what) for what in field_of]
     left = list(everyone)
-    _heat(left, measure, 1, _turn_s(_FIRST_SHARE * seconds, len(left), 1, shortest_s))
+    began = now() if now else 0.0
+    turn_s = _turn_s(_FIRST_SHARE * seconds, len(left), _FIRST_ROUNDS, shortest_s)
+    _heat(left, measure, _FIRST_ROUNDS, turn_s)
     left = _standing(left)
     if left:
-        best = min(runner.median for runner in left)
-        left = [runner for runner in left if runner.median <= _HOPELESS * best]
+        best = min(runner.undisturbed for runner in left)
+        left = [runner for runner in left if runner.undisturbed <= _HOPELESS * best]
     between([runner.what for runner in left])
-    remaining = (1 - _FIRST_SHARE) * seconds
+    spent = now() - began if now else _FIRST_SHARE * seconds
+    remaining = max(_LEAST_LEFT * seconds, seconds - spent)
     while len(left) > FINALISTS:
         share = remaining / 2
         _heat(left, measure, MIN_ROUNDS, _turn_s(share, len(left), MIN_ROUNDS, shortest_s))

@@ -17,6 +17,7 @@ from paddleport.validate.tune.race import GaveUp
 
 _MOST_OPEN = 6  # processes at a time; each holds a runtime and a model
 _WARM_UP_S = 0.05
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,13 @@ class Stable:
 
     def answers(
         self, candidate: Candidate, options: RunnerOptions | None = None
-    ) -> list[dict[str, Array]]:
-        """Its outputs for every picture, one at a time, in a process for this alone.
+    ) -> tuple[list[dict[str, Array]], float]:
+        """Its outputs for every picture, one at a time, and roughly its time.
+
+        In a process for this alone.
+
+        Returns:
+            One mapping a picture, [1, ...] each; milliseconds per picture of a short look.
 
         Raises:
             PortError: it is not to be had here, refuses a picture, or crashes.
@@ -66,9 +72,13 @@ class Stable:
         file, name = self._files.of(candidate)
         session = Session(candidate.backend, file, options or candidate.options)
         try:
-            return session.run_all([{name: picture} for picture in self._pictures])
+            repeated = (np.repeat(picture, candidate.batch, axis=0) for picture in self._pictures)
+            outputs = session.run_all([{name: tensor} for tensor in repeated])
+            times = self._times(candidate, session, _LOOK_S)
         finally:
             session.close()
+        cut = [{key: item[:1] for key, item in found.items()} for found in outputs]
+        return cut, float(np.median(times)) / candidate.batch
 
     def time(self, candidate: Candidate, seconds: float) -> list[float]:
         """Milliseconds per picture of each run.

@@ -9,7 +9,7 @@ from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
-from paddleport.runners.base import available_threads
+from paddleport.runners.base import Precision, available_threads
 from paddleport.tensors import Array
 from paddleport.validate.describe import describe_environment, describe_model
 from paddleport.validate.gate import GateResult, GateSet, judge_gate
@@ -33,12 +33,14 @@ class TunePlan:
         backends: names, each of which must then be available; ``None`` for all there are.
         threads: CPUs to share out among threads and streams.
         seconds: for all of it, without conversions.
+        precisions: only these; empty is every one.
     """
 
     goal: Goal = "latency"
     backends: tuple[str, ...] | None = None
     threads: int = 0
     seconds: float = 120.0
+    precisions: tuple[Precision, ...] = ()
 
 
 def tune(
@@ -93,7 +95,7 @@ class _Tuner:
             source.program.inputs[0].name,
             inputs[0].name,
         )
-        self._free_batch = bool(inputs[0].shape) and inputs[0].shape[0] is None
+        self._fixed_batch = inputs[0].shape[0] if inputs[0].shape else None
         self._stable = Stable(files, pictures.tensors, self._tell)
         self._out: list[TunedRow] = []
         self._gates: dict[tuple[str, str, str], GateResult] = {}
@@ -104,14 +106,22 @@ class _Tuner:
             self._variants,
             self._plan.goal,
             threads=self._plan.threads,
-            free_batch=self._free_batch,
+            fixed_batch=self._fixed_batch,
         )
+        wanted = self._plan.precisions
+        field = [item for item in field if not wanted or item.precision in wanted]
         try:
             passed = self._judged(field)
             spent = time.monotonic() - self._started
             self._racing_s = max(_LEAST_RACING * self._plan.seconds, self._plan.seconds - spent)
             self._race_began = time.monotonic()
-            ranked = race(passed, self._stable.time, self._racing_s, between=self._stable.keep)
+            ranked = race(
+                passed,
+                self._stable.time,
+                self._racing_s,
+                between=self._stable.keep,
+                now=time.monotonic,
+            )
         finally:
             self._stable.close()
         return Tuning(
@@ -143,8 +153,10 @@ class _Tuner:
     def _judged(self, field: Sequence[Candidate]) -> list[Candidate]:
         """Those whose computation passes the gate; the others become rows."""
         self._progress("native Paddle", 0.0)
-        plain = Candidate("paddle", "fp32", "fp32", self._plan.threads)
-        wanted = self._stable.answers(plain, PLAIN_PADDLE)
+        plain = Candidate(
+            "paddle", "fp32", "fp32", self._plan.threads, batch=self._fixed_batch or 1
+        )
+        wanted, _ = self._stable.answers(plain, PLAIN_PADDLE)
         computations = list(dict.fromkeys(item.computation for item in field))
         for index, computation in enumerate(computations):
             first = next(item for item in field if item.computation == computation)
@@ -152,7 +164,10 @@ class _Tuner:
                 f"{first.backend} {first.precision}: the same model?",
                 _JUDGING * (index + 1) / (len(computations) + 1),
             )
-            self._judge(replace(first, threads=self._plan.threads, streams=1, batch=1), wanted)
+            self._judge(
+                replace(first, threads=self._plan.threads, streams=1, batch=self._fixed_batch or 1),
+                wanted,
+            )
         return [
             item
             for item in field
@@ -162,7 +177,7 @@ class _Tuner:
     def _judge(self, candidate: Candidate, wanted: Sequence[dict[str, Array]]) -> None:
         state: State = "not possible"
         try:
-            found = self._stable.answers(candidate)
+            found, ms = self._stable.answers(candidate)
         except BackendUnavailableError as error:
             self._out.append(TunedRow(candidate, state, str(error)))
             return
@@ -172,7 +187,7 @@ class _Tuner:
         gate = judge_outputs(wanted, found, self._pictures.labels)
         self._gates[candidate.computation] = gate
         if not gate.passed:
-            self._out.append(TunedRow(candidate, "failed the gate", gate.reason, gate))
+            self._out.append(TunedRow(candidate, "failed the gate", gate.reason, gate, ms))
 
     def _tell(self) -> None:
         share = (time.monotonic() - self._race_began) / self._racing_s
@@ -208,7 +223,7 @@ def judge_outputs(
     found: Sequence[dict[str, Array]],
     labels: Sequence[int] | None,
 ) -> GateResult:
-    """The gate's worst result among a model's outputs, matched by position; labels are of the first."""
+    """The worst result among a model's outputs, by position; labels are of the first."""
     results = []
     for place in range(len(wanted[0])):
         one, other = ([list(item.values())[place] for item in side] for side in (wanted, found))

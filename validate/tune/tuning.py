@@ -20,8 +20,8 @@ class TunedRow:
             what the backend does not offer here.
         reason: why it is out, where its time is not the reason.
         gate: how its answers were judged; ``None`` if it never answered.
-        ms_per_picture: median; ``None`` if it was not timed.
-        interval_ms: 95 % interval of that median.
+        ms_per_picture: median; after the gate a short look only; ``None`` if it was not timed.
+        interval_ms: 95 % interval of that median; ``None`` for a short look.
         runs: how many runs were timed.
     """
 
