@@ -5,16 +5,19 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from paddleport.convert.pipeline import DEFAULT_OPSET, check_opset, to_onnx
+from paddleport.convert.opsets import DEFAULT_OPSET, check_opset
 from paddleport.convert.provenance import tool_versions
-from paddleport.convert.steps import Progress
 from paddleport.errors import NotProvenError
 from paddleport.models.cache import cached_folder
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array
+
+if TYPE_CHECKING:
+    from paddleport.convert.steps import Progress
 
 _FILE = "model.onnx"
 
@@ -26,7 +29,7 @@ def cached_onnx(
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     proven: bool = True,
-    progress: Progress = lambda step, share: None,
+    progress: "Progress" = lambda step, share: None,
 ) -> OnnxModel:
     """The conversion of a model, from the cache or made now with all of ``to_onnx``'s checks.
 
@@ -49,6 +52,8 @@ def cached_onnx(
     check_opset(opset)
 
     def build(folder: Path, *, keep: bool = False) -> None:
+        from paddleport.convert.pipeline import to_onnx  # much that a cached file has no use for
+
         done = to_onnx(
             source,
             folder / _FILE,

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.convert.pipeline import DEFAULT_OPSET
+from paddleport.convert.opsets import DEFAULT_OPSET
 from paddleport.convert.steps import Progress
 from paddleport.errors import OutputError, UsageError, unknown_name
 from paddleport.files import sha256, write_atomically

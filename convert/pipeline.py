@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddleport.convert.opsets import DEFAULT_OPSET, check_opset
 from paddleport.convert.steps import Progress, Request, convert_and_compare
 from paddleport.convert.tools import Tools
 from paddleport.errors import (
@@ -22,8 +23,6 @@ from paddleport.validate.compare import (
     overall,
 )
 
-DEFAULT_OPSET = 17
-LOWEST_OPSET, HIGHEST_OPSET = 7, 21  # what Paddle2ONNX 2.1.0 writes
 DEFAULT_TIMEOUT_S = 300.0
 _DIFFERS = ("differs from", "Next: paddleport validate says why; --keep keeps the file")
 _UNPROVEN = (
@@ -151,19 +150,6 @@ def to_onnx(
         checked.not_simplified,
         tuple(item.name for item in feeds),
     )
-
-
-def check_opset(opset: int) -> None:
-    """Refuse an opset that Paddle2ONNX does not write.
-
-    Raises:
-        ConversionError: it is not among 7 to 21.
-    """
-    if not LOWEST_OPSET <= opset <= HIGHEST_OPSET:
-        raise ConversionError(
-            f"opset {opset} is not possible: Paddle2ONNX writes {LOWEST_OPSET} to "
-            f"{HIGHEST_OPSET}. Try: --opset {11 if opset < LOWEST_OPSET else HIGHEST_OPSET}"
-        )
 
 
 def _check_target(target: Path) -> None:

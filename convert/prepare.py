@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.convert.pipeline import DEFAULT_OPSET
-from paddleport.convert.steps import Progress
+from paddleport.convert.opsets import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.models import zoo
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
@@ -16,6 +15,9 @@ from paddleport.models.resolve import SEEDED_WARNING, SourceModel, resolve
 from paddleport.models.source import holds_model
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
+
+if TYPE_CHECKING:
+    from paddleport.convert.steps import Progress
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def prepare(
     *,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
-    progress: Progress = lambda step, share: None,
+    progress: "Progress" = lambda step, share: None,
 ) -> Prepared:
     """Get ``model`` into the form that a backend consumes.
 
@@ -118,7 +120,7 @@ def prepare_source(
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     proven: bool = True,
-    progress: Progress = lambda step, share: None,
+    progress: "Progress" = lambda step, share: None,
 ) -> tuple[SourceModel, OnnxModel]:
     """A Paddle model and the ONNX file to hold against it: ``onnx``, or our own conversion.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.card import OnnxModel, Preprocess
+from paddleport.models.onnx_header import read_header
 from paddleport.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 PREPROCESS_KEY = "paddleport.preprocess"
 LABELS_KEY = "paddleport.labels"
 PROVENANCE_KEY = "paddleport.provenance"
+_FLOAT16, _BFLOAT16 = 10, 16  # of TensorProto.DataType
 
 
 def read_onnx_proto(path: Path) -> "onnx.ModelProto":
@@ -45,7 +47,11 @@ def read_onnx_model(path: Path) -> OnnxModel:
     Raises:
         ModelNotFoundError, ModelFileError: as ``read_onnx_proto``; or our metadata is damaged.
     """
-    found = {item.key: item.value for item in read_onnx_proto(path).metadata_props}
+    header = read_header(path)
+    if header is None:
+        found = {item.key: item.value for item in read_onnx_proto(path).metadata_props}
+    else:
+        found = header.metadata
     try:
         preprocess = found.get(PREPROCESS_KEY)
         labels = found.get(LABELS_KEY)
@@ -91,6 +97,9 @@ def subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
 
 def onnx_tensors(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
     """What an ONNX file must be fed and what it gives, in its order."""
+    header = read_header(path)
+    if header is not None:
+        return header.inputs, header.outputs
     graph = read_onnx_proto(path).graph
     return tensor_specs(graph, graph.input), tensor_specs(graph, graph.output)
 
@@ -126,18 +135,24 @@ def weights_precision(path: Path) -> Literal["fp32", "fp16", "bf16", "int8"]:
 
     ``fp16`` or ``bf16`` if any stored weight is of that type, else ``fp32``.
     """
-    import onnx
-
-    graph = read_onnx_proto(path).graph
-    if any(node.op_type == "DequantizeLinear" for node in graph.node):
+    header = read_header(path)
+    if header is not None:
+        operators, types = header.operators, header.weight_types
+    else:
+        graph = read_onnx_proto(path).graph
+        operators = frozenset(node.op_type for node in graph.node)
+        types = frozenset(item.data_type for item in graph.initializer)
+    if "DequantizeLinear" in operators:
         return "int8"
-    types = {item.data_type for item in graph.initializer}
-    if onnx.TensorProto.FLOAT16 in types:
+    if _FLOAT16 in types:
         return "fp16"
-    return "bf16" if onnx.TensorProto.BFLOAT16 in types else "fp32"
+    return "bf16" if _BFLOAT16 in types else "fp32"
 
 
 def onnx_opset(path: Path) -> int:
     """The version of ONNX's own operator set that a file asks for."""
+    header = read_header(path)
+    if header is not None:
+        return header.opset
     imports = read_onnx_proto(path).opset_import
     return next((int(item.version) for item in imports if item.domain in ("", "ai.onnx")), 0)

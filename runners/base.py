@@ -4,7 +4,7 @@ import os
 import re
 import textwrap
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from types import TracebackType
@@ -14,6 +14,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError, unknown_name
 from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec, check_feed, feed_signature
 
 MESSAGE_CHARACTERS = 300
@@ -86,6 +87,8 @@ class Runner(ABC):
         install: what to type to get it; empty is ``pip install`` of its first distribution.
         compiles_for_shapes: whether it needs ``RunnerOptions.shapes`` where dimensions are free.
         keeps_on_device: on an instance, whether ``place`` and ``infer_placed`` can be used.
+        in_flight: on an instance, how many inferences ``start`` should have pending to be busy.
+        streams: on an instance, how many inferences it computes at the same time.
         notes: on an instance, what differs from the plain case, in a few words each.
         inputs: on an instance, what ``run`` takes; ``load`` sets it.
         outputs: on an instance, what ``run`` gives, in the model's order; ``load`` sets it. An
@@ -103,6 +106,8 @@ class Runner(ABC):
     install: ClassVar[str] = ""
     compiles_for_shapes: ClassVar[bool] = False
     keeps_on_device: bool = False
+    in_flight: int = 1
+    streams: int = 1
     notes: tuple[str, ...] = ()
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
@@ -181,6 +186,13 @@ class Runner(ABC):
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Run once on a checked feed; the arrays returned are the caller's."""
 
+    def start(self, feed: Feed) -> Pending[dict[str, Array]]:
+        """Begin one run on a checked feed, which is not written to before its result is taken.
+
+        This one has computed when it returns; a runtime that can do better overrides it.
+        """
+        return Done(self.infer(feed))
+
     def place(self, feed: Feed) -> object:
         """Copy a feed to the device's memory, for ``infer_placed``; only where it is kept there."""
         raise NotImplementedError
@@ -203,13 +215,35 @@ class Runner(ABC):
         Raises:
             FeedError: the feed is not what the model takes.
         """
+        self._check(feed)
+        return self.infer(feed)
+
+    def run_many(self, feeds: Iterable[Feed]) -> Generator[dict[str, Array], None, None]:
+        """``run`` on every feed, in order, several at a time where the runtime can.
+
+        Feeds are taken ``in_flight`` ahead of the answers, in the thread that asks for those.
+
+        Raises:
+            FeedError: in the place of a feed that is not what the model takes; it is the last.
+        """
+        yield from in_order(self.start_checked, feeds, self.in_flight)
+
+    def start_checked(self, feed: Feed) -> Pending[dict[str, Array]]:
+        """Check ``feed`` and begin one run on it; raises as ``run`` does."""
+        self._check(feed)
+        return _UntilClosed(self, self.start(feed))
+
+    def check_open(self) -> None:
+        """Raise UsageError if it is closed."""
         if self._closed:
             raise UsageError(f"this {self.name} runner is closed")
+
+    def _check(self, feed: Feed) -> None:
+        self.check_open()
         signature = feed_signature(feed)
         if signature != self._accepted:  # one like the last is not checked again, to save time
             check_feed(self.inputs, feed)
             self._accepted = signature
-        return self.infer(feed)
 
     def close(self) -> None:
         """Release the runtime; a second call does nothing."""
@@ -244,6 +278,20 @@ class Runner(ABC):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class _UntilClosed(Pending[dict[str, Array]]):
+    """What was started, which nobody can have when its runner is closed."""
+
+    def __init__(self, runner: Runner, started: Pending[dict[str, Array]]) -> None:
+        self._runner, self._started = runner, started
+
+    def result(self) -> dict[str, Array]:
+        self._runner.check_open()
+        return self._started.result()
+
+    def cancel(self) -> object:
+        return self._started.cancel()
 
 
 def parse_extras(backend: str, extras_type: type[Any], given: Mapping[str, str]) -> Any:
@@ -281,6 +329,16 @@ _READERS: dict[type, Any] = {
     float: float,
     str: str,
 }
+
+
+def check_streams(streams: int, threads: int) -> None:
+    """Refuse streams that no thread would be left for.
+
+    Raises:
+        UsageError: fewer than one, or more than threads.
+    """
+    if not 1 <= streams <= threads:
+        raise UsageError(f"-o streams={streams} is not possible with {threads} threads")
 
 
 def one_line(error: Exception) -> str:

@@ -1,15 +1,16 @@
 """Pictures to labels on any runner: streamed, in order, in constant memory."""
 
 import glob
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.errors import ImageError, UsageError
+from paddleport.errors import UsageError
 from paddleport.models.card import Preprocess
 from paddleport.runners.base import Runner
+from paddleport.runners.pipeline import Work, default_workers, run_pictures
 from paddleport.runners.postprocess import Prediction, top_k
-from paddleport.runners.preprocess import decode_image, preprocess_image, stack_pictures
 from paddleport.tensors import Array, TensorSpec, format_shape
 
 PICTURE_SUFFIXES = frozenset(
@@ -68,10 +69,13 @@ def classify(
     labels: Sequence[str] | None = None,
     topk: int = 5,
     batch_size: int = 1,
-) -> Iterator[Classified]:
-    """Classify pictures in order, ``batch_size`` at a time.
+    workers: int | None = None,
+    work: Work | None = None,
+) -> Generator[Classified, None, None]:
+    """Classify pictures in order, ``batch_size`` at a time, while the next ones are decoded.
 
-    A picture that cannot be read is answered with its error, and the rest go on.
+    A picture that cannot be read is answered with its error, and the rest go on. Pictures are
+    read a few batches ahead, never more. Close the iterator if it is left before its end.
 
     Args:
         runner: a classifier with one image input.
@@ -80,48 +84,28 @@ def classify(
         labels: class names by index.
         topk: how many classes each.
         batch_size: pictures in one inference; the last batch may be smaller.
+        workers: threads that decode and preprocess; default ``default_workers()``.
+        work: filled, when it is over, with what it cost.
 
     Raises:
         UsageError: a batch size that the model does not take, or a model that is no classifier.
     """
     spec = _image_input(runner, batch_size)
-    batch: list[tuple[str, Array]] = []
-    waiting: list[Classified | str] = []  # answers and names in the order of the pictures
-    for picture in pictures:
-        name = str(picture) if isinstance(picture, Path) else picture[0]
-        try:
-            image = decode_image(picture) if isinstance(picture, Path) else picture[1]
-            batch.append((name, preprocess_image(image, preprocess, name=name)))
-            waiting.append(name)
-        except ImageError as error:
-            waiting.append(Classified(name, (), str(error)))
-        if len(batch) == batch_size or not batch:
-            yield from _answers(runner, spec, batch, waiting, labels, topk)
-            batch, waiting = [], []
-    yield from _answers(runner, spec, batch, waiting, labels, topk)
-
-
-def _answers(
-    runner: Runner,
-    spec: TensorSpec,
-    batch: list[tuple[str, Array]],
-    waiting: list[Classified | str],
-    labels: Sequence[str] | None,
-    topk: int,
-) -> Iterator[Classified]:
-    predictions: Iterator[tuple[Prediction, ...]] = iter(())
-    if batch:
-        tensor = stack_pictures([tensor for _, tensor in batch])
-        fixed = spec.shape[0]
-        if fixed is not None and len(batch) < fixed:  # the last batch of a fixed-batch model
-            tensor = stack_pictures(
-                [*(item for _, item in batch)] + [batch[-1][1]] * (fixed - len(batch))
-            )
-        outputs = runner.run({spec.name: tensor})
-        scores = next(iter(outputs.values()))[: len(batch)]
-        predictions = iter(top_k(scores, topk, labels))
-    for item in waiting:
-        yield item if isinstance(item, Classified) else Classified(item, next(predictions))
+    batches = run_pictures(
+        runner,
+        pictures,
+        preprocess=preprocess,
+        spec=spec,
+        batch_size=batch_size,
+        workers=default_workers() if workers is None else workers,
+        work=Work() if work is None else work,
+    )
+    with closing(batches):
+        for batch, scores in batches:
+            predictions = iter(() if scores is None else top_k(scores, topk, labels))
+            for item in batch.pictures:
+                found = () if item.error else next(predictions)
+                yield Classified(item.name, found, item.error)
 
 
 def _image_input(runner: Runner, batch_size: int) -> TensorSpec:

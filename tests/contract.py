@@ -230,6 +230,52 @@ def check_two_at_once(subject: Subject) -> None:
         _assert_right(other, small_network.feed(2))
 
 
+def check_many(subject: Subject) -> None:
+    """Many feeds give what each gives alone, in order, in arrays of their own."""
+    feeds = [small_network.feed(1 + seed % 3, seed=seed) for seed in range(9)]
+    for extras in _streamed(subject):
+        with subject.open(threads=2, **extras) as runner:
+            answers = list(runner.run_many(iter(feeds)))
+            assert len(answers) == len(feeds), f"{len(answers)} answers for {len(feeds)} feeds"
+            _assert_right(runner, feeds[0])
+            for feed, found in zip(feeds, answers, strict=True):
+                _assert_found_right(runner, feed, found)
+            arrays = [item for answer in answers for item in answer.values()]
+            for index, one in enumerate(arrays):
+                assert not any(np.shares_memory(one, other) for other in arrays[index + 1 :])
+            assert list(runner.run_many(iter(()))) == []
+
+
+def check_many_that_end_early(subject: Subject) -> None:
+    """A wrong feed is told in its place, and a consumer that leaves leaves nothing running."""
+    good, wrong = small_network.feed(2), {"y": small_network.feed(1)["x"]}
+    for extras in _streamed(subject):
+        runner = subject.open(threads=2, **extras)
+        answers = runner.run_many(iter([good, good, wrong, good]))
+        for _ in range(2):
+            _assert_found_right(runner, good, next(answers))
+        _assert_raises(FeedError, lambda answers=answers: next(answers))  # type: ignore[misc]
+        taken: list[int] = []
+        many = runner.run_many(good for number in range(1000) if not taken.append(number))  # type: ignore[func-returns-value]
+        next(many)
+        assert len(taken) <= runner.in_flight, f"{len(taken)} feeds taken for one answer"
+        many.close()
+        _assert_right(runner, good)
+        many = runner.run_many(iter([good] * 9))
+        next(many)
+        runner.close()
+        _assert_raises(UsageError, lambda many=many: list(many))  # type: ignore[misc]
+
+
+def _streamed(subject: Subject) -> list[dict[str, Any]]:
+    """How it is opened: plainly, and in two streams if it has such an option."""
+    given = dict(subject.options.get("extras", {}))
+    plain: list[dict[str, Any]] = [{}]
+    if "streams" not in subject.runner.option_names():
+        return plain
+    return [*plain, {"extras": {**given, "streams": "2"}}]
+
+
 def check_broken_files(subject: Subject, folder: Path) -> None:
     missing, broken, empty = folder / "missing", folder / "broken", folder / "empty"
     broken.write_bytes(b"this is text and no model at all\n" * 9)
@@ -256,6 +302,8 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_one_thread,
     check_same_bits_twice,
     check_two_at_once,
+    check_many,
+    check_many_that_end_early,
 )
 
 
@@ -265,7 +313,10 @@ def _program(path: Path, subject: Subject) -> PaddleModel:
 
 
 def _assert_right(runner: Runner, feed: dict[str, Array]) -> None:
-    results = runner.run(feed)
+    _assert_found_right(runner, feed, runner.run(feed))
+
+
+def _assert_found_right(runner: Runner, feed: dict[str, Array], results: dict[str, Array]) -> None:
     assert list(results) == [spec.name for spec in runner.outputs], "other names or another order"
     expected = small_network.expected(feed["x"])
     for spec, wanted in zip(runner.outputs, expected, strict=True):

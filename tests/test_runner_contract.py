@@ -1,6 +1,6 @@
 """Every registered runner keeps the contract, and a runner that doesn't is caught."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +13,7 @@ from contract import Subject
 
 from paddleport.runners import installed_version, names, runner_class
 from paddleport.runners.base import Precision, Runner
+from paddleport.runners.in_order import Pending
 from paddleport.tensors import Array, Feed, TensorSpec
 
 FIXTURES = {"onnx": ("small_onnx",), "paddle": ("small_pir", "small_protobuf")}
@@ -173,6 +174,31 @@ class FixedBatch(NumpyRunner):
         return {name: item[:1] for name, item in super().infer(feed).items()}
 
 
+class StartsAndForgetsWhich(NumpyRunner):
+    in_flight = 3
+
+    def start(self, feed: Feed) -> Pending[dict[str, Array]]:
+        self.latest = super().infer(feed)
+        return Late(self)
+
+
+class Late(Pending[dict[str, Array]]):
+    def __init__(self, runner: StartsAndForgetsWhich) -> None:
+        self.runner = runner
+
+    def result(self) -> dict[str, Array]:
+        return self.runner.latest
+
+    def cancel(self) -> None:
+        pass
+
+
+class TakesAllFeedsAtOnce(NumpyRunner):
+    def run_many(self, feeds: Iterable[Feed]) -> Generator[dict[str, Array], None, None]:
+        for feed in list(feeds):
+            yield self.run(feed)
+
+
 FAULTS = (
     (ReturnsItsBuffer, contract.check_fresh_arrays),
     (SwapsOutputs, contract.check_values),
@@ -188,6 +214,8 @@ FAULTS = (
     (GivesOtherBits, contract.check_same_bits_twice),
     (SharesItsState, contract.check_two_at_once),
     (FixedBatch, contract.check_values),
+    (StartsAndForgetsWhich, contract.check_many),
+    (TakesAllFeedsAtOnce, contract.check_many_that_end_early),
 )
 
 

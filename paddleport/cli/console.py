@@ -74,6 +74,9 @@ def progress_bar() -> Iterator[Callable[[str, float | None], None]]:
 
     A share of ``None`` is work without a known end: the bar pulses.
     """
+    if not sys.stderr.isatty():
+        yield lambda step, share: None
+        return
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())

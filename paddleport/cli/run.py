@@ -1,8 +1,12 @@
 """``paddleport run``: pictures to labels on any runtime."""
 
 import json as json_module
+import os
+import sys
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import replace
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,10 +14,10 @@ import typer
 
 from paddleport.cli import options
 from paddleport.cli.console import (
-    new_table,
     print_error,
     print_warning,
     progress_bar,
+    stderr,
     stdout,
 )
 from paddleport.errors import ImageError, UsageError
@@ -22,8 +26,10 @@ if TYPE_CHECKING:
     from paddleport.convert.prepare import Prepared
     from paddleport.runners.base import Runner
     from paddleport.runners.classify import Classified
+    from paddleport.runners.pipeline import Work
 
 DEFAULT_MODEL = "MobileNetV2"
+MOST_STREAMS = 8  # by default; each holds the model's intermediate results once more
 
 
 def run(
@@ -41,6 +47,10 @@ def run(
     ] = "onnxruntime",
     topk: Annotated[int, typer.Option("--topk", help="How many classes to show.")] = 5,
     batch_size: Annotated[int, typer.Option("--batch-size", help="Pictures an inference.")] = 1,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Threads that decode pictures; by default as many as CPUs."),
+    ] = None,
     opset: options.OpsetOption = 17,
     weights: options.WeightsOption = "auto",
     device: options.DeviceOption = None,
@@ -62,15 +72,17 @@ def run(
     from paddleport.runners import open_runner, runner_class
     from paddleport.runners.base import RunnerOptions, available_threads
     from paddleport.runners.classify import classify
+    from paddleport.runners.pipeline import Work, default_workers
 
-    model, pictures = split_model(names or [], DEFAULT_MODEL)
+    model, names_of_pictures = split_model(names or [], DEFAULT_MODEL)
     runner_type = runner_class(backend)
-    run_options = RunnerOptions(
-        device,
-        options.precision_from(precision),
-        available_threads() if threads is None else threads,
-        options.extras_from(extra),
-    )
+    pictures, several = _pictures(names_of_pictures)
+    threads = available_threads() if threads is None else threads
+    workers = default_workers() if workers is None else workers
+    extras = options.extras_from(extra)
+    if several:
+        extras = streamed_extras(runner_type, extras, threads)
+    run_options = RunnerOptions(device, options.precision_from(precision), threads, extras)
     runner_type.check_options(run_options)  # before a conversion that may take long
     with progress_bar() as progress:
         ready = prepare(
@@ -86,18 +98,43 @@ def run(
     with open_runner(backend, ready.model, run_options) as runner:
         if ready.warning:
             print_warning(ready.warning)
+        work = Work()
         answers = classify(
             runner,
-            _pictures(pictures),
+            pictures,
             preprocess=ready.preprocess,
             labels=ready.labels,
             topk=topk,
             batch_size=batch_size,
+            workers=workers,
+            work=work,
         )
         where = f"{ready.title} · {backend} {runner.computes_in}, {_computed_on(runner)}"
-        read, failed = _show(answers, where, ready, json=json, jsonl=jsonl)
+        with closing(answers):
+            read, failed = _show(answers, where, ready, json=json, jsonl=jsonl)
+    if several:
+        stderr().print(f"[dim]{summary(work, runner, workers)}[/]")
     if failed:
         raise typer.Exit(1 if read else 2)
+
+
+def streamed_extras(
+    runner_type: "type[Runner]", extras: dict[str, str], threads: int
+) -> dict[str, str]:
+    """``extras`` with as many streams as are good for many pictures, where none were asked for."""
+    if "streams" not in runner_type.option_names() or "streams" in extras:
+        return extras
+    return {**extras, "streams": str(min(threads, MOST_STREAMS))}
+
+
+def summary(work: "Work", runner: "Runner", workers: int) -> str:
+    """How many pictures in what time, where the time went, and by how many threads."""
+    shares = ", ".join(f"{name} {share:.0%}" for name, share in work.shares().items())
+    streams = f" in {runner.streams} streams" if runner.streams > 1 else ""
+    return (
+        f"{work.pictures} pictures · {work.pictures_per_s:.0f} pictures/s · {shares} · "
+        f"{workers} workers, {_computed_on(runner)}{streams}"
+    )
 
 
 def _computed_on(runner: "Runner") -> str:
@@ -107,13 +144,16 @@ def _computed_on(runner: "Runner") -> str:
     return " · ".join((runner.device, *runner.notes))
 
 
-def _pictures(names: list[str]) -> Iterable[Any]:
+def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
+    """What to classify, and whether that is more than one picture."""
     from paddleport.models.samples import sample_picture
     from paddleport.runners.classify import find_pictures
 
     if not names:
-        return [("the picture that paddleport draws", sample_picture())]
-    return find_pictures(names)
+        return [("the picture that paddleport draws", sample_picture())], False
+    found = find_pictures(names)
+    first = list(islice(found, 2))
+    return chain(first, found), len(first) > 1
 
 
 def _show(
@@ -137,7 +177,7 @@ def _show(
         stdout().print(f"[bold]{jsonl}[/]  {read} pictures · {where}")
         return read, failed
     if not json:
-        stdout().print(f"[dim]{where}[/]")
+        print(f"\033[2m{where}\033[0m" if _styled() else where)
     separator = "["
     for answer in answers:
         read, failed = _count(answer, read, failed)
@@ -159,17 +199,17 @@ def _count(answer: "Classified", read: int, failed: int) -> tuple[int, int]:
 
 
 def _print(answer: "Classified") -> None:
-    from rich.markup import escape
-
-    table = new_table("", "", "", numbers=())
-    table.show_header = False
-    table.columns[0].justify = "right"
-    table.columns[0].width = 9
+    """Plain lines: a table of rich takes as long as an inference, and its import as a model."""
+    bold, dim, plain = ("\033[1m", "\033[2m", "\033[0m") if _styled() else ("", "", "")
+    lines = [f"{bold}{answer.picture}{plain}"]
     for item in answer.predictions:
-        label = "" if item.label is None else escape(item.label)
-        table.add_row(f"{item.score:.5f}", f"[dim]{item.index}[/]", label)
-    stdout().print(f"[bold]{escape(answer.picture)}[/]")
-    stdout().print(table)
+        label = "" if item.label is None else item.label
+        lines.append(f"{item.score:>9.5f}  {dim}{item.index:>5}{plain}  {label}")
+    print("\n".join(lines))
+
+
+def _styled() -> bool:
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _as_json(answer: "Classified") -> str:

@@ -1,0 +1,130 @@
+"""What an ONNX file says of itself, read without the onnx package and past its weights.
+
+Importing onnx and parsing a whole file is most of what a start costs. Whatever is not plain
+here is left to it: ``read_header`` then gives ``None``.
+
+Source of the field numbers: onnx.proto, https://github.com/onnx/onnx.
+"""
+
+import mmap
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddleport.models.protobuf import Value, fields, text
+from paddleport.tensors import TensorSpec
+
+_OPSET, _METADATA, _GRAPH = 8, 14, 7  # of ModelProto
+_NODE, _INITIALIZER, _SPARSE, _INPUT, _OUTPUT = 1, 5, 15, 11, 12  # of GraphProto
+_DTYPES = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+}  # TensorProto.DataType, those with one name in numpy
+
+
+@dataclass(frozen=True)
+class OnnxHeader:
+    """The small parts of an ONNX file.
+
+    Attributes:
+        metadata: its metadata entries.
+        opset: of ONNX's own operators; 0 if it asks for none.
+        inputs, outputs: as ``onnx_tensors`` gives them.
+        operators: the types of the main graph's nodes.
+        weight_types: the element types of its weights, by ONNX's numbers.
+    """
+
+    metadata: dict[str, str]
+    opset: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    operators: frozenset[str]
+    weight_types: frozenset[int]
+
+
+def read_header(path: Path) -> OnnxHeader | None:
+    """The header of a file, or ``None`` where only the onnx package can say."""
+    try:
+        with (
+            path.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as content,
+        ):
+            return _header(content)
+    except (OSError, ValueError, BufferError):
+        return None
+
+
+def _header(content: memoryview) -> OnnxHeader | None:
+    model, graph = _grouped(content), {}
+    if len(model.get(_GRAPH, ())) != 1:
+        return None
+    graph = _grouped(_message(model[_GRAPH][0]))
+    if _SPARSE in graph or _OUTPUT not in graph:
+        return None
+    names, types = set(), set()
+    for weight in graph.get(_INITIALIZER, ()):
+        small = dict(fields(_message(weight)))  # 2 is the type, 8 the name
+        names.add(bytes(_message(small.get(8, memoryview(b"")))).decode())
+        types.add(_number(small.get(2, 0)))
+    inputs = [_spec(_message(item)) for item in graph.get(_INPUT, ())]
+    outputs = [_spec(_message(item)) for item in graph[_OUTPUT]]
+    if None in inputs or None in outputs:
+        return None
+    opsets = [dict(fields(_message(item))) for item in model.get(_OPSET, ())]
+    own = [
+        item
+        for item in opsets
+        if bytes(_message(item.get(1, memoryview(b"")))) in (b"", b"ai.onnx")
+    ]
+    return OnnxHeader(
+        {text(_message(item), 1): text(_message(item), 2) for item in model.get(_METADATA, ())},
+        _number(own[0].get(2, 0)) if own else 0,
+        tuple(item for item in inputs if item is not None and item.name not in names),
+        tuple(item for item in outputs if item is not None and item.name not in names),
+        frozenset(text(_message(node), 4) for node in graph.get(_NODE, ())),
+        frozenset(types),
+    )
+
+
+def _spec(value: memoryview) -> TensorSpec | None:
+    """A ValueInfoProto that is a tensor of a plain type."""
+    held = dict(fields(value))
+    kinds = dict(fields(_message(held.get(2, memoryview(b"")))))
+    tensor = dict(fields(_message(kinds.get(1, memoryview(b"")))))
+    dtype = _DTYPES.get(_number(tensor.get(1, 0)))
+    if dtype is None or set(kinds) != {1}:
+        return None
+    shape = []
+    for number, dimension in fields(_message(tensor.get(2, memoryview(b"")))):
+        size = dict(fields(_message(dimension))).get(1) if number == 1 else None
+        shape.append(size if isinstance(size, int) and size < 1 << 63 else None)
+    return TensorSpec(text(value, 1), dtype, tuple(shape))
+
+
+def _grouped(message: memoryview) -> dict[int, list[Value]]:
+    found: dict[int, list[Value]] = {}
+    for number, value in fields(message):
+        found.setdefault(number, []).append(value)
+    return found
+
+
+def _message(value: Value) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a number where a message belongs")
+    return value
+
+
+def _number(value: Value) -> int:
+    if not isinstance(value, int):
+        raise ValueError("a message where a number belongs")
+    return value
