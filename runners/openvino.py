@@ -20,6 +20,10 @@ from paddleport.tensors import Array, Feed, TensorSpec
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 _PRECISIONS: dict[str, Precision] = {hint: precision for precision, hint in _HINTS.items()}
+_HINTS["int8"] = "f32"  # what is quantised in the file is in int8 under any hint
+_QUANTIZED = "FakeQuantize"  # how it reads an ONNX file's Q/DQ, and what its own IR holds
+_BYTES = ("i8", "u8")
+_MULTIPLYING = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
 
 _RESULT_SUFFIX = "/sink_port_0"  # what OpenVINO's ONNX reader adds to an output's name
 
@@ -44,7 +48,7 @@ class OpenVinoRunner(Runner):
     name: ClassVar[str] = "openvino"
     consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
     distributions: ClassVar[tuple[str, ...]] = ("openvino",)
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8")
     extras_type: ClassVar[type[Any]] = OpenVinoExtras
     install: ClassVar[str] = "pip install 'paddleport[cpu]'"
 
@@ -75,7 +79,10 @@ class OpenVinoRunner(Runner):
             "PERFORMANCE_HINT": "THROUGHPUT" if self.extras.streams > 1 else "LATENCY",
         }
         with self.vendor(ModelFileError, "does not take this model"):
-            compiled = core.compile_model(core.read_model(str(model.path)), "CPU", settings)
+            graph = core.read_model(str(model.path))
+            quantized = any(node.get_type_name() == _QUANTIZED for node in graph.get_ops())
+            compiled = core.compile_model(graph, "CPU", settings)
+        self._in_bytes = quantized and _computes_in_bytes(compiled)
         self._compiled, self._tensor = compiled, openvino.Tensor
         self._check_compiled()
         self._request = compiled.create_infer_request()
@@ -92,9 +99,11 @@ class OpenVinoRunner(Runner):
         threads = self._compiled.get_property("INFERENCE_NUM_THREADS")
         if devices != ["CPU"]:
             raise BackendUnavailableError(f"openvino was asked for CPU and took {devices}")
-        if self.computes_in != self.precision:
+        asked = self.options.precision
+        if self.computes_in != self.precision and (asked or not self._in_bytes):
             raise BackendUnavailableError(
-                f"openvino was asked for {self.precision} and computes in {self.computes_in}"
+                f"openvino was asked for {self.precision} and computes this file in "
+                f"{self.computes_in}: leave --precision out"
             )
         streams = self._compiled.get_property("NUM_STREAMS")
         if streams != self.extras.streams:
@@ -110,7 +119,9 @@ class OpenVinoRunner(Runner):
 
     @property
     def computes_in(self) -> Precision:
-        """The compiled model's own word on its precision hint."""
+        """``int8`` if any of its kernels are, else its own word on its precision hint."""
+        if self._in_bytes:
+            return "int8"
         hint = self._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         return _PRECISIONS[hint]
 
@@ -205,6 +216,16 @@ def _import_silently() -> Any:
         finally:
             del sys.modules[package]
     return importlib.import_module("openvino")
+
+
+def _computes_in_bytes(compiled: Any) -> bool:
+    """Whether any layer that multiplies runs in int8, by what the plug-in made of the graph."""
+    for node in compiled.get_runtime_model().get_ops():
+        told = node.get_rt_info()
+        kind = str(told["layerType"].astype(str)) if "layerType" in told else ""
+        if kind in _MULTIPLYING and str(told["runtimePrecision"].astype(str)) in _BYTES:
+            return True
+    return False
 
 
 def _spec(port: Any) -> TensorSpec:

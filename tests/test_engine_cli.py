@@ -41,7 +41,6 @@ def test_an_engine_and_what_is_known_of_it(
     [
         (("--to", "tensorrtx"), "Did you mean 'tensorrt'"),
         (("--compute-capability", "8.9"), "--to tensorrt-rtx"),
-        (("--precision", "fp16"), "--to tensorrt-rtx"),
         (("--to", "tensorrt-rtx", "--compute-capability", "89"), "write 8.9"),
         (("--to", "tensorrt-rtx", "--keep"), "--keep"),
         (("--to", "tensorrt-rtx", "--shape", "x=1,3,9,9:8,3,9,9"), "min:opt:max"),

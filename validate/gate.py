@@ -10,7 +10,15 @@ from paddleport.tensors import Array, format_shape
 from paddleport.validate.gate_set import GateSet, gate_set
 from paddleport.validate.yardstick import SMALLEST_PROBABILITY, is_softmax
 
-__all__ = ["MIN_PICTURES", "GateLimits", "GateResult", "GateSet", "gate_set", "judge_gate"]
+__all__ = [
+    "DEFAULT_LIMITS",
+    "MIN_PICTURES",
+    "GateLimits",
+    "GateResult",
+    "GateSet",
+    "gate_set",
+    "judge_gate",
+]
 
 MIN_PICTURES = 100  # one picture is then 1 %: fewer cannot show a share of 99 %
 _LIKELY = 0.01  # classes below that are nobody's answer
@@ -35,6 +43,9 @@ class GateLimits:
     agreement: float = 0.99
     log_probability: float = 0.693
     noise: float = 0.1
+
+
+DEFAULT_LIMITS = GateLimits()
 
 
 @dataclass(frozen=True)
@@ -65,7 +76,7 @@ def judge_gate(
     reference: Sequence[Array],
     candidate: Sequence[Array],
     labels: Sequence[int] | None = None,
-    limits: GateLimits = GateLimits(),  # frozen
+    limits: GateLimits = DEFAULT_LIMITS,
 ) -> GateResult:
     """Judge one output of a candidate on many pictures.
 
@@ -116,9 +127,10 @@ def _incomparable(
                 f"[{format_shape(found.shape)}], the reference's [{format_shape(wanted.shape)}]"
             )
             return f"an output has the shape {shapes}"
-        if not np.isfinite(wanted).all() or not np.isfinite(found).all():
-            whose = "the reference's" if not np.isfinite(wanted).all() else "its"
-            return f"unproven: {whose} answers are not all finite numbers"
+        if not np.isfinite(wanted).all():
+            return "unproven: the reference's answers are not all finite numbers"
+        if not np.isfinite(found).all():
+            return "its answers are not all finite numbers"
     if pictures < MIN_PICTURES:
         return (
             f"unproven: {pictures} pictures cannot show 99 %: give --images or --labelled with "

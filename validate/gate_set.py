@@ -57,6 +57,7 @@ def gate_set(
     labelled: Path | None,
     images: Sequence[Path],
     samples: int = 200,
+    first: int = 0,
     classes: Sequence[str] | None = None,
 ) -> GateSet:
     """Read or draw the pictures of a gate.
@@ -68,6 +69,7 @@ def gate_set(
             with one folder a class, named by the class's index or label; or such a list itself.
         images: files and folders of pictures, instead; their labels are unknown.
         samples: how many to draw where neither is given.
+        first: the number of the first drawn picture; another gives other pictures.
         classes: the model's labels by index, to find folders by.
 
     Raises:
@@ -90,8 +92,9 @@ def gate_set(
         names, labels = tuple(find_pictures(str(item) for item in images)), None
         source = f"images {', '.join(item.name for item in images)}"
     else:
-        drawn = _drawn(source_preprocess, spec, samples)
-        titles = [f"sample {index}" for index in range(samples)]
+        numbers = range(first, first + samples)
+        drawn = _drawn(source_preprocess, spec, numbers)
+        titles = [f"sample {index}" for index in numbers]
         return _set(titles, drawn, None, f"{samples} drawn pictures", samples)
     read = (_read(path, source_preprocess, spec) for path in names)
     return _set([path.name for path in names], read, labels, source, len(names))
@@ -125,10 +128,12 @@ def _read(path: Path, preprocess: Preprocess | None, spec: TensorSpec) -> Array:
     return np.ascontiguousarray(fed[None])
 
 
-def _drawn(preprocess: Preprocess | None, spec: TensorSpec, samples: int) -> Iterable[Array]:
+def _drawn(
+    preprocess: Preprocess | None, spec: TensorSpec, numbers: Iterable[int]
+) -> Iterable[Array]:
     """Prepared as any picture where it is known how; else with mean 0 and variance 1."""
     if preprocess is not None:
-        for index in range(samples):
+        for index in numbers:
             picture = draw_picture(index, SAMPLE_SIZE)
             yield fed_picture(picture, preprocess, spec, name=f"sample {index}")[None]
         return
@@ -137,7 +142,7 @@ def _drawn(preprocess: Preprocess | None, spec: TensorSpec, samples: int) -> Ite
         raise FeedError(f"accuracy is judged on pictures, and this model takes {spec}")
     sides = spec.shape[1:3] if takes_pixels(spec) else spec.shape[2:4]
     height, width = (side or DEFAULT_SIZE for side in sides)
-    for index in range(samples):
+    for index in numbers:
         picture = draw_picture(index, (height, width))
         if takes_pixels(spec):
             yield picture[None]

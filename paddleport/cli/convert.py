@@ -1,4 +1,4 @@
-"""``paddleport convert``: Paddle to ONNX."""
+"""``paddleport convert``: Paddle to ONNX, in any precision, and on to engines."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +19,7 @@ from paddleport.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from paddleport.convert.pipeline import Conversion
 
-_TARGETS = ("onnx", "tensorrt", "tensorrt-rtx")
+_TARGETS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
 
 
 def convert(
@@ -27,16 +27,19 @@ def convert(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Default: NAME.onnx, or NAME.BACKEND.engine"
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Default: NAME.onnx, NAME.PRECISION.onnx|xml, or NAME.BACKEND.engine",
         ),
     ] = None,
     to: Annotated[
         str,
         typer.Option(
             "--to",
-            metavar="onnx|tensorrt|tensorrt-rtx",
-            help="An engine is built of the ONNX file once that is proven; tensorrt-rtx needs "
-            "no GPU for it.",
+            metavar="onnx|openvino|tensorrt|tensorrt-rtx",
+            help="An engine, or OpenVINO's IR, is made of the ONNX file once that is proven; "
+            "tensorrt-rtx needs no GPU for it.",
         ),
     ] = "onnx",
     opset: options.OpsetOption = 17,
@@ -49,13 +52,39 @@ def convert(
     keep: Annotated[
         bool,
         typer.Option(
-            "--keep", help="Keep what does not agree, as NAME.differs.onnx or .unproven.onnx."
+            "--keep", help="Keep what does not agree, as NAME.differs.onnx, .failed or .unproven."
         ),
     ] = False,
     simplify: Annotated[
         bool, typer.Option("--simplify/--no-simplify", help="Fold and fuse with onnxslim.")
     ] = True,
     precision: options.PrecisionOption = None,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(
+            "--labelled",
+            metavar="DIR",
+            help="Pictures that a lower precision is judged on: val_list.txt, or a folder a class.",
+        ),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option("--images", metavar="DIR", help="The same without labels; repeatable."),
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option("--calibrate", metavar="DIR", help="Pictures that int8 takes ranges from."),
+    ] = None,
+    keep_fp32: Annotated[
+        str | None,
+        typer.Option("--keep-fp32", metavar="NAME,...", help="Layers that are not lowered."),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend", "-b", help="Who judges a lower precision; by default all; repeatable."
+        ),
+    ] = None,
     capability: options.CapabilityOption = None,
     shape: options.ShapeOption = None,
     feed: options.FeedOption = None,
@@ -73,10 +102,52 @@ def convert(
 
     [bold]paddleport convert MobileNetV2 --opset 11[/]
 
+    [bold]paddleport convert MobileNetV2 --precision int8 --labelled DIR --calibrate DIR[/]
+
     [bold]paddleport convert MobileNetV2 --to tensorrt-rtx --compute-capability 8.9[/]
     """
     if to not in _TARGETS:
         raise UsageError(unknown_name("target", to, _TARGETS))
+    lowered = to == "openvino" or (to == "onnx" and precision not in (None, "fp32"))
+    judging = {
+        "--labelled": labelled,
+        "--images": images,
+        "--calibrate": calibrate,
+        "--keep-fp32": keep_fp32,
+        "--backend": backend,
+    }
+    for option, value in judging.items():
+        if value and not lowered:
+            raise UsageError(f"{option} is of a lower precision: --precision fp16, bf16 or int8")
+    if capability and to in ("onnx", "openvino"):
+        raise UsageError("--compute-capability is of engines: --to tensorrt-rtx")
+    if lowered:
+        from paddleport.cli.precision import convert_to_precision
+
+        if allow_upgrade or not simplify or feed:
+            raise UsageError(
+                "--allow-upgrade, --no-simplify and --feed are of ONNX files in fp32, and a lower "
+                "precision is judged on pictures: leave them out"
+            )
+        return convert_to_precision(
+            model,
+            output,
+            to,
+            precision=options.precision_from(precision) or "fp32",
+            opset=opset,
+            weights=weights,
+            program=program,
+            params=params,
+            shapes=options.shapes_from(shape),
+            labelled=labelled,
+            images=images or (),
+            calibrate=calibrate,
+            keep_fp32=keep_fp32,
+            backends=backend or (),
+            keep=keep,
+            timeout_s=timeout,
+            json=json,
+        )
     if to != "onnx":
         from paddleport.cli.engine import convert_to_engine
 
@@ -100,9 +171,6 @@ def convert(
             timeout_s=timeout,
             json=json,
         )
-    for option, given in (("--compute-capability", capability), ("--precision", precision)):
-        if given:
-            raise UsageError(f"{option} is of engines: --to tensorrt-rtx")
     from paddleport.convert.tools import Tools
 
     with Tools() as tools, progress_bar() as progress:

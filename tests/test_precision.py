@@ -1,0 +1,235 @@
+"""A lower precision: made as asked, judged by every backend, mended, and held back if it fails."""
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import small_network
+from test_cli import Command, one_line_error, paddleport
+
+from paddleport.convert.precision import make
+from paddleport.convert.precision.judged import backends_for, judge_file, verdict_of
+from paddleport.convert.precision.layers import rank_layers
+from paddleport.convert.precision.make import make_candidate
+from paddleport.convert.precision.wanted import BackendGate, Pictures, Wanted
+from paddleport.errors import BackendUnavailableError, UsageError
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.onnx_file import weights_precision
+from paddleport.runners import open_runner
+from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import Array, Feed, TensorSpec
+from paddleport.validate.gate import GateResult
+from paddleport.validate.gate_set import GateSet
+from paddleport.worker import run_in_worker
+
+__all__ = ["paddleport"]
+
+SPEC = TensorSpec("x", "float32", (None, *small_network.SHAPE))
+FEEDS: list[Feed] = [small_network.feed(1, seed=seed) for seed in range(120)]
+
+
+def pictures(feeds: list[Feed] = FEEDS) -> Pictures:
+    reference = [
+        dict(zip(small_network.OUTPUTS, small_network.expected(feed["x"]), strict=True))
+        for feed in feeds
+    ]
+    tensors = tuple(feed["x"] for feed in feeds)
+    names = tuple(str(index) for index in range(len(feeds)))
+    return Pictures(GateSet(names, tensors, None, "", "test"), None, reference)
+
+
+def made(onnx_file: Path, target: Path, wanted: Wanted) -> make.Made:
+    if find_spec("nncf") is None and wanted.precision == "int8":
+        pytest.skip("nncf is not installed")
+    feeds = FEEDS[:20] if wanted.precision == "int8" else []
+    return run_in_worker(make_candidate, 120, onnx_file, target, wanted, feeds)
+
+
+def test_fp16_passes_and_says_what_it_computes_in(small_onnx: OnnxModel, tmp_path: Path) -> None:
+    file = tmp_path / "half.onnx"
+    made(small_onnx.path, file, Wanted("fp16", "onnx"))
+    assert weights_precision(file) == "fp16"
+    rows, tolerance = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "fp16")
+    assert (verdict_of(rows, tolerance), tolerance) == ("passed", "")
+    assert rows[0].computes_in == "fp16"
+
+
+def test_a_changed_weight_fails_though_it_is_fp16(small_onnx: OnnxModel, tmp_path: Path) -> None:
+    proto = onnx.load(str(small_onnx.path))
+    weight = next(item for item in proto.graph.initializer if item.name == "linear")
+    values = onnx.numpy_helper.to_array(weight)
+    weight.CopyFrom(onnx.numpy_helper.from_array(values[:, ::-1].copy(), "linear"))
+    onnx.save(proto, str(tmp_path / "wrong.onnx"))
+    file = tmp_path / "half.onnx"
+    made(tmp_path / "wrong.onnx", file, Wanted("fp16", "onnx"))
+    rows, tolerance = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "fp16")
+    assert verdict_of(rows, tolerance) == "failed"
+    assert rows[0].result is not None
+    assert "is needed" in rows[0].result.reason
+    assert "above the limit" in tolerance
+
+
+def test_int8_is_the_same_bytes_twice_and_read_back(small_onnx: OnnxModel, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("one.onnx", "two.onnx")]
+    for file in files:
+        told = made(small_onnx.path, file, Wanted("int8", "onnx"))
+        assert told.tools["nncf"]
+    assert files[0].read_bytes() == files[1].read_bytes()
+    for backend in ("onnxruntime", "openvino"):
+        with open_runner(backend, OnnxModel(files[0])) as runner:
+            assert runner.computes_in == "int8"
+        with pytest.raises(BackendUnavailableError, match="fp32"):
+            open_runner(backend, OnnxModel(files[0]), RunnerOptions(precision="fp32"))
+    with pytest.raises(BackendUnavailableError, match="int8"):
+        open_runner("openvino", small_onnx, RunnerOptions(precision="int8"))
+
+
+def harmful(path: Path) -> Path:
+    """Two layers; the first one's weights have an outlier that takes all of int8's range."""
+    random = np.random.default_rng(0)
+    weights: dict[str, Array] = {
+        "bad": random.normal(size=(8, 3, 3, 3)).astype(np.float32),
+        "good": random.normal(size=(8, 8, 3, 3)).astype(np.float32),
+    }
+    weights["bad"][:, 0] = 30  # of a channel that is always zero
+    helper, value = onnx.helper, onnx.helper.make_tensor_value_info
+    nodes = [
+        helper.make_node("Conv", ["x", "bad"], ["a"], name="bad"),
+        helper.make_node("Relu", ["a"], ["b"], name="relu"),
+        helper.make_node("Conv", ["b", "good"], ["c"], name="good"),
+        helper.make_node("Flatten", ["c"], ["y"], name="flat"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "harmful",
+        [value("x", onnx.TensorProto.FLOAT, ["N", 3, 9, 9])],
+        [value("y", onnx.TensorProto.FLOAT, ["N", 200])],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(proto, str(path))
+    return path
+
+
+def test_the_layer_that_hurts_is_found_and_can_be_kept(tmp_path: Path) -> None:
+    file, lowered = harmful(tmp_path / "two.onnx"), tmp_path / "int8.onnx"
+    feeds = [{"x": feed["x"] * np.float32([0, 1, 1])[:, None, None]} for feed in FEEDS[:3]]
+    made(file, lowered, Wanted("int8", "onnx"))
+    ranked = rank_layers(file, lowered, tmp_path, Wanted("int8", "onnx"), feeds, 60)
+    harm = dict(ranked)
+    assert ranked[0][0] == "bad"
+    assert harm["bad"] > 3 * harm["good"] > 0
+    made(file, lowered, Wanted("int8", "onnx", ("bad",)))
+    left = rank_layers(file, lowered, tmp_path, Wanted("int8", "onnx"), feeds, 60)
+    assert "bad" not in dict(left)
+    with pytest.raises(UsageError, match="Did you mean 'good'"):
+        made(file, lowered, Wanted("int8", "onnx", ("goode",)))
+
+
+def test_half_s_layers_are_ranked_too(tmp_path: Path) -> None:
+    file = harmful(tmp_path / "two.onnx")
+    ranked = rank_layers(file, file, tmp_path, Wanted("fp16", "onnx"), FEEDS[:2], 60)
+    assert {name for name, _ in ranked} == {"bad", "good", "relu", "flat"}
+    assert ranked[0][1] > 0
+
+
+def row(passed: bool, reason: str = "") -> BackendGate:
+    return BackendGate("b", "int8", GateResult(passed, reason, 200, None, None, 1.0, None))
+
+
+def test_one_no_is_a_no_and_nobody_is_no_yes() -> None:
+    good, bad, mute = row(True), row(False, "1 % too low"), row(False, "unproven: one answer")
+    absent = replace(good, result=None, unavailable="not here")
+    assert verdict_of([good, absent], "") == "passed"
+    assert verdict_of([good, bad], "") == verdict_of([bad, mute], "") == "failed"
+    assert verdict_of([good], "out of tolerance") == "failed"
+    assert verdict_of([good, mute], "") == verdict_of([absent], "") == "unproven"
+
+
+def test_who_judges() -> None:
+    assert set(backends_for(Wanted("int8", "onnx"), ())) >= {"onnxruntime", "openvino"}
+    assert "reference" not in backends_for(Wanted("int8", "onnx"), ())
+    assert set(backends_for(Wanted("int8", "openvino"), ())) == {"openvino"}
+    for name, told in (("paddle", "does not run such a file"), ("openvno", "Did you mean")):
+        with pytest.raises(UsageError, match=told):
+            backends_for(Wanted("int8", "onnx"), [name])
+
+
+def test_a_file_that_nobody_runs_is_not_passed(small_onnx: OnnxModel, tmp_path: Path) -> None:
+    file = tmp_path / "damaged.onnx"
+    file.write_bytes(small_onnx.path.read_bytes()[:200])
+    rows, tolerance = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "int8")
+    assert rows[0].result is None and rows[0].unavailable
+    assert verdict_of(rows, tolerance) == "unproven"
+
+
+@pytest.mark.parametrize("package", ["nncf", "openvino"])
+def test_what_is_missing_is_named(
+    package: str, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str) -> str:
+        from importlib.metadata import PackageNotFoundError
+
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(make, "version", absent)
+    wanted = Wanted("int8", "onnx") if package == "nncf" else Wanted("fp32", "openvino")
+    with pytest.raises(BackendUnavailableError, match=f"{package} is not installed: pip install"):
+        make_candidate(small_onnx.path, tmp_path / "x.onnx", wanted, FEEDS[:1])
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--labelled", "here"), "--precision fp16, bf16 or int8"),
+        (("--keep-fp32", "conv", "--to", "tensorrt-rtx"), "--precision fp16, bf16 or int8"),
+        (("--precision", "fp64"), "no file holds fp64"),
+        (("--precision", "int9"), "Did you mean 'int8'"),
+        (("--precision", "fp16", "-o", "model.xml"), "another ending than .onnx"),
+        (("--precision", "fp16", "--no-simplify"), "leave them out"),
+        (("--precision", "int8", "--compute-capability", "8.9"), "--to tensorrt-rtx"),
+    ],
+)
+def test_what_cannot_be(
+    words: tuple[str, ...], told: str, paddleport: Command, small_pir: PaddleModel
+) -> None:
+    one_line_error(paddleport("convert", small_pir.program.parent, *words), told)
+
+
+@pytest.mark.slow
+def test_as_typed(paddleport: Command, small_pir: PaddleModel, tmp_path: Path) -> None:
+    folder = small_pir.program.parent
+    done = paddleport("convert", folder, "--precision", "fp16", "-o", "half.onnx")
+    assert done.code == 0, done.err
+    assert "onnxruntime" in done.out and "passed" in done.out
+    # int8 is too coarse for this network's three small layers
+    done = paddleport("convert", folder, "--precision", "int8", "-o", "bytes.onnx", "--json")
+    assert done.code == 1, done.err
+    told = json.loads(done.out)
+    assert (told["verdict"], told["path"]) == ("failed", None)
+    assert not list(tmp_path.glob("bytes*"))
+    assert "is needed" in done.err and "--keep keeps the file" in done.err
+    done = paddleport("convert", folder, "--precision", "int8", "-o", "bytes.onnx", "--keep")
+    assert done.code == 1
+    assert [file.name for file in tmp_path.glob("bytes*")] == ["bytes.failed.onnx"]
+    provenance = {
+        item.key: item.value
+        for item in onnx.load(str(tmp_path / "bytes.failed.onnx")).metadata_props
+    }["paddleport.provenance"]
+    lowered = json.loads(provenance)["lowered"]
+    assert lowered["calibration"]["source"] == "100 drawn pictures"
+    assert lowered["calibration"]["sha256"] != lowered["gate"]["pictures"]["sha256"]
+    assert lowered["tools"]["nncf"] and lowered["settings"]["preset"] == "performance"
+    done = paddleport("convert", folder, "--to", "openvino")
+    assert done.code == 0, done.err
+    name = f"{folder.name}.fp32"
+    assert {f"{name}{end}" for end in (".xml", ".bin", ".xml.json")} <= {
+        file.name for file in tmp_path.iterdir()
+    }
+    with open_runner("openvino", OnnxModel(tmp_path / f"{name}.xml")) as runner:
+        logits, _ = runner.run(FEEDS[0]).values()
+    np.testing.assert_allclose(logits, small_network.expected(FEEDS[0]["x"])[0], atol=1e-4)
