@@ -98,7 +98,7 @@ def test_what_is_fast_and_wrong_is_never_chosen(found: Tuning) -> None:
     assert states["slow"].state in ("dropped", "slower")
     assert states["mortal"].state == "failed"
     assert "SIGSEGV" in states["mortal"].reason
-    assert [row.state for row in found.rows][0] == "chosen"
+    assert found.rows[0].state == "chosen"
 
 
 def test_the_report_in_its_forms(found: Tuning, tmp_path: Path) -> None:

@@ -30,10 +30,18 @@ def test_throughput_takes_batches_where_they_are_free() -> None:
     assert {item.batch for item in fixed} == {2}
 
 
+def test_throughput_divides_all_threads_among_streams() -> None:
+    found = candidates(["openvino"], [FP32], "throughput", threads=4, fixed_batch=None)
+    assert {item.threads for item in found} == {4}
+    assert {item.streams for item in found} == {1, 2, 4}
+    found = candidates(["paddle"], [FP32], "throughput", threads=4, fixed_batch=None)
+    assert {item.streams for item in found} == {1}
+
+
 def test_names_and_options() -> None:
-    item = Candidate("openvino", "bf16", "fp32", 1, streams=2, batch=4)
-    assert item.name == "openvino bf16, 1 thread × 2 streams, batch 4"
-    assert (item.options.precision, item.options.threads) == ("bf16", 1)
+    item = Candidate("openvino", "bf16", "fp32", 2, streams=2, batch=4)
+    assert item.name == "openvino bf16, 2 threads in 2 streams, batch 4"
+    assert (item.options.precision, item.options.threads) == ("bf16", 2)
     assert item.options.extras == {"streams": "2"}
     int8 = Candidate("openvino", "int8", "int8", 2)
     assert int8.name == "openvino int8, 2 threads"
@@ -45,7 +53,7 @@ def test_preference_is_exact_before_coarse_and_simple_before_complex() -> None:
     ordered = sorted(
         [
             Candidate("openvino", "int8", "int8", 1),
-            Candidate("openvino", "fp32", "fp32", 1, streams=2),
+            Candidate("openvino", "fp32", "fp32", 2, streams=2),
             Candidate("openvino", "fp32", "fp32", 2, batch=8),
             exact,
         ],

@@ -83,14 +83,12 @@ class Opened:
         placed = self._runner.place(feed)
         return _timed(lambda: self._runner.infer_placed(placed), at_most_s, warm_up_s)
 
-    def time_many_ms(
-        self, feed: Feed, in_flight: int, at_most_s: float, warm_up_s: float
-    ) -> list[float]:
-        """Milliseconds an inference, of chunks with ``in_flight`` of them at a time."""
-        chunk = _CHUNK * in_flight
+    def time_many_ms(self, feed: Feed, at_most_s: float, warm_up_s: float) -> list[float]:
+        """Milliseconds an inference, of chunks with as many at a time as the runner has."""
+        chunk = _CHUNK * self._runner.in_flight
 
         def run() -> None:
-            for _ in self._runner.run_many(itertools.repeat(feed, chunk), in_flight):
+            for _ in self._runner.run_many(itertools.repeat(feed, chunk)):
                 pass
 
         return [time / chunk for time in _timed(run, at_most_s, warm_up_s)]

@@ -36,8 +36,8 @@ class Candidate:
         backend: a runner's name.
         precision: what it is asked to compute in.
         variant: the precision of the file that it loads.
-        threads: CPU threads of one inference.
-        streams: inferences at a time.
+        threads: CPU threads of all inferences at a time together.
+        streams: inferences at a time, among which the threads are divided.
         batch: pictures an inference.
     """
 
@@ -50,9 +50,9 @@ class Candidate:
 
     @property
     def name(self) -> str:
-        """Such as ``openvino bf16, 1 thread × 2 streams, batch 4``."""
+        """Such as ``openvino bf16, 2 threads in 2 streams, batch 4``."""
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
-        streams = f" × {self.streams} streams" if self.streams > 1 else ""
+        streams = f" in {self.streams} streams" if self.streams > 1 else ""
         batch = f", batch {self.batch}" if self.batch > 1 else ""
         return f"{self.backend} {self.precision}, {threads}{streams}{batch}"
 
@@ -90,23 +90,22 @@ def candidates(
 ) -> list[Candidate]:
     """Every configuration worth trying on ``threads`` CPUs, each only once.
 
-    For latency one picture at a time; for throughput also several streams and larger batches. A
-    model of a fixed batch is tried with that alone.
+    For latency one picture at a time with more or fewer threads; for throughput all threads, in
+    more or fewer streams, and larger batches. A model of a fixed batch is tried with that alone.
     A backend that reads Paddle's program takes part with the program itself.
     """
-    counts = _thread_counts(threads)
     batches = (fixed_batch,) if fixed_batch else BATCHES if goal == "throughput" else (1,)
     found = []
     for computation in _computations(backends, variants):
-        takes_streams = STREAMS in runners.runner_class(computation.backend).option_names()
-        uses_threads = runners.runner_class(computation.backend).uses_threads
-        for count in counts if uses_threads else (threads,):
-            most = threads // count if goal == "throughput" and takes_streams else 1
-            for streams in _thread_counts(most):
-                found += [
-                    replace(computation, threads=count, streams=streams, batch=batch)
-                    for batch in batches
-                ]
+        kind = runners.runner_class(computation.backend)
+        alone = goal == "latency" or STREAMS not in kind.option_names()
+        counts = _powers(threads) if goal == "latency" and kind.uses_threads else [threads]
+        found += [
+            replace(computation, threads=count, streams=streams, batch=batch)
+            for count in counts
+            for streams in ([1] if alone else _powers(count))
+            for batch in batches
+        ]
     return found
 
 
@@ -125,7 +124,7 @@ def _computations(backends: Sequence[str], variants: Sequence[Variant]) -> Itera
                 yield Candidate(name, variant.precision, variant.precision, 1)
 
 
-def _thread_counts(most: int) -> list[int]:
+def _powers(most: int) -> list[int]:
     """1, 2, 4, ... and ``most``."""
     counts = [2**power for power in range(most.bit_length()) if 2**power <= most]
     return counts if counts[-1] == most else [*counts, most]

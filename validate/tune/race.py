@@ -82,7 +82,8 @@ def race(
     left = list(everyone)
     began = now() if now else 0.0
     turn_s = _turn_s(_FIRST_SHARE * seconds, len(left), _FIRST_ROUNDS, shortest_s)
-    _heat(left, measure, _FIRST_ROUNDS, turn_s)
+    for runner in left:  # one after another: each has to be opened first
+        _heat([runner], measure, _FIRST_ROUNDS, turn_s)
     left = _standing(left)
     if left:
         best = min(runner.undisturbed for runner in left)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddleport import process, runners
+from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners.base import RunnerOptions
@@ -15,7 +15,7 @@ from paddleport.validate.session import Session
 from paddleport.validate.tune.candidate import Candidate
 from paddleport.validate.tune.race import GaveUp
 
-_MOST_OPEN = 6  # processes at a time; each holds a runtime and a model
+_MOST_OPEN = 16  # processes at a time; each holds a runtime and a model
 _WARM_UP_S = 0.05
 _LOOK_S = 0.2
 
@@ -109,9 +109,7 @@ class Stable:
         picked = [self._pictures[index % len(self._pictures)] for index in range(candidate.batch)]
         feed = {name: np.concatenate(picked)}
         if candidate.streams > 1:
-            return session.time_many_ms(
-                feed, candidate.streams, at_most_s=seconds, warm_up_s=_WARM_UP_S
-            )
+            return session.time_many_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
         return session.time_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
 
     def _opened(self, candidate: Candidate) -> Session:
@@ -120,10 +118,7 @@ class Stable:
         else:
             self._close(list(self._open)[: max(0, len(self._open) - _MOST_OPEN + 1)])
             file, _ = self._files.of(candidate)
-            cpus = candidate.threads * candidate.streams
-            self._open[candidate] = Session(
-                candidate.backend, file, candidate.options, cpus=process.first_cpus(cpus)
-            )
+            self._open[candidate] = Session(candidate.backend, file, candidate.options)
         return self._open[candidate]
 
     def _close(self, candidates: Collection[Candidate]) -> None:
