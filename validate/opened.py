@@ -1,6 +1,7 @@
 """A runner inside its process: what a session asks of it, and the clock beside it."""
 
 import hashlib
+import itertools
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from paddleport.tensors import Array, Feed
 
 _HELD_BYTES = 1 << 28  # of answers that are watched at a time
 LONGEST_WARM_UP = 5  # times the shortest
+_CHUNK = 8  # inferences a stream
 _STABLE = 0.98  # of the median before: no longer faster than that
 
 
@@ -80,6 +82,16 @@ class Opened:
         """Milliseconds of each run whose tensors are on the device before, and stay there."""
         placed = self._runner.place(feed)
         return _timed(lambda: self._runner.infer_placed(placed), at_most_s, warm_up_s)
+
+    def time_many_ms(self, feed: Feed, at_most_s: float, warm_up_s: float) -> list[float]:
+        """Milliseconds an inference, of chunks with as many at a time as the runner has."""
+        chunk = _CHUNK * self._runner.in_flight
+
+        def run() -> None:
+            for _ in self._runner.run_many(itertools.repeat(feed, chunk)):
+                pass
+
+        return [time / chunk for time in _timed(run, at_most_s, warm_up_s)]
 
     def time_from_jpeg_ms(
         self,

@@ -159,6 +159,14 @@ class Session:
         timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
         return self._run(Opened.time_on_device_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
 
+    def time_many_ms(self, feed: Feed, *, at_most_s: float, warm_up_s: float = 0.0) -> list[float]:
+        """As ``time_ms``, with as many inferences at a time as the runner's streams want.
+
+        Each value is the mean of a chunk: its wall-clock time by the inferences in it.
+        """
+        timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
+        return self._run(Opened.time_many_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
+
     def time_from_jpeg_ms(
         self,
         jpeg: bytes,

@@ -164,6 +164,15 @@ def _no_telemetry() -> Iterator[None]:
         del sys.modules[_TELEMETRY]
 
 
+def nncf_version() -> str:
+    """The version of NNCF.
+
+    Raises:
+        BackendUnavailableError: it is not installed.
+    """
+    return _version("nncf")
+
+
 def _version(name: str) -> str:
     try:
         return version(name)

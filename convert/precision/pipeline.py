@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.convert.pipeline import DEFAULT_OPSET
+from paddleport.convert.opsets import DEFAULT_OPSET
 from paddleport.convert.precision.judged import (
     backends_for,
     judge_file,
@@ -34,7 +34,7 @@ from paddleport.models.resolve import SourceModel
 from paddleport.tensors import TensorSpec
 from paddleport.validate.feeds import concrete_inputs
 from paddleport.validate.gate import DEFAULT_LIMITS, GateLimits
-from paddleport.validate.gate_set import gate_set
+from paddleport.validate.gate_set import GateSet, gate_set
 from paddleport.worker import run_in_worker
 
 DEFAULT_TIMEOUT_S = 1800.0  # for one quantisation
@@ -144,18 +144,23 @@ def _pictures(
     )
     calibration = None
     if wanted.precision == "int8":
-        calibration = gate_set(
-            source.preprocess,
-            spec,
-            labelled=None,
-            images=[calibrate] if calibrate else [],
-            samples=CALIBRATION_PICTURES,
-            first=_FIRST_CALIBRATION,
-        )
+        calibration = calibration_pictures(source, spec, calibrate)
     elif calibrate:
         raise UsageError("--calibrate is of --precision int8, the others have no ranges")
     own = replace(spec, name=source.program.inputs[0].name)
     return Pictures(judged, calibration, native_answers(source, judged.feeds(own)), limits)
+
+
+def calibration_pictures(source: SourceModel, spec: TensorSpec, calibrate: Path | None) -> GateSet:
+    """What int8 ranges are taken from: a folder's pictures, or drawn ones that no gate judges."""
+    return gate_set(
+        source.preprocess,
+        spec,
+        labelled=None,
+        images=[calibrate] if calibrate else [],
+        samples=CALIBRATION_PICTURES,
+        first=_FIRST_CALIBRATION,
+    )
 
 
 def _provenance(

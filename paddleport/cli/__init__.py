@@ -16,6 +16,7 @@ from paddleport.cli import (
     locate,
     models,
     run,
+    tune,
     validate,
 )
 from paddleport.cli.console import print_error
@@ -37,6 +38,7 @@ app.command("convert", no_args_is_help=True)(convert.convert)
 app.command("run")(run.run)
 app.command("validate")(validate.validate)
 app.command("locate", no_args_is_help=True)(locate.locate)
+app.command("tune", no_args_is_help=True)(tune.tune)
 app.command("compare", no_args_is_help=True)(compare.compare)
 app.command("explain-input", no_args_is_help=True)(explain_input.explain_input)
 app.command("models")(models.models)

@@ -1,0 +1,201 @@
+"""``paddleport tune``: the fastest configuration on this machine that is still the same model."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paddleport.cli import options
+from paddleport.cli.console import (
+    new_table,
+    print_json,
+    print_warning,
+    progress_bar,
+    stdout,
+)
+from paddleport.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from paddleport.models.card import OnnxModel
+    from paddleport.models.resolve import SourceModel
+    from paddleport.validate.tune.tuning import Tuning
+
+_GOALS = ("latency", "throughput")
+_MOST_ROWS = 12  # in the terminal; the report has them all
+_STATES = {
+    "chosen": "bold green",
+    "equal": "green",
+    "failed the gate": "bold red",
+    "failed": "bold red",
+}
+
+
+def tune(
+    model: options.ModelArgument = None,
+    goal: Annotated[
+        str, typer.Option("--goal", help="latency of one picture, or throughput.")
+    ] = "latency",
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--backend", "-b", help="Repeatable; by default every backend."),
+    ] = None,
+    images: Annotated[
+        list[Path] | None,
+        typer.Option("--images", metavar="DIR", help="Pictures to judge answers on; repeatable."),
+    ] = None,
+    labelled: Annotated[
+        Path | None,
+        typer.Option("--labelled", metavar="DIR", help="The same with labels: one folder a class."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option("--seconds", help="For judging and racing together.")
+    ] = 120.0,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option("--precision", help="Only these; repeatable. int8 needs the extra quantize."),
+    ] = None,
+    threads: options.ThreadsOption = None,
+    opset: options.OpsetOption = 17,
+    weights: options.WeightsOption = "auto",
+    program: options.ProgramOption = None,
+    params: options.ParamsOption = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="FILE", help="Default: out/NAME/tune.toml"),
+    ] = None,
+    json: options.JsonOption = False,
+) -> None:
+    """Find the fastest backend, precision, threads, streams and batch that pass the gate.
+
+    [bold]paddleport tune MobileNetV2 --goal throughput --images photos/[/]
+
+    [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
+    """
+    from paddleport.convert.variants import variants_of
+    from paddleport.models.resolve import resolve
+    from paddleport.validate.gate import gate_set
+    from paddleport.validate.tune.report import write_report
+    from paddleport.validate.tune.tuner import TunePlan
+    from paddleport.validate.tune.tuner import tune as find_fastest
+
+    if goal not in _GOALS:
+        raise UsageError(unknown_name("goal", goal, _GOALS))
+    if not 1 <= seconds < float("inf"):
+        raise UsageError(f"--seconds {seconds:g} is not possible: 1 or more")
+    wanted = [options.precision_from(item) for item in precision or ()]
+    with progress_bar() as progress:
+        source = resolve(model, weights=weights, program=program, params=params, progress=progress)
+        variants, without = variants_of(source, opset=opset, precisions=wanted, progress=progress)
+        pictures = gate_set(
+            source.preprocess,
+            source.program.inputs[0],
+            labelled=labelled,
+            images=images or (),
+            classes=source.labels,
+        )
+        plan = TunePlan(
+            "throughput" if goal == "throughput" else "latency",
+            tuple(backend) if backend else None,
+            threads or 0,
+            seconds,
+            tuple(wanted),
+        )
+        command = shlex.join(["paddleport", *sys.argv[1:]])
+        tuning = find_fastest(source, variants, pictures, plan, command=command, progress=progress)
+    folder = Path("out") / source.name
+    files = write_report(tuning, folder)
+    if tuning.chosen is not None:
+        target = profile or folder / "tune.toml"
+        files = [
+            _save(source, tuning, {item.precision: item.onnx for item in variants}, target),
+            *files,
+        ]
+    if source.warning:
+        print_warning(source.warning)
+    for reason in without:
+        print_warning(reason)
+    if json:
+        print_json(tuning.to_dict())
+    else:
+        _print(tuning, files)
+    if tuning.chosen is None:
+        raise typer.Exit(1)
+
+
+def _save(
+    source: "SourceModel", tuning: "Tuning", files: "dict[str, OnnxModel]", target: Path
+) -> Path:
+    """The profile, with a copy of its file beside it where that is not the plain conversion."""
+    from paddleport.files import write_atomically
+    from paddleport.runners.profile import Profile, write_profile
+
+    row = tuning.chosen
+    if row is None or row.gate is None or row.ms_per_picture is None:
+        raise UsageError("nothing was chosen, so there is nothing to save")
+    candidate, file = row.candidate, None
+    if candidate.variant != "fp32":
+        file = target.with_name(f"{source.name}.{candidate.variant}.onnx")
+        write_atomically(file, files[candidate.variant].path.read_bytes())
+    measured = {
+        "ms_per_picture": f"{row.ms_per_picture:.4g}",
+        "answers_as_paddle": f"{row.gate.agreement:.4f}",
+        "judged_on": tuning.judged_on,
+        "cpu": str(tuning.environment["cpu"]),
+        "created": tuning.created,
+        **{f"version_{key}": str(text) for key, text in tuning.environment["packages"].items()},
+    }
+    profile = Profile(
+        source.name,
+        tuning.goal,
+        candidate.backend,
+        candidate.precision,
+        candidate.threads,
+        candidate.batch,
+        dict(candidate.options.extras),
+        file,
+        measured,
+    )
+    write_profile(target, profile)
+    return target
+
+
+def _print(tuning: "Tuning", files: list[Path]) -> None:
+    from rich.markup import escape
+
+    from paddleport.validate.reports import figures
+    from paddleport.validate.tune.report import compared, headline
+
+    console = stdout()
+    console.print(f"[bold]{escape(str(tuning.model['title']))}[/]")
+    console.print(
+        f"for {tuning.goal} · judged on {escape(tuning.judged_on)} · {tuning.threads} threads · "
+        f"{tuning.seconds:.0f} s",
+        style="dim",
+    )
+    console.print()
+    table = new_table(
+        *("configuration", "verdict", "as Paddle", "ms a picture", "95 % interval", "pictures/s"),
+        numbers=("as Paddle", "ms a picture", "95 % interval", "pictures/s"),
+    )
+    tried = [row for row in tuning.rows if row.state != "not possible"]
+    for row in tried[:_MOST_ROWS]:
+        interval = row.interval_ms
+        table.add_row(
+            escape(row.candidate.name),
+            f"[{_STATES.get(row.state, 'dim')}]{row.state}[/]",
+            f"{row.gate.agreement:.1%}" if row.gate else "",
+            figures.milliseconds(row.ms_per_picture),
+            " to ".join(figures.milliseconds(end) for end in interval) if interval else "",
+            f"{row.pictures_per_s:.0f}" if row.pictures_per_s else "",
+        )
+    console.print(table)
+    if len(tried) > _MOST_ROWS:
+        console.print(f"and {len(tried) - _MOST_ROWS} more, in the report", style="dim")
+    console.print()
+    for row in tuning.rows:
+        if row.state in ("failed the gate", "failed"):
+            console.print(f"[bold]{escape(row.candidate.name)}[/]: {escape(row.reason)}")
+    console.print(f"[bold]{escape(headline(tuning))}[/] {compared(tuning)}")
+    console.print("  ".join(f"[bold]{escape(str(file))}[/]" for file in files))

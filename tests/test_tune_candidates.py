@@ -1,0 +1,63 @@
+from pathlib import Path
+
+from paddleport.models.card import OnnxModel
+from paddleport.validate.tune.candidate import Candidate, Variant, candidates
+
+FP32 = Variant("fp32", OnnxModel(Path("model.onnx")))
+INT8 = Variant("int8", OnnxModel(Path("model.int8.onnx")))
+
+
+def test_latency_is_one_picture_at_a_time() -> None:
+    found = candidates(
+        ["onnxruntime", "paddle"], [FP32, INT8], "latency", threads=4, fixed_batch=None
+    )
+    assert len(set(found)) == len(found)
+    assert {(item.batch, item.streams) for item in found} == {(1, 1)}
+    assert {item.threads for item in found} == {1, 2, 4}
+    assert {item.variant for item in found if item.backend == "paddle"} == {"fp32"}
+    assert Candidate("onnxruntime", "int8", "int8", 2) in found
+
+
+def test_an_odd_number_of_cpus() -> None:
+    found = candidates(["onnxruntime"], [FP32], "latency", threads=6, fixed_batch=None)
+    assert {item.threads for item in found} == {1, 2, 4, 6}
+
+
+def test_throughput_takes_batches_where_they_are_free() -> None:
+    free = candidates(["onnxruntime"], [FP32], "throughput", threads=1, fixed_batch=None)
+    fixed = candidates(["onnxruntime"], [FP32], "throughput", threads=1, fixed_batch=2)
+    assert {item.batch for item in free} == {1, 4, 8}
+    assert {item.batch for item in fixed} == {2}
+
+
+def test_throughput_divides_all_threads_among_streams() -> None:
+    found = candidates(["openvino"], [FP32], "throughput", threads=4, fixed_batch=None)
+    assert {item.threads for item in found} == {4}
+    assert {item.streams for item in found} == {1, 2, 4}
+    found = candidates(["paddle"], [FP32], "throughput", threads=4, fixed_batch=None)
+    assert {item.streams for item in found} == {1}
+
+
+def test_names_and_options() -> None:
+    item = Candidate("openvino", "bf16", "fp32", 2, streams=2, batch=4)
+    assert item.name == "openvino bf16, 2 threads in 2 streams, batch 4"
+    assert (item.options.precision, item.options.threads) == ("bf16", 2)
+    assert item.options.extras == {"streams": "2"}
+    int8 = Candidate("openvino", "int8", "int8", 2)
+    assert int8.name == "openvino int8, 2 threads"
+    assert int8.options.precision is None  # the file's own
+
+
+def test_preference_is_exact_before_coarse_and_simple_before_complex() -> None:
+    exact = Candidate("openvino", "fp32", "fp32", 2)
+    ordered = sorted(
+        [
+            Candidate("openvino", "int8", "int8", 1),
+            Candidate("openvino", "fp32", "fp32", 2, streams=2),
+            Candidate("openvino", "fp32", "fp32", 2, batch=8),
+            exact,
+        ],
+        key=lambda item: item.preference,
+    )
+    assert ordered[0] == exact
+    assert ordered[-1].precision == "int8"

@@ -1,0 +1,130 @@
+"""What can be tried: backends, precisions, threads, streams and batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from paddleport import runners
+from paddleport.models.card import OnnxModel
+from paddleport.runners.base import Precision, RunnerOptions
+
+Goal = Literal["latency", "throughput"]
+BATCHES = (1, 4, 8)  # tried for throughput, where the batch is free
+STREAMS = "streams"  # the -o option of backends that run several inferences at a time
+# Of two that are equally fast the first is taken: exact before coarse, simple before complex.
+_COARSENESS = {"fp64": 0, "fp32": 1, "fp16": 2, "bf16": 3, "int8": 4}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One file of the model.
+
+    Attributes:
+        precision: what the file is in; ``fp32`` files may be computed in less by a backend.
+        onnx: the file.
+    """
+
+    precision: Precision
+    onnx: OnnxModel
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration.
+
+    Attributes:
+        backend: a runner's name.
+        precision: what it is asked to compute in.
+        variant: the precision of the file that it loads.
+        threads: CPU threads of all inferences at a time together.
+        streams: inferences at a time, among which the threads are divided.
+        batch: pictures an inference.
+    """
+
+    backend: str
+    precision: Precision
+    variant: Precision
+    threads: int
+    streams: int = 1
+    batch: int = 1
+
+    @property
+    def name(self) -> str:
+        """Such as ``openvino bf16, 2 threads in 2 streams, batch 4``."""
+        threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
+        streams = f" in {self.streams} streams" if self.streams > 1 else ""
+        batch = f", batch {self.batch}" if self.batch > 1 else ""
+        return f"{self.backend} {self.precision}, {threads}{streams}{batch}"
+
+    @property
+    def computation(self) -> tuple[str, str, str]:
+        """All that its numbers depend on; candidates that share it pass the gate together."""
+        return self.backend, self.precision, self.variant
+
+    @property
+    def options(self) -> RunnerOptions:
+        """What its runner is opened with."""
+        extras = {STREAMS: str(self.streams)} if self.streams > 1 else {}
+        precision = self.precision if self.variant == "fp32" else None
+        return RunnerOptions(precision=precision, threads=self.threads, extras=extras)
+
+    @property
+    def preference(self) -> tuple[Any, ...]:
+        """What is taken first among equals."""
+        return (
+            _COARSENESS[self.precision],
+            self.batch,
+            self.streams,
+            self.threads,
+            self.backend,
+        )
+
+
+def candidates(
+    backends: Sequence[str],
+    variants: Sequence[Variant],
+    goal: Goal,
+    *,
+    threads: int,
+    fixed_batch: int | None,
+) -> list[Candidate]:
+    """Every configuration worth trying on ``threads`` CPUs, each only once.
+
+    For latency one picture at a time with more or fewer threads; for throughput all threads, in
+    more or fewer streams, and larger batches. A model of a fixed batch is tried with that alone.
+    A backend that reads Paddle's program takes part with the program itself.
+    """
+    batches = (fixed_batch,) if fixed_batch else BATCHES if goal == "throughput" else (1,)
+    found = []
+    for computation in _computations(backends, variants):
+        kind = runners.runner_class(computation.backend)
+        alone = goal == "latency" or STREAMS not in kind.option_names()
+        counts = _powers(threads) if goal == "latency" and kind.uses_threads else [threads]
+        found += [
+            replace(computation, threads=count, streams=streams, batch=batch)
+            for count in counts
+            for streams in ([1] if alone else _powers(count))
+            for batch in batches
+        ]
+    return found
+
+
+def _computations(backends: Sequence[str], variants: Sequence[Variant]) -> Iterator[Candidate]:
+    for name in backends:
+        kind = runners.runner_class(name)
+        if kind.consumes == "paddle":
+            yield Candidate(name, kind.precisions[0], "fp32", 1)
+            continue
+        for variant in variants:
+            if variant.precision == "fp32":
+                for precision in kind.precisions:
+                    if precision != "int8":
+                        yield Candidate(name, precision, "fp32", 1)
+            else:
+                yield Candidate(name, variant.precision, variant.precision, 1)
+
+
+def _powers(most: int) -> list[int]:
+    """1, 2, 4, ... and ``most``."""
+    counts = [2**power for power in range(most.bit_length()) if 2**power <= most]
+    return counts if counts[-1] == most else [*counts, most]

@@ -1,0 +1,152 @@
+"""How many answers change, against how long a picture takes, with the gate and what was chosen."""
+
+import math
+from typing import TYPE_CHECKING
+
+from paddleport.validate.gate import GateLimits
+from paddleport.validate.reports import figures
+from paddleport.validate.reports.error_chart import spread
+from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short
+from paddleport.validate.tune.tuning import TunedRow, Tuning
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_WIDTH, _HEIGHT = 640.0, 340.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 190.0, 36.0, 46.0  # pixels around the axes
+_LABEL = 17.0  # pixels between two names
+_MOST_NAMES = 14
+_FLOOR = 1e-4  # share of changed answers where none changed
+_CEILING = 1.0
+
+
+def drawable(tuning: Tuning) -> bool:
+    """Whether there is anything to draw."""
+    return bool(_points(tuning))
+
+
+def error_against_time(tuning: Tuning) -> str:
+    """The picture, as an SVG element."""
+    found = _points(tuning)
+    told = "; ".join(
+        f"{row.candidate.name}: {figures.milliseconds(row.ms_per_picture)} ms, "
+        f"{_changed(row):.2%} changed, {row.state}"
+        for row in found
+    )
+
+    def paint(figure: "Figure") -> None:
+        _paint(figure, found)
+
+    return draw(
+        "tuning",
+        (_WIDTH, _HEIGHT),
+        paint,
+        title="Share of answers that are not native Paddle's, against milliseconds a picture",
+        description=told,
+    )
+
+
+def _points(tuning: Tuning) -> list[TunedRow]:
+    return [row for row in tuning.rows if row.ms_per_picture and row.gate is not None]
+
+
+def _changed(row: TunedRow) -> float:
+    return 1.0 - row.gate.agreement if row.gate is not None else _CEILING
+
+
+def _paint(figure: "Figure", found: list[TunedRow]) -> None:
+    box = (
+        _LEFT / _WIDTH,
+        _BOTTOM / _HEIGHT,
+        1 - (_LEFT + _RIGHT) / _WIDTH,
+        1 - (_TOP + _BOTTOM) / _HEIGHT,
+    )
+    axes = figure.add_axes(box, facecolor="none")
+    times = [row.ms_per_picture or 1.0 for row in found]
+    axes.set(xscale="log", xlim=(min(times) / 1.2, max(times) * 1.2), ylim=(0, 1))
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(COLOURS["line"])
+    _paint_scales(axes, min(times), max(times))
+    limit = 1 - GateLimits().agreement
+    axes.axhspan(_y(limit), 1, facecolor=COLOURS["over"], edgecolor="none", zorder=0)
+    axes.axhline(_y(limit), color=COLOURS["bad"], linewidth=1.4, zorder=1)
+    words = "answers that are not native Paddle's"
+    figure.text(0, 1 - 13 / _HEIGHT, words, color=COLOURS["soft"])
+    _paint_points(axes, found)
+
+
+def _paint_scales(axes: "Axes", low: float, high: float) -> None:
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    ticks = [step * 10.0**power for power in range(-4, 6) for step in (1, 2, 5)]
+    inside = [ms for ms in ticks if low / 1.2 <= ms <= high * 1.2]
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xticks(inside, [f"{ms:g}" for ms in inside])
+    shares = {"none": 0.0, "0.1 %": 1e-3, "gate": 1 - GateLimits().agreement, "10 %": 0.1, "all": 1}
+    axes.set_yticks([_y(share) for share in shares.values()], list(shares))
+    axes.tick_params(colors=COLOURS["line"], labelcolor=COLOURS["soft"], length=3)
+    for label in axes.get_yticklabels():
+        if label.get_text() == "gate":
+            label.set(color=COLOURS["bad"], fontweight="bold")
+    axes.set_xlabel("milliseconds a picture", color=COLOURS["soft"], fontsize=FONT_SIZE)
+
+
+def _paint_points(axes: "Axes", found: list[TunedRow]) -> None:
+    """Every point; the names of the fastest, spread out at the right."""
+    inside = _WIDTH - _LEFT - _RIGHT
+    gap = _LABEL / (_HEIGHT - _TOP - _BOTTOM)
+    low, high = axes.get_xlim()
+    named = sorted(found, key=lambda row: row.ms_per_picture or math.inf)[:_MOST_NAMES]
+    order = sorted(named, key=lambda row: (_y(_changed(row)), -(row.ms_per_picture or 0)))
+    places = dict(
+        zip(map(id, order), spread([_y(_changed(row)) for row in order], gap), strict=True)
+    )
+    for row in found:
+        share = (math.log(row.ms_per_picture or low) - math.log(low)) / (
+            math.log(high) - math.log(low)
+        )
+        here, chosen = (share, _y(_changed(row))), row.state == "chosen"
+        colour = "bad" if row.state == "failed the gate" else "good" if chosen else "accent"
+        marker = "X" if colour == "bad" else "o"
+        if id(row) in places:
+            height = places[id(row)]
+            axes.plot(
+                [here[0], 1 + 4 / inside, 1 + 14 / inside],
+                [here[1], height, height],
+                color=COLOURS["line"],
+                linewidth=0.8,
+                clip_on=False,
+                transform=axes.transAxes,
+                zorder=2,
+            )
+            axes.text(
+                1 + 18 / inside,
+                height,
+                short(row.candidate.name, 30),
+                color=COLOURS["ink"],
+                fontweight="bold" if chosen else "normal",
+                va="center",
+                transform=axes.transAxes,
+            )
+        axes.plot(
+            [here[0]],
+            [here[1]],
+            marker,
+            color=COLOURS[colour],
+            markeredgecolor=COLOURS["paper"],
+            markersize=13 if chosen else 9,
+            clip_on=False,
+            transform=axes.transAxes,
+            zorder=4 if chosen else 3,
+        )
+
+
+def _y(changed: float) -> float:
+    """On a logarithmic scale; the lower edge is where nothing changed."""
+    if changed <= _FLOOR:
+        return 0.0
+    return math.log(min(changed, _CEILING) / _FLOOR) / math.log(_CEILING / _FLOOR)

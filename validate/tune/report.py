@@ -1,0 +1,139 @@
+"""A tuning as Markdown, as one HTML page with its picture, and as JSON."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paddleport.files import write_atomically
+from paddleport.validate.reports import figures
+from paddleport.validate.reports.plain import plain
+from paddleport.validate.reports.tables import Table
+from paddleport.validate.tune.chart import drawable, error_against_time
+from paddleport.validate.tune.tuning import TunedRow, Tuning
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_SHOWN_AS_OUT = ("failed the gate", "not possible", "failed")
+
+
+def write_report(tuning: Tuning, folder: Path) -> list[Path]:
+    """Write ``tune.html``, ``.md`` and ``.json`` into ``folder`` and return their paths."""
+    values = json.dumps(plain(tuning.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    texts = {"html": to_html(tuning), "md": to_markdown(tuning), "json": values + "\n"}
+    written = [folder / f"tune.{suffix}" for suffix in texts]
+    for file, text in zip(written, texts.values(), strict=True):
+        write_atomically(file, text.encode())
+    return written
+
+
+def headline(tuning: Tuning) -> str:
+    """What was chosen, in one sentence."""
+    chosen = tuning.chosen
+    if chosen is None:
+        return "Nothing is chosen: no configuration passed the gate and could be timed."
+    speed = f"{figures.milliseconds(chosen.ms_per_picture)} ms a picture"
+    if tuning.goal == "throughput":
+        speed += f", {chosen.pictures_per_s:.0f} pictures a second"
+    return f"{chosen.candidate.name}: {speed}."
+
+
+def compared(tuning: Tuning) -> str:
+    """How many times faster the chosen one is than native Paddle's best here."""
+    chosen = tuning.chosen
+    native = [
+        row.ms_per_picture
+        for row in tuning.rows
+        if row.candidate.backend == "paddle" and row.ms_per_picture and row.interval_ms
+    ]
+    if chosen is None or chosen.ms_per_picture is None or not native:
+        return ""
+    return f"{figures.times(min(native) / chosen.ms_per_picture)} native Paddle's best here."
+
+
+def timed_table(tuning: Tuning) -> Table:
+    """Everyone that was raced."""
+    rows = [row for row in tuning.rows if row.state not in _SHOWN_AS_OUT]
+    columns = (
+        *("configuration", "verdict", "top-1 as Paddle", "log-prob error", "ms a picture"),
+        *("95 % interval", "pictures a second", "runs"),
+    )
+    return Table("What was raced", columns, tuple(_timed_cells(row) for row in rows), 2)
+
+
+def out_table(tuning: Tuning) -> Table:
+    """Everyone that was not, and why."""
+    lines = [
+        (
+            row.candidate.name,
+            row.state,
+            figures.milliseconds(row.ms_per_picture),
+            figures.one_line(row.reason),
+        )
+        for row in tuning.rows
+        if row.state in _SHOWN_AS_OUT
+    ]
+    columns = ("configuration", "verdict", "ms a picture", "reason")
+    return Table("What was not raced", columns, tuple(lines), 4)
+
+
+def to_markdown(tuning: Tuning) -> str:
+    """To paste into a pull request."""
+    blocks = [
+        f"# {tuning.model['title']}: tuned for {tuning.goal}",
+        f"**{headline(tuning)}** {compared(tuning)}".strip(),
+        f"Judged on {tuning.judged_on}; {tuning.threads} CPU threads, {tuning.seconds:.0f} s.",
+        *(_markdown(table) for table in (timed_table(tuning), out_table(tuning)) if table.lines),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def to_html(tuning: Tuning) -> str:
+    """One page that needs nothing else."""
+    name, _, rest = str(tuning.model["title"]).partition(" · ")
+    text: str = _template().render(
+        tuning=tuning,
+        css=files("paddleport.validate.reports").joinpath("parity.css").read_text("utf-8"),
+        name=name,
+        rest=rest,
+        headline=headline(tuning),
+        compared=compared(tuning),
+        chart=error_against_time(tuning) if drawable(tuning) else "",
+        tables=[table for table in (timed_table(tuning), out_table(tuning)) if table.lines],
+        facts=figures.facts({**tuning.model, **tuning.environment}),
+    )
+    return figures.printable(text)
+
+
+def _timed_cells(row: TunedRow) -> tuple[str, ...]:
+    gate, interval = row.gate, row.interval_ms
+    log_error = gate.log_probability_error if gate else None
+    return (
+        row.candidate.name,
+        row.state,
+        f"{gate.agreement:.1%}" if gate else "",
+        "" if log_error is None else f"{log_error:.2g}",
+        figures.milliseconds(row.ms_per_picture),
+        " to ".join(figures.milliseconds(end) for end in interval) if interval else "",
+        f"{row.pictures_per_s:.0f}" if row.pictures_per_s else "",
+        str(row.runs),
+    )
+
+
+def _markdown(table: Table) -> str:
+    lines = [table.columns, tuple("---" for _ in table.columns), *table.lines]
+    rows = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return f"## {table.caption}\n\n" + "\n".join(rows)
+
+
+@cache
+def _template() -> "Template":
+    from jinja2 import Environment, StrictUndefined
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    source = files("paddleport.validate.tune").joinpath("tune.html.j2").read_text("utf-8")
+    return environment.from_string(source)

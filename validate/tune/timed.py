@@ -1,0 +1,128 @@
+"""Candidates in processes of their own: opened when they are wanted, timed one at a time."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from paddleport import runners
+from paddleport.errors import PortError
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import Array
+from paddleport.validate.rig.settle import settle
+from paddleport.validate.session import Session
+from paddleport.validate.tune.candidate import Candidate
+from paddleport.validate.tune.race import GaveUp
+
+_MOST_OPEN = 16  # processes at a time; each holds a runtime and a model
+_WARM_UP_S = 0.05
+_LOOK_S = 0.2
+
+
+@dataclass(frozen=True)
+class Files:
+    """What candidates load.
+
+    Attributes:
+        paddle: the program, for backends that read Paddle's.
+        onnx: by precision.
+        paddle_input, onnx_input: the name of the one input.
+    """
+
+    paddle: PaddleModel
+    onnx: Mapping[str, OnnxModel]
+    paddle_input: str
+    onnx_input: str
+
+    def of(self, candidate: Candidate) -> tuple[PaddleModel | OnnxModel, str]:
+        """File and input name."""
+        if runners.runner_class(candidate.backend).consumes == "paddle":
+            return self.paddle, self.paddle_input
+        return self.onnx[candidate.variant], self.onnx_input
+
+
+class Stable:
+    """The processes; ``close`` ends them all."""
+
+    def __init__(self, files: Files, pictures: Sequence[Array], told: Callable[[], None]) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            files: what is loaded.
+            pictures: tensors to time with, [1, ...] each; a batch is made of the first ones.
+            told: called after each turn.
+        """
+        self._files, self._pictures, self._told = files, pictures, told
+        self._open: dict[Candidate, Session] = {}
+
+    def answers(
+        self, candidate: Candidate, options: RunnerOptions | None = None
+    ) -> tuple[list[dict[str, Array]], float]:
+        """Its outputs for every picture, one at a time, and roughly its time.
+
+        In a process for this alone.
+
+        Returns:
+            One mapping a picture, [1, ...] each; milliseconds per picture of a short look.
+
+        Raises:
+            PortError: it is not to be had here, refuses a picture, or crashes.
+        """
+        file, name = self._files.of(candidate)
+        session = Session(candidate.backend, file, options or candidate.options)
+        try:
+            repeated = (np.repeat(picture, candidate.batch, axis=0) for picture in self._pictures)
+            outputs = session.run_all([{name: tensor} for tensor in repeated])
+            times = self._times(candidate, session, _LOOK_S)
+        finally:
+            session.close()
+        cut = [{key: item[:1] for key, item in found.items()} for found in outputs]
+        return cut, float(np.median(times)) / candidate.batch
+
+    def time(self, candidate: Candidate, seconds: float) -> list[float]:
+        """Milliseconds per picture of each run.
+
+        Raises:
+            GaveUp: it can't be opened, or fails while it runs.
+        """
+        try:
+            session = self._opened(candidate)
+            settle([other.facts.pid for other in self._open.values() if other is not session])
+            times = self._times(candidate, session, seconds)
+        except PortError as error:
+            self._close([candidate])
+            raise GaveUp(str(error)) from error
+        self._told()
+        return [time / candidate.batch for time in times]
+
+    def keep(self, left: Collection[Candidate]) -> None:
+        """Close all others."""
+        self._close([candidate for candidate in self._open if candidate not in left])
+
+    def close(self) -> None:
+        """End every process."""
+        self.keep(())
+
+    def _times(self, candidate: Candidate, session: Session, seconds: float) -> list[float]:
+        _, name = self._files.of(candidate)
+        picked = [self._pictures[index % len(self._pictures)] for index in range(candidate.batch)]
+        feed = {name: np.concatenate(picked)}
+        if candidate.streams > 1:
+            return session.time_many_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
+        return session.time_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
+
+    def _opened(self, candidate: Candidate) -> Session:
+        if candidate in self._open:
+            self._open[candidate] = self._open.pop(candidate)  # the last one used goes last
+        else:
+            self._close(list(self._open)[: max(0, len(self._open) - _MOST_OPEN + 1)])
+            file, _ = self._files.of(candidate)
+            self._open[candidate] = Session(candidate.backend, file, candidate.options)
+        return self._open[candidate]
+
+    def _close(self, candidates: Collection[Candidate]) -> None:
+        for candidate in list(candidates):
+            session = self._open.pop(candidate, None)
+            if session is not None:
+                session.close()
