@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from paddleport.runners.classify import Classified
     from paddleport.runners.pipeline import Work
 
-DEFAULT_MODEL = "MobileNetV2"
+DEFAULT_MODEL, DEFAULT_BACKEND = "MobileNetV2", "onnxruntime"
 MOST_STREAMS = 8  # by default; each holds the model's intermediate results once more
 
 
@@ -44,10 +44,16 @@ def run(
         ),
     ] = None,
     backend: Annotated[
-        str, typer.Option("--backend", "-b", help="One of: paddleport backends.")
-    ] = "onnxruntime",
+        str | None,
+        typer.Option(
+            "--backend", "-b", help="One of: paddleport backends.", show_default=DEFAULT_BACKEND
+        ),
+    ] = None,
     topk: Annotated[int, typer.Option("--topk", help="How many classes to show.")] = 5,
-    batch_size: Annotated[int, typer.Option("--batch-size", help="Pictures an inference.")] = 1,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Pictures an inference.", show_default="1")
+    ] = None,
+    profile: options.ProfileOption = None,
     fast_decode: Annotated[
         bool,
         typer.Option(
@@ -76,6 +82,8 @@ def run(
     [bold]paddleport run --backend openvino[/]
 
     [bold]paddleport run MobileNetV2.onnx --backend onnxruntime photos/[/]
+
+    [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
     """
     from paddleport.convert.prepare import fed_shapes, prepare, split_model
     from paddleport.runners import open_runner, runner_class
@@ -83,14 +91,20 @@ def run(
     from paddleport.runners.classify import classify
     from paddleport.runners.pipeline import Work, default_workers
 
-    model, names_of_pictures = split_model(names or [], DEFAULT_MODEL)
+    tuned = options.Tuned.read(profile)
+    backend = tuned.backend(backend) or DEFAULT_BACKEND
+    batch_size = tuned.batch or 1 if batch_size is None else batch_size
+    named, names_of_pictures = split_model(names or [], tuned.model or DEFAULT_MODEL)
+    model = tuned.file_of(named)
     runner_type = runner_class(backend)
     pictures, several = _pictures(names_of_pictures)
-    threads = available_threads() if threads is None else threads
+    threads = tuned.threads or available_threads() if threads is None else threads
     workers = default_workers() if workers is None else workers
-    extras = options.extras_from(extra)
+    extras = tuned.extras | options.extras_from(extra)
     extras = run_extras(runner_type, extras, threads if several else 1)
-    run_options = RunnerOptions(device, options.precision_from(precision), threads, extras)
+    run_options = RunnerOptions(
+        device, options.precision_from(precision) or tuned.precision, threads, extras
+    )
     runner_type.check_options(run_options)  # before a conversion that may take long
     with progress_bar() as progress:
         ready = prepare(

@@ -60,6 +60,7 @@ def validate(
     threads: options.ThreadsOption = None,
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,
+    profile: options.ProfileOption = None,
     seconds: Annotated[
         float | None,
         typer.Option(
@@ -97,15 +98,20 @@ def validate(
     from paddleport.validate.plan import Plan
     from paddleport.validate.worst import save_worst
 
+    tuned = options.Tuned.read(profile)
+    if tuned.profile is not None:
+        backend = [*{tuned.backend(name) or name for name in backend or [tuned.profile.backend]}]
+        model = model or (tuned.model if program is None else None)
+        onnx = onnx or tuned.profile.file
     if seconds is None:
         seconds = _QUICK_SECONDS if quick else Plan.seconds_each
     plan = Plan(
         backends=tuple(backend) if backend else None,
         reference=reference,
         device=device,
-        precision=options.precision_from(precision),
-        threads=available_threads() if threads is None else threads,
-        extras=options.extras_from(extra),
+        precision=options.precision_from(precision) or tuned.precision,
+        threads=tuned.threads or available_threads() if threads is None else threads,
+        extras=tuned.extras | options.extras_from(extra),
         shapes=options.given_ranges_from(shape),
         seconds_each=seconds,
         quick=quick,
