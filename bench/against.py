@@ -14,6 +14,7 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.cost import cost
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import runner_class
+from paddleport.runners.profile import read_profile
 from paddleport.validate.rig.peak import peak_gflops
 from paddleport.worker import run_in_worker
 
@@ -56,10 +57,6 @@ def tuned_way(profile: Path | None, source: SourceModel, onnx: OnnxModel) -> tup
     """What a profile of ``paddleport tune`` says, or why it is not measured here."""
     if profile is None:
         return None, "no profile: paddleport tune MobileNetV2, then --profile FILE"
-    try:
-        from paddleport.runners.profile import read_profile
-    except ModuleNotFoundError:
-        return None, "this paddleport has no profiles"
     found = read_profile(profile)
     asked = {"batch": (found.batch, 1), "threads": (found.threads, THREADS)}
     asked["model"] = found.model, source.name

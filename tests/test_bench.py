@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+
+from paddleport.models.card import OnnxModel
+from paddleport.runners.profile import Profile, write_profile
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -135,6 +138,30 @@ def test_a_profile_that_is_for_something_else_is_not_measured(load: Any) -> None
     way, reason = against.tuned_way(None, None, None)
     assert way is None
     assert "paddleport tune" in reason
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("batch", 8, "batch 8, not 1"),
+        ("threads", 1, "threads 1, not 2"),
+        ("model", "MobileNetV2_ssld", "model MobileNetV2_ssld, not MobileNetV2"),
+        ("goal", "latency", ""),
+    ],
+)
+def test_a_profile_for_another_case_says_so(
+    load: Any, tmp_path: Path, key: str, value: Any, reason: str
+) -> None:
+    told = {"model": "MobileNetV2", "goal": "latency", "backend": "openvino", "precision": "bf16"}
+    profile = Profile(**(told | {"threads": 2, "batch": 1} | {key: value}))
+    write_profile(tmp_path / "tune.toml", profile)
+    source = SimpleNamespace(name="MobileNetV2", model=None)
+    onnx = OnnxModel(tmp_path / "it.onnx")
+    way, why_not = load("against").tuned_way(tmp_path / "tune.toml", source, onnx)
+    assert reason in why_not
+    assert (way is None) is bool(reason)
+    if way is not None:
+        assert (way.model, way.options.precision) == (onnx, "bf16")
 
 
 def test_the_parts_are_offered_by_name() -> None:

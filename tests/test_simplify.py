@@ -32,7 +32,7 @@ def network(output: str = "y", weights: int = 4, operator: str = "Add") -> onnx.
 @pytest.fixture
 def finish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """``check.finish`` on ``network``, without a conversion before it."""
-    monkeypatch.setattr(check, "provenance", lambda *_: {})
+    monkeypatch.setattr(check, "provenance", lambda *_, **__: {})
 
     def run(**options: Any) -> tuple[check.CheckedFile, onnx.ModelProto]:
         monkeypatch.setattr(check, "mended", lambda raw: (network(**options), ()))
