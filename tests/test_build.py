@@ -19,6 +19,7 @@ def state() -> dict[str, Array]:
     return seeded_state("build", architecture(SCALE, 19))
 
 
+@pytest.mark.slow
 def test_the_same_state_gives_the_same_bytes(state: dict[str, Array], tmp_path: Path) -> None:
     if find_spec("paddle") is None:
         pytest.skip("paddle is not installed")

@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from paddleport.cli.run import run_extras
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import OnnxModel, Preprocess
 from paddleport.runners.base import Precision, Runner, RunnerOptions
 from paddleport.runners.classify import classify
+from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
 from paddleport.runners.pipeline import Work
 from paddleport.runners.preprocess import fed_picture
 from paddleport.tensors import Array, Feed, TensorSpec
@@ -214,3 +216,11 @@ def test_a_model_that_takes_pixels_is_fed_with_pixels() -> None:
 def test_no_worker_is_refused() -> None:
     with pytest.raises(UsageError, match="--workers 0"):
         next(classify(opened(), [picture(1)], preprocess=PLAIN, workers=0))
+
+
+def test_streams_are_not_added_where_the_provider_does_not_take_them() -> None:
+    on_cpu, on_gpu = RunnerOptions(threads=2), RunnerOptions("cuda", threads=2)
+    assert run_extras(OnnxRuntimeRunner, on_cpu, 2) == {"streams": "2"}
+    assert run_extras(OnnxRuntimeRunner, on_gpu, 2) == {}
+    asked = RunnerOptions(threads=2, extras={"streams": "1"})
+    assert run_extras(OnnxRuntimeRunner, asked, 2) == {"streams": "1"}

@@ -102,6 +102,7 @@ def test_convert_run_validate(paddleport: Command, small_pir: PaddleModel, tmp_p
     assert (tmp_path / "out" / folder.name / "parity.md").is_file()
 
 
+@pytest.mark.slow
 def test_the_same_bytes_twice(paddleport: Command, small_pir: PaddleModel, tmp_path: Path) -> None:
     for name in ("first.onnx", "second.onnx"):
         assert paddleport("convert", small_pir.program.parent, "-o", name).code == 0

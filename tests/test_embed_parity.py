@@ -96,6 +96,7 @@ def test_it_is_timed_from_a_jpeg(small_onnx: OnnxModel, tmp_path: Path) -> None:
     assert len(opened.time_from_jpeg_ms(jpeg, RULES, "x", 2, 0.001, 0.0)) > 0
 
 
+@pytest.mark.slow
 def test_locate_finds_nothing_and_feeds_pixels(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
 ) -> None:
@@ -103,6 +104,7 @@ def test_locate_finds_nothing_and_feeds_pixels(
     assert locate(source, model, "onnxruntime", RunnerOptions()) == ()
 
 
+@pytest.mark.slow
 def test_a_fault_behind_the_normalisation_is_not_blamed_on_it(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
 ) -> None:
@@ -117,6 +119,7 @@ def test_a_fault_behind_the_normalisation_is_not_blamed_on_it(
     assert (located.side, located.operator) == ("converter", "pd_op.conv2d")
 
 
+@pytest.mark.slow
 def test_a_runtime_that_swaps_channels_is_not_the_converter(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +131,7 @@ def test_a_runtime_that_swaps_channels_is_not_the_converter(
     assert "channels swapped" in row.explanation
 
 
+@pytest.mark.slow
 def test_the_worst_feeds_can_be_fed_again(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
 ) -> None:

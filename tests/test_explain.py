@@ -134,6 +134,7 @@ def test_several_faults_at_once() -> None:
     assert right >= 0.9 * total, wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["another picture", "noise", "blurred", "brighter"])
 def test_what_no_combination_makes_is_called_that(kind: str) -> None:
     whole = picture("coffee")

@@ -17,6 +17,7 @@ from paddleport.worker import run_in_worker
 ONNX_BACKENDS = ("onnxruntime", "openvino")
 
 
+@pytest.mark.slow
 @pytest.mark.conversion
 @pytest.mark.parametrize(
     ("kind", "telling"),
@@ -71,6 +72,7 @@ def test_a_fault_in_an_ill_conditioned_model_is_still_seen(
     assert (row.verdict, row.cause) == ("differs", "converter"), row.explanation
 
 
+@pytest.mark.slow
 def test_a_hang_and_a_hunger_are_rows_and_the_others_finish(
     small_pir: PaddleModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -656,6 +656,7 @@ def test_what_tensorrt_refuses_in_bfloat16_stays() -> None:
     assert fp16(proto).kept == {}
 
 
+@pytest.mark.slow
 def test_a_real_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     source = resolve("MobileNetV2_x0_25", weights="seeded")

@@ -167,6 +167,7 @@ def test_what_is_printed(locate: Locate, wrong: Path) -> None:
     assert done.err == ""
 
 
+@pytest.mark.slow
 def test_a_backend_that_reads_paddles_file_and_no_time_at_all(locate: Locate, wrong: Path) -> None:
     done = locate("--onnx", wrong, "-b", "paddle", "--seconds", 0, "--json")
     assert done.code == 1, done.err
@@ -177,6 +178,7 @@ def test_a_backend_that_reads_paddles_file_and_no_time_at_all(locate: Locate, wr
     assert "give it more --seconds" in found["sentence"]
 
 
+@pytest.mark.slow
 def test_a_crash_is_beyond_comparison(locate: Locate, small_onnx: OnnxModel) -> None:
     done = locate("--onnx", small_onnx.path, "-b", "crashes", "-o", "at=m", "--json")
     assert done.code == 1, done.err

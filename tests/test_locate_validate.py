@@ -57,6 +57,7 @@ def searched(
     return found
 
 
+@pytest.mark.slow
 def test_a_whole_validation(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def places(found: Measured) -> set[tuple[int, int]]:
     return {(item.batch, item.threads) for item in found.latencies if item.threads <= 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("where", "kept"),
     [

@@ -72,10 +72,10 @@ class Bench:
                 yield opset, f"refused: {explain_crash(error)}"
 
 
-LONG = {("protobuf", family) for family in ("windows", "arithmetic", "vision", "arrays")}
+LONG = {"windows", "arithmetic", "vision", "arrays"}
 
 
-# The long families of one format are left to the slow tests.
+# The long families, and the second format, are left to the slow tests.
 @pytest.mark.parametrize(
     ("kind", "family"),
     [
@@ -83,7 +83,7 @@ LONG = {("protobuf", family) for family in ("windows", "arithmetic", "vision", "
             kind,
             family,
             id=f"{kind}-{family}",
-            marks=pytest.mark.slow if (kind, family) in LONG else (),
+            marks=pytest.mark.slow if family in LONG or kind != "pir" else (),
         )
         for kind in FORMATS
         for family in matrix.FAMILIES
@@ -160,6 +160,7 @@ NEEDED = {
 }
 
 
+@pytest.mark.slow
 def test_every_mend_and_refusal_is_still_needed(tmp_path: Path) -> None:
     sentences = [RANKS, *(entry.sentence for entry in (*MENDS, *STAND_INS, *GRAPH_MENDS))]
     sentences += [refusal.setting for refusal in REFUSALS]

@@ -70,6 +70,7 @@ def test_every_planted_fault_is_named(
     assert report.verdict == "differs"
 
 
+@pytest.mark.slow
 def test_a_narrow_precision_that_is_admitted(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +153,7 @@ def test_a_named_backend_must_be_there(
         validate(source, small_onnx, Plan(backends=("missing",), seconds_each=0))
 
 
+@pytest.mark.slow
 def test_strict_counts_what_is_skipped(
     source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,15 +76,18 @@ def pictures(source: SourceModel) -> GateSet:
     return gate_set(None, source.program.inputs[0], labelled=None, images=(), samples=120)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def found(
-    source: SourceModel, pictures: GateSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, pictures: GateSet, tmp_path_factory: pytest.TempPathFactory
 ) -> Tuning:
-    install(tmp_path, monkeypatch, "hurried", SOURCE, ("Hasty", "Swaps", "Slow", "Mortal"))
+    names = ("Hasty", "Swaps", "Slow", "Mortal")
     plan = TunePlan(
-        backends=("hasty", "swaps", "slow", "mortal", "onnxruntime"), seconds=6.0, threads=1
+        backends=(*(name.lower() for name in names), "onnxruntime"), seconds=4.0, threads=1
     )
-    return tune(source, [Variant("fp32", cached_onnx(source))], pictures, plan, command="typed")
+    variants = [Variant("fp32", cached_onnx(source))]
+    with pytest.MonkeyPatch.context() as patch:
+        install(tmp_path_factory.mktemp("hurried"), patch, "hurried", SOURCE, names)
+        return tune(source, variants, pictures, plan, command="typed")
 
 
 def test_what_is_fast_and_wrong_is_never_chosen(found: Tuning) -> None:

@@ -392,6 +392,7 @@ def test_one_crash_is_skipped() -> None:
     assert asking.told(given) == "divided by 255 once more"
 
 
+@pytest.mark.slow
 def test_a_validation_outlives_a_reference_that_crashes_on_variants(
     small_pir: PaddleModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -412,6 +413,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.slow
 def test_planted_backends_that_are_fed_another_input(
     small_pir: PaddleModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,6 +167,7 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
     assert obtain(card(), "seeded", cache=tmp_path) == first
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 def test_a_new_recipe_or_paddle_does_not_find_the_old_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -179,6 +180,7 @@ def test_a_new_recipe_or_paddle_does_not_find_the_old_entry(
     assert len({first, second, third}) == 3
 
 
+@pytest.mark.slow
 def test_a_checkpoint_with_its_own_number_of_classes(
     state: dict[str, Array], folder: Path, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ import json as json_module
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -25,7 +25,7 @@ from paddleport.errors import ImageError, UsageError
 if TYPE_CHECKING:
     from paddleport.convert.prepare import Prepared
     from paddleport.models.card import Preprocess
-    from paddleport.runners.base import Runner
+    from paddleport.runners.base import Runner, RunnerOptions
     from paddleport.runners.classify import Classified
     from paddleport.runners.pipeline import Work
 
@@ -101,11 +101,12 @@ def run(
     threads = tuned.threads or available_threads() if threads is None else threads
     workers = default_workers() if workers is None else workers
     extras = tuned.extras | options.extras_from(extra)
-    extras = run_extras(runner_type, extras, threads if several else 1)
     run_options = RunnerOptions(
         device, options.precision_from(precision) or tuned.precision, threads, extras
     )
     runner_type.check_options(run_options)  # before a conversion that may take long
+    streams = min(threads, MOST_STREAMS) if several and tuned.profile is None else 1
+    run_options = replace(run_options, extras=run_extras(runner_type, run_options, streams))
     with progress_bar() as progress:
         ready = prepare(
             model, runner_type.consumes, opset=opset, weights=weights, progress=progress
@@ -144,12 +145,17 @@ def run(
         raise typer.Exit(1 if read else 2)
 
 
-def run_extras(runner_type: "type[Runner]", extras: dict[str, str], streams: int) -> dict[str, str]:
-    """``extras``, and what is good for ``run`` where the backend has it and nothing was asked."""
-    wanted = {"streams": str(min(streams, MOST_STREAMS)), "cache": "true"}
-    if streams == 1:
-        del wanted["streams"]
-    return {key: wanted[key] for key in wanted if key in runner_type.option_names()} | extras
+def run_extras(runner_type: "type[Runner]", asked: "RunnerOptions", streams: int) -> dict[str, str]:
+    """The extras, and what is good for ``run`` where the backend takes it and nothing was asked."""
+    extras = dict(asked.extras)
+    wanted = {"cache": "true", **({"streams": str(streams)} if streams > 1 else {})}
+    for key, text in wanted.items():
+        tried = {key: text} | extras
+        if key in runner_type.option_names():
+            with suppress(UsageError):  # its provider or device does not take it
+                runner_type.check_options(replace(asked, extras=tried))
+                extras = tried
+    return extras
 
 
 def summary(work: "Work", runner: "Runner", workers: int) -> str:

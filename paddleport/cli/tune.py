@@ -15,7 +15,7 @@ from paddleport.cli.console import (
     progress_bar,
     stdout,
 )
-from paddleport.errors import UsageError, unknown_name
+from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from paddleport.models.card import OnnxModel
@@ -75,6 +75,7 @@ def tune(
     """
     from paddleport.convert.variants import variants_of
     from paddleport.models.resolve import resolve
+    from paddleport.runners import why_not
     from paddleport.validate.gate import gate_set
     from paddleport.validate.tune.report import write_report
     from paddleport.validate.tune.tuner import TunePlan
@@ -85,6 +86,9 @@ def tune(
     if not 1 <= seconds < float("inf"):
         raise UsageError(f"--seconds {seconds:g} is not possible: 1 or more")
     wanted = [options.precision_from(item) for item in precision or ()]
+    for name in backend or ():  # before a conversion that may take long
+        if reason := why_not(name):
+            raise BackendUnavailableError(f"{name} can't be used here: {reason}")
     with progress_bar() as progress:
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
         variants, without = variants_of(source, opset=opset, precisions=wanted, progress=progress)

@@ -118,7 +118,7 @@ class OnnxRuntimeRunner(Runner):
         self.notes = self._noted(provider)
         self.streams = self.extras.streams
         self._pool: ThreadPoolExecutor | None = None
-        if self.streams > 1:
+        if self.streams > 1 and self._binding is None:  # a binding takes one run at a time
             self.in_flight = self.streams + 1  # the next one waits where a thread finds it
             self._pool = ThreadPoolExecutor(self.streams, thread_name_prefix="onnxruntime")
 
