@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from paddleport.validate.tune.race import FINALISTS, GaveUp, Runner, equals, race
+from paddleport.validate.tune.race import FINALISTS, GaveUp, Racer, equals, race
 
 Measure = Callable[[str, float], list[float]]
 
@@ -26,7 +26,7 @@ class Clock:
         return list(self.means[name] * drift * runs)
 
 
-def won(ranked: list[Runner[str]]) -> set[str]:
+def won(ranked: list[Racer[str]]) -> set[str]:
     return {runner.what for runner in equals(ranked)}
 
 

@@ -20,6 +20,7 @@ from paddleport.cli.console import (
     stderr,
     stdout,
 )
+from paddleport.cli.tuned import Tuned
 from paddleport.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def run(
     from paddleport.runners.classify import classify
     from paddleport.runners.pipeline import Work, default_workers
 
-    tuned = options.Tuned.read(profile)
+    tuned = Tuned.read(profile)
     backend = tuned.backend(backend) or DEFAULT_BACKEND
     batch_size = tuned.batch or 1 if batch_size is None else batch_size
     named, names_of_pictures = split_model(names or [], tuned.model or DEFAULT_MODEL)

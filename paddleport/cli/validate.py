@@ -16,6 +16,7 @@ from paddleport.cli.console import (
     stdout,
     verdict_text,
 )
+from paddleport.cli.tuned import Tuned
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -98,7 +99,7 @@ def validate(
     from paddleport.validate.plan import Plan
     from paddleport.validate.worst import save_worst
 
-    tuned = options.Tuned.read(profile)
+    tuned = Tuned.read(profile)
     if tuned.profile is not None:
         backend = [*{tuned.backend(name) or name for name in backend or [tuned.profile.backend]}]
         model = model or (tuned.model if program is None else None)

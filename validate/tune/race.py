@@ -20,7 +20,7 @@ FINALISTS = 3
 
 
 @dataclass
-class Runner(Generic[T]):
+class Racer(Generic[T]):
     """One that takes part.
 
     Attributes:
@@ -59,7 +59,7 @@ def race(
     shortest_s: float = 0.05,
     between: Callable[[Sequence[T]], None] = lambda left: None,
     now: Callable[[], float] | None = None,
-) -> list[Runner[T]]:
+) -> list[Racer[T]]:
     """Time everyone, halve, and time the rest for longer, until three are left or all are equal.
 
     The first short rounds drop what is ``_HOPELESS`` times slower than the best. Then each heat
@@ -78,7 +78,7 @@ def race(
     Returns:
         Everyone, the fastest first; those that failed last.
     """
-    everyone = [Runner(what) for what in field_of]
+    everyone = [Racer(what) for what in field_of]
     left = list(everyone)
     began = now() if now else 0.0
     turn_s = _turn_s(_FIRST_SHARE * seconds, len(left), _FIRST_ROUNDS, shortest_s)
@@ -106,7 +106,7 @@ def race(
     return sorted(everyone, key=_order)
 
 
-def equals(ranked: Sequence[Runner[T]]) -> list[Runner[T]]:
+def equals(ranked: Sequence[Racer[T]]) -> list[Racer[T]]:
     """The best, and whoever may be as fast: within ``EQUAL_WITHIN``, or by its interval.
 
     Only those that went as far as the best are compared.
@@ -131,7 +131,7 @@ class GaveUp(Exception):
 
 
 def _heat(
-    left: Sequence[Runner[T]],
+    left: Sequence[Racer[T]],
     measure: Callable[[T, float], Sequence[float]],
     rounds: int,
     turn_s: float,
@@ -152,11 +152,11 @@ def _turn_s(seconds: float, runners: int, rounds: int, shortest_s: float) -> flo
     return max(shortest_s, seconds / max(1, runners * rounds))
 
 
-def _standing(runners: Sequence[Runner[T]]) -> list[Runner[T]]:
+def _standing(runners: Sequence[Racer[T]]) -> list[Racer[T]]:
     return sorted((runner for runner in runners if not runner.failed), key=_order)
 
 
-def _kept(ranked: Sequence[Runner[T]]) -> list[Runner[T]]:
+def _kept(ranked: Sequence[Racer[T]]) -> list[Racer[T]]:
     """The faster half, and those that the noise does not tell from the best."""
     if not ranked:
         return []
@@ -167,7 +167,7 @@ def _kept(ranked: Sequence[Runner[T]]) -> list[Runner[T]]:
     ]
 
 
-def _order(runner: Runner[T]) -> tuple[bool, int, float]:
+def _order(runner: Racer[T]) -> tuple[bool, int, float]:
     if runner.failed or not runner.rounds:
         return True, 0, 0.0
     return False, -runner.heats, runner.median

@@ -15,7 +15,7 @@ from paddleport.validate.describe import describe_environment, describe_model
 from paddleport.validate.gate import GateResult, GateSet, judge_gate
 from paddleport.validate.session import PLAIN_PADDLE
 from paddleport.validate.tune.candidate import Candidate, Goal, Variant, candidates
-from paddleport.validate.tune.race import Runner, equals, race
+from paddleport.validate.tune.race import Racer, equals, race
 from paddleport.validate.tune.timed import Files, Stable
 from paddleport.validate.tune.tuning import State, TunedRow, Tuning
 
@@ -193,7 +193,7 @@ class _Tuner:
         share = (time.monotonic() - self._race_began) / self._racing_s
         self._progress("race", _JUDGING + (1 - _JUDGING) * min(1.0, share))
 
-    def _ranked_rows(self, ranked: Sequence[Runner[Candidate]]) -> list[TunedRow]:
+    def _ranked_rows(self, ranked: Sequence[Racer[Candidate]]) -> list[TunedRow]:
         alike = sorted(equals(ranked), key=lambda runner: runner.what.preference)
         furthest = max((runner.heats for runner in ranked), default=0)
         rows = [
@@ -208,7 +208,7 @@ class _Tuner:
                 rows.append(self._row(runner, "slower" if runner.heats == furthest else "dropped"))
         return rows
 
-    def _row(self, runner: Runner[Candidate], state: State) -> TunedRow:
+    def _row(self, runner: Racer[Candidate], state: State) -> TunedRow:
         gate = self._gates[runner.what.computation]
         if not runner.rounds:
             return TunedRow(runner.what, state, runner.failed, gate)

@@ -1,0 +1,79 @@
+"""What ``--profile`` says, for the commands that take it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddleport.errors import UsageError
+
+if TYPE_CHECKING:
+    from paddleport.runners.profile import Profile
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a profile says, where nothing else was typed; all is empty without one."""
+
+    profile: "Profile | None" = None
+
+    @classmethod
+    def read(cls, path: Path | None) -> "Tuned":
+        """Of ``--profile``."""
+        if path is None:
+            return cls()
+        from paddleport.runners.profile import read_profile
+
+        return cls(read_profile(path))
+
+    def backend(self, typed: str | None) -> str | None:
+        """Its backend; another one can't have its options.
+
+        Raises:
+            UsageError: another one was typed.
+        """
+        if self.profile is None:
+            return typed
+        if typed not in (None, self.profile.backend):
+            raise UsageError(
+                f"the profile is of {self.profile.backend}, not of {typed}: leave one of them out"
+            )
+        return self.profile.backend
+
+    @property
+    def model(self) -> str | None:
+        """What it was tuned for."""
+        return self.profile.model if self.profile else None
+
+    def file_of(self, named: str) -> str:
+        """The file of its own that it has for this model, if any; else what was named.
+
+        Raises:
+            UsageError: it was tuned for another model.
+        """
+        if self.profile is None:
+            return named
+        if named != self.profile.model and Path(named).name != self.profile.model:
+            raise UsageError(
+                f"the profile is of {self.profile.model}, not of {named}: paddleport tune {named}"
+            )
+        return str(self.profile.file or named)
+
+    @property
+    def batch(self) -> int | None:
+        """Pictures an inference."""
+        return self.profile.batch if self.profile else None
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads."""
+        return self.profile.threads if self.profile else None
+
+    @property
+    def precision(self) -> Any:
+        """What it computes in; a file of its own says that itself."""
+        return self.profile.runner_options.precision if self.profile else None
+
+    @property
+    def extras(self) -> dict[str, str]:
+        """The backend's own options."""
+        return dict(self.profile.options) if self.profile else {}
