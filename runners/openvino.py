@@ -143,9 +143,8 @@ class OpenVinoRunner(Runner):
         """From memory that OpenVINO shares, or a copy where this version takes only that."""
         self._kept = kept  # the weights; they must live as long as the compiled model
         try:
-            return core.import_model(
-                self._openvino.Tensor(kept, shared_memory=True), "CPU", settings
-            )
+            shared = self._openvino.Tensor(kept, shared_memory=True)
+            return core.import_model(shared, "CPU", settings)
         except TypeError:
             return core.import_model(kept.tobytes(), "CPU", settings)
 
