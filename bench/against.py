@@ -1,4 +1,4 @@
-"""The lines of point 7: each runtime against native Paddle, a tuned profile, benchmark_app."""
+"""Each runtime at fp32 against native Paddle, and against benchmark_app."""
 
 import math
 import statistics
@@ -7,35 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 
 from lines import NO_LIMIT, Found, Line, ratio_detail
-from others import PADDLE, SIZES, THREADS, Way, fp32_ways, frames_pairs, latency_rounds
+from others import PADDLE, SIZES, THREADS, fp32_ways, frames_pairs, latency_rounds
 from why import operators, python_streams, roofline
 
 from paddleport.models.card import OnnxModel
 from paddleport.models.cost import cost
 from paddleport.models.resolve import SourceModel
-from paddleport.runners import runner_class
-from paddleport.runners.profile import read_profile
 from paddleport.validate.rig.peak import peak_gflops
 from paddleport.worker import run_in_worker
 
 TIMEOUT_S = 120.0
-TUNED = "tuned"
-_FP32, _TUNED, _FRAMES = 1.5, 3.0, 0.97
+_FP32, _FRAMES = 1.5, 0.97
 
 
-def against_others(
-    source: SourceModel, onnx: OnnxModel, folder: Path, profile: Path | None
-) -> Found:
+def against_others(source: SourceModel, onnx: OnnxModel, folder: Path) -> Found:
     """Latency at batch 1 in the same rounds, shares of the peak, frames a second."""
     ways = fp32_ways(source.model, onnx)
-    tuned, why_not = tuned_way(profile, source, onnx)
-    if tuned is not None:
-        ways[TUNED] = tuned
     rounds = latency_rounds(ways)
     flops = cost(onnx.path, {"x": SIZES}).flops or 0
     peak = peak_gflops(THREADS)
     medians = {name: statistics.median(times) for name, times in rounds.items()}
-    runtimes = [name for name in medians if name not in (PADDLE, TUNED)]
+    runtimes = [name for name in medians if name != PADDLE]
     best = min(runtimes, key=medians.__getitem__)
     lines = []
     for name in (best, *(other for other in runtimes if other != best)):
@@ -46,38 +38,10 @@ def against_others(
             ceiling = roofline(medians[name], medians[PADDLE], _FP32, flops, peak)
             line = told(line, f"{ceiling}; {run_in_worker(operators, TIMEOUT_S, onnx.path)}")
         lines.append(line)
-    lines.append(_tuned_line(rounds, tuned, why_not))
-    lines += [share(name, times, flops, peak) for name, times in rounds.items() if name != TUNED]
+    lines += [share(name, times, flops, peak) for name, times in rounds.items()]
     lines.append(_frames_line(onnx, folder))
     series = {"latency_ms": rounds, "peak_gflops": peak, "flops": flops}
     return Found(lines, {}, series)
-
-
-def tuned_way(profile: Path | None, source: SourceModel, onnx: OnnxModel) -> tuple[Way | None, str]:
-    """What a profile of ``paddleport tune`` says, or why it is not measured here."""
-    if profile is None:
-        return None, "no profile: paddleport tune MobileNetV2, then --profile FILE"
-    found = read_profile(profile)
-    asked = {"batch": (found.batch, 1), "threads": (found.threads, THREADS)}
-    asked["model"] = found.model, source.name
-    for what, (given, wanted) in asked.items():
-        if given != wanted:
-            return None, f"the profile is for {what} {given}, not {wanted}"
-    model = source.model if runner_class(found.backend).consumes == "paddle" else onnx
-    if found.file is not None:
-        model = OnnxModel(found.file)
-    return Way(found.backend, model, found.runner_options), ""
-
-
-def _tuned_line(rounds: dict[str, list[float]], tuned: Way | None, why_not: str) -> Line:
-    what = f"batch 1, {THREADS} threads: {PADDLE} fp32 / tuned"
-    if tuned is None:
-        return Line(what, None, _TUNED, "x", "", at_least=True, reason=why_not)
-    options, file = tuned.options, getattr(tuned.model, "path", None)
-    extras = "".join(f" -o {key}={value}" for key, value in options.extras.items())
-    named = options.precision or (file.name if file else "")
-    line = faster(what, rounds[PADDLE], rounds[TUNED], _TUNED)
-    return replace(line, detail=f"{tuned.backend} {named}{extras}: {line.detail}")
 
 
 def _frames_line(onnx: OnnxModel, folder: Path) -> Line:

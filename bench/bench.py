@@ -19,11 +19,14 @@ from pathlib import Path
 
 from against import TIMEOUT_S, against_others
 from lasting import growth, memory
-from lines import Found, Line, spread, table, write
+from lines import NO_LIMIT, Found, Line, spread, table, write
+from others import SIZES
 from overhead import runner_overhead
-from pipeline import Turn, Way, pipeline_turns
+from pipeline import pipeline_line, pipeline_turns
 from preprocess import CASES, preprocess_times, ratios
 from rig import Pairs, against_bare_loop, against_benchmark_app
+from tuned import tuned
+from ways import THREADS, Way
 from why import python_calls
 
 from paddleport.convert import to_onnx
@@ -34,10 +37,9 @@ from paddleport.worker import run_in_worker
 RUNS = 9
 PARTS = (
     *("help", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
-    *("others", "growth", "memory"),
+    *("others", "tuned", "growth", "memory"),
 )
 OUT = Path("out")
-TUNED = OUT / "MobileNetV2" / "tune.toml"  # where paddleport tune writes it
 BINARIES = Path(sys.executable).parent
 
 
@@ -139,24 +141,17 @@ def validate_lines(folder: Path) -> list[Line]:
 def pipeline_lines(source: SourceModel, onnx: OnnxModel, folder: Path) -> list[Line]:
     """Pictures a second of ``run`` over a folder, by those of a plain loop on native Paddle."""
     assert source.preprocess is not None
-    turns = pipeline_turns(source.model, onnx, source.preprocess, folder)
-    return [_pipeline_line(way, pairs) for way, pairs in turns.items()]
-
-
-def _pipeline_line(way: Way, pairs: Sequence[tuple[Turn, Turn]]) -> Line:
-    ratios = [ours.pictures_per_s / theirs.pictures_per_s for ours, theirs in pairs]
-    sides = [[turns[side] for turns in pairs] for side in (0, 1)]
-    rates = " against ".join(spread([turn.pictures_per_s for turn in side]) for side in sides)
-    cpu = " against ".join(
-        f"{statistics.median(turn.cpu_ms for turn in side):.2f}" for side in sides
-    )
-    shares = ", ".join(
-        f"{name} {statistics.median(getattr(turn, name) for turn in sides[0]):.0%}"
-        for name in ("decode", "preprocess", "inference")
-    )
-    detail = f"ratio {spread(ratios)}; {rates} pictures/s; CPU {cpu} ms a picture; {shares}"
-    what = f"pipeline: {way.name} / plain Paddle loop"
-    return Line(what, statistics.median(ratios), way.at_least, "x", detail, at_least=True)
+    ways = {
+        backend: Way.as_run(backend, onnx, SIZES, extras={"streams": str(THREADS)})
+        for backend in ("openvino", "onnxruntime")
+    }
+    turns = pipeline_turns(source.model, ways, source.preprocess, folder)
+    return [
+        pipeline_line(
+            f"pipeline: {ways[backend].name} / plain Paddle loop", turns[backend], at_least
+        )
+        for backend, at_least in (("openvino", 2.5), ("onnxruntime", NO_LIMIT))
+    ]
 
 
 def measured(asked: argparse.Namespace, folder: Path) -> Found:
@@ -171,7 +166,8 @@ def measured(asked: argparse.Namespace, folder: Path) -> Found:
         preprocess_lines,
         lambda: validate_lines(folder),
         lambda: pipeline_lines(source, onnx, folder),
-        lambda: against_others(source, onnx, folder, asked.profile),
+        lambda: against_others(source, onnx, folder),
+        lambda: tuned(folder, BINARIES, asked.seconds),
         lambda: growth(source, onnx, folder, asked.pictures),
         lambda: memory(folder, BINARIES),
     )
@@ -187,12 +183,9 @@ def main() -> None:
     """Measure, write JSON, Markdown and plots, print the table; exit 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], choices=PARTS)
-    parser.add_argument(
-        "--profile", type=Path, help=f"a tuned configuration; {TUNED} if it is there"
-    )
+    parser.add_argument("--seconds", type=float, default=60, help="of each tune")
     parser.add_argument("--pictures", type=int, default=4000, help="of the growth's long run")
     asked = parser.parse_args()
-    asked.profile = asked.profile or (TUNED if TUNED.is_file() else None)
     os.environ.setdefault("PADDLEPORT_OFFLINE", "1")
     folder = Path(tempfile.mkdtemp(prefix="paddleport-bench-"))
     try:

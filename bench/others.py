@@ -6,22 +6,18 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ways import THREADS, Way
 
 from paddleport import process
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.runners import open_runner
-from paddleport.runners.base import RunnerOptions
-from paddleport.tensors import ShapeRange
 from paddleport.validate.rig.settle import settle
 from paddleport.validate.session import Session
 from paddleport.worker import Worker
 
-THREADS = 2
 SIZES = (1, 3, 224, 224)
 ROUNDS = 15
 ROUND_S, WARM_UP_S = 0.4, 0.1
@@ -31,31 +27,25 @@ TIMEOUT_S = 120.0
 PADDLE = "paddle oneDNN"
 
 
-@dataclass(frozen=True)
-class Way:
-    """How one row of the comparison computes."""
-
-    backend: str
-    model: OnnxModel | PaddleModel
-    options: RunnerOptions
-
-
 def fp32_ways(paddle: PaddleModel, onnx: OnnxModel) -> dict[str, Way]:
     """Native Paddle with oneDNN, and each runtime; the same threads and precision."""
-    options = RunnerOptions(precision="fp32", threads=THREADS)
     return {
-        PADDLE: Way("paddle", paddle, options),
-        "openvino": Way("openvino", onnx, options),
-        "onnxruntime": Way("onnxruntime", onnx, options),
+        PADDLE: Way.as_run("paddle", paddle, SIZES),
+        "openvino": Way.as_run("openvino", onnx, SIZES),
+        "onnxruntime": Way.as_run("onnxruntime", onnx, SIZES),
     }
 
 
 def latency_rounds(ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """The median in ms of each round of each way, at batch 1.
+    """The median in ms of each round of each way.
 
     Each in a process of its own, in turn; who comes first changes from round to round.
     """
-    tensor = np.random.default_rng(0).standard_normal(SIZES, np.float32)
+    generator = np.random.default_rng(0)
+    feeds = {
+        name: way.feed(generator.standard_normal(way.shape, np.float32))
+        for name, way in ways.items()
+    }
     found: dict[str, list[float]] = {name: [] for name in ways}
     with ExitStack() as opened:
         sessions = {}
@@ -66,9 +56,7 @@ def latency_rounds(ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, l
         for index in range(rounds + 1):
             for name in names[index % len(names) :] + names[: index % len(names)]:
                 settle([session.facts.pid for session in sessions.values()])
-                times = sessions[name].time_ms(
-                    {"x": tensor}, at_most_s=ROUND_S, warm_up_s=WARM_UP_S
-                )
+                times = sessions[name].time_ms(feeds[name], at_most_s=ROUND_S, warm_up_s=WARM_UP_S)
                 if index:  # the first is not counted
                     found[name].append(statistics.median(times))
     return found
@@ -108,10 +96,8 @@ class Streams:
     """OpenVINO's runner as ``run`` opens it for many pictures."""
 
     def __init__(self, onnx: OnnxModel) -> None:
-        shapes = {"x": ShapeRange.only(SIZES)}
         extras = {"streams": str(THREADS)}
-        options = RunnerOptions(precision="fp32", threads=THREADS, extras=extras, shapes=shapes)
-        self.runner = open_runner("openvino", onnx, options)
+        self.runner = Way.as_run("openvino", onnx, SIZES, extras=extras).open()
         generator = np.random.default_rng(0)
         self._tensors = [generator.standard_normal(SIZES, np.float32) for _ in range(4)]
 

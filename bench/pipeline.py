@@ -1,6 +1,8 @@
 """A folder of JPEG files through ``classify``, and by a plain loop on native Paddle."""
 
+import statistics
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,46 +10,21 @@ from typing import Any
 
 import cv2
 import numpy as np
+from lines import NO_LIMIT, Line, spread
+from ways import THREADS, Way
 
-from paddleport.errors import BackendUnavailableError
-from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.card import PaddleModel, Preprocess
 from paddleport.models.samples import draw_picture
-from paddleport.runners import open_runner, runner_class
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.classify import classify
 from paddleport.runners.pipeline import Work
-from paddleport.tensors import ShapeRange
 from paddleport.validate.rig.settle import settle
 from paddleport.worker import Worker
 
-THREADS = 2
 FILES = 24  # different pictures
 SIDE = 512
 PICTURES = 96  # a turn; each file several times
 TURNS = 11
 TIMEOUT_S = 300.0
-
-
-@dataclass(frozen=True)
-class Way:
-    """One configuration of ours, and how many times the plain loop's pictures a second it owes."""
-
-    backend: str
-    precision: Any
-    batch_size: int
-    at_least: float
-
-    @property
-    def name(self) -> str:
-        """As the table calls it."""
-        return f"{self.backend} {self.precision}, batch {self.batch_size}"
-
-
-WAYS = (
-    Way("openvino", "fp32", 1, 2.5),
-    Way("onnxruntime", "fp32", 1, 0.0),
-    Way("openvino", "bf16", 1, 4.0),
-)
 
 
 @dataclass(frozen=True)
@@ -107,16 +84,10 @@ class PlainLoop:
 
 
 class Ours:
-    """``classify`` with as many streams as threads, as ``paddleport run`` opens it."""
+    """``classify``, with a runner as ``paddleport run`` opens it."""
 
-    def __init__(self, way: Way, model: OnnxModel, preprocess: Preprocess) -> None:
-        extras = {"streams": str(THREADS)}
-        shapes = {}
-        if preprocess.size and runner_class(way.backend).gains_from_shapes:
-            shapes = {"x": ShapeRange.only((way.batch_size, 3, *preprocess.size))}
-        options = RunnerOptions(None, way.precision, THREADS, extras, shapes)
-        self._runner = open_runner(way.backend, model, options)
-        self._batch_size, self._preprocess = way.batch_size, preprocess
+    def __init__(self, way: Way, preprocess: Preprocess) -> None:
+        self._runner, self._batch_size, self._preprocess = way.open(), way.shape[0], preprocess
 
     def turn(self, files: list[Path]) -> Turn:
         """Every picture once."""
@@ -141,35 +112,47 @@ def _turn(pictures: int, started: float, cpu: float, **shares: float) -> Turn:
 
 
 def pipeline_turns(
-    model: PaddleModel, onnx: OnnxModel, preprocess: Preprocess, folder: Path
-) -> dict[Way, list[tuple[Turn, Turn]]]:
-    """Turns of ours and of the plain loop beside it, each side in a process of its own.
-
-    A way that this machine does not have, such as bf16, is left out.
-    """
+    model: PaddleModel, ways: Mapping[str, Way], preprocess: Preprocess, folder: Path
+) -> dict[str, list[tuple[Turn, Turn]]]:
+    """Turns of ours and of the plain loop beside it, each side in a process of its own."""
     files = _files(folder)
-    found: dict[Way, list[tuple[Turn, Turn]]] = {}
+    found: dict[str, list[tuple[Turn, Turn]]] = {name: [] for name in ways}
     with ExitStack() as stack:
         theirs = stack.enter_context(Worker())
         loop = theirs.hold(PlainLoop, TIMEOUT_S, model, preprocess)
-        workers, sides = {}, {}
-        for way in WAYS:
-            worker = stack.enter_context(Worker())
-            try:
-                sides[way] = worker.hold(Ours, TIMEOUT_S, way, onnx, preprocess)
-            except BackendUnavailableError:
-                continue
-            workers[way], found[way] = worker, []
+        workers = {name: stack.enter_context(Worker()) for name in ways}
+        sides = {
+            name: worker.hold(Ours, TIMEOUT_S, ways[name], preprocess)
+            for name, worker in workers.items()
+        }
         pids = [theirs.pid, *(worker.pid for worker in workers.values())]
         for index in range(TURNS + 1):
-            for way, worker in workers.items():
+            for name, worker in workers.items():
                 settle(pids)
-                ours = worker.call(Ours.turn, TIMEOUT_S, sides[way], files)
+                ours = worker.call(Ours.turn, TIMEOUT_S, sides[name], files)
                 settle(pids)
                 plain = theirs.call(PlainLoop.turn, TIMEOUT_S, loop, files)
                 if index:  # the first is not counted
-                    found[way].append((ours, plain))
+                    found[name].append((ours, plain))
     return found
+
+
+def pipeline_line(
+    what: str, pairs: Sequence[tuple[Turn, Turn]], at_least: float = NO_LIMIT
+) -> Line:
+    """Pictures a second, ours by the plain loop's, and where the time of ours went."""
+    ratios = [ours.pictures_per_s / theirs.pictures_per_s for ours, theirs in pairs]
+    sides = [[turns[side] for turns in pairs] for side in (0, 1)]
+    rates = " against ".join(spread([turn.pictures_per_s for turn in side]) for side in sides)
+    cpu = " against ".join(
+        f"{statistics.median(turn.cpu_ms for turn in side):.2f}" for side in sides
+    )
+    shares = ", ".join(
+        f"{name} {statistics.median(getattr(turn, name) for turn in sides[0]):.0%}"
+        for name in ("decode", "preprocess", "inference")
+    )
+    detail = f"ratio {spread(ratios)}; {rates} pictures/s; CPU {cpu} ms a picture; {shares}"
+    return Line(what, statistics.median(ratios), at_least, "x", detail, at_least=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -28,6 +28,7 @@ from paddleport.models.onnx_file import (
 )
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision
+from paddleport.runners.classify import find_pictures
 from paddleport.validate.tune.candidate import Variant
 from paddleport.worker import run_in_worker
 
@@ -39,16 +40,18 @@ def variants_of(
     *,
     opset: int = DEFAULT_OPSET,
     precisions: Collection[Precision] = (),
+    calibrate: Path | None = None,
     progress: Progress = lambda step, share: None,
 ) -> tuple[list[Variant], list[str]]:
     """The proven conversion, and an int8 file where NNCF is installed.
 
-    The int8 file is calibrated on drawn pictures and not judged yet: that is for the gate.
+    The int8 file is not judged yet: that is for the gate.
 
     Args:
         source: the model.
         opset: of all files.
         precisions: those that are wanted; empty is all.
+        calibrate: pictures that int8 takes ranges from; by default drawn ones.
         progress: told each step and the share done.
 
     Returns:
@@ -64,25 +67,26 @@ def variants_of(
         ]
     progress("quantise to int8", None)
     try:
-        return [*found, Variant("int8", _quantised(source, onnx))], []
+        return [*found, Variant("int8", _quantised(source, onnx, calibrate))], []
     except PortError as error:
         return found, [f"int8 is not tried: {error}"]
 
 
-def _quantised(source: SourceModel, onnx: OnnxModel) -> OnnxModel:
+def _quantised(source: SourceModel, onnx: OnnxModel, calibrate: Path | None) -> OnnxModel:
     """An int8 file from the cache, or made now."""
     wanted = Wanted("int8", "onnx", ())
+    given = sha256(find_pictures([str(calibrate)])) if calibrate else None
     key = {
         "onnx": sha256([onnx.path]),
         "nncf": nncf_version(),
         "preset": PRESET,
-        "pictures": CALIBRATION_PICTURES,
+        "pictures": given or CALIBRATION_PICTURES,
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
 
     def build(folder: Path) -> None:
         (spec,), _ = onnx_tensors(onnx.path)
-        pictures = calibration_pictures(source, spec, None)
+        pictures = calibration_pictures(source, spec, calibrate)
         file = folder / _FILE
         feeds = pictures.feeds(spec)
         made = run_in_worker(make_candidate, DEFAULT_TIMEOUT_S, onnx.path, file, wanted, feeds)

@@ -13,6 +13,7 @@ import pytest
 
 from paddleport.models.card import OnnxModel
 from paddleport.runners.profile import Profile, write_profile
+from paddleport.tensors import ShapeRange
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -133,35 +134,23 @@ def test_the_reason_for_a_missed_limit_names_what_it_would_take(load: Any) -> No
     assert "reaches 60%, ours 75%" in told
 
 
-def test_a_profile_that_is_for_something_else_is_not_measured(load: Any) -> None:
-    against = load("against")
-    way, reason = against.tuned_way(None, None, None)
-    assert way is None
-    assert "paddleport tune" in reason
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "reason"),
-    [
-        ("batch", 8, "batch 8, not 1"),
-        ("threads", 1, "threads 1, not 2"),
-        ("model", "MobileNetV2_ssld", "model MobileNetV2_ssld, not MobileNetV2"),
-        ("goal", "latency", ""),
-    ],
-)
-def test_a_profile_for_another_case_says_so(
-    load: Any, tmp_path: Path, key: str, value: Any, reason: str
-) -> None:
-    told = {"model": "MobileNetV2", "goal": "latency", "backend": "openvino", "precision": "bf16"}
-    profile = Profile(**(told | {"threads": 2, "batch": 1} | {key: value}))
+@pytest.mark.parametrize("own_file", [True, False])
+def test_a_profile_is_opened_as_run_opens_it(load: Any, tmp_path: Path, own_file: bool) -> None:
+    file = tmp_path / "it.int8.onnx" if own_file else None
+    if file is not None:
+        file.write_bytes(b"weights")
+    profile = Profile("it", "latency", "openvino", "bf16", 1, 4, {}, file)
     write_profile(tmp_path / "tune.toml", profile)
-    source = SimpleNamespace(name="MobileNetV2", model=None)
-    onnx = OnnxModel(tmp_path / "it.onnx")
-    way, why_not = load("against").tuned_way(tmp_path / "tune.toml", source, onnx)
-    assert reason in why_not
-    assert (way is None) is bool(reason)
-    if way is not None:
-        assert (way.model, way.options.precision) == (onnx, "bf16")
+    ways = load("ways")
+    source = SimpleNamespace(name="it", model=None)
+    plain = OnnxModel(tmp_path / "plain.onnx")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ways, "cached_onnx", lambda source, opset: plain)
+        way = ways.Way.of_profile(tmp_path / "tune.toml", source, (9, 8))
+    assert way.model == (OnnxModel(file) if file else plain)
+    assert way.options.precision == (None if own_file else "bf16")
+    assert way.options.shapes == {"x": ShapeRange.only((4, 3, 9, 8))}
+    assert way.name == f"openvino {'it.int8' if own_file else 'bf16'}, 1 thread, batch 4"
 
 
 def test_the_parts_are_offered_by_name() -> None:
@@ -169,5 +158,5 @@ def test_the_parts_are_offered_by_name() -> None:
     command = [sys.executable, str(BENCH / "bench.py"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
     assert done.returncode == 0, done.stderr
-    for part in ("others", "growth", "memory"):
+    for part in ("others", "tuned", "growth", "memory"):
         assert part in done.stdout

@@ -49,6 +49,10 @@ def tune(
         Path | None,
         typer.Option("--labelled", metavar="DIR", help="The same with labels: one folder a class."),
     ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option("--calibrate", metavar="DIR", help="Pictures that int8 takes ranges from."),
+    ] = None,
     seconds: Annotated[
         float, typer.Option("--seconds", help="For judging and racing together.")
     ] = 120.0,
@@ -91,7 +95,9 @@ def tune(
             raise BackendUnavailableError(f"{name} can't be used here: {reason}")
     with progress_bar() as progress:
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
-        variants, without = variants_of(source, opset=opset, precisions=wanted, progress=progress)
+        variants, without = variants_of(
+            source, opset=opset, precisions=wanted, calibrate=calibrate, progress=progress
+        )
         pictures = gate_set(
             source.preprocess,
             source.program.inputs[0],

@@ -1,0 +1,93 @@
+"""One configuration of a model, as ``paddleport run`` would open it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from paddleport.convert.cached import cached_onnx
+from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.resolve import SourceModel
+from paddleport.runners import open_runner, runner_class
+from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.runners.profile import Profile, read_profile
+from paddleport.tensors import ShapeRange
+
+THREADS = 2
+
+
+@dataclass(frozen=True)
+class Way:
+    """What is opened, and what it is fed.
+
+    Attributes:
+        backend: a runner's name.
+        model: of the kind that it takes.
+        options: as ``run`` gives them.
+        shape: of the tensor that it is fed.
+    """
+
+    backend: str
+    model: OnnxModel | PaddleModel
+    options: RunnerOptions
+    shape: tuple[int, ...]
+
+    @classmethod
+    def as_run(
+        cls,
+        backend: str,
+        model: OnnxModel | PaddleModel,
+        shape: tuple[int, ...],
+        *,
+        precision: Precision | None = "fp32",
+        threads: int = THREADS,
+        extras: Mapping[str, str] | None = None,
+    ) -> "Way":
+        """With the shape told to a backend that gains from it."""
+        told = runner_class(backend).gains_from_shapes
+        shapes = {"x": ShapeRange.only(shape)} if told else {}
+        return cls(
+            backend, model, RunnerOptions(None, precision, threads, extras or {}, shapes), shape
+        )
+
+    @classmethod
+    def of_profile(cls, path: Path, source: SourceModel, size: tuple[int, int]) -> "Way":
+        """What ``run --profile`` opens."""
+        found = read_profile(path)
+        return cls.as_run(
+            found.backend,
+            _file(found, source),
+            (found.batch, 3, *size),
+            precision=found.runner_options.precision,
+            threads=found.threads,
+            extras=found.options,
+        )
+
+    @property
+    def name(self) -> str:
+        """As the tables call it."""
+        precision = self.options.precision or getattr(self.model, "path", Path()).stem
+        streams = self.options.extras.get("streams", "1")
+        parts = [
+            f"{self.backend} {precision}",
+            f"{self.options.threads} thread{'' if self.options.threads == 1 else 's'}",
+            f"{streams} streams" if streams != "1" else "",
+            f"batch {self.shape[0]}",
+        ]
+        return ", ".join(part for part in parts if part)
+
+    def open(self) -> Runner:
+        """Its runner."""
+        return open_runner(self.backend, self.model, self.options)
+
+    def feed(self, tensor: Any) -> dict[str, Any]:
+        """A tensor under the name that it takes; every model of the bench calls it x."""
+        return {"x": tensor}
+
+
+def _file(profile: Profile, source: SourceModel) -> OnnxModel | PaddleModel:
+    if profile.file is not None:
+        return OnnxModel(profile.file)
+    if runner_class(profile.backend).consumes == "paddle":
+        return source.model
+    return cached_onnx(source, opset=17)
