@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -39,6 +40,7 @@ PreProcess:
     - NormalizeImage: {scale: 1.0/255.0, mean: [0.5, 0.4, 0.3], std: [0.2, 0.3, 0.4], order: ''}
     - ToCHWImage:
 """
+BATCHES = ("--batch-size", "2")  # of three pictures: the last one is not full
 ODD = Preprocess(
     resize_short=30,
     crop=(16, 25),
@@ -214,6 +216,26 @@ def test_the_command_tells(small_pir: PaddleModel, tmp_path: Path) -> None:
     assert (told["embedded_preprocess"], told["input"]) == (True, "uint8 [?, 9, 9, 3] RGB")
     refused = paddleport("convert", str(small_pir.program.parent), "--embed-preprocess", code=2)
     assert refused == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_run_answers_with_it_as_without(tmp_path: Path, backend: str) -> None:
+    pictures = [str(tmp_path / f"{index}.png") for index in range(3)]
+    for index, picture in enumerate(pictures):
+        cv2.imwrite(picture, draw_picture(index, (300, 400)))
+    answers = []
+    for words in ((), ("--embed-preprocess",)):
+        file = str(tmp_path / f"{len(words)}.onnx")
+        paddleport("convert", "MobileNetV2_x0_25", "-w", "seeded", "-o", file, *words)
+        answers.append(
+            json.loads(paddleport("run", file, *pictures, "-b", backend, *BATCHES, "--json"))
+        )
+    for plain, inside in zip(*answers, strict=True):
+        one, other = plain["predictions"], inside["predictions"]
+        assert [item["index"] for item in one] == [item["index"] for item in other]
+        for left, right in zip(one, other, strict=True):
+            assert abs(left["score"] - right["score"]) <= 1.1e-5  # of five decimals
 
 
 def paddleport(*arguments: str, code: int = 0) -> str:
