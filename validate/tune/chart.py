@@ -1,4 +1,4 @@
-"""How many answers change, against how long a picture takes, with the gate and what was chosen."""
+"""What the gate judges, against how long a picture takes, with the gate and what was chosen."""
 
 import math
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ _WIDTH, _HEIGHT = 640.0, 340.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 190.0, 36.0, 46.0  # pixels around the axes
 _LABEL = 17.0  # pixels between two names
 _MOST_NAMES = 14
-_FLOOR = 1e-4  # share of changed answers where none changed
+_FLOOR = 1e-4  # share of pictures where none is worse
 _CEILING = 1.0
 
 
@@ -26,23 +26,29 @@ def drawable(tuning: Tuning) -> bool:
     return bool(_points(tuning))
 
 
+def judged_by(tuning: Tuning) -> str:
+    """What the gate looked at, and the chart's upright axis shows."""
+    labelled = any(row.gate is not None and row.gate.top1 is not None for row in tuning.rows)
+    return "top-1 accuracy lost" if labelled else "answers that are not native Paddle's"
+
+
 def error_against_time(tuning: Tuning) -> str:
     """The picture, as an SVG element."""
-    found = _points(tuning)
+    found, words = _points(tuning), judged_by(tuning)
     told = "; ".join(
         f"{row.candidate.name}: {figures.milliseconds(row.ms_per_picture)} ms, "
-        f"{_changed(row):.2%} changed, {row.state}"
+        f"{_worse(row):.2%}, {row.state}"
         for row in found
     )
 
     def paint(figure: "Figure") -> None:
-        _paint(figure, found)
+        _paint(figure, found, words)
 
     return draw(
         "tuning",
         (_WIDTH, _HEIGHT),
         paint,
-        title="Share of answers that are not native Paddle's, against milliseconds a picture",
+        title=f"{words[0].upper()}{words[1:]}, against milliseconds a picture",
         description=told,
     )
 
@@ -51,11 +57,16 @@ def _points(tuning: Tuning) -> list[TunedRow]:
     return [row for row in tuning.rows if row.ms_per_picture and row.gate is not None]
 
 
-def _changed(row: TunedRow) -> float:
-    return 1.0 - row.gate.agreement if row.gate is not None else _CEILING
+def _worse(row: TunedRow) -> float:
+    """The share of pictures that the gate holds against it."""
+    if row.gate is None:
+        return _CEILING
+    if row.gate.top1 is not None and row.gate.reference_top1 is not None:
+        return max(0.0, row.gate.reference_top1 - row.gate.top1)
+    return 1.0 - row.gate.agreement
 
 
-def _paint(figure: "Figure", found: list[TunedRow]) -> None:
+def _paint(figure: "Figure", found: list[TunedRow], words: str) -> None:
     box = (
         _LEFT / _WIDTH,
         _BOTTOM / _HEIGHT,
@@ -73,7 +84,6 @@ def _paint(figure: "Figure", found: list[TunedRow]) -> None:
     limit = 1 - GateLimits().agreement
     axes.axhspan(_y(limit), 1, facecolor=COLOURS["over"], edgecolor="none", zorder=0)
     axes.axhline(_y(limit), color=COLOURS["bad"], linewidth=1.4, zorder=1)
-    words = "answers that are not native Paddle's"
     figure.text(0, 1 - 13 / _HEIGHT, words, color=COLOURS["soft"])
     _paint_points(axes, found)
 
@@ -101,15 +111,13 @@ def _paint_points(axes: "Axes", found: list[TunedRow]) -> None:
     gap = _LABEL / (_HEIGHT - _TOP - _BOTTOM)
     low, high = axes.get_xlim()
     named = sorted(found, key=lambda row: row.ms_per_picture or math.inf)[:_MOST_NAMES]
-    order = sorted(named, key=lambda row: (_y(_changed(row)), -(row.ms_per_picture or 0)))
-    places = dict(
-        zip(map(id, order), spread([_y(_changed(row)) for row in order], gap), strict=True)
-    )
+    order = sorted(named, key=lambda row: (_y(_worse(row)), -(row.ms_per_picture or 0)))
+    places = dict(zip(map(id, order), spread([_y(_worse(row)) for row in order], gap), strict=True))
     for row in found:
         share = (math.log(row.ms_per_picture or low) - math.log(low)) / (
             math.log(high) - math.log(low)
         )
-        here, chosen = (share, _y(_changed(row))), row.state == "chosen"
+        here, chosen = (share, _y(_worse(row))), row.state == "chosen"
         colour = "bad" if row.state == "failed the gate" else "good" if chosen else "accent"
         marker = "X" if colour == "bad" else "o"
         if id(row) in places:
@@ -145,8 +153,8 @@ def _paint_points(axes: "Axes", found: list[TunedRow]) -> None:
         )
 
 
-def _y(changed: float) -> float:
-    """On a logarithmic scale; the lower edge is where nothing changed."""
-    if changed <= _FLOOR:
+def _y(worse: float) -> float:
+    """On a logarithmic scale; the lower edge is where nothing is worse."""
+    if worse <= _FLOOR:
         return 0.0
-    return math.log(min(changed, _CEILING) / _FLOOR) / math.log(_CEILING / _FLOOR)
+    return math.log(min(worse, _CEILING) / _FLOOR) / math.log(_CEILING / _FLOOR)

@@ -57,7 +57,7 @@ def timed_table(tuning: Tuning) -> Table:
     """Everyone that was raced."""
     rows = [row for row in tuning.rows if row.state not in _SHOWN_AS_OUT]
     columns = (
-        *("configuration", "verdict", "top-1 as Paddle", "log-prob error", "ms a picture"),
+        *("configuration", "verdict", "top-1", "as Paddle", "log-prob error", "ms a picture"),
         *("95 % interval", "pictures a second", "runs"),
     )
     return Table("What was raced", columns, tuple(_timed_cells(row) for row in rows), 2)
@@ -113,6 +113,7 @@ def _timed_cells(row: TunedRow) -> tuple[str, ...]:
     return (
         row.candidate.name,
         row.state,
+        f"{gate.top1:.1%}" if gate and gate.top1 is not None else "",
         f"{gate.agreement:.1%}" if gate else "",
         "" if log_error is None else f"{log_error:.2g}",
         figures.milliseconds(row.ms_per_picture),
