@@ -54,7 +54,8 @@ class Judge:
         rows = [with_distance(reference, self._case)]
         for index, name in enumerate(names):
             self._progress(name, (index + 2) / steps)
-            rows.append(self._candidate_row(name))
+            row = self._candidate_row(name)
+            rows.append(replace(row, notes=row.notes + self._lineup.extras_notes(name)))
         return rows
 
     def _candidate_row(self, name: str) -> BackendRow:

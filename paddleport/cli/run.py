@@ -4,7 +4,7 @@ import json as json_module
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -151,11 +151,9 @@ def run_extras(runner_type: "type[Runner]", asked: "RunnerOptions", streams: int
     extras = dict(asked.extras)
     wanted = {"cache": "true", **({"streams": str(streams)} if streams > 1 else {})}
     for key, text in wanted.items():
-        tried = {key: text} | extras
-        if key in runner_type.option_names():
-            with suppress(UsageError):  # its provider or device does not take it
-                runner_type.check_options(replace(asked, extras=tried))
-                extras = tried
+        wished = replace(asked, extras=extras)
+        if key not in extras and runner_type.takes_extra(wished, key, text):
+            extras[key] = text
     return extras
 
 
