@@ -171,6 +171,13 @@ class Runner(ABC):
         return True
 
     @classmethod
+    def with_extra(cls, options: RunnerOptions, key: str, text: str) -> RunnerOptions:
+        """``options`` with ``-o key=text``, where nothing else was asked and it is taken."""
+        if key in options.extras or not cls.takes_extra(options, key, text):
+            return options
+        return replace(options, extras={**options.extras, key: text})
+
+    @classmethod
     def device_for(cls, asked: str | None, extras: Any) -> str:
         """The device asked for, or the default one."""
         return asked or cls.devices[0]

@@ -20,6 +20,7 @@ from paddleport.validate.reference_choice import choose_reference
 from paddleport.validate.report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.reports.thumbnails import thumbnail
 from paddleport.validate.rig.timing import Timing
+from paddleport.validate.rig.warm_load import WarmLoads
 from paddleport.validate.search import Search
 
 Progress = Callable[[str, float], None]
@@ -105,6 +106,9 @@ def validate_on_feeds(
     try:
         rows = judge.rows(feeds)
         feeds = judge.reference.feeds
+        rows = WarmLoads(lineup, feeds[0], judge.first_answers).measured(
+            rows, lambda step: progress(step, _COMPARED)
+        )
         timing = Timing(lineup, feeds)
         rows = timing.measured(
             rows, lambda share: progress("latency", _COMPARED + (end - _COMPARED) * share)

@@ -148,13 +148,10 @@ def run(
 
 def run_extras(runner_type: "type[Runner]", asked: "RunnerOptions", streams: int) -> dict[str, str]:
     """The extras, and what is good for ``run`` where the backend takes it and nothing was asked."""
-    extras = dict(asked.extras)
     wanted = {"cache": "true", **({"streams": str(streams)} if streams > 1 else {})}
     for key, text in wanted.items():
-        wished = replace(asked, extras=extras)
-        if key not in extras and runner_type.takes_extra(wished, key, text):
-            extras[key] = text
-    return extras
+        asked = runner_type.with_extra(asked, key, text)
+    return dict(asked.extras)
 
 
 def summary(work: "Work", runner: "Runner", workers: int) -> str:
