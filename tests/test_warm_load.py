@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import planted_caches
 import pytest
 from conftest import skip_or_fail
+from onnx import numpy_helper
 
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.resolve import resolve
-from paddleport.runners import installed_version, runner_class
+from paddleport.runners import installed_version, open_runner, runner_class
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate import Plan, validate
@@ -24,6 +26,7 @@ from paddleport.validate.session import Session
 
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8)
 FIRST = NamedFeed("sample 0", "drawn", {"x": X})
+KEY_BYTES = 32  # at the start of what is kept
 ROW = BackendRow("keeps", "agrees", computes_in="fp32", load=Load(900.0, 5.0))
 
 
@@ -156,7 +159,7 @@ def test_bits() -> None:
 
 @pytest.mark.slow
 def test_in_a_validation(
-    small_pir: PaddleModel, small_onnx: OnnxModel, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    small_pir: PaddleModel, small_onnx: OnnxModel, own_cache: Path, tmp_path: Path
 ) -> None:
     if installed_version(runner_class("openvino")) is None:
         skip_or_fail("openvino", runner_class("openvino").how_to_install())
@@ -166,9 +169,32 @@ def test_in_a_validation(
     assert (row.verdict, row.notes) == ("agrees", ())
     assert row.load.warm_load_ms is not None
     assert reference.load.warm_load_ms is None
-    assert len(list(own_cache.rglob("*.blob"))) == 1
+    (kept,) = own_cache.rglob("*.blob")
     _, quick = validate(source, small_onnx, replace(plan, quick=True)).rows
     assert quick.load.warm_load_ms is None
+    another = compiled(with_weights_doubled(small_onnx, tmp_path / "another.onnx"), own_cache)
+    kept.write_bytes(kept.read_bytes()[:KEY_BYTES] + another.read_bytes()[KEY_BYTES:])
+    _, row = validate(source, small_onnx, plan).rows
+    assert (row.verdict, row.cause, row.load.warm_load_ms) == ("differs", "runtime", None)
+    assert {item.verdict for item in row.comparisons} == {"agrees"}  # of the session without it
+
+
+def with_weights_doubled(model: OnnxModel, target: Path) -> OnnxModel:
+    proto = onnx.load(str(model.path))
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            values = numpy_helper.to_array(tensor) * np.float32(2)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save(proto, str(target))
+    return OnnxModel(target)
+
+
+def compiled(model: OnnxModel, cache: Path) -> Path:
+    """What OpenVINO's runner keeps of it."""
+    before = set(cache.rglob("*.blob"))
+    open_runner("openvino", model, RunnerOptions(threads=1, extras={"cache": "on"})).close()
+    (made,) = set(cache.rglob("*.blob")) - before
+    return made
 
 
 @pytest.mark.slow

@@ -124,8 +124,8 @@ def warm_loads(rows: Sequence[BackendRow]) -> str:
     if all(row.load.load_ms is None for row in rows):
         return ""
     return (
-        "Warm load: another start, which finds its compiled model in the cache; "
-        f"{figures.NOTHING} where none is kept or none was measured."
+        "Warm load: a start that finds its compiled model in the cache. "
+        f"{figures.NOTHING}: none kept, or not measured."
     )
 
 
