@@ -22,7 +22,7 @@ from paddleport.validate.tolerance import TOLERANCES
 
 _logger = logging.getLogger(__name__)
 _UNJUDGED = ("reference", "skipped", "failed")
-_NEXT = "Next: run it with -o cache=false, and delete its entry in paddleport's cache."
+_NEXT = "Next: run it with -o cache=false, and delete compiled/{name} in paddleport's cache."
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,14 @@ def with_warm_start(
     tolerance = TOLERANCES[row.computes_in]
     comparisons = compare_outputs(judged[:1], [found.outputs], tolerance, feeds=[feed])
     worst = max(comparisons, key=share_of_limit)
+    advice = _NEXT.format(name=row.name)
     told = (
         f"started from the cache, {row.name} answers {first.name!r} otherwise than the start that "
         f"was judged: {worst.output}, {figures.error_of_limit(worst)}"
     )
     if overall(comparisons) != "differs" or row.verdict == "differs":
-        return _noted(row, f"{told}. {_NEXT}")
-    explanation = f"{told[0].upper()}{told[1:]}. {_NEXT}"
+        return _noted(row, f"{told}. {advice}")
+    explanation = f"{told[0].upper()}{told[1:]}. {advice}"
     return replace(row, verdict="differs", cause="runtime", reason=told, explanation=explanation)
 
 
