@@ -16,6 +16,7 @@ from paddleport import process
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import ShapeRange
 from paddleport.validate.rig.settle import settle
 from paddleport.validate.session import Session
 from paddleport.worker import Worker
@@ -107,7 +108,9 @@ class Streams:
     """OpenVINO's runner as ``run`` opens it for many pictures."""
 
     def __init__(self, onnx: OnnxModel) -> None:
-        options = RunnerOptions(precision="fp32", threads=THREADS, extras={"streams": str(THREADS)})
+        shapes = {"x": ShapeRange.only(SIZES)}
+        extras = {"streams": str(THREADS)}
+        options = RunnerOptions(precision="fp32", threads=THREADS, extras=extras, shapes=shapes)
         self.runner = open_runner("openvino", onnx, options)
         generator = np.random.default_rng(0)
         self._tensors = [generator.standard_normal(SIZES, np.float32) for _ in range(4)]

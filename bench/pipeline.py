@@ -12,10 +12,11 @@ import numpy as np
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
 from paddleport.models.samples import draw_picture
-from paddleport.runners import open_runner
+from paddleport.runners import open_runner, runner_class
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.classify import classify
 from paddleport.runners.pipeline import Work
+from paddleport.tensors import ShapeRange
 from paddleport.validate.rig.settle import settle
 from paddleport.worker import Worker
 
@@ -110,7 +111,10 @@ class Ours:
 
     def __init__(self, way: Way, model: OnnxModel, preprocess: Preprocess) -> None:
         extras = {"streams": str(THREADS)}
-        options = RunnerOptions(precision=way.precision, threads=THREADS, extras=extras)
+        shapes = {}
+        if preprocess.size and runner_class(way.backend).gains_from_shapes:
+            shapes = {"x": ShapeRange.only((way.batch_size, 3, *preprocess.size))}
+        options = RunnerOptions(None, way.precision, THREADS, extras, shapes)
         self._runner = open_runner(way.backend, model, options)
         self._batch_size, self._preprocess = way.batch_size, preprocess
 

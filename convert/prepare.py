@@ -19,6 +19,7 @@ from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
     from paddleport.convert.steps import Progress
+    from paddleport.runners.base import Runner
 
 
 @dataclass(frozen=True)
@@ -100,16 +101,22 @@ def prepare(
     )
 
 
-def fed_shapes(ready: Prepared, batch_size: int) -> dict[str, ShapeRange]:
-    """What a backend that compiles for shapes is fed with pictures, as far as that is known."""
+def fed_shapes(ready: Prepared, backend: "type[Runner]", batch_size: int) -> dict[str, ShapeRange]:
+    """What a backend that wants to know is fed with pictures, as far as that is known.
+
+    One that takes long to compile for shapes is told a range, so that smaller batches share its
+    engine; one that only gains from them the very shape.
+    """
     size = ready.preprocess.size if ready.preprocess else None
-    if size is None or len(ready.inputs) != 1 or ready.inputs[0].shape[:1] != (None,):
+    wanted = backend.compiles_for_shapes or backend.gains_from_shapes
+    free = len(ready.inputs) == 1 and ready.inputs[0].shape[:1] == (None,)
+    if size is None or not wanted or not free or batch_size < 1:
         return {}
-    largest = max(batch_size, *DEFAULT_BATCHES)  # smaller batches share one engine
+    batches = (batch_size,) * 3
+    if backend.compiles_for_shapes:
+        batches = 1, batch_size, max(batch_size, *DEFAULT_BATCHES)
     pixels = takes_pixels(ready.inputs[0])
-    low, best, high = (
-        (batch, *size, 3) if pixels else (batch, 3, *size) for batch in (1, batch_size, largest)
-    )
+    low, best, high = ((batch, *size, 3) if pixels else (batch, 3, *size) for batch in batches)
     return {ready.inputs[0].name: ShapeRange(low, best, high)}
 
 

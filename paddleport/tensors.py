@@ -52,6 +52,11 @@ class ShapeRange:
         return f"{low} to {high}, fastest at {best}"
 
     @classmethod
+    def only(cls, shape: tuple[int, ...]) -> "ShapeRange":
+        """One shape and no other."""
+        return cls(shape, shape, shape)
+
+    @classmethod
     def covering(cls, shapes: Sequence[tuple[int, ...]]) -> "ShapeRange":
         """The range that holds every one of ``shapes``, fastest at the first."""
         columns = list(zip(*shapes, strict=True))

@@ -39,8 +39,8 @@ class RunnerOptions:
         precision: what the arithmetic is done in; never taken from a vendor's default.
         threads: CPU threads inside one inference.
         extras: the backend's own options, as typed by the user after ``-o``.
-        shapes: input name to the shapes that it will be fed; only for backends that compile for
-            shapes, and for inputs that leave some free.
+        shapes: input name to the shapes that it will be fed; for backends that compile for
+            shapes or gain from them, and for inputs that leave some free.
     """
 
     device: str | None = None
@@ -86,6 +86,8 @@ class Runner(ABC):
         timed: whether its latency means anything; not for one that exists to be exact.
         install: what to type to get it; empty is ``pip install`` of its first distribution.
         compiles_for_shapes: whether it needs ``RunnerOptions.shapes`` where dimensions are free.
+        gains_from_shapes: whether it is faster with ``RunnerOptions.shapes``, and then takes no
+            others.
         keeps_on_device: on an instance, whether ``place`` and ``infer_placed`` can be used.
         in_flight: on an instance, how many inferences ``start`` should have pending to be busy.
         streams: on an instance, how many inferences it computes at the same time.
@@ -105,6 +107,7 @@ class Runner(ABC):
     timed: ClassVar[bool] = True
     install: ClassVar[str] = ""
     compiles_for_shapes: ClassVar[bool] = False
+    gains_from_shapes: ClassVar[bool] = False
     keeps_on_device: bool = False
     in_flight: int = 1
     streams: int = 1

@@ -19,6 +19,7 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
 from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
+from paddleport.runners.shape_ranges import check_ranges
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -55,6 +56,7 @@ class OpenVinoRunner(Runner):
     distributions: ClassVar[tuple[str, ...]] = ("openvino",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8")
     extras_type: ClassVar[type[Any]] = OpenVinoExtras
+    gains_from_shapes: ClassVar[bool] = True
     install: ClassVar[str] = "pip install 'paddleport[cpu]'"
     _kept: Any = None
 
@@ -85,8 +87,8 @@ class OpenVinoRunner(Runner):
             "PERFORMANCE_HINT": "THROUGHPUT" if self.extras.streams > 1 else "LATENCY",
         }
         with self.vendor(ModelFileError, "does not take this model"):
-            self._tensor = openvino.Tensor
-            self._compiled = self._compile(core, openvino.__version__, model, settings)
+            self._openvino = openvino
+            self._compiled = self._compile(core, model, settings)
             quantized = _is_quantized(core, model.path)
         self._in_bytes = quantized and _computes_in_bytes(self._compiled)
         self._check_compiled()
@@ -98,28 +100,49 @@ class OpenVinoRunner(Runner):
         self.inputs = tuple(_spec(port) for port in self._compiled.inputs)
         self.outputs = tuple(_spec(port) for port in self._compiled.outputs)
 
-    def _compile(
-        self, core: Any, version: str, model: OnnxModel, settings: dict[str, object]
-    ) -> Any:
+    def _compile(self, core: Any, model: OnnxModel, settings: dict[str, object]) -> Any:
         """Compile, or take what was compiled before; not by OpenVINO's cache, which checks less."""
         if not self.extras.cache or model.path.suffix != ".onnx":  # an IR has a second file
-            return core.compile_model(core.read_model(str(model.path)), "CPU", settings)
-        entry = entry_for("openvino", version, model.path, settings)
+            return core.compile_model(self._read(core, model), "CPU", settings)
+        shapes = {name: str(wanted) for name, wanted in self.options.shapes.items()}
+        entry = entry_for(
+            "openvino", self._openvino.__version__, model.path, {**settings, "shapes": shapes}
+        )
         kept = entry.read()
         if kept is not None:
             with suppress(RuntimeError):  # of another build that calls itself by this version
                 compiled = self._imported(core, kept, settings)
                 self.notes = (*self.notes, FROM_CACHE)
                 return compiled
-        compiled = core.compile_model(core.read_model(str(model.path)), "CPU", settings)
+        compiled = core.compile_model(self._read(core, model), "CPU", settings)
         entry.write(compiled.export_model().getvalue())
         return compiled
+
+    def _read(self, core: Any, model: OnnxModel) -> Any:
+        """The network, with the sizes fixed that all shapes to be fed have in common."""
+        network = core.read_model(str(model.path))
+        ports = {_spec(port): port for port in network.inputs}
+        check_ranges(tuple(ports), self.options.shapes)
+        fixed = {
+            port: self._openvino.PartialShape(
+                [
+                    self._openvino.Dimension(low, high)
+                    for low, high in zip(wanted.min, wanted.max, strict=True)
+                ]
+            )
+            for spec, port in ports.items()
+            if (wanted := self.options.shapes.get(spec.name)) is not None
+        }
+        if fixed:
+            network.reshape(fixed)
+        return network
 
     def _imported(self, core: Any, kept: Any, settings: dict[str, object]) -> Any:
         """From memory that OpenVINO shares, or a copy where this version takes only that."""
         self._kept = kept  # the weights; they must live as long as the compiled model
         try:
-            return core.import_model(self._tensor(kept, shared_memory=True), "CPU", settings)
+            shared = self._openvino.Tensor(kept, shared_memory=True)
+            return core.import_model(shared, "CPU", settings)
         except TypeError:
             return core.import_model(kept.tobytes(), "CPU", settings)
 
@@ -203,7 +226,7 @@ class OpenVinoRunner(Runner):
         """Set a request's inputs to arrays that must live as long as it runs."""
         tensors = [np.require(feed[spec.name], requirements=("C", "W")) for spec in self.inputs]
         for place, tensor in enumerate(tensors):
-            request.set_input_tensor(place, self._tensor(tensor, shared_memory=True))
+            request.set_input_tensor(place, self._openvino.Tensor(tensor, shared_memory=True))
         return tensors
 
     def _taken(self, request: Any) -> dict[str, Array]:
@@ -216,7 +239,7 @@ class OpenVinoRunner(Runner):
         """End what is running, and let the requests and the compiled model go."""
         for started in tuple(self._started):
             self.abandon(started)
-        del self._idle, self._request, self._compiled, self._tensor
+        del self._idle, self._request, self._compiled, self._openvino
         self._kept = None
 
 

@@ -23,28 +23,35 @@ def ranges_for(
         UsageError: a range that the model does not take, or free dimensions besides the batch
             and no range for them.
     """
-    names = [spec.name for spec in inputs]
-    for name in given:
-        if name not in names:
-            raise UsageError(unknown_name("input", name, names))
+    check_ranges(inputs, given)
     return {
-        spec.name: _fitting(spec, given[spec.name])
-        if spec.name in given
-        else _default(spec, backend)
+        spec.name: given[spec.name] if spec.name in given else _default(spec, backend)
         for spec in inputs
     }
 
 
-def _fitting(spec: TensorSpec, wanted: ShapeRange) -> ShapeRange:
-    for shape in (wanted.min, wanted.opt, wanted.max):
-        fits = len(shape) == len(spec.shape) and all(
-            own in (None, size) for own, size in zip(spec.shape, shape, strict=True)
+def check_ranges(inputs: Sequence[TensorSpec], given: Mapping[str, ShapeRange]) -> None:
+    """Refuse ranges that the model does not take.
+
+    Raises:
+        UsageError: an input that it has not, or a shape that is not the input's.
+    """
+    specs = {spec.name: spec for spec in inputs}
+    for name, wanted in given.items():
+        if name not in specs:
+            raise UsageError(unknown_name("input", name, specs))
+        for shape in (wanted.min, wanted.opt, wanted.max):
+            _check_fits(specs[name], shape)
+
+
+def _check_fits(spec: TensorSpec, shape: Sequence[int]) -> None:
+    fits = len(shape) == len(spec.shape) and all(
+        own in (None, size) for own, size in zip(spec.shape, shape, strict=True)
+    )
+    if not fits:
+        raise UsageError(
+            f"input {spec.name} can't be of shape {format_shape(shape)}: the model takes {spec}"
         )
-        if not fits:
-            raise UsageError(
-                f"input {spec.name} can't be of shape {format_shape(shape)}: the model takes {spec}"
-            )
-    return wanted
 
 
 def _default(spec: TensorSpec, backend: str) -> ShapeRange:

@@ -176,7 +176,10 @@ def test_a_faulty_conversion_differs(
 
 def test_ranges_are_turned() -> None:
     ready = Prepared("", OnnxModel(Path("x")), (PIXELS,), RULES, "", None, "")
-    assert fed_shapes(ready, 4)["x"] == ShapeRange((1, 9, 9, 3), (4, 9, 9, 3), (8, 9, 9, 3))
+    wide = ShapeRange((1, 9, 9, 3), (4, 9, 9, 3), (8, 9, 9, 3))
+    assert fed_shapes(ready, runner_class("tensorrt"), 4)["x"] == wide
+    assert fed_shapes(ready, runner_class("openvino"), 4)["x"] == ShapeRange.only((4, 9, 9, 3))
+    assert fed_shapes(ready, runner_class("onnxruntime"), 4) == {}
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])

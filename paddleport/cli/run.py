@@ -117,8 +117,7 @@ def run(
             f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
             "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
         )
-    if runner_type.compiles_for_shapes:
-        run_options = replace(run_options, shapes=fed_shapes(ready, batch_size))
+    run_options = replace(run_options, shapes=fed_shapes(ready, runner_type, batch_size))
     with open_runner(backend, ready.model, run_options) as runner:
         if ready.warning:
             print_warning(ready.warning)

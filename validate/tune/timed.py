@@ -1,7 +1,7 @@
 """Candidates in processes of their own: opened when they are wanted, timed one at a time."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners.base import RunnerOptions
-from paddleport.tensors import Array
+from paddleport.tensors import Array, ShapeRange
 from paddleport.validate.rig.settle import settle
 from paddleport.validate.session import Session
 from paddleport.validate.tune.candidate import Candidate
@@ -69,8 +69,8 @@ class Stable:
         Raises:
             PortError: it is not to be had here, refuses a picture, or crashes.
         """
-        file, name = self._files.of(candidate)
-        session = Session(candidate.backend, file, options or candidate.options)
+        _, name = self._files.of(candidate)
+        session = self._session(candidate, options or candidate.options)
         try:
             repeated = (np.repeat(picture, candidate.batch, axis=0) for picture in self._pictures)
             outputs = session.run_all([{name: tensor} for tensor in repeated])
@@ -112,13 +112,20 @@ class Stable:
             return session.time_many_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
         return session.time_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
 
+    def _session(self, candidate: Candidate, options: RunnerOptions) -> Session:
+        """With the shape that it will be fed, as ``run`` tells it."""
+        file, name = self._files.of(candidate)
+        if runners.runner_class(candidate.backend).gains_from_shapes:
+            shape = (candidate.batch, *self._pictures[0].shape[1:])
+            options = replace(options, shapes={name: ShapeRange.only(shape)})
+        return Session(candidate.backend, file, options)
+
     def _opened(self, candidate: Candidate) -> Session:
         if candidate in self._open:
             self._open[candidate] = self._open.pop(candidate)  # the last one used goes last
         else:
             self._close(list(self._open)[: max(0, len(self._open) - _MOST_OPEN + 1)])
-            file, _ = self._files.of(candidate)
-            self._open[candidate] = Session(candidate.backend, file, candidate.options)
+            self._open[candidate] = self._session(candidate, candidate.options)
         return self._open[candidate]
 
     def _close(self, candidates: Collection[Candidate]) -> None:
