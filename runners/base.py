@@ -6,7 +6,7 @@ import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import TracebackType
 from typing import Any, ClassVar, Literal
 
@@ -157,6 +157,28 @@ class Runner(ABC):
         if options.threads < 1:
             raise UsageError(f"--threads {options.threads} is not possible: 1 or more")
         return CheckedOptions(device, precision, extras)
+
+    @classmethod
+    def takes_extra(cls, options: RunnerOptions, key: str, text: str) -> bool:
+        """Whether it takes ``-o key=text`` as well; its provider or device may not.
+
+        Raises:
+            BackendUnavailableError: as ``check_options`` does, of ``options`` themselves.
+        """
+        if key not in cls.option_names():
+            return False
+        try:
+            cls.check_options(replace(options, extras={**options.extras, key: text}))
+        except UsageError:
+            return False
+        return True
+
+    @classmethod
+    def with_extra(cls, options: RunnerOptions, key: str, text: str) -> RunnerOptions:
+        """``options`` with ``-o key=text``, where nothing else was asked and it is taken."""
+        if key in options.extras or not cls.takes_extra(options, key, text):
+            return options
+        return replace(options, extras={**options.extras, key: text})
 
     @classmethod
     def device_for(cls, asked: str | None, extras: Any) -> str:

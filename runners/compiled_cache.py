@@ -21,6 +21,9 @@ from paddleport.models.cache import cache_dir
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+FROM_CACHE = "compiled model from the cache"
+"""The note of a runner that has loaded one."""
+
 _CPU_FACTS = re.compile(
     r"^(vendor_id|cpu family|model|model name|stepping|flags|Features)\s*:.*$", re.M
 )

@@ -14,8 +14,7 @@ from paddleport.errors import BackendUnavailableError
 from paddleport.models.card import OnnxModel
 from paddleport.runners import installed_version, open_runner, runner_class
 from paddleport.runners.base import Runner, RunnerOptions
-from paddleport.runners.compiled_cache import Entry, cpu_identity, entry_for
-from paddleport.runners.openvino import FROM_CACHE
+from paddleport.runners.compiled_cache import FROM_CACHE, Entry, cpu_identity, entry_for
 
 
 @pytest.fixture(autouse=True)

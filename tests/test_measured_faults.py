@@ -153,6 +153,7 @@ def test_a_whole_validation_with_a_crash_while_measuring(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     plant_in_onnxruntime(tmp_path / "more", monkeypatch)
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     plan = Plan(
         backends=("late", "holds", "onnxruntime"),
         reference="onnxruntime",

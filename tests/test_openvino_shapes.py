@@ -11,7 +11,7 @@ from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import OnnxModel
 from paddleport.runners import installed_version, open_runner, runner_class
 from paddleport.runners.base import Runner, RunnerOptions
-from paddleport.runners.openvino import FROM_CACHE
+from paddleport.runners.compiled_cache import FROM_CACHE
 from paddleport.tensors import ShapeRange
 
 SHAPE = small_network.feed(1)["x"].shape

@@ -170,8 +170,9 @@ def test_options_go_to_those_who_know_them(source: SourceModel, small_onnx: Onnx
 
 
 def test_the_report_in_its_forms(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     plan = Plan(backends=("onnxruntime",), seconds_each=0.2)
     report = validate(source, small_onnx, plan)
     files = report.write(tmp_path / "out")

@@ -140,6 +140,10 @@ def test_the_same_report_twice(tmp_path: Path) -> None:
             lambda made: row(made, "openvino")["load"].update(load_ms=900.0),
             *("openvino", "load ms", "change"),
         ),
+        (
+            lambda made: row(made, "openvino")["load"].update(warm_load_ms=250.0),
+            *("openvino", "warm load ms", "change"),
+        ),
         (lambda made: made["model"].update(flops=1), "(model)", "FLOP of one inference", "change"),
         (lambda made: made["model"].update(parameters=1), "(model)", "parameters", "change"),
         (lambda made: made["model"].update({"onnx bytes": 9}), "(model)", "ONNX file", "change"),
@@ -184,6 +188,9 @@ def test_a_new_backend() -> None:
         times("", 1.6),  # the machine, or its load
         times("", 0.5),
         lambda made: row(made, "openvino")["load"].update(load_ms=700.0),
+        lambda made: row(made, "openvino")["load"].update(warm_load_ms=180.0),
+        lambda made: row(made, "onnxruntime")["load"].update(warm_load_ms=900.0),  # or none before
+        lambda made: [item["load"].pop("warm_load_ms") for item in made["rows"]],  # an older one
         lambda made: row(made, "openvino")["load"].update(peak_memory_bytes=270_000_000),
         changed("openvino", notes=["throttled twice"]),
         changed("bent", explanation="in other words"),

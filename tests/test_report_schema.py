@@ -195,7 +195,7 @@ class TestNoNumberThatJsonLacks:
             )
             for item in row.comparisons
         )
-        load = Load(value, value, None, value, value)
+        load = Load(value, value, None, value, value, value)
         changed = replace(row, located=located, comparisons=comparisons, load=load, speed_up=value)
         values = written(replace(report, rows=(report.rows[0], changed)))
         assert complaints(values) == []

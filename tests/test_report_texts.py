@@ -233,6 +233,21 @@ def test_published_figures_stand_beside_their_configuration() -> None:
     assert latency_tables.unsettled([settled]) == ""
 
 
+def test_a_load_is_told_cold_and_warm() -> None:
+    rows = made_report().rows
+    table = latency_tables.costs(rows)
+    lines = {line[0]: dict(zip(table.columns, line, strict=True)) for line in table.lines}
+    assert (lines["openvino"]["load ms"], lines["openvino"]["warm load ms"]) == ("412.5", "87.25")
+    assert lines["onnxruntime"]["warm load ms"] == "–"
+    assert "tensorrt" not in lines  # skipped: nothing was loaded
+    told = latency_tables.warm_loads(rows)
+    assert told.startswith("Warm load: ")
+    for text in (made_report().to_markdown(), made_report().to_html()):
+        assert text.count(told) == 1
+        assert text.count("87.25") == 1
+    assert latency_tables.warm_loads(bare_report().rows) == ""
+
+
 def test_every_line_is_as_long_as_its_heading() -> None:
     for report in (made_report(), agreeing_report(), bare_report(), report_with([None, 0.0])):
         rows = report.rows

@@ -11,7 +11,7 @@ from paddleport.validate.arbiter import Arbiter
 from paddleport.validate.blame.case import Answers
 from paddleport.validate.blame.causes import Cause, name_cause
 from paddleport.validate.blame.evidence import gather
-from paddleport.validate.compare import OutputComparison, compare_outputs, overall
+from paddleport.validate.compare import OutputComparison, Outputs, compare_outputs, overall
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.lineup import Lineup
 from paddleport.validate.reference_voice import ReferenceVoice, with_distance
@@ -29,6 +29,7 @@ class Judge:
     Attributes:
         reference: the voice that the verdict is against.
         arbiter: the third voice.
+        first_answers: by row, what was judged of its answers to the first feed.
     """
 
     def __init__(self, lineup: Lineup, progress: Progress) -> None:
@@ -36,6 +37,7 @@ class Judge:
         self._lineup, self._progress = lineup, progress
         self.reference = ReferenceVoice(lineup)
         self.arbiter = Arbiter(lineup.onnx)
+        self.first_answers: dict[str, Outputs] = {}
 
     def rows(self, feeds: Sequence[NamedFeed]) -> list[BackendRow]:
         """A row for the reference and one for every backend.
@@ -54,7 +56,8 @@ class Judge:
         rows = [with_distance(reference, self._case)]
         for index, name in enumerate(names):
             self._progress(name, (index + 2) / steps)
-            rows.append(self._candidate_row(name))
+            row = self._candidate_row(name)
+            rows.append(replace(row, notes=row.notes + self._lineup.extras_notes(name)))
         return rows
 
     def _candidate_row(self, name: str) -> BackendRow:
@@ -80,6 +83,7 @@ class Judge:
         except PortError as error:
             self._lineup.sessions.pop(name).close()
             return _failed(row, error)
+        self.first_answers[name] = (*answers.outputs[:1], *answers.again[:1])
         return self._judged(replace(row, load=Load(facts.load_ms, session.first_ms)), answers)
 
     def _start(self, name: str) -> Session:

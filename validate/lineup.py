@@ -8,6 +8,7 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Feed, ShapeRange
+from paddleport.validate.extras import deal
 from paddleport.validate.feeds import NamedFeed
 from paddleport.validate.onnx_feeds import OnnxFeeds
 from paddleport.validate.plan import Plan
@@ -28,10 +29,11 @@ class Lineup:
     def __init__(
         self, source: SourceModel, onnx: OnnxModel, plan: Plan, onnx_feeds: OnnxFeeds
     ) -> None:
-        """Nothing is started yet."""
+        """Nothing is started yet; raises as ``extras.deal`` does."""
         self.source, self.onnx, self.plan, self.onnx_feeds = source, onnx, plan, onnx_feeds
         self.sessions: dict[str, Session] = {}
         self._fed: dict[str, ShapeRange] = {}
+        self._dealt = deal(plan)
 
     @property
     def reference(self) -> str:
@@ -79,14 +81,16 @@ class Lineup:
             session.close()
 
     def options_for(self, row: str) -> RunnerOptions:
-        """The plainest for the reference; else the plan's, as far as a backend knows them."""
+        """The plainest for the reference; else the plan's, with the extras that are dealt to it."""
         if row == self.reference:
             plain = PLAIN_PADDLE if self.reference_backend == PLAIN else RunnerOptions()
             return replace(plain, threads=self.plan.threads, shapes=self._shapes(row))
-        known = runners.runner_class(backend_of(row)).option_names()
-        extras = {key: text for key, text in self.plan.extras.items() if key in known}
-        plan = self.plan
+        plan, extras = self.plan, self._dealt[backend_of(row)].extras
         return RunnerOptions(plan.device, plan.precision, plan.threads, extras, self._shapes(row))
+
+    def extras_notes(self, row: str) -> tuple[str, ...]:
+        """What is to be said of the extras that a candidate did not get."""
+        return self._dealt[row].notes
 
     def _shapes(self, row: str) -> dict[str, ShapeRange]:
         """The shapes that a row's backend compiles for: those asked for, else those fed."""

@@ -5,14 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from paddleport import runners
-from paddleport.errors import UsageError, unknown_name
 from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel
-from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.arbiter import Arbiter
 from paddleport.validate.describe import describe_environment, describe_model
+from paddleport.validate.extras import deal
 from paddleport.validate.feeds import NamedFeed, batch_feeds, extreme_feeds, make_feeds
 from paddleport.validate.judge import Judge
 from paddleport.validate.lineup import Lineup
@@ -22,6 +20,7 @@ from paddleport.validate.reference_choice import choose_reference
 from paddleport.validate.report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.reports.thumbnails import thumbnail
 from paddleport.validate.rig.timing import Timing
+from paddleport.validate.rig.warm_load import WarmLoads
 from paddleport.validate.search import Search
 
 Progress = Callable[[str, float], None]
@@ -95,7 +94,7 @@ def validate_on_feeds(
 ) -> Validation:
     """As ``validate``, with the feeds, so that the worst of them can be saved."""
     plan = plan or Plan()
-    _check_options(plan)
+    deal(plan)  # refuses what cannot be before anything is run
     choice = choose_reference(plan.reference, source.model)
     plan = replace(plan, reference=choice.backend)
     onnx_feeds = OnnxFeeds(source, onnx)
@@ -107,6 +106,9 @@ def validate_on_feeds(
     try:
         rows = judge.rows(feeds)
         feeds = judge.reference.feeds
+        rows = WarmLoads(lineup, feeds[0], judge.first_answers).measured(
+            rows, lambda step: progress(step, _COMPARED)
+        )
         timing = Timing(lineup, feeds)
         rows = timing.measured(
             rows, lambda share: progress("latency", _COMPARED + (end - _COMPARED) * share)
@@ -133,19 +135,6 @@ def validate_on_feeds(
         choice.reason,
     )
     return Validation(report, tuple(feeds))
-
-
-def _check_options(plan: Plan) -> None:
-    """Refuse what cannot be before anything is run; unnamed backends are skipped for it later."""
-    names = plan.backends or runners.names()
-    kinds = {name: runners.runner_class(name) for name in names}
-    known = {key for kind in kinds.values() for key in kind.option_names()}
-    for key in plan.extras:
-        if key not in known:
-            raise UsageError(unknown_name(f"option of {', '.join(names)}", key, known))
-    for kind in kinds.values() if plan.backends else ():
-        extras = {key: text for key, text in plan.extras.items() if key in kind.option_names()}
-        kind.check_options(RunnerOptions(plan.device, plan.precision, plan.threads, extras))
 
 
 def _all_feeds(

@@ -16,7 +16,7 @@ class Plan:
         reference: the backend the numbers are judged against, at its plainest; ``None`` is
             Paddle with TensorRT where that can run, else Paddle.
         device, precision, threads, extras: as ``RunnerOptions`` has them, for every candidate;
-            extras go to the backends that know them.
+            extras go to the backends that take them, as ``extras.deal`` has it.
         shapes: the Paddle model's input name to the shapes that backends compile for; by
             default those that are fed.
         seconds_each: most seconds to measure each backend's main configuration; 0 measures

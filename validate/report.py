@@ -26,6 +26,8 @@ class Load:
         peak_memory_bytes: of its process, up to the end of the measurement.
         gflops_per_s: of the main latency, by the model's floating-point operations.
         share_of_peak: of what this machine reaches on a large matrix product, same threads.
+        warm_load_ms: importing, and loading what was compiled at an earlier start and kept; only
+            where that computes the same bits.
     """
 
     load_ms: float | None = None
@@ -33,6 +35,7 @@ class Load:
     peak_memory_bytes: int | None = None
     gflops_per_s: float | None = None
     share_of_peak: float | None = None
+    warm_load_ms: float | None = None
 
 
 @dataclass(frozen=True)

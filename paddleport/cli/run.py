@@ -4,7 +4,7 @@ import json as json_module
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -147,15 +147,10 @@ def run(
 
 def run_extras(runner_type: "type[Runner]", asked: "RunnerOptions", streams: int) -> dict[str, str]:
     """The extras, and what is good for ``run`` where the backend takes it and nothing was asked."""
-    extras = dict(asked.extras)
     wanted = {"cache": "true", **({"streams": str(streams)} if streams > 1 else {})}
     for key, text in wanted.items():
-        tried = {key: text} | extras
-        if key in runner_type.option_names():
-            with suppress(UsageError):  # its provider or device does not take it
-                runner_type.check_options(replace(asked, extras=tried))
-                extras = tried
-    return extras
+        asked = runner_type.with_extra(asked, key, text)
+    return dict(asked.extras)
 
 
 def summary(work: "Work", runner: "Runner", workers: int) -> str:

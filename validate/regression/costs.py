@@ -16,15 +16,9 @@ _COUNTS = {"parameters": "parameters", "flops": "FLOP of one inference"}
 
 
 def compare_costs(name: str, old: Row, new: Row) -> Iterator[Change]:
-    """A backend's load time and peak memory, on one machine."""
-    before, after = old.load_ms, new.load_ms
-    if (
-        before is not None
-        and after is not None
-        and abs(after - before) >= LOAD_GROWN_MS
-        and max(before, after) >= LOAD_GROWN * min(before, after)
-    ):
-        yield _change(name, "load ms", before, after, f"{before:.0f}", f"{after:.0f}")
+    """A backend's load times and peak memory, on one machine."""
+    yield from _loads(name, "load ms", old.load_ms, new.load_ms)
+    yield from _loads(name, "warm load ms", old.warm_load_ms, new.warm_load_ms)
     before, after = old.peak_memory_bytes, new.peak_memory_bytes
     if before and after and max(before, after) > MEMORY_GROWN * min(before, after):
         texts = figures.size(int(before)), figures.size(int(after))
@@ -40,6 +34,16 @@ def compare_models(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[C
         before, after = _count(old, key), _count(new, key)
         if before is not None and after is not None and before != after:
             yield _change(MODEL, what, before, after, f"{before:,}", f"{after:,}")
+
+
+def _loads(name: str, what: str, before: float | None, after: float | None) -> Iterator[Change]:
+    if (
+        before is not None
+        and after is not None
+        and abs(after - before) >= LOAD_GROWN_MS
+        and max(before, after) >= LOAD_GROWN * min(before, after)
+    ):
+        yield _change(name, what, before, after, f"{before:.0f}", f"{after:.0f}")
 
 
 def _count(model: Mapping[str, Any], key: str) -> int | None:

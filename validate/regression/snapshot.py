@@ -56,6 +56,7 @@ class Row:
     located: str
     medians: Mapping[Configuration, Median]
     load_ms: float | None
+    warm_load_ms: float | None
     peak_memory_bytes: float | None
 
 
@@ -132,6 +133,7 @@ def _row(node: Node) -> Row:
         f"{located.text('side')}: {located.text('node')}" if located.value else "",
         dict(_timed(item) for item in node.items("latencies")),
         load.number("load_ms"),
+        load.number("warm_load_ms"),
         load.number("peak_memory_bytes"),
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.report import BackendRow, Load, ParityReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.tables import Table
 from paddleport.validate.rig.latency import Latency
@@ -104,15 +104,29 @@ def costs(rows: Sequence[BackendRow]) -> Table:
         load = row.load
         cells = (
             figures.milliseconds(load.load_ms),
+            figures.milliseconds(load.warm_load_ms) or figures.NOTHING,
             figures.milliseconds(load.first_ms),
             figures.size(load.peak_memory_bytes),
             "" if load.gflops_per_s is None else f"{load.gflops_per_s:.1f}",
             "" if load.share_of_peak is None else f"{100 * load.share_of_peak:.0f} %",
         )
-        if any(cells):
+        if load != Load():
             lines.append((row.name, *cells))
-    columns = ("backend", "load ms", "first run ms", "peak memory", "GFLOP/s", "of peak")
+    columns = (
+        *("backend", "load ms", "warm load ms"),
+        *("first run ms", "peak memory", "GFLOP/s", "of peak"),
+    )
     return Table("Loading, memory, and how much of the machine is used", columns, tuple(lines), 1)
+
+
+def warm_loads(rows: Sequence[BackendRow]) -> str:
+    """What a warm load is; empty where nothing was loaded."""
+    if all(row.load.load_ms is None for row in rows):
+        return ""
+    return (
+        "Warm load: a start that finds its compiled model in the cache. "
+        f"{figures.NOTHING}: none kept, or not measured."
+    )
 
 
 def _median(latency: Latency | None) -> str:

@@ -81,7 +81,7 @@ def to_markdown(report: ParityReport) -> str:
         *_section("Three voices", voices.table(rows), _bullets(voices.sentences(report))),
         *_section("Latency", latency_tables.medians(report), _latency_notes(report)),
         *_folded("Every latency", latency_tables.latencies(rows)),
-        *_folded("Loading and memory", latency_tables.costs(rows)),
+        *_folded("Loading and memory", latency_tables.costs(rows), latency_tables.warm_loads(rows)),
         *_folded("The model's own figures", latency_tables.model_figures(report)),
         *_folded("Worst feeds by kind", tables.worst_feeds(rows)),
         *_folded("Changed top-1", tables.top1_changes(rows)),
@@ -118,12 +118,12 @@ def _section(title: str, table: tables.Table, told: str = "") -> list[str]:
     return [f"## {title}", told, _table(table)] if table.lines else []
 
 
-def _folded(title: str, table: tables.Table) -> list[str]:
-    return _details(title, _table(table)) if table.lines else []
+def _folded(title: str, table: tables.Table, told: str = "") -> list[str]:
+    return _details(title, _table(table), told) if table.lines else []
 
 
-def _details(title: str, body: str) -> list[str]:
-    return [f"<details><summary>{_escaped(title)}</summary>", body, "</details>"]
+def _details(title: str, body: str, told: str = "") -> list[str]:
+    return [f"<details><summary>{_escaped(title)}</summary>", body, told, "</details>"]
 
 
 def _table(table: tables.Table) -> str:
