@@ -36,7 +36,10 @@ def finish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
     def run(**options: Any) -> tuple[check.CheckedFile, onnx.ModelProto]:
         monkeypatch.setattr(check, "mended", lambda raw: (network(**options), ()))
-        raw, source = SimpleNamespace(opset=17), SimpleNamespace(preprocess=None, labels=None)
+        raw, source = (
+            SimpleNamespace(opset=17, kept_out=()),
+            SimpleNamespace(preprocess=None, labels=None),
+        )
         done = check.finish(raw, tmp_path / "it.onnx", simplify=True, source=source)  # type: ignore[arg-type]  # as much of them as is used
         return done, onnx.load(str(tmp_path / "it.onnx"))
 
