@@ -29,7 +29,7 @@ _INITIALIZERS_ALONE = 4  # the IR version since which initializers need not be i
 
 
 @dataclass(frozen=True)
-class CheckedFile:
+class FinishedFile:
     """What was found in the finished file.
 
     Attributes:
@@ -54,8 +54,8 @@ def finish(
     simplify: bool,
     source: SourceModel,
     embed: bool = False,
-) -> CheckedFile:
-    """Mend and simplify ``raw``, check it, add the metadata and write it as ``target``.
+) -> FinishedFile:
+    """Mend and simplify ``raw``, add the metadata and write it as ``target``, unchecked.
 
     Args:
         raw: what Paddle2ONNX wrote.
@@ -65,11 +65,9 @@ def finish(
         embed: put the normalisation of pictures in front.
 
     Raises:
-        ConversionError: ONNX's checker or shape inference refuses it.
+        ConversionError: a result's shape is not what the program declares, or it is too large.
         OutputError: the target cannot be written.
     """
-    import onnx
-
     proto, mends = mended(raw)
     nodes_before = len(proto.graph.node)
     not_simplified = "--no-simplify"
@@ -92,14 +90,23 @@ def finish(
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     nodes = len(proto.graph.node)
     _write(proto, target)
-    del proto  # the checker reads the file, which takes less memory than being given the model
+    return FinishedFile(opset, nodes_before, nodes, not_simplified, mends)
+
+
+def check_file(target: Path) -> None:
+    """Have ONNX's checker read a file, which takes less memory than giving it the model.
+
+    Raises:
+        ConversionError: ONNX's checker or shape inference refuses it.
+    """
+    import onnx
+
     try:
         onnx.checker.check_model(str(target), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ConversionError(
             f"Paddle2ONNX wrote a file that ONNX's checker refuses: {one_line(error)}"
         ) from None
-    return CheckedFile(opset, nodes_before, nodes, not_simplified, mends)
 
 
 def _pixel_format(source: SourceModel) -> str:

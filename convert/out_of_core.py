@@ -6,6 +6,8 @@ large weight that it made is written to a file as soon as it is exported. Its su
 
 import contextlib
 import hashlib
+import mmap
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,13 +51,35 @@ def _blocks(values: Array) -> Iterator[bytes]:
         yield values[start : start + rows].tobytes()
 
 
-def _mapped(tensor: "onnx.TensorProto", place: Reference) -> Array:
-    """The elements that a tensor refers to; what is written to them stays in memory."""
-    from onnx import helper
+class _Maps:
+    """Weights mapped into memory to be read; only the last one looked at takes any."""
 
-    dtype = helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    mapped = np.memmap(place.path, dtype, "c", place.offset, tuple(tensor.dims))
-    return mapped.view(np.ndarray)
+    def __init__(self) -> None:
+        self._living: list[weakref.ref[mmap.mmap]] = []
+
+    def array(self, tensor: "onnx.TensorProto", place: Reference) -> Array:
+        """The elements that a tensor refers to."""
+        from onnx import helper
+
+        self._let_go()
+        surplus = place.offset % mmap.ALLOCATIONGRANULARITY
+        with place.path.open("rb") as stream:
+            mapped = mmap.mmap(
+                stream.fileno(),
+                place.size_bytes + surplus,
+                access=mmap.ACCESS_READ,
+                offset=place.offset - surplus,
+            )
+        self._living.append(weakref.ref(mapped))
+        dtype, shape = helper.tensor_dtype_to_np_dtype(tensor.data_type), tuple(tensor.dims)
+        return np.frombuffer(mapped, dtype, offset=surplus).reshape(shape)
+
+    def _let_go(self) -> None:
+        """Pages are read again from the file if they are looked at again."""
+        maps = [found for item in self._living if (found := item()) is not None]
+        self._living = [weakref.ref(item) for item in maps]
+        for item in maps if hasattr(mmap, "MADV_DONTNEED") else ():
+            item.madvise(mmap.MADV_DONTNEED)
 
 
 class _OnDisk:
@@ -66,7 +90,8 @@ class _OnDisk:
         from onnxslim.third_party.onnx_graphsurgeon.exporters import onnx_exporter
         from onnxslim.third_party.onnx_graphsurgeon.ir.tensor import LazyValues
 
-        self._store, self._exporter = _Store(folder / "simplified.weights"), onnx_exporter
+        self._store, self._maps = _Store(folder / "simplified.weights"), _Maps()
+        self._exporter = onnx_exporter
         self._load, self._to_array = LazyValues.load, numpy_helper.to_array
         self._to_tensor = onnx_exporter.OnnxExporter.export_tensor_proto
         self._to_fold = onnx_exporter.export_onnx
@@ -74,7 +99,7 @@ class _OnDisk:
 
         def load(self: Any) -> Any:
             place = reference(self.tensor)
-            return on_disk._load(self) if place is None else _mapped(self.tensor, place)
+            return on_disk._load(self) if place is None else on_disk._maps.array(self.tensor, place)
 
         self.replaced = (
             (LazyValues, "load", load),
@@ -85,7 +110,9 @@ class _OnDisk:
 
     def to_array(self, tensor: "onnx.TensorProto", base_dir: str = "") -> Any:
         place = reference(tensor)
-        return self._to_array(tensor, base_dir) if place is None else _mapped(tensor, place)
+        if place is None:
+            return self._to_array(tensor, base_dir)
+        return self._maps.array(tensor, place)
 
     def to_tensor(self, constant: Any) -> Any:
         values = constant._values

@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.check import CheckedFile, finish
+from paddleport.convert.check import FinishedFile, check_file, finish
 from paddleport.convert.export import RawExport, explain_crash, export_raw
+from paddleport.convert.kept_out import LEAST_TOTAL_BYTES
 from paddleport.convert.tools import Tools
 from paddleport.errors import (
     BackendUnavailableError,
@@ -54,7 +55,7 @@ def convert_and_compare(
     request: Request,
     tools: Tools,
     progress: Progress,
-) -> tuple[CheckedFile, list[NamedFeed], list[OutputComparison]]:
+) -> tuple[FinishedFile, list[NamedFeed], list[OutputComparison]]:
     """Everything up to the verdict, in two processes: one holds Paddle, one the ONNX tools.
 
     While one converts, the other imports and this one makes the feeds; while one simplifies,
@@ -85,6 +86,9 @@ def convert_and_compare(
             source=source,
             embed=request.pixels is not None,
         )
+        if finished.stat().st_size >= LEAST_TOTAL_BYTES:
+            wait([reference])  # not both at once: the checker holds a model twice
+        onnx_worker.call(check_file, request.timeout_s, finished)
         if checked.opset != raw.opset:
             raise ConversionError(
                 f"the file came out at opset {checked.opset}, {raw.opset} was exported"

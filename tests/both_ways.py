@@ -76,7 +76,9 @@ def finished(raw: RawExport, target: Path, *, simplify: bool = True, on_disk: in
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(check, "provenance", lambda *_, **__: {}))
         stack.enter_context(mock.patch.object(out_of_core, "LEAST_BYTES", on_disk))
-        return check.finish(raw, target, simplify=simplify, source=source).not_simplified
+        done = check.finish(raw, target, simplify=simplify, source=source)
+    check.check_file(target)
+    return done.not_simplified
 
 
 def compared(

@@ -34,13 +34,14 @@ def finish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """``check.finish`` on ``network``, without a conversion before it."""
     monkeypatch.setattr(check, "provenance", lambda *_, **__: {})
 
-    def run(**options: Any) -> tuple[check.CheckedFile, onnx.ModelProto]:
+    def run(**options: Any) -> tuple[check.FinishedFile, onnx.ModelProto]:
         monkeypatch.setattr(check, "mended", lambda raw: (network(**options), ()))
         raw, source = (
             SimpleNamespace(opset=17, kept_out=()),
             SimpleNamespace(preprocess=None, labels=None),
         )
         done = check.finish(raw, tmp_path / "it.onnx", simplify=True, source=source)  # type: ignore[arg-type]  # as much of them as is used
+        check.check_file(tmp_path / "it.onnx")
         return done, onnx.load(str(tmp_path / "it.onnx"))
 
     return run
