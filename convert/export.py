@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.convert.kept_out import KeptOut, keep_out, refer, why_not_passed_by
+from paddleport.convert.kept_out import KeptOut, keep_out
 from paddleport.convert.mends import mend_program
 from paddleport.convert.mends.declared_shapes import settle_shapes
 from paddleport.convert.mends.graph import mend_graph
 from paddleport.convert.mends.recipes import replace_stand_ins
 from paddleport.convert.normalize import normalize_program
 from paddleport.convert.operators import refuse_unknown_operators
+from paddleport.convert.put_back import refer, why_not_passed_by
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
 from paddleport.models import protobuf
 from paddleport.models.card import PaddleModel
@@ -22,6 +23,9 @@ from paddleport.models.vendor import import_paddle
 
 if TYPE_CHECKING:
     import onnx
+
+LIGHT = "light.pdiparams"
+"""What Paddle2ONNX is given where weights are kept out."""
 
 _REASON = re.compile(r"\[ERROR\](?:\[Paddle2ONNX\])?\s*(.+)")
 _STARTED = re.compile(r"Start export pd_op\.(\w+)")
@@ -62,6 +66,7 @@ def export_raw(
     opset: int,
     allow_upgrade: bool = False,
     without: Collection[str] = (),
+    whole_because: str = "",
 ) -> RawExport:
     """The half of an export that takes Paddle: everything up to Paddle2ONNX's own file.
 
@@ -71,6 +76,7 @@ def export_raw(
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
         without: sentences of mends and refusals to leave out, for the tests that show the need.
+        whole_because: why Paddle2ONNX is to be given every weight, if it is.
 
     Raises:
         ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
@@ -86,7 +92,7 @@ def export_raw(
         program.write_text(json.dumps(document), encoding="utf-8")
     refuse_unknown_operators(read_program(program).operators)
     given = PaddleModel(program, normal.params, "pir")
-    content, kept_out, not_kept_out = _converted(given, document, folder, opset)
+    content, kept_out, not_kept_out = _converted(given, document, folder, opset, whole_because)
     produced = _opset(content)
     if produced != opset and not allow_upgrade:
         raise ConversionError(
@@ -109,12 +115,12 @@ def export_raw(
 
 
 def _converted(
-    model: PaddleModel, document: dict[str, Any], folder: Path, opset: int
+    model: PaddleModel, document: dict[str, Any], folder: Path, opset: int, whole_because: str
 ) -> tuple[bytes, tuple[KeptOut, ...], str]:
     """Paddle2ONNX's file, without its large weights if it can do without, else with all."""
-    if model.params is None:
-        return _paddle2onnx(model, opset), (), ""
-    light = folder / "light.pdiparams"
+    if model.params is None or whole_because:
+        return _paddle2onnx(model, opset), (), whole_because
+    light = folder / LIGHT
     kept_out = keep_out(document, model.program, model.params, light)
     if not kept_out:
         return _paddle2onnx(model, opset), (), ""

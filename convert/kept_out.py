@@ -1,19 +1,17 @@
 """Large weights that Paddle2ONNX is not given: it would hold each five times, and reads none.
 
 It writes a weight into the graph under its name and takes its shape from the program. So the
-parameter file that it gets holds a few NaNs in the place of a large weight, and what it writes
-holds them too, and nowhere else: that is looked up. Afterwards they become references to the
-weight's bytes in the file that it was saved in.
+parameter file that it gets holds a few NaNs in the place of a large weight; put_back.py sees
+to the rest.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from paddleport.models import protobuf
 from paddleport.models.params import (
     ParameterSpec,
     StoredParameter,
@@ -21,9 +19,6 @@ from paddleport.models.params import (
     read_stored_parameters,
 )
 from paddleport.models.program import read_program
-
-if TYPE_CHECKING:
-    import onnx
 
 LEAST_TOTAL_BYTES = 64 << 20
 """Of all parameters; below, a conversion is small beside what it imports."""
@@ -48,8 +43,8 @@ READS_NO_VALUE = frozenset(
 Source: its mappers conv2d.cc, conv3d.cc, conv2d_transpose.cc, matmul_v2.cc, lookup_table.cc.
 """
 
-_COUNT = 8  # NaNs: no other constant of a network begins with as many
-_TYPES = {"float16": 10, "float32": 1, "float64": 11}  # numpy's name: TensorProto.DataType
+COUNT = 8  # NaNs: no other constant of a network begins with as many
+TYPES = {"float16": 10, "float32": 1, "float64": 11}  # numpy's name: TensorProto.DataType
 
 
 @dataclass(frozen=True)
@@ -92,7 +87,7 @@ def keep_out(document: dict[str, Any], program: Path, params: Path, target: Path
     kept = {
         name: KeptOut(name, item.spec, item.data, item.size_bytes)
         for name, item in zip(names, stored, strict=True)
-        if name in unread and item.spec.dtype in _TYPES and item.size_bytes >= LEAST_BYTES
+        if name in unread and item.spec.dtype in TYPES and item.size_bytes >= LEAST_BYTES
     }
     if kept:
         are_kept = [name in kept for name in names]
@@ -135,8 +130,9 @@ def _used_inside(regions: list[dict[str, Any]]) -> Iterator[int]:
                 yield from _used_inside(op.get("regions", []))
 
 
-def _nans(dtype: str) -> bytes:
-    return np.full(_COUNT, np.nan, dtype).tobytes()
+def nans(dtype: str) -> bytes:
+    """What stands in the place of a weight."""
+    return np.full(COUNT, np.nan, dtype).tobytes()
 
 
 def _write_light(
@@ -145,60 +141,7 @@ def _write_light(
     with params.open("rb") as source, target.open("wb") as stream:
         for item, is_kept in parameters:
             if is_kept:
-                stream.write(parameter_header(item.spec.dtype, (_COUNT,)) + _nans(item.spec.dtype))
+                stream.write(parameter_header(item.spec.dtype, (COUNT,)) + nans(item.spec.dtype))
                 continue
             source.seek(item.start)
             stream.write(source.read(item.data - item.start + item.size_bytes))
-
-
-def why_not_passed_by(content: bytes, kept: Sequence[KeptOut]) -> str:
-    """Why what Paddle2ONNX wrote can't get its weights back; empty if it can.
-
-    Each must be one constant of the main graph as it was given, and no other place may hold it.
-    """
-    wanted = {
-        (item.name, _TYPES[item.spec.dtype], (_COUNT,), _nans(item.spec.dtype)) for item in kept
-    }
-    found = list(_constants(memoryview(content)))
-    for entry in wanted:
-        if found.count(entry) != 1:
-            return f"Paddle2ONNX did not pass on {entry[0]} as it was given"
-    for dtype in _TYPES:
-        count = sum(item.spec.dtype == dtype for item in kept)
-        if count and content.count(_nans(dtype)) != count:
-            return f"Paddle2ONNX copied a weight of {dtype}"
-    return ""
-
-
-def _constants(content: memoryview) -> Iterator[tuple[str, int, tuple[int, ...], bytes]]:
-    """Name, type, shape and bytes of small tensors in Constant nodes of the main graph."""
-    # ModelProto: 7 graph. GraphProto: 1 node. NodeProto: 2 output, 4 op_type, 5 attribute.
-    # AttributeProto: 5 t. TensorProto: 1 dims, 2 data_type, 9 raw_data.
-    for graph in protobuf.messages(content, 7):
-        for node in protobuf.messages(graph, 1):
-            if protobuf.text(node, 4) != "Constant":
-                continue
-            for attribute in protobuf.messages(node, 5):
-                for tensor in protobuf.messages(attribute, 5):
-                    data = next(protobuf.messages(tensor, 9), memoryview(b""))
-                    kind = (protobuf.integers(tensor, 2) or [0])[0]
-                    dims = tuple(protobuf.integers(tensor, 1))
-                    yield protobuf.text(node, 2), kind, dims, bytes(data[:4096])
-
-
-def refer(proto: "onnx.ModelProto", kept: Sequence[KeptOut], params: Path) -> None:
-    """Make the constants of the weights references to their bytes in ``params``, a plain name.
-
-    Equal weights refer to the same bytes, so that they compare equal by reference.
-    """
-    from paddleport.convert.references import set_reference, unique_offsets
-
-    offsets = unique_offsets(params, [(item.offset, item.size_bytes) for item in kept])
-    wanted = {item.name: item for item in kept}
-    for node in proto.graph.node:
-        if node.op_type != "Constant" or node.output[0] not in wanted:
-            continue
-        item = wanted[node.output[0]]
-        tensor = node.attribute[0].t
-        tensor.dims[:] = item.spec.shape
-        set_reference(tensor, params, offsets[item.offset], item.size_bytes)

@@ -3,6 +3,8 @@
 Every function runs inside a worker, which holds Paddle and the ONNX tools.
 """
 
+import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -50,17 +52,30 @@ def export_copied(*arguments: Any, **options: Any) -> RawExport:
         return export_small(*arguments, **options)
 
 
-def export_refused(*arguments: Any, **options: Any) -> RawExport:
-    """The same where Paddle2ONNX takes no program with weights kept out."""
+def _export_light_with(do: Callable[[], None], *arguments: Any, **options: Any) -> RawExport:
     convert = export._paddle2onnx
 
     def only_whole(model: PaddleModel, opset: int) -> bytes:
-        if model.params is not None and model.params.name.startswith("light"):
-            raise ConversionError("no such weight")
+        if model.params is not None and model.params.name == export.LIGHT:
+            do()
         return convert(model, opset)
 
     with mock.patch.object(export, "_paddle2onnx", only_whole):
         return export_small(*arguments, **options)
+
+
+def _refuse() -> None:
+    raise ConversionError("no such weight")
+
+
+def export_refused(*arguments: Any, **options: Any) -> RawExport:
+    """The same where Paddle2ONNX takes no program with weights kept out."""
+    return _export_light_with(_refuse, *arguments, **options)
+
+
+def export_crashed(*arguments: Any, **options: Any) -> RawExport:
+    """The same where it dies of it."""
+    return _export_light_with(os.abort, *arguments, **options)
 
 
 def exported(model: PaddleModel, folder: Path, opset: int, *, total: int = 1) -> RawExport:

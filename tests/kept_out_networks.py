@@ -42,6 +42,23 @@ def _twins(paddle: Any) -> Any:
     return Twins()
 
 
+def _twin_kernels(paddle: Any) -> Any:
+    """Equal kernels on one picture, which come to one operator."""
+
+    class Kernels(paddle.nn.Layer):  # type: ignore[misc]  # Paddle has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.third = (
+                paddle.nn.Conv2D(3, 4, 3, bias_attr=False) for _ in range(3)
+            )
+            self.third.weight.set_value(self.first.weight)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads this source
+            return self.first(x) * self.second(x) * paddle.tanh(self.third(x))
+
+    return Kernels()
+
+
 def _words(paddle: Any) -> Any:
     """A table that is used as a matrix too, one with padding, and an LSTM."""
 
@@ -102,6 +119,11 @@ NETWORKS: dict[str, tuple[Callable[[Any], Any], Spec, set[str]]] = {
         },
     ),
     "twins": (_twins, ([2, 9], "float32"), {"linear_0.w_0", "linear_1.w_0", "linear_2.w_0"}),
+    "twin kernels": (
+        _twin_kernels,
+        ([2, 3, 8, 8], "float32"),
+        {"conv2d_0.w_0", "conv2d_1.w_0", "conv2d_2.w_0"},
+    ),
     "words": (_words, ([2, 7], "int64"), {"embedding_0.w_0"}),
     "attention": (
         _attention,
