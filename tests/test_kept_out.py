@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from paddleport.errors import WorkerCrashed
 from paddleport.models.card import PaddleModel
 from paddleport.models.params import ParameterSpec, read_stored_parameters
 from paddleport.models.resolve import resolve
-from paddleport.worker import RemoteError, Worker
+from paddleport.worker import RemoteError, Worker, close_all
 
 pytestmark = pytest.mark.conversion
 TIMEOUT_S = 120
@@ -31,23 +32,46 @@ FORMATS = {"pir": "1", "protobuf": "0"}
 OLD = ("convolutions", "twins", "doubles", "halves")  # what this Paddle still saves as .pdmodel
 NETWORKS = [("pir", name) for name in kept_out_networks.NETWORKS if name != "halves"]
 NETWORKS += [("protobuf", name) for name in OLD]
+QUICK = ("convolutions", "twin kernels", "words", "branches")
+
+
+class Workers:
+    """One process a format, started when it is first asked for."""
+
+    @cached_property
+    def pir(self) -> Worker:
+        return self._started("pir")
+
+    @cached_property
+    def protobuf(self) -> Worker:
+        return self._started("protobuf")
+
+    def _started(self, kind: str) -> Worker:
+        return Worker(preload=("paddle",), environ={"FLAGS_enable_pir_api": FORMATS[kind]})
+
+    def __getitem__(self, kind: str) -> Worker:
+        found: Worker = getattr(self, kind)
+        return found
+
+    def close(self) -> None:
+        close_all(item for item in vars(self).values() if isinstance(item, Worker))
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[dict[str, Worker]]:
-    started = {
-        kind: Worker(preload=("paddle",), environ={"FLAGS_enable_pir_api": flag})
-        for kind, flag in FORMATS.items()
-    }
+def workers() -> Iterator[Workers]:
+    started = Workers()
     yield started
-    for worker in started.values():
-        worker.close()
+    started.close()
 
 
-@pytest.mark.parametrize(("kind", "name"), NETWORKS)
-def test_the_file_is_the_same(
-    kind: str, name: str, workers: dict[str, Worker], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=() if kind == "pir" and name in QUICK else pytest.mark.slow)
+        for kind, name in NETWORKS
+    ],
+)
+def test_the_file_is_the_same(kind: str, name: str, workers: Workers, tmp_path: Path) -> None:
     worker = workers[kind]
     model = worker.call(kept_out_networks.save, TIMEOUT_S, name, tmp_path)
     for opset, simplify in ((17, True), (17, False)):
@@ -61,7 +85,7 @@ def test_the_file_is_the_same(
 @pytest.mark.parametrize("opset", [7, 11, 13, 18, 21])
 @pytest.mark.parametrize(("kind", "name"), NETWORKS)
 def test_the_file_is_the_same_at_every_opset(
-    kind: str, name: str, opset: int, workers: dict[str, Worker], tmp_path: Path
+    kind: str, name: str, opset: int, workers: Workers, tmp_path: Path
 ) -> None:
     model = workers[kind].call(kept_out_networks.save, TIMEOUT_S, name, tmp_path)
     kept, different = workers[kind].call(
@@ -71,13 +95,14 @@ def test_the_file_is_the_same_at_every_opset(
 
 
 @pytest.fixture(scope="module")
-def attention(workers: dict[str, Worker], tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
+def attention(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
     folder = tmp_path_factory.mktemp("attention")
     return workers["pir"].call(kept_out_networks.save, TIMEOUT_S, "attention", folder)
 
 
+@pytest.mark.slow
 def test_swapped_weights_are_other_bytes(
-    attention: PaddleModel, workers: dict[str, Worker], tmp_path: Path
+    attention: PaddleModel, workers: Workers, tmp_path: Path
 ) -> None:
     worker = workers["pir"]
     _, different = worker.call(
@@ -118,7 +143,7 @@ def test_a_conversion_proves_what_it_put_back_and_says_what_it_did(
     [(both_ways.export_refused, "no such weight"), (both_ways.export_copied, "it read one")],
 )
 def test_what_cannot_do_without_gets_all(
-    export: Any, reason: str, attention: PaddleModel, workers: dict[str, Worker], tmp_path: Path
+    export: Any, reason: str, attention: PaddleModel, workers: Workers, tmp_path: Path
 ) -> None:
     raws = []
     for number, way in enumerate((export, export_raw)):
