@@ -50,7 +50,7 @@ def _constants(content: memoryview) -> Iterator[tuple[str, int, tuple[int, ...],
 
 
 def refer(proto: "onnx.ModelProto", kept: Sequence[KeptOut], params: Path) -> None:
-    """Make the constants of the weights references to their bytes in ``params``, a plain name.
+    """Make the constants of the weights references to their bytes in ``params``.
 
     Equal weights refer to the same bytes, so that they compare equal by reference.
     """

@@ -290,7 +290,7 @@ def test_a_constant_of_a_large_weight_is_folded(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", [*matrix.FAMILIES])
+@pytest.mark.parametrize("family", ["windows", "arrays", "attention", "recurrent"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_operator_comes_out_the_same(kind: str, family: str, tmp_path: Path) -> None:
     different, kept_out_of = [], 0
@@ -316,4 +316,4 @@ def test_every_operator_comes_out_the_same(kind: str, family: str, tmp_path: Pat
             different.append(f"{name}: {difference}")
     worker.close()
     assert not different, "\n".join(different)
-    assert kept_out_of or family not in ("windows", "attention", "recurrent")
+    assert kept_out_of
