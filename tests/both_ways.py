@@ -85,12 +85,20 @@ def exported(model: PaddleModel, folder: Path, opset: int, *, total: int = 1) ->
         return export_raw(model, folder, opset=opset, allow_upgrade=True)
 
 
-def finished(raw: RawExport, target: Path, *, simplify: bool = True, on_disk: int = 100) -> str:
-    """The other half without provenance; gives why it was not simplified."""
+def finished(
+    raw: RawExport, target: Path, *, simplify: bool = True, in_memory: bool = False
+) -> str:
+    """The other half without provenance; gives why it was not simplified.
+
+    Only where it may be done ``in_memory`` may onnxslim fail with the weights on disk.
+    """
     source: Any = SimpleNamespace(preprocess=None, labels=None)
+    failed = AssertionError("onnxslim failed with the weights on disk")
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(check, "provenance", lambda *_, **__: {}))
-        stack.enter_context(mock.patch.object(out_of_core, "LEAST_BYTES", on_disk))
+        stack.enter_context(mock.patch.object(out_of_core, "LEAST_BYTES", 100))  # no shapes
+        if not in_memory:
+            stack.enter_context(mock.patch.object(check, "load_references", side_effect=failed))
         done = check.finish(raw, target, simplify=simplify, source=source)
     check.check_file(target)
     return done.not_simplified

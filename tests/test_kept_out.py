@@ -1,7 +1,9 @@
 """Weights that Paddle2ONNX is not given: the file must be the same, byte for byte."""
 
 import json
-from collections.abc import Iterator
+import mmap
+import os
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,12 @@ from paddleport.convert import kept_out, out_of_core, steps, to_onnx
 from paddleport.convert.export import export_raw
 from paddleport.convert.kept_out import KeptOut, keep_out
 from paddleport.convert.put_back import why_not_passed_by
-from paddleport.convert.references import load_references, reference, set_reference
+from paddleport.convert.references import Reference, load_references, reference, set_reference
 from paddleport.errors import WorkerCrashed
 from paddleport.models.card import PaddleModel
 from paddleport.models.params import ParameterSpec, read_stored_parameters
 from paddleport.models.resolve import resolve
+from paddleport.process import resident_bytes
 from paddleport.worker import RemoteError, Worker, close_all
 
 pytestmark = pytest.mark.conversion
@@ -233,7 +236,7 @@ def test_an_onnxslim_of_other_insides_is_used_in_memory(
         raise AttributeError("LazyValues")
 
     monkeypatch.setattr("paddleport.convert.check.weights_on_disk", other_insides)
-    assert both_ways.finished(raws[1], tmp_path / "memory.onnx") == ""
+    assert both_ways.finished(raws[1], tmp_path / "memory.onnx", in_memory=True) == ""
     assert len(entered) == 1
     assert (tmp_path / "disk.onnx").read_bytes() == (tmp_path / "memory.onnx").read_bytes()
 
@@ -264,29 +267,56 @@ def test_a_weight_that_onnxslim_made_is_written_in_its_order(
     assert (tmp_path / "store").stat().st_size == 2 * values.nbytes
 
 
-def test_a_constant_of_a_large_weight_is_folded(tmp_path: Path) -> None:
-    """ONNX Runtime, which folds it, takes no reference."""
-    weight = np.random.default_rng(0).normal(size=(512, 640)).astype(np.float32)
-    (tmp_path / "weights").write_bytes(weight.tobytes())
+TRANSPOSED = (
+    helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0]),
+    helper.make_node("MatMul", ["x", "t"], ["y"]),
+)
+SCALED = (helper.make_node("Mul", ["x", "w"], ["y"]),)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "least_bytes", "refers"),
+    [(TRANSPOSED, 1 << 16, True), (SCALED, 1 << 16, True), (SCALED, 1 << 30, False)],
+)
+def test_what_onnxslim_looks_at_and_folds_comes_out_the_same(
+    nodes: Sequence[onnx.NodeProto],
+    least_bytes: int,
+    refers: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weight = np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32)
+    (tmp_path / "weights").write_bytes(bytes(5000) + weight.tobytes())
     info = helper.make_tensor_value_info
-    nodes = [
-        helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0]),
-        helper.make_node("MatMul", ["x", "t"], ["y"]),
-    ]
+    place = info("x", TensorProto.FLOAT, [512, 512]), info("y", TensorProto.FLOAT, [512, 512])
     value = numpy_helper.from_array(weight, "w")
-    place = info("x", TensorProto.FLOAT, [2, 640]), info("y", TensorProto.FLOAT, [2, 512])
     graph = helper.make_graph(nodes, "g", place[:1], place[1:], [value])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     ordinary = onnxslim.slim(onnx.ModelProto.FromString(proto.SerializeToString()))
-    set_reference(proto.graph.initializer[0], tmp_path / "weights", 0, weight.nbytes)
+    set_reference(proto.graph.initializer[0], tmp_path / "weights", 5000, weight.nbytes)
+    monkeypatch.setattr(out_of_core, "LEAST_BYTES", least_bytes)
     with out_of_core.weights_on_disk(tmp_path):
         slim = onnxslim.slim(proto)
-    assert reference(slim.graph.initializer[0]) is not None
+    assert (reference(slim.graph.initializer[0]) is not None) == refers
     load_references(slim)
-    assert [node.op_type for node in slim.graph.node] == ["MatMul"]
+    assert len(slim.graph.node) == 1
     assert slim.SerializeToString(deterministic=True) == ordinary.SerializeToString(
         deterministic=True
     )
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system keeps what was read")
+def test_a_weight_that_was_looked_at_takes_no_memory_once_another_is(tmp_path: Path) -> None:
+    first, second = np.arange(1 << 23, dtype=np.float32), np.zeros(3, np.float32)
+    (tmp_path / "weights").write_bytes(second.tobytes() + first.tobytes())
+    maps = out_of_core._Maps()
+    place = Reference(tmp_path / "weights", second.nbytes, first.nbytes)
+    held = maps.array(numpy_helper.from_array(first), place)
+    assert np.array_equal(held, first)
+    before = resident_bytes(os.getpid()) or 0
+    maps.array(numpy_helper.from_array(second), Reference(tmp_path / "weights", 0, second.nbytes))
+    assert before - (resident_bytes(os.getpid()) or 0) > first.nbytes // 2
+    assert np.array_equal(held, first), "it is read again"
 
 
 @pytest.mark.slow
