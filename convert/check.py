@@ -120,7 +120,7 @@ def _write(proto: "onnx.ModelProto", target: Path) -> None:
     if size_bytes > _MOST:
         raise ConversionError(
             f"an ONNX file holds at most 2 GB, and this model takes {size_bytes / 1e9:.1f} GB. "
-            "Convert it in parts"
+            "Save the network in parts and convert each"
         )
     with writing_atomically(target) as stream:
         write_whole(proto, stream)

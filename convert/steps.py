@@ -112,6 +112,7 @@ def _export(tools: Tools, source: SourceModel, folder: Path, request: Request) -
         return _export_once(tools.paddle, source, folder, request)
     except WorkerCrashed as error:
         reason = explain_crash(error)
+        # A hang, or a want of memory, would come again.
         is_its_own = error.reason.startswith(("SIGABRT", "SIGSEGV", "exit"))
         if not (folder / LIGHT).exists() or not is_its_own:
             raise reason from None
