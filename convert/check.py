@@ -1,15 +1,19 @@
 """Mend and simplify a raw conversion and check that it is ONNX; runs inside a worker."""
 
+import contextlib
 import gc
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport.convert.embed import embed_preprocess
 from paddleport.convert.export import RawExport, mended
+from paddleport.convert.out_of_core import weights_on_disk
 from paddleport.convert.provenance import provenance
+from paddleport.convert.references import load_references, whole_size, write_whole
 from paddleport.errors import ConversionError
-from paddleport.files import write_atomically
+from paddleport.files import writing_atomically
 from paddleport.models.onnx_file import write_metadata
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import one_line
@@ -18,12 +22,14 @@ if TYPE_CHECKING:
     import onnx
 
 
+_logger = logging.getLogger(__name__)
 _LARGE = 30_000_000  # bytes of a model; below, looking for garbage costs more than it frees
+_MOST = (1 << 31) - 1  # bytes that protobuf writes and reads
 _INITIALIZERS_ALONE = 4  # the IR version since which initializers need not be inputs
 
 
 @dataclass(frozen=True)
-class CheckedFile:
+class FinishedFile:
     """What was found in the finished file.
 
     Attributes:
@@ -48,8 +54,8 @@ def finish(
     simplify: bool,
     source: SourceModel,
     embed: bool = False,
-) -> CheckedFile:
-    """Mend and simplify ``raw``, check it, add the metadata and write it as ``target``.
+) -> FinishedFile:
+    """Mend and simplify ``raw``, add the metadata and write it as ``target``, unchecked.
 
     Args:
         raw: what Paddle2ONNX wrote.
@@ -59,19 +65,16 @@ def finish(
         embed: put the normalisation of pictures in front.
 
     Raises:
-        ConversionError: ONNX's checker or shape inference refuses it.
+        ConversionError: a result's shape is not what the program declares, or it is too large.
         OutputError: the target cannot be written.
     """
-    import onnx
-
     proto, mends = mended(raw)
     nodes_before = len(proto.graph.node)
-    not_simplified = "" if simplify else "--no-simplify"
+    not_simplified = "--no-simplify"
     if simplify:
         given = [proto]
         del proto  # a large model is not held twice
-        not_simplified = _simplify(given)
-        proto = given.pop() if given else mended(raw)[0]
+        proto, not_simplified = _simplified(raw, given, target.parent)
     if embed and source.preprocess is not None:
         embed_preprocess(proto, source.preprocess)
     proto.producer_name = "paddleport"
@@ -81,20 +84,29 @@ def finish(
         proto,
         preprocess=source.preprocess,
         labels=source.labels,
-        provenance=provenance(source, raw.opset, mends, embedded=embed),
+        provenance=provenance(source, raw, mends, embedded=embed),
         input_format=_pixel_format(source) if embed else "",
     )
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     nodes = len(proto.graph.node)
-    write_atomically(target, proto.SerializeToString(deterministic=True))
-    del proto  # the checker reads the file, which takes less memory than being given the model
+    _write(proto, target)
+    return FinishedFile(opset, nodes_before, nodes, not_simplified, mends)
+
+
+def check_file(target: Path) -> None:
+    """Have ONNX's checker read a file, which takes less memory than giving it the model.
+
+    Raises:
+        ConversionError: ONNX's checker or shape inference refuses it.
+    """
+    import onnx
+
     try:
         onnx.checker.check_model(str(target), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise ConversionError(
             f"Paddle2ONNX wrote a file that ONNX's checker refuses: {one_line(error)}"
         ) from None
-    return CheckedFile(opset, nodes_before, nodes, not_simplified, mends)
 
 
 def _pixel_format(source: SourceModel) -> str:
@@ -103,20 +115,50 @@ def _pixel_format(source: SourceModel) -> str:
     return f"uint8 NHWC after the crop, channels {channels}; normalised inside"
 
 
-def _simplify(given: list["onnx.ModelProto"]) -> str:
+def _write(proto: "onnx.ModelProto", target: Path) -> None:
+    size_bytes = whole_size(proto)
+    if size_bytes > _MOST:
+        raise ConversionError(
+            f"an ONNX file holds at most 2 GB, and this model takes {size_bytes / 1e9:.1f} GB. "
+            "Save the network in parts and convert each"
+        )
+    with writing_atomically(target) as stream:
+        write_whole(proto, stream)
+
+
+def _simplified(
+    raw: RawExport, given: list["onnx.ModelProto"], folder: Path
+) -> tuple["onnx.ModelProto", str]:
+    """The only model in ``given`` simplified, or as it was and why not.
+
+    Where weights were kept out they stay in their file; if that fails it is done in memory.
+    """
+    if raw.kept_out:
+        reason = _simplify(given, folder)
+        if not reason:
+            return given.pop(), ""
+        _logger.info("simplified in memory: %s", reason)
+        given[:] = [mended(raw)[0]]
+        load_references(given[0])
+    not_simplified = _simplify(given)
+    return given.pop() if given else mended(raw)[0], not_simplified
+
+
+def _simplify(given: list["onnx.ModelProto"], on_disk: Path | None = None) -> str:
     """Put the simplified model in the place of the only one in ``given``, or nothing: why not."""
     import onnxslim
 
-    before, size_bytes = _names(given[0]), given[0].ByteSize()
-    if size_bytes < _LARGE:
+    before, is_large = _names(given[0]), whole_size(given[0]) >= _LARGE
+    if not is_large:
         gc.disable()  # a fifth of the time goes into looking for garbage among its small objects
     try:
-        slim = onnxslim.slim(given.pop())
+        with weights_on_disk(on_disk) if on_disk else contextlib.nullcontext():
+            slim = onnxslim.slim(given.pop())
     except Exception as error:  # onnxslim raises whatever its passes meet; parity is judged anyway
         return f"onnxslim failed: {one_line(error)}"
     finally:
         gc.enable()
-    if size_bytes >= _LARGE:
+    if is_large:
         gc.collect()  # cycles that hold the weights twice more
     if _names(slim) != before:
         return "onnxslim changed the model's inputs or outputs"

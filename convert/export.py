@@ -5,14 +5,16 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from paddleport.convert.kept_out import KeptOut, keep_out
 from paddleport.convert.mends import mend_program
 from paddleport.convert.mends.declared_shapes import settle_shapes
 from paddleport.convert.mends.graph import mend_graph
 from paddleport.convert.mends.recipes import replace_stand_ins
 from paddleport.convert.normalize import normalize_program
 from paddleport.convert.operators import refuse_unknown_operators
+from paddleport.convert.put_back import refer, why_not_passed_by
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
 from paddleport.models import protobuf
 from paddleport.models.card import PaddleModel
@@ -21,6 +23,9 @@ from paddleport.models.vendor import import_paddle
 
 if TYPE_CHECKING:
     import onnx
+
+LIGHT = "light.pdiparams"
+"""What Paddle2ONNX is given where weights are kept out."""
 
 _REASON = re.compile(r"\[ERROR\](?:\[Paddle2ONNX\])?\s*(.+)")
 _STARTED = re.compile(r"Start export pd_op\.(\w+)")
@@ -38,6 +43,9 @@ class RawExport:
         opset: the opset that was written, read back.
         mends: what was rewritten in the program, a sentence each.
         normalized: the program was rewritten before Paddle2ONNX read it.
+        params: the parameters that the program goes with.
+        kept_out: weights that the raw file holds no elements of.
+        not_kept_out: why Paddle2ONNX got all of them after all, where it did.
     """
 
     path: Path
@@ -46,6 +54,9 @@ class RawExport:
     opset: int
     mends: tuple[str, ...]
     normalized: bool
+    params: Path | None = None
+    kept_out: tuple[KeptOut, ...] = ()
+    not_kept_out: str = ""
 
 
 def export_raw(
@@ -55,6 +66,7 @@ def export_raw(
     opset: int,
     allow_upgrade: bool = False,
     without: Collection[str] = (),
+    whole_because: str = "",
 ) -> RawExport:
     """The half of an export that takes Paddle: everything up to Paddle2ONNX's own file.
 
@@ -64,6 +76,7 @@ def export_raw(
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
         without: sentences of mends and refusals to leave out, for the tests that show the need.
+        whole_because: why Paddle2ONNX is to be given every weight, if it is.
 
     Raises:
         ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
@@ -78,7 +91,8 @@ def export_raw(
         program = folder / "mended.json"
         program.write_text(json.dumps(document), encoding="utf-8")
     refuse_unknown_operators(read_program(program).operators)
-    content = _paddle2onnx(PaddleModel(program, normal.params, "pir"), opset)
+    given = PaddleModel(program, normal.params, "pir")
+    content, kept_out, not_kept_out = _converted(given, document, folder, opset, whole_because)
     produced = _opset(content)
     if produced != opset and not allow_upgrade:
         raise ConversionError(
@@ -87,7 +101,37 @@ def export_raw(
         )
     raw = folder / "raw.onnx"
     raw.write_bytes(content)
-    return RawExport(raw, normal.program, opset, produced, sentences, normalized)
+    return RawExport(
+        raw,
+        normal.program,
+        opset,
+        produced,
+        sentences,
+        normalized,
+        normal.params,
+        kept_out,
+        not_kept_out,
+    )
+
+
+def _converted(
+    model: PaddleModel, document: dict[str, Any], folder: Path, opset: int, whole_because: str
+) -> tuple[bytes, tuple[KeptOut, ...], str]:
+    """Paddle2ONNX's file, without its large weights if it can do without, else with all."""
+    if model.params is None or whole_because:
+        return _paddle2onnx(model, opset), (), whole_because
+    light = folder / LIGHT
+    kept_out = keep_out(document, model.program, model.params, light)
+    if not kept_out:
+        return _paddle2onnx(model, opset), (), ""
+    try:
+        content = _paddle2onnx(PaddleModel(model.program, light, "pir"), opset)
+        reason = why_not_passed_by(content, kept_out)
+    except ConversionError as error:
+        reason = str(error)
+    if reason:
+        return _paddle2onnx(model, opset), (), reason
+    return content, tuple(kept_out), ""
 
 
 def mended(
@@ -96,7 +140,8 @@ def mended(
     """The half of an export that takes onnx: the graph with everything mended.
 
     Returns:
-        The graph, and a sentence for each mend of program and graph.
+        The graph, in which weights that were kept out refer to their file; and a sentence for
+        each mend of program and graph.
 
     Raises:
         ConversionError: a result's shape is not what the program declares.
@@ -104,6 +149,8 @@ def mended(
     import onnx
 
     proto = onnx.load_model_from_string(raw.path.read_bytes())
+    if raw.params is not None and raw.kept_out:
+        refer(proto, raw.kept_out, raw.params)
     document = json.loads(raw.program.read_bytes())
     _, recipes = mend_program(document, raw.asked, without=without)  # as for Paddle2ONNX
     replace_stand_ins(proto, recipes, raw.opset)

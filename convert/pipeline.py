@@ -1,5 +1,6 @@
 """Paddle to ONNX in one call: exported, simplified, checked, loaded, compared, then named."""
 
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from paddleport.errors import (
     OutputError,
     UsageError,
 )
-from paddleport.files import write_atomically
+from paddleport.files import writing_atomically
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
@@ -27,6 +28,7 @@ from paddleport.validate.compare import (
 from paddleport.validate.pixels import PixelInput
 
 DEFAULT_TIMEOUT_S = 300.0
+_CHUNK = 1 << 20  # bytes
 _DIFFERS = ("differs from", "Next: paddleport validate says why; --keep keeps the file")
 _UNPROVEN = (
     "is not proven against",
@@ -142,13 +144,13 @@ def to_onnx(
         checked, feeds, comparisons = convert_and_compare(
             source, finished, request, tools or Tools(), progress
         )
-        content = finished.read_bytes()
-    verdict = overall(comparisons)
-    path: Path | None = target
-    if verdict != "agrees":
-        path = target.with_suffix(f".{verdict}.onnx") if keep else None
-    if path is not None:
-        write_atomically(path, content)
+        verdict, size_bytes = overall(comparisons), finished.stat().st_size
+        path: Path | None = target
+        if verdict != "agrees":
+            path = target.with_suffix(f".{verdict}.onnx") if keep else None
+        if path is not None:
+            with finished.open("rb") as source_file, writing_atomically(path) as stream:
+                shutil.copyfileobj(source_file, stream, _CHUNK)
     return Conversion(
         path,
         verdict,
@@ -158,7 +160,7 @@ def to_onnx(
         checked.mends,
         checked.nodes_before,
         checked.nodes,
-        len(content),
+        size_bytes,
         checked.not_simplified,
         tuple(item.name for item in feeds),
         None if pixels is None else pixels.spec,

@@ -3,17 +3,22 @@
 from importlib.metadata import version
 from typing import Any
 
+from paddleport.convert.export import RawExport
 from paddleport.models.resolve import SourceModel
 
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 
 
 def provenance(
-    source: SourceModel, opset: int, mends: tuple[str, ...], *, embedded: bool = False
+    source: SourceModel, raw: RawExport, mends: tuple[str, ...], *, embedded: bool = False
 ) -> dict[str, Any]:
-    """What an ONNX file carries about its making."""
+    """What an ONNX file carries about its making.
+
+    ``weights_kept_out`` counts those that did not pass through Paddle2ONNX; where it needed
+    them, ``weights_not_kept_out`` says why.
+    """
     return {
-        "command": f"paddleport convert {source.name} --opset {opset}"
+        "command": f"paddleport convert {source.name} --opset {raw.opset}"
         + ("" if source.weights == "own" else f" --weights {source.weights}")
         + (" --embed-preprocess" if embedded else ""),
         "source": {
@@ -24,9 +29,11 @@ def provenance(
             "weights": source.weights,
             "weights_from": source.weights_from,
         },
-        "opset": opset,
+        "opset": raw.opset,
         "mends": list(mends),
         **({"embedded_preprocess": True} if embedded else {}),
+        **({"weights_kept_out": len(raw.kept_out)} if raw.kept_out else {}),
+        **({"weights_not_kept_out": raw.not_kept_out} if raw.not_kept_out else {}),
         "tools": tool_versions(),
     }
 

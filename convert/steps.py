@@ -2,12 +2,13 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.check import CheckedFile, finish
-from paddleport.convert.export import RawExport, explain_crash, export_raw
+from paddleport.convert.check import FinishedFile, check_file, finish
+from paddleport.convert.export import LIGHT, RawExport, explain_crash, export_raw
+from paddleport.convert.kept_out import LEAST_TOTAL_BYTES
 from paddleport.convert.tools import Tools
 from paddleport.errors import (
     BackendUnavailableError,
@@ -54,16 +55,16 @@ def convert_and_compare(
     request: Request,
     tools: Tools,
     progress: Progress,
-) -> tuple[CheckedFile, list[NamedFeed], list[OutputComparison]]:
+) -> tuple[FinishedFile, list[NamedFeed], list[OutputComparison]]:
     """Everything up to the verdict, in two processes: one holds Paddle, one the ONNX tools.
 
     While one converts, the other imports and this one makes the feeds; while one simplifies,
     the other runs the reference.
     """
-    paddle_worker, onnx_worker = tools.paddle, tools.onnx
+    onnx_worker = tools.onnx
     with ThreadPoolExecutor(1) as thread, tools:
         progress("Paddle2ONNX", 0.1)
-        export = thread.submit(_export, paddle_worker, source, finished.parent, request)
+        export = thread.submit(_export, tools, source, finished.parent, request)
         feeds = make_feeds(
             source.program.inputs,
             preprocess=source.preprocess,
@@ -74,7 +75,7 @@ def convert_and_compare(
         )
         raw = export.result()
         tensors = [feed.tensors for feed in feeds]
-        reference = thread.submit(_native_outputs, paddle_worker, source, tensors)
+        reference = thread.submit(_native_outputs, tools.paddle, source, tensors)
         progress("simplify and check", 0.6)
         checked = onnx_worker.call(
             finish,
@@ -85,6 +86,9 @@ def convert_and_compare(
             source=source,
             embed=request.pixels is not None,
         )
+        if finished.stat().st_size >= LEAST_TOTAL_BYTES:
+            wait([reference])  # not both at once: the checker holds a model twice
+        onnx_worker.call(check_file, request.timeout_s, finished)
         if checked.opset != raw.opset:
             raise ConversionError(
                 f"the file came out at opset {checked.opset}, {raw.opset} was exported"
@@ -103,18 +107,36 @@ def convert_and_compare(
     return checked, feeds, comparisons
 
 
-def _export(worker: Worker, source: SourceModel, folder: Path, request: Request) -> RawExport:
+def _export(tools: Tools, source: SourceModel, folder: Path, request: Request) -> RawExport:
     try:
-        return worker.call(
-            export_raw,
-            request.timeout_s,
-            source.model,
-            folder,
-            opset=request.opset,
-            allow_upgrade=request.allow_upgrade,
-        )
+        return _export_once(tools.paddle, source, folder, request)
+    except WorkerCrashed as error:
+        reason = explain_crash(error)
+        # A hang, or a want of memory, would come again.
+        is_its_own = error.reason.startswith(("SIGABRT", "SIGSEGV", "exit"))
+        if not (folder / LIGHT).exists() or not is_its_own:
+            raise reason from None
+    tools.renew_paddle()
+    whole = folder / "whole"
+    whole.mkdir()
+    try:
+        return _export_once(tools.paddle, source, whole, request, str(reason))
     except WorkerCrashed as error:
         raise explain_crash(error) from None
+
+
+def _export_once(
+    worker: Worker, source: SourceModel, folder: Path, request: Request, whole_because: str = ""
+) -> RawExport:
+    return worker.call(
+        export_raw,
+        request.timeout_s,
+        source.model,
+        folder,
+        opset=request.opset,
+        allow_upgrade=request.allow_upgrade,
+        whole_because=whole_because,
+    )
 
 
 def _native_outputs(

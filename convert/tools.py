@@ -15,7 +15,16 @@ class Tools:
     """
 
     def __init__(self) -> None:
-        self.paddle = Worker(preload=("paddle", "paddleport.convert.export"))
+        self.paddle = self._with_paddle()
+
+    @staticmethod
+    def _with_paddle() -> Worker:
+        return Worker(preload=("paddle", "paddleport.convert.export"))
+
+    def renew_paddle(self) -> None:
+        """Start another process in the place of one that has died."""
+        self.paddle.close()
+        self.paddle = self._with_paddle()
 
     @cached_property
     def onnx(self) -> Worker:

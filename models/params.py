@@ -41,6 +41,23 @@ class ParameterSpec:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class StoredParameter:
+    """Where a parameter stands in its file, in bytes from its beginning.
+
+    Attributes:
+        spec: data type and shape.
+        start: of its header.
+        data: of its elements, row by row, which end where the next header starts.
+        size_bytes: of its elements.
+    """
+
+    spec: ParameterSpec
+    start: int
+    data: int
+    size_bytes: int
+
+
 def looks_like_params(head: bytes) -> bool:
     """Whether a file that begins with ``head`` (32 bytes or more) is a combined parameter file."""
     if len(head) < 24 or head[:4] != b"\0\0\0\0":
@@ -58,29 +75,51 @@ def read_parameter_specs(path: Path) -> list[ParameterSpec]:
     Raises:
         ModelFileError: the file is no parameter file, or ends before its last tensor does.
     """
+    return [item.spec for item in read_stored_parameters(path)]
+
+
+def read_stored_parameters(path: Path) -> list[StoredParameter]:
+    """The same, with the place of each in the file.
+
+    Raises:
+        ModelFileError: as ``read_parameter_specs``.
+    """
     size = path.stat().st_size
-    specs = []
+    found: list[StoredParameter] = []
     with path.open("rb") as stream:
         while stream.tell() < size:
             try:
-                specs.append(_read_spec(stream, size))
+                found.append(_read_stored(stream, size))
             except _Truncated:
                 raise ModelFileError(
-                    f"{path} is truncated: parameter {len(specs) + 1} ends beyond the file's "
+                    f"{path} is truncated: parameter {len(found) + 1} ends beyond the file's "
                     f"{size:,} bytes; copy or download it again"
                 ) from None
             except (ValueError, KeyError):
                 raise ModelFileError(
-                    f"{path} is not a Paddle parameter file (at parameter {len(specs) + 1})"
+                    f"{path} is not a Paddle parameter file (at parameter {len(found) + 1})"
                 ) from None
-    return specs
+    return found
+
+
+def parameter_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """What stands before a parameter's elements.
+
+    Args:
+        dtype: numpy's name, one of ``DATA_TYPES``.
+        shape: each dimension below 128, as one byte holds it.
+    """
+    number = next(key for key, (name, _) in DATA_TYPES.items() if name == dtype)
+    desc = bytes([0x08, number, *(byte for size in shape for byte in (0x10, size))])
+    return struct.pack("<IQIi", 0, 0, 0, len(desc)) + desc
 
 
 class _Truncated(Exception):
     pass
 
 
-def _read_spec(stream: IO[bytes], file_size: int) -> ParameterSpec:
+def _read_stored(stream: IO[bytes], file_size: int) -> StoredParameter:
+    start = stream.tell()
     version, levels = struct.unpack("<IQ", _take(stream, 12))
     if version or levels > _MAX_LOD_LEVELS:
         raise ValueError
@@ -98,8 +137,9 @@ def _read_spec(stream: IO[bytes], file_size: int) -> ParameterSpec:
         if dimension < 0:
             raise ValueError
         count *= dimension
+    data = stream.tell()
     _skip(stream, count * itemsize, file_size)
-    return ParameterSpec(dtype, shape)
+    return StoredParameter(ParameterSpec(dtype, shape), start, data, count * itemsize)
 
 
 def _varints(message: memoryview, number: int) -> Iterator[int]:

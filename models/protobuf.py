@@ -16,15 +16,26 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
     Raises:
         ValueError: this is not protobuf, or it ends in the middle of a field.
     """
+    for number, value, _ in raw_fields(message):
+        yield number, value
+
+
+def raw_fields(message: memoryview) -> Iterator[tuple[int, Value, memoryview]]:
+    """The same with the whole field as it stands in the message.
+
+    Raises:
+        ValueError: as ``fields``.
+    """
     position = 0
     while position < len(message):
+        start = position
         key, position = _varint(message, position)
         number, wire_type = key >> 3, key & 7
         if number == 0:
             raise ValueError("field number 0")
         if wire_type == VARINT:
             value, position = _varint(message, position)
-            yield number, value
+            yield number, value, message[start:position]
             continue
         if wire_type == BYTES:
             size, position = _varint(message, position)
@@ -34,8 +45,19 @@ def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
             raise ValueError(f"wire type {wire_type}")
         if position + size > len(message):
             raise ValueError("ends in the middle of a field")
-        yield number, message[position : position + size]
+        yield number, message[position : position + size], message[start : position + size]
         position += size
+
+
+def tag(number: int, size: int) -> bytes:
+    """What stands before the ``size`` bytes of a field that is bytes or a message."""
+    written = bytearray()
+    for value in (number << 3 | BYTES, size):
+        while value >= 0x80:
+            written.append(value & 0x7F | 0x80)
+            value >>= 7
+        written.append(value)
+    return bytes(written)
 
 
 def messages(message: memoryview, number: int) -> Iterator[memoryview]:

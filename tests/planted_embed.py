@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from paddleport.convert.check import CheckedFile, finish
+from paddleport.convert.check import FinishedFile, finish
 from paddleport.convert.embed import embed_preprocess
 from paddleport.models.card import OnnxModel, Preprocess
 from paddleport.models.onnx_file import read_onnx_model, read_onnx_proto, write_metadata
@@ -74,7 +74,7 @@ def embedded(
     return read_onnx_model(target)
 
 
-def finish_with(fault: str, raw: Any, target: Path, **options: Any) -> CheckedFile:
+def finish_with(fault: str, raw: Any, target: Path, **options: Any) -> FinishedFile:
     """As ``finish``, which runs in a process of its own, with a fault in the file."""
     checked = finish(raw, target, **options)
     proto = read_onnx_proto(target)

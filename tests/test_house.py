@@ -38,7 +38,7 @@ VENDORS = {
     "paddle2onnx": {"convert/export.py", "convert/operators.py"},
     "nncf": {"convert/precision/make.py"},
     "onnxruntime": {"runners/onnxruntime/runner.py", "convert/check.py"},
-    "onnxslim": {"convert/check.py"},
+    "onnxslim": {"convert/check.py", "convert/out_of_core.py"},
     "openvino": {"runners/openvino.py"},
     "polygraphy": {"runners/tensorrt/library.py"},
     "tensorrt": {"runners/tensorrt/library.py"},

@@ -1,5 +1,6 @@
 """The gate of a conversion: it must be seen to refuse."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 
 from paddleport.convert import steps, to_onnx
+from paddleport.convert.check import check_file
 from paddleport.errors import ConversionError, OutputError
 from paddleport.models.card import PaddleModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array
+from paddleport.worker import Worker
 
 pytestmark = pytest.mark.conversion
 
@@ -71,6 +74,37 @@ def test_a_swapped_channel_is_seen(
 ) -> None:
     disturb(monkeypatch, lambda value: np.ascontiguousarray(value[:, ::-1]))
     assert to_onnx(source, tmp_path / "model.onnx").verdict == "differs"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("least", "order"), [(1, ["reference", "check"]), (1 << 40, ["check", "reference"])]
+)
+def test_a_large_file_is_checked_after_the_reference(
+    small_pir: PaddleModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    least: int,
+    order: list[str],
+) -> None:
+    native, call, done = steps._native_outputs, Worker.call, []
+
+    def late(*arguments: Any) -> list[dict[str, Array]]:
+        outputs = native(*arguments)
+        time.sleep(1)
+        done.append("reference")
+        return outputs
+
+    def watched(self: Worker, function: Any, *arguments: Any, **options: Any) -> Any:
+        if function is check_file:
+            done.append("check")
+        return call(self, function, *arguments, **options)
+
+    monkeypatch.setattr(steps, "LEAST_TOTAL_BYTES", least)
+    monkeypatch.setattr(steps, "_native_outputs", late)
+    monkeypatch.setattr(Worker, "call", watched)
+    assert to_onnx(resolve(small_pir.program), tmp_path / "model.onnx").verdict == "agrees"
+    assert done == order
 
 
 def test_a_hang_is_one_line(source: SourceModel, tmp_path: Path) -> None:

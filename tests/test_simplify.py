@@ -34,10 +34,14 @@ def finish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """``check.finish`` on ``network``, without a conversion before it."""
     monkeypatch.setattr(check, "provenance", lambda *_, **__: {})
 
-    def run(**options: Any) -> tuple[check.CheckedFile, onnx.ModelProto]:
+    def run(**options: Any) -> tuple[check.FinishedFile, onnx.ModelProto]:
         monkeypatch.setattr(check, "mended", lambda raw: (network(**options), ()))
-        raw, source = SimpleNamespace(opset=17), SimpleNamespace(preprocess=None, labels=None)
+        raw, source = (
+            SimpleNamespace(opset=17, kept_out=()),
+            SimpleNamespace(preprocess=None, labels=None),
+        )
         done = check.finish(raw, tmp_path / "it.onnx", simplify=True, source=source)  # type: ignore[arg-type]  # as much of them as is used
+        check.check_file(tmp_path / "it.onnx")
         return done, onnx.load(str(tmp_path / "it.onnx"))
 
     return run
@@ -77,6 +81,15 @@ def test_what_the_checker_refuses_is_an_error(finish: Any, monkeypatch: pytest.M
     monkeypatch.setattr(onnxslim, "slim", lambda proto: proto)
     with pytest.raises(ConversionError, match="ONNX's checker refuses"):
         finish(operator="NoSuchOperator")
+
+
+def test_a_model_that_no_file_holds_is_an_error(
+    finish: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(check, "_MOST", 10)
+    with pytest.raises(ConversionError, match=r"holds at most 2 GB, and this model takes 0\.0 GB"):
+        finish()
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("weights", "disabled"), [(4, True), (check._LARGE // 4, False)])

@@ -126,7 +126,7 @@ def _add_constant(light: "onnx.ModelProto", value: str, tensor: "onnx.TensorProt
     """A small tensor as it is, of a large one only type and shape."""
     import onnx
 
-    if len(tensor.raw_data) > _LARGE_BYTES:
+    if len(tensor.raw_data) > _LARGE_BYTES or tensor.external_data:
         spec = onnx.helper.make_tensor_value_info(value, tensor.data_type, list(tensor.dims))
         light.graph.input.append(spec)
     else:

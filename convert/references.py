@@ -1,0 +1,171 @@
+"""Tensors that refer to bytes in a file, as ONNX's external data, and the whole file at the end."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from paddleport.models import protobuf
+
+if TYPE_CHECKING:
+    import onnx
+
+_CHUNK = 1 << 20
+_EXTERNAL = 1  # TensorProto.DataLocation
+_DATA, _ENTRIES, _LOCATION = 9, 13, 14  # of TensorProto: raw_data, external_data, data_location
+# Where tensors are: message, then field number to message.
+_NESTED = {
+    "model": {7: "graph"},
+    "graph": {1: "node", 5: "tensor"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph"},
+}
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Bytes in a file."""
+
+    path: Path
+    offset: int
+    size_bytes: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """The bytes, a little at a time.
+
+        Raises:
+            OSError: the file ends before they do.
+        """
+        left = self.size_bytes
+        with self.path.open("rb") as stream:
+            stream.seek(self.offset)
+            while left:
+                chunk = stream.read(min(_CHUNK, left))
+                if not chunk:
+                    raise OSError(f"{self.path} has become shorter")
+                yield chunk
+                left -= len(chunk)
+
+
+def set_reference(tensor: "onnx.TensorProto", path: Path, offset: int, size_bytes: int) -> None:
+    """Take a tensor's elements out and refer to them; its type and shape stay."""
+    tensor.ClearField("raw_data")
+    del tensor.external_data[:]
+    tensor.data_location = type(tensor).EXTERNAL
+    for key, value in (("location", path), ("offset", offset), ("length", size_bytes)):
+        entry = tensor.external_data.add()
+        entry.key, entry.value = key, str(value)
+
+
+def reference(tensor: "onnx.TensorProto") -> Reference | None:
+    """What a tensor refers to; ``None`` if it holds its elements."""
+    if tensor.data_location != _EXTERNAL:
+        return None
+    return _of_entries({item.key: item.value for item in tensor.external_data})
+
+
+def _of_entries(entries: dict[str, str]) -> Reference:
+    return Reference(Path(entries["location"]), int(entries["offset"]), int(entries["length"]))
+
+
+def tensors(graph: "onnx.GraphProto") -> Iterator["onnx.TensorProto"]:
+    """The initializers and constants of a graph and of those inside it."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            if attribute.HasField("g"):
+                yield from tensors(attribute.g)
+
+
+def load_references(proto: "onnx.ModelProto") -> None:
+    """Put the elements into every tensor that refers to them."""
+    for tensor in tensors(proto.graph):
+        place = reference(tensor)
+        if place is not None:
+            tensor.raw_data = b"".join(place.chunks())
+            tensor.ClearField("data_location")
+            del tensor.external_data[:]
+
+
+def whole_size(proto: "onnx.ModelProto") -> int:
+    """About the bytes of its file, with everything that it refers to."""
+    places = [reference(tensor) for tensor in tensors(proto.graph)]
+    return int(proto.ByteSize()) + sum(place.size_bytes for place in places if place)
+
+
+def unique_offsets(path: Path, places: Sequence[tuple[int, int]]) -> dict[int, int]:
+    """For each place, offset and size, the offset of the first with equal bytes."""
+    sizes = [size for _, size in places]
+    first: dict[tuple[int, bytes], int] = {}
+    found = {}
+    for offset, size in places:
+        found[offset] = offset
+        if sizes.count(size) > 1:
+            digest = hashlib.sha256()
+            for chunk in Reference(path, offset, size).chunks():
+                digest.update(chunk)
+            found[offset] = first.setdefault((size, digest.digest()), offset)
+    return found
+
+
+Piece = bytes | memoryview | Reference
+
+
+def write_whole(proto: "onnx.ModelProto", stream: IO[bytes]) -> None:
+    """Write a model with the bytes in the place of every reference, never holding them.
+
+    It is what serialising would give had the tensors been loaded.
+    """
+    content = memoryview(proto.SerializeToString(deterministic=True))
+    if all(reference(tensor) is None for tensor in tensors(proto.graph)):
+        stream.write(content)
+        return
+    for piece in list(_pieces(content, "model")):
+        if isinstance(piece, Reference):
+            stream.writelines(piece.chunks())
+        else:
+            stream.write(piece)
+
+
+def _size(pieces: Sequence[Piece]) -> int:
+    return sum(piece.size_bytes if isinstance(piece, Reference) else len(piece) for piece in pieces)
+
+
+def _pieces(message: memoryview, kind: str) -> Iterator[Piece]:
+    if kind == "tensor":
+        yield from _tensor(message)
+        return
+    for number, value, whole in protobuf.raw_fields(message):
+        nested = _NESTED[kind].get(number)
+        if nested is None or isinstance(value, int):
+            yield whole
+            continue
+        inner = list(_pieces(value, nested))
+        yield protobuf.tag(number, _size(inner))
+        yield from inner
+
+
+def _tensor(message: memoryview) -> Iterator[Piece]:
+    """The fields in their order, the bytes for what refers to them."""
+    fields = list(protobuf.raw_fields(message))
+    if not any(number == _LOCATION and value == _EXTERNAL for number, value, _ in fields):
+        yield message
+        return
+    entries = [value for number, value, _ in fields if number == _ENTRIES]
+    texts = {
+        protobuf.text(item, 1): protobuf.text(item, 2)
+        for item in entries
+        if not isinstance(item, int)
+    }
+    place = _of_entries(texts)
+    yield from (whole for number, _, whole in fields if number < _DATA)
+    yield protobuf.tag(_DATA, place.size_bytes)
+    yield place
+    yield from (
+        whole
+        for number, _, whole in fields
+        if number > _DATA and number not in (_ENTRIES, _LOCATION)
+    )

@@ -1,0 +1,349 @@
+"""Weights that Paddle2ONNX is not given: the file must be the same, byte for byte."""
+
+import json
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import both_ways
+import kept_out_networks
+import numpy as np
+import onnx
+import onnxslim
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from operators import matrix
+
+from paddleport.convert import kept_out, out_of_core, steps, to_onnx
+from paddleport.convert.export import export_raw
+from paddleport.convert.kept_out import KeptOut, keep_out
+from paddleport.convert.put_back import why_not_passed_by
+from paddleport.convert.references import Reference, load_references, reference, set_reference
+from paddleport.errors import WorkerCrashed
+from paddleport.models.card import PaddleModel
+from paddleport.models.params import ParameterSpec, read_stored_parameters
+from paddleport.models.resolve import resolve
+from paddleport.process import resident_bytes
+from paddleport.worker import RemoteError, Worker, close_all
+
+pytestmark = pytest.mark.conversion
+TIMEOUT_S = 120
+FORMATS = {"pir": "1", "protobuf": "0"}
+OLD = ("convolutions", "twins", "doubles", "halves")  # what this Paddle still saves as .pdmodel
+NETWORKS = [("pir", name) for name in kept_out_networks.NETWORKS if name != "halves"]
+NETWORKS += [("protobuf", name) for name in OLD]
+QUICK = ("convolutions", "twin kernels", "words", "branches")
+
+
+class Workers:
+    """One process a format, started when it is first asked for."""
+
+    @cached_property
+    def pir(self) -> Worker:
+        return self._started("pir")
+
+    @cached_property
+    def protobuf(self) -> Worker:
+        return self._started("protobuf")
+
+    def _started(self, kind: str) -> Worker:
+        return Worker(preload=("paddle",), environ={"FLAGS_enable_pir_api": FORMATS[kind]})
+
+    def __getitem__(self, kind: str) -> Worker:
+        found: Worker = getattr(self, kind)
+        return found
+
+    def close(self) -> None:
+        close_all(item for item in vars(self).values() if isinstance(item, Worker))
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[Workers]:
+    started = Workers()
+    yield started
+    started.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        pytest.param(kind, name, marks=() if kind == "pir" and name in QUICK else pytest.mark.slow)
+        for kind, name in NETWORKS
+    ],
+)
+def test_the_file_is_the_same(kind: str, name: str, workers: Workers, tmp_path: Path) -> None:
+    worker = workers[kind]
+    model = worker.call(kept_out_networks.save, TIMEOUT_S, name, tmp_path)
+    for opset, simplify in ((17, True), (17, False)):
+        kept, different = worker.call(
+            both_ways.compared, TIMEOUT_S, model, opset, tmp_path / "both", simplify=simplify
+        )
+        assert (set(kept), different) == (kept_out_networks.NETWORKS[name][2], ""), opset
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opset", [7, 11, 13, 18, 21])
+@pytest.mark.parametrize(("kind", "name"), NETWORKS)
+def test_the_file_is_the_same_at_every_opset(
+    kind: str, name: str, opset: int, workers: Workers, tmp_path: Path
+) -> None:
+    model = workers[kind].call(kept_out_networks.save, TIMEOUT_S, name, tmp_path)
+    kept, different = workers[kind].call(
+        both_ways.compared, TIMEOUT_S, model, opset, tmp_path / "both"
+    )
+    assert (set(kept), different) == (kept_out_networks.NETWORKS[name][2], "")
+
+
+@pytest.fixture(scope="module")
+def attention(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
+    folder = tmp_path_factory.mktemp("attention")
+    return workers["pir"].call(kept_out_networks.save, TIMEOUT_S, "attention", folder)
+
+
+@pytest.mark.slow
+def test_swapped_weights_are_other_bytes(
+    attention: PaddleModel, workers: Workers, tmp_path: Path
+) -> None:
+    worker = workers["pir"]
+    _, different = worker.call(
+        both_ways.compared, TIMEOUT_S, attention, 17, tmp_path / "both", swap=True
+    )
+    assert "kept out" in different
+
+
+@pytest.mark.parametrize(
+    ("export", "verdict", "told"),
+    [
+        (both_ways.export_small, "agrees", {"weights_kept_out": 6}),
+        (both_ways.export_swapped, "differs", {"weights_kept_out": 6}),
+        (
+            both_ways.export_crashed,
+            "agrees",
+            {"weights_not_kept_out": "Paddle2ONNX ended with SIGABRT: it printed no reason"},
+        ),
+    ],
+)
+def test_a_conversion_proves_what_it_put_back_and_says_what_it_did(
+    export: Any,
+    verdict: str,
+    told: dict[str, Any],
+    attention: PaddleModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(steps, "export_raw", export)
+    done = to_onnx(resolve(attention.program), tmp_path / "it.onnx", keep=True)
+    assert done.verdict == verdict
+    provenance = done.onnx.provenance
+    assert {key: provenance[key] for key in provenance if key.startswith("weights_")} == told
+
+
+@pytest.mark.parametrize(
+    ("export", "reason"),
+    [(both_ways.export_refused, "no such weight"), (both_ways.export_copied, "it read one")],
+)
+def test_what_cannot_do_without_gets_all(
+    export: Any, reason: str, attention: PaddleModel, workers: Workers, tmp_path: Path
+) -> None:
+    raws = []
+    for number, way in enumerate((export, export_raw)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        raws.append(workers["pir"].call(way, TIMEOUT_S, attention, folder, opset=17))
+    assert (raws[0].kept_out, raws[0].not_kept_out) == ((), reason)
+    assert raws[0].path.read_bytes() == raws[1].path.read_bytes()
+
+
+def test_a_small_model_keeps_nothing_out(
+    attention: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(attention.program.read_bytes())
+    params = attention.params or Path()
+
+    def kept() -> list[KeptOut]:
+        return keep_out(document, attention.program, params, tmp_path / "light")
+
+    monkeypatch.setattr(kept_out, "LEAST_BYTES", 8 * 16 * 4)  # of the two larger of six
+    assert kept() == []
+    monkeypatch.setattr(kept_out, "LEAST_TOTAL_BYTES", params.stat().st_size)
+    assert [item.name for item in kept()] == ["linear_4.w_0", "linear_5.w_0"]
+    assert (tmp_path / "light").stat().st_size < params.stat().st_size - 2 * 8 * 16 * 3
+
+
+def test_parameters_that_are_not_plainly_the_programs_are_not_kept_out(
+    attention: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_out, "LEAST_TOTAL_BYTES", 1)
+    params = tmp_path / "other.pdiparams"
+    stored = read_stored_parameters(attention.params or Path())
+    params.write_bytes((attention.params or Path()).read_bytes()[: stored[-1].start])
+    light = tmp_path / "light"
+    assert keep_out({}, attention.program, params, light) == []
+    assert not light.exists()
+
+
+def passed_by(*constants: tuple[str, Any]) -> bytes:
+    """A file of Constant nodes."""
+    nodes = [
+        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(np.asarray(value)))
+        for name, value in constants
+    ]
+    content: bytes = helper.make_model(helper.make_graph(nodes, "g", [], [])).SerializeToString()
+    return content
+
+
+NANS = np.full(8, np.nan, np.float32)
+ONE = (KeptOut("w", ParameterSpec("float32", (2, 2)), 0, 16),)
+
+
+@pytest.mark.parametrize(
+    ("constants", "reason"),
+    [
+        ([("w", NANS), ("b", np.array([np.nan, 1], np.float32))], ""),
+        ([], "did not pass on w"),
+        ([("w", NANS.reshape(2, 4))], "did not pass on w"),
+        ([("w", NANS.astype(np.float64))], "did not pass on w"),
+        ([("w", np.zeros(8, np.float32))], "did not pass on w"),
+        ([("w", NANS), ("w", NANS)], "did not pass on w"),
+        ([("w", NANS), ("v", NANS)], "copied a weight of float32"),
+        ([("w", NANS), ("v", np.concatenate([[1, 2], NANS, [3]]).astype(np.float32))], "copied"),
+    ],
+)
+def test_only_what_was_passed_on_untouched_is_put_back(
+    constants: list[tuple[str, Any]], reason: str
+) -> None:
+    found = why_not_passed_by(passed_by(*constants), ONE)
+    assert reason in found
+    assert bool(reason) == bool(found)
+
+
+def test_an_onnxslim_of_other_insides_is_used_in_memory(
+    attention: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Worker() as worker:
+        raws = [
+            worker.call(both_ways.exported, TIMEOUT_S, attention, tmp_path / way, 17)
+            for way in ("disk", "memory")
+        ]
+    assert both_ways.finished(raws[0], tmp_path / "disk.onnx") == ""
+    entered: list[Path] = []
+
+    def other_insides(folder: Path) -> Any:
+        entered.append(folder)
+        raise AttributeError("LazyValues")
+
+    monkeypatch.setattr("paddleport.convert.check.weights_on_disk", other_insides)
+    assert both_ways.finished(raws[1], tmp_path / "memory.onnx", in_memory=True) == ""
+    assert len(entered) == 1
+    assert (tmp_path / "disk.onnx").read_bytes() == (tmp_path / "memory.onnx").read_bytes()
+
+
+def test_onnxslim_is_itself_again_after_a_failure(tmp_path: Path) -> None:
+    replaced = out_of_core._OnDisk(tmp_path).replaced
+    before = [vars(owner)[name] for owner, name, _ in replaced]
+    with pytest.raises(KeyError), out_of_core.weights_on_disk(tmp_path):
+        during = [vars(owner)[name] for owner, name, _ in replaced]
+        raise KeyError("a pass of its own")
+    assert [vars(owner)[name] for owner, name, _ in replaced] == before
+    assert not any(was is now for was, now in zip(before, during, strict=True))
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_a_weight_that_onnxslim_made_is_written_in_its_order(
+    transposed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(out_of_core, "LEAST_BYTES", 1)
+    monkeypatch.setattr(out_of_core, "_BLOCK_BYTES", 64)
+    store = out_of_core._Store(tmp_path / "store")
+    values = np.arange(60, dtype=np.float32).reshape(12, 5)
+    values = values.T if transposed else values
+    first, other, again = store.put(values), store.put(values + 1), store.put(values)
+    assert b"".join(first.chunks()) == values.tobytes()
+    assert b"".join(other.chunks()) == (values + 1).tobytes()
+    assert again == first
+    assert (tmp_path / "store").stat().st_size == 2 * values.nbytes
+
+
+TRANSPOSED = (
+    helper.make_node("Transpose", ["w"], ["t"], perm=[1, 0]),
+    helper.make_node("MatMul", ["x", "t"], ["y"]),
+)
+SCALED = (helper.make_node("Mul", ["x", "w"], ["y"]),)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "least_bytes", "refers"),
+    [(TRANSPOSED, 1 << 16, True), (SCALED, 1 << 16, True), (SCALED, 1 << 30, False)],
+)
+def test_what_onnxslim_looks_at_and_folds_comes_out_the_same(
+    nodes: Sequence[onnx.NodeProto],
+    least_bytes: int,
+    refers: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    weight = np.random.default_rng(0).normal(size=(512, 512)).astype(np.float32)
+    (tmp_path / "weights").write_bytes(bytes(5000) + weight.tobytes())
+    info = helper.make_tensor_value_info
+    place = info("x", TensorProto.FLOAT, [512, 512]), info("y", TensorProto.FLOAT, [512, 512])
+    value = numpy_helper.from_array(weight, "w")
+    graph = helper.make_graph(nodes, "g", place[:1], place[1:], [value])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    ordinary = onnxslim.slim(onnx.ModelProto.FromString(proto.SerializeToString()))
+    set_reference(proto.graph.initializer[0], tmp_path / "weights", 5000, weight.nbytes)
+    monkeypatch.setattr(out_of_core, "LEAST_BYTES", least_bytes)
+    with out_of_core.weights_on_disk(tmp_path):
+        slim = onnxslim.slim(proto)
+    assert (reference(slim.graph.initializer[0]) is not None) == refers
+    load_references(slim)
+    assert len(slim.graph.node) == 1
+    assert slim.SerializeToString(deterministic=True) == ordinary.SerializeToString(
+        deterministic=True
+    )
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_DONTNEED"), reason="the system keeps what was read")
+def test_a_weight_that_was_looked_at_takes_no_memory_once_another_is(tmp_path: Path) -> None:
+    first, second = np.arange(1 << 23, dtype=np.float32), np.zeros(3, np.float32)
+    (tmp_path / "weights").write_bytes(second.tobytes() + first.tobytes())
+    maps = out_of_core._Maps()
+    place = Reference(tmp_path / "weights", second.nbytes, first.nbytes)
+    held = maps.array(numpy_helper.from_array(first), place)
+    assert np.array_equal(held, first)
+    before = resident_bytes(os.getpid()) or 0
+    maps.array(numpy_helper.from_array(second), Reference(tmp_path / "weights", 0, second.nbytes))
+    assert before - (resident_bytes(os.getpid()) or 0) > first.nbytes // 2
+    assert np.array_equal(held, first), "it is read again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["windows", "arrays", "attention", "recurrent"])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_every_operator_comes_out_the_same(kind: str, family: str, tmp_path: Path) -> None:
+    different, kept_out_of = [], 0
+    worker = Worker(environ={"FLAGS_enable_pir_api": FORMATS[kind]})
+    for number, (name, opsets) in enumerate(
+        worker.call(matrix.names, TIMEOUT_S, family, kind).items()
+    ):
+        try:
+            kept, difference = worker.call(
+                both_ways.compared_network,
+                TIMEOUT_S,
+                family,
+                name,
+                opsets[-1],
+                tmp_path / str(number),
+            )
+        except (WorkerCrashed, RemoteError):  # it is not converted at all
+            worker.close()
+            worker = Worker(environ={"FLAGS_enable_pir_api": FORMATS[kind]})
+            continue
+        kept_out_of += bool(kept)
+        if difference:
+            different.append(f"{name}: {difference}")
+    worker.close()
+    assert not different, "\n".join(different)
+    assert kept_out_of

@@ -1,0 +1,108 @@
+"""Tensors that refer to a file: written whole, they are what serialising gives."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from paddleport.convert.references import (
+    load_references,
+    set_reference,
+    unique_offsets,
+    whole_size,
+    write_whole,
+)
+from paddleport.errors import ModelFileError
+from paddleport.models.params import (
+    DATA_TYPES,
+    ParameterSpec,
+    parameter_header,
+    read_stored_parameters,
+)
+
+FIRST, SECOND = np.arange(300, dtype=np.float32), np.arange(200, dtype=np.float64)
+
+
+def model() -> onnx.ModelProto:
+    """An initializer, a constant and a constant inside a branch, with fields after the elements."""
+    inner = helper.make_graph(
+        [helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(FIRST, "inner"))],
+        "branch",
+        [],
+        [helper.make_tensor_value_info("c", TensorProto.FLOAT, [300])],
+    )
+    nodes = [
+        helper.make_node("Constant", [], ["v"], value=numpy_helper.from_array(SECOND, "v")),
+        helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner),
+    ]
+    weights = [numpy_helper.from_array(FIRST, "w"), numpy_helper.from_array(SECOND, "s")]
+    weights[0].doc_string = "after its elements"
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [value("x", TensorProto.BOOL, [])],
+        [value("y", TensorProto.FLOAT, [300])],
+        weights,
+        doc_string="after the weights",
+    )
+    proto = helper.make_model(graph, producer_name="a test")
+    helper.set_model_props(proto, {"after": "the graph"})
+    return proto
+
+
+@pytest.fixture
+def referring(tmp_path: Path) -> onnx.ModelProto:
+    file = tmp_path / "weights"
+    file.write_bytes(b"head" + FIRST.tobytes() + SECOND.tobytes())
+    proto = model()
+    for node in proto.graph.node[1].attribute:
+        set_reference(node.g.node[0].attribute[0].t, file, 4, FIRST.nbytes)
+    set_reference(proto.graph.node[0].attribute[0].t, file, 4 + FIRST.nbytes, SECOND.nbytes)
+    set_reference(proto.graph.initializer[0], file, 4, FIRST.nbytes)
+    return proto
+
+
+def test_written_whole_it_is_as_if_it_had_been_loaded(referring: onnx.ModelProto) -> None:
+    stream = io.BytesIO()
+    write_whole(referring, stream)
+    assert stream.getvalue() == model().SerializeToString(deterministic=True)
+    assert abs(whole_size(referring) - len(stream.getvalue())) < 600
+    load_references(referring)
+    assert referring == model()
+
+
+def test_without_references_it_is_serialised() -> None:
+    stream = io.BytesIO()
+    write_whole(model(), stream)
+    assert stream.getvalue() == model().SerializeToString(deterministic=True)
+
+
+def test_a_file_that_became_shorter_is_an_error(referring: onnx.ModelProto, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_bytes(b"head" + FIRST.tobytes()[:-1])
+    with pytest.raises(OSError, match="has become shorter"):
+        write_whole(referring, io.BytesIO())
+
+
+def test_equal_bytes_have_one_place(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"abcdabceabcdab")
+    places = [(0, 4), (4, 4), (8, 4), (12, 2)]
+    assert unique_offsets(file, places) == {0: 0, 4: 4, 8: 0, 12: 12}
+
+
+@pytest.mark.parametrize("dtype", [name for name, _ in DATA_TYPES.values()])
+def test_a_parameters_header_is_read_back(dtype: str, tmp_path: Path) -> None:
+    size = next(size for name, size in DATA_TYPES.values() if name == dtype)
+    file, header = tmp_path / "it.pdiparams", parameter_header(dtype, (3, 2))
+    file.write_bytes(2 * (header + bytes(6 * size)))
+    first, second = read_stored_parameters(file)
+    assert first.spec == second.spec == ParameterSpec(dtype, (3, 2))
+    assert (first.start, first.data, first.size_bytes) == (0, len(header), 6 * size)
+    assert second.start == first.data + first.size_bytes
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ModelFileError, match="parameter 2 ends beyond"):
+        read_stored_parameters(file)
