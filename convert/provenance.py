@@ -1,15 +1,16 @@
 """How a file was made: nothing in it differs between two runs of the same command."""
 
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from paddleport.models.resolve import SourceModel
+if TYPE_CHECKING:
+    from paddleport.models.resolve import SourceModel
 
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 
 
 def provenance(
-    source: SourceModel, opset: int, mends: tuple[str, ...], *, embedded: bool = False
+    source: "SourceModel", opset: int, mends: tuple[str, ...], *, embedded: bool = False
 ) -> dict[str, Any]:
     """What an ONNX file carries about its making."""
     return {
