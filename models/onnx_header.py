@@ -10,7 +10,7 @@ import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.models.protobuf import Value, fields, text
+from paddleport.models.protobuf import Value, fields, messages, text
 from paddleport.tensors import TensorSpec
 
 _OPSET, _METADATA, _GRAPH = 8, 14, 7  # of ModelProto
@@ -41,6 +41,7 @@ class OnnxHeader:
         inputs, outputs: as ``onnx_tensors`` gives them.
         operators: the types of the main graph's nodes.
         weight_types: the element types of its weights, by ONNX's numbers.
+        external: the files beside it that hold weights, by their names.
     """
 
     metadata: dict[str, str]
@@ -49,6 +50,7 @@ class OnnxHeader:
     outputs: tuple[TensorSpec, ...]
     operators: frozenset[str]
     weight_types: frozenset[int]
+    external: frozenset[str]
 
 
 def read_header(path: Path) -> OnnxHeader | None:
@@ -71,11 +73,14 @@ def _header(content: memoryview) -> OnnxHeader | None:
     graph = _grouped(_message(model[_GRAPH][0]))
     if _SPARSE in graph or _OUTPUT not in graph:
         return None
-    names, types = set(), set()
+    names, types, external = set(), set(), set()
     for weight in graph.get(_INITIALIZER, ()):
-        small = dict(fields(_message(weight)))  # 2 is the type, 8 the name
+        small = dict(fields(_message(weight)))  # 2 is the type, 8 the name, 13 external data
         names.add(bytes(_message(small.get(8, memoryview(b"")))).decode())
         types.add(_number(small.get(2, 0)))
+        if 13 in small:
+            entries = messages(_message(weight), 13)  # 1 is the key, 2 the value
+            external |= {text(entry, 2) for entry in entries if text(entry, 1) == "location"}
     inputs = [_spec(_message(item)) for item in graph.get(_INPUT, ())]
     outputs = [_spec(_message(item)) for item in graph[_OUTPUT]]
     if None in inputs or None in outputs:
@@ -93,6 +98,7 @@ def _header(content: memoryview) -> OnnxHeader | None:
         tuple(item for item in outputs if item is not None and item.name not in names),
         frozenset(text(_message(node), 4) for node in graph.get(_NODE, ())),
         frozenset(types),
+        frozenset(external),
     )
 
 

@@ -18,7 +18,7 @@ from paddleport.errors import (
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
-from paddleport.runners.compiled_cache import entry_for
+from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -27,8 +27,6 @@ _HINTS["int8"] = "f32"  # what is quantised in the file is in int8 under any hin
 _QUANTIZED = "FakeQuantize"  # how it reads an ONNX file's Q/DQ, and what its own IR holds
 _BYTES = ("i8", "u8")
 _MULTIPLYING = ("Convolution", "Deconvolution", "FullyConnected", "MatMul")
-
-FROM_CACHE = "compiled model from the cache"
 
 _RESULT_SUFFIX = "/sink_port_0"  # what OpenVINO's ONNX reader adds to an output's name
 
