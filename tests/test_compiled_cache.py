@@ -233,7 +233,9 @@ def with_external_data(path: Path, value: float) -> OnnxModel:
     return OnnxModel(path)
 
 
-def test_weights_in_another_file_are_in_the_key(backend: str, tmp_path: Path) -> None:
+def test_weights_in_another_file_are_not_taken_for_the_old_ones(
+    backend: str, tmp_path: Path, own_cache: Path
+) -> None:
     feed = {"x": np.ones((3, 4), np.float32)}
 
     def found(value: float) -> tuple[float, bool]:
@@ -243,6 +245,7 @@ def test_weights_in_another_file_are_in_the_key(backend: str, tmp_path: Path) ->
     assert found(2.0) == (2.0, False)
     assert external_files(tmp_path / "external.onnx") == (tmp_path / "weights.bin",)
     assert found(3.0) == (3.0, False)
+    assert bool(blobs(own_cache)) is (backend == "openvino")  # the other would not find them
 
 
 def quantized(path: Path) -> OnnxModel:

@@ -10,7 +10,7 @@ from paddleport.models.onnx_file import external_files
 from paddleport.runners.compiled_cache import Entry, entry_for, identity
 
 MOST_BYTES = 1 << 30
-"""The most weights that are kept: protobuf, which ONNX Runtime writes, ends at twice that."""
+"""The largest file whose graph is kept: protobuf, which ONNX Runtime writes, ends at twice that."""
 
 
 def start_cached(
@@ -19,7 +19,8 @@ def start_cached(
     """A session with the graph that was optimised before; else one that keeps it for the next.
 
     Kept as ONNX, which is read faster than ONNX Runtime's own format, and by its path, since of
-    bytes the session makes two copies.
+    bytes the session makes two copies. Not of a model with weights in other files: the optimised
+    one would look for them beside itself.
 
     Args:
         ort: the module.
@@ -30,7 +31,7 @@ def start_cached(
     Returns:
         The session, and whether it is from the cache.
     """
-    if sum(file.stat().st_size for file in (model, *external_files(model))) > MOST_BYTES:
+    if external_files(model) or model.stat().st_size > MOST_BYTES:
         return start(model), False
     level = settings.graph_optimization_level
     version = f"{ort.__version__} {ort.get_build_info()}"
