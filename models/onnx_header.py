@@ -7,7 +7,9 @@ Source of the field numbers: onnx.proto, https://github.com/onnx/onnx.
 """
 
 import mmap
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from paddleport.models.protobuf import Value, fields, messages, text
@@ -15,6 +17,7 @@ from paddleport.tensors import TensorSpec
 
 _OPSET, _METADATA, _GRAPH = 8, 14, 7  # of ModelProto
 _NODE, _INITIALIZER, _SPARSE, _INPUT, _OUTPUT = 1, 5, 15, 11, 12  # of GraphProto
+_SETTLED_NS = 2_000_000_000  # FAT's times, the coarsest, are of 2 s
 _DTYPES = {
     1: "float32",
     2: "uint8",
@@ -54,7 +57,28 @@ class OnnxHeader:
 
 
 def read_header(path: Path) -> OnnxHeader | None:
-    """The header of a file, or ``None`` where only the onnx package can say."""
+    """The header of a file, or ``None`` where only the onnx package can say.
+
+    One start asks for it six times; it is read again if the file has changed, or is so new that
+    a second change could bear the same time.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if time.time_ns() - max(found.st_ctime_ns, found.st_mtime_ns) < _SETTLED_NS:
+        return _read(path)
+    return _remembered(
+        path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    )
+
+
+@lru_cache(maxsize=4)
+def _remembered(path: Path, identity: tuple[int, ...]) -> OnnxHeader | None:
+    return _read(path)
+
+
+def _read(path: Path) -> OnnxHeader | None:
     try:
         with (
             path.open("rb") as stream,
