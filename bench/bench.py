@@ -9,21 +9,21 @@ import argparse
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from against import TIMEOUT_S, against_others
+from commands import BINARIES, RUNS, in_turn, seconds
 from lasting import growth, memory
 from lines import Found, Line, spread, table, write
 from overhead import runner_overhead
 from pipeline import Turn, Way, pipeline_turns
 from preprocess import CASES, preprocess_times, ratios
 from rig import Pairs, against_bare_loop, against_benchmark_app
+from startup import startup_lines
 from why import python_calls
 
 from paddleport.convert import to_onnx
@@ -31,30 +31,12 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
 
-RUNS = 9
 PARTS = (
-    *("help", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
+    *("help", "startup", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
     *("others", "growth", "memory"),
 )
 OUT = Path("out")
 TUNED = OUT / "MobileNetV2" / "tune.toml"  # where paddleport tune writes it
-BINARIES = Path(sys.executable).parent
-
-
-def seconds(command: Sequence[object], folder: Path) -> float:
-    """Wall-clock seconds of one whole process that must succeed."""
-    started = time.perf_counter()
-    subprocess.run([*map(str, command)], check=True, capture_output=True, cwd=folder)
-    return time.perf_counter() - started
-
-
-def in_turn(
-    first: Callable[[], float], second: Callable[[], float], runs: int
-) -> tuple[list[float], list[float]]:
-    """Times of two things, A B A B, after one run of each that is not counted."""
-    first(), second()
-    pairs = [(first(), second()) for _ in range(runs)]
-    return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def help_lines(folder: Path) -> list[Line]:
@@ -165,6 +147,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Found:
     onnx = to_onnx(source, folder / "ours.onnx", opset=11).onnx
     parts: tuple[Callable[[], list[Line] | Found], ...] = (
         lambda: help_lines(folder),
+        lambda: startup_lines(onnx, folder),
         lambda: convert_lines(source, folder),
         lambda: overhead_lines(source, onnx),
         lambda: rig_lines(onnx, folder),
