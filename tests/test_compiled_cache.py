@@ -201,6 +201,17 @@ def test_a_cache_that_cannot_be_written_is_done_without(
     assert np.isfinite(found[0]).all()
 
 
+def test_an_entry_that_only_the_runtime_fails_to_write_is_done_without(
+    backend: str, model: OnnxModel, own_cache: Path
+) -> None:
+    right = answer(opened(backend, model))
+    long = model.path.with_name(f"{'n' * 240}.onnx")  # its temporary name is longer than 255
+    long.write_bytes(model.path.read_bytes())
+    again = opened(backend, OnnxModel(long))
+    assert answer(again) == right
+    assert len(list(own_cache.rglob("*.blob*"))) == 1, "of the first, and nothing half-written"
+
+
 def test_the_key_holds_version_settings_and_the_files(model: OnnxModel) -> None:
     def entry(version: str = "1", threads: int = 1) -> Entry:
         return entry_for("openvino", version, model.path, {"threads": threads})
