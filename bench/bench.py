@@ -9,15 +9,14 @@ import argparse
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from against import TIMEOUT_S, against_others
+from commands import BINARIES, RUNS, in_turn, seconds
 from lasting import growth, memory
 from lines import NO_LIMIT, Found, Line, spread, table, write
 from others import SIZES
@@ -25,6 +24,7 @@ from overhead import runner_overhead
 from pipeline import pipeline_line, pipeline_turns
 from preprocess import CASES, preprocess_times, ratios
 from rig import Pairs, against_bare_loop, against_benchmark_app
+from startup import startup_lines
 from tuned import tuned
 from ways import THREADS, Way
 from why import python_calls
@@ -34,29 +34,11 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
 
-RUNS = 9
 PARTS = (
-    *("help", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
+    *("help", "startup", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
     *("others", "tuned", "growth", "memory"),
 )
 OUT = Path("out")
-BINARIES = Path(sys.executable).parent
-
-
-def seconds(command: Sequence[object], folder: Path) -> float:
-    """Wall-clock seconds of one whole process that must succeed."""
-    started = time.perf_counter()
-    subprocess.run([*map(str, command)], check=True, capture_output=True, cwd=folder)
-    return time.perf_counter() - started
-
-
-def in_turn(
-    first: Callable[[], float], second: Callable[[], float], runs: int
-) -> tuple[list[float], list[float]]:
-    """Times of two things, A B A B, after one run of each that is not counted."""
-    first(), second()
-    pairs = [(first(), second()) for _ in range(runs)]
-    return [a for a, _ in pairs], [b for _, b in pairs]
 
 
 def help_lines(folder: Path) -> list[Line]:
@@ -160,6 +142,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Found:
     onnx = to_onnx(source, folder / "ours.onnx", opset=11).onnx
     parts: tuple[Callable[[], list[Line] | Found], ...] = (
         lambda: help_lines(folder),
+        lambda: startup_lines(onnx, folder),
         lambda: convert_lines(source, folder),
         lambda: overhead_lines(source, onnx),
         lambda: rig_lines(onnx, folder),
@@ -167,7 +150,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Found:
         lambda: validate_lines(folder),
         lambda: pipeline_lines(source, onnx, folder),
         lambda: against_others(source, onnx, folder),
-        lambda: tuned(folder, BINARIES, asked.seconds),
+        lambda: tuned(folder, asked.seconds),
         lambda: growth(source, onnx, folder, asked.pictures),
         lambda: memory(folder, BINARIES),
     )

@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from against import faster, told
+from commands import BINARIES, seconds
 from lines import Found, Line
 from others import PADDLE, latency_rounds
 from pipeline import pipeline_line, pipeline_turns
@@ -24,7 +24,7 @@ _LATENCY, _THROUGHPUT = 3.0, 4.0
 _TUNED = "tuned"
 
 
-def tuned(folder: Path, binaries: Path, seconds: float) -> Found:
+def tuned(folder: Path, tune_s: float) -> Found:
     """Latency and throughput of what passes the accuracy gate on labelled pictures.
 
     The network has trained weights: on random ones no margin is left for bf16 or int8.
@@ -45,7 +45,7 @@ def tuned(folder: Path, binaries: Path, seconds: float) -> Found:
         return Found(lines, {}, {})
     place = folder / "tuned"
     model = _model(place)
-    profiles = {goal: _profile(place, model, goal, binaries, seconds) for goal in whats}
+    profiles = {goal: _profile(place, model, goal, tune_s) for goal in whats}
     source = resolve(model)
     latency, rounds = _latency_line(whats["latency"], source, profiles["latency"])
     throughput = _throughput_line(whats["throughput"], source, profiles["throughput"], place)
@@ -63,16 +63,14 @@ def _model(place: Path) -> Path:
     return model
 
 
-def _profile(place: Path, model: Path, goal: str, binaries: Path, seconds: float) -> Path:
+def _profile(place: Path, model: Path, goal: str, tune_s: float) -> Path:
     """Tunes with the command, as a user would."""
     profile = place / f"{goal}.toml"
-    command: list[object] = [binaries / "paddleport", "tune", model, "--goal", goal]
+    command: list[object] = [BINARIES / "paddleport", "tune", model, "--goal", goal]
     command += ["--labelled", place / "judged", "--calibrate", place / "calibration"]
-    command += ["--threads", THREADS, "--seconds", seconds, "--profile", profile]
+    command += ["--threads", THREADS, "--seconds", tune_s, "--profile", profile]
     environment = {**os.environ, "PADDLEPORT_CACHE": str(place / "cache")}
-    subprocess.run(
-        [*map(str, command)], check=True, capture_output=True, cwd=place, env=environment
-    )
+    seconds(command, place, environment)
     return profile
 
 

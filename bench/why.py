@@ -2,8 +2,11 @@
 
 import cProfile
 import pstats
+import re
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +71,37 @@ def python_streams(onnx: OnnxModel) -> str:
     with cProfile.Profile() as profile:
         streams.frames_per_s(2)
     return f"python's own time in run_many, waiting included: {_own_times(profile)}"
+
+
+def imports(
+    ours: Sequence[object], bare: Sequence[object], folder: Path, environ: Mapping[str, str]
+) -> str:
+    """What one command of Python's imports that another does not, by package."""
+    costs, others = (_imported(command, folder, environ) for command in (ours, bare))
+    for module in others:
+        costs.pop(module, None)
+    packages: Counter[str] = Counter()
+    for module, cost in costs.items():
+        package = module.partition(".")[0]
+        packages["Python's own" if package in sys.stdlib_module_names else package] += cost
+    return f"imports beyond the script's, {sum(costs.values()):.3f} s: {shares(packages, 5)}"
+
+
+def _imported(
+    command: Sequence[object], folder: Path, environ: Mapping[str, str]
+) -> dict[str, float]:
+    """Seconds that each module took, without what it imports itself."""
+    python = [sys.executable, "-X", "importtime", *map(str, command)]
+    told = subprocess.run(
+        python, check=True, capture_output=True, text=True, cwd=folder, env=environ
+    ).stderr
+    return import_times(told)
+
+
+def import_times(told: str) -> dict[str, float]:
+    """What ``-X importtime`` tells in µs, in seconds."""
+    found = re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", told, re.MULTILINE)
+    return {module: int(cost) / 1e6 for cost, module in found}
 
 
 def _own_times(profile: cProfile.Profile) -> str:

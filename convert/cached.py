@@ -13,17 +13,17 @@ from paddleport.errors import NotProvenError
 from paddleport.models.cache import cached_folder
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import read_onnx_model
-from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array
 
 if TYPE_CHECKING:
     from paddleport.convert.steps import Progress
+    from paddleport.models.resolve import SourceModel
 
 _FILE = "model.onnx"
 
 
 def cached_onnx(
-    source: SourceModel,
+    source: "SourceModel",
     *,
     opset: int = DEFAULT_OPSET,
     shapes: Mapping[str, Sequence[int]] | None = None,
@@ -77,7 +77,7 @@ def cached_onnx(
     return read_onnx_model(found / _FILE)
 
 
-def _key(source: SourceModel, opset: int) -> str:
+def _key(source: "SourceModel", opset: int) -> str:
     parts = {
         "sha256": source.sha256,
         "weights": source.weights,

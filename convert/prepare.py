@@ -5,20 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from paddleport.convert.cached import cached_onnx
 from paddleport.convert.opsets import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
-from paddleport.models import zoo
-from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.card import SEEDED_WARNING, OnnxModel, PaddleModel, Preprocess
 from paddleport.models.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
-from paddleport.models.resolve import SEEDED_WARNING, SourceModel, resolve
-from paddleport.models.source import holds_model
 from paddleport.runners.preprocess import takes_pixels
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
     from paddleport.convert.steps import Progress
+    from paddleport.models.resolve import SourceModel
     from paddleport.runners.base import Runner
 
 
@@ -58,7 +55,12 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
         return default, []
     first, rest = names[0], list(names[1:])
     path = Path(first)
-    if first in zoo.names() or path.suffix == ".onnx" or holds_model(path):
+    if path.suffix == ".onnx":
+        return first, rest
+    from paddleport.models import zoo
+    from paddleport.models.source import holds_model
+
+    if first in zoo.names() or holds_model(path):
         return first, rest
     if not path.exists() and not path.suffix and not set(first) & set("/\\*?["):
         raise ModelNotFoundError(
@@ -82,6 +84,9 @@ def prepare(
     """
     if Path(model).suffix == ".onnx":
         return _prepared_file(Path(model), consumes)
+    from paddleport.convert.cached import cached_onnx  # much that an .onnx file has no use for
+    from paddleport.models.resolve import resolve
+
     source = resolve(model, weights=weights, progress=progress)
     file: OnnxModel | PaddleModel = source.model
     inputs = source.program.inputs
@@ -132,7 +137,7 @@ def prepare_source(
     feed: Mapping[str, Array] | None = None,
     proven: bool = True,
     progress: "Progress" = lambda step, share: None,
-) -> tuple[SourceModel, OnnxModel]:
+) -> "tuple[SourceModel, OnnxModel]":
     """A Paddle model and the ONNX file to hold against it: ``onnx``, or our own conversion.
 
     Our own must be proven the same, unless ``proven`` is false.
@@ -140,6 +145,9 @@ def prepare_source(
     Raises:
         PortError: as ``resolve``, ``read_onnx_model`` and ``to_onnx`` do.
     """
+    from paddleport.convert.cached import cached_onnx
+    from paddleport.models.resolve import resolve
+
     source = resolve(model, weights=weights, program=program, params=params, progress=progress)
     if onnx is not None:
         return source, read_onnx_model(onnx)

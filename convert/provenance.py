@@ -1,16 +1,17 @@
 """How a file was made: nothing in it differs between two runs of the same command."""
 
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from paddleport.convert.export import RawExport
-from paddleport.models.resolve import SourceModel
+if TYPE_CHECKING:
+    from paddleport.convert.export import RawExport
+    from paddleport.models.resolve import SourceModel
 
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 
 
 def provenance(
-    source: SourceModel, raw: RawExport, mends: tuple[str, ...], *, embedded: bool = False
+    source: "SourceModel", raw: "RawExport", mends: tuple[str, ...], *, embedded: bool = False
 ) -> dict[str, Any]:
     """What an ONNX file carries about its making.
 

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,7 +105,7 @@ def not_writable(folder: Path, error: OSError) -> OutputError:
 def _build(folder: Path, build: Callable[[Path], None]) -> None:
     for leftover in folder.parent.glob(f".{folder.name}.*.building"):  # of a killed process
         shutil.rmtree(leftover, ignore_errors=True)
-    temporary = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.building")
+    temporary = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.building")
     try:
         temporary.mkdir()
         build(temporary)

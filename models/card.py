@@ -15,6 +15,8 @@ ChannelOrder = Literal["RGB", "BGR"]
 MAX_SIDE = 1 << 15
 """The largest side in pixels that preprocessing may ask for."""
 
+SEEDED_WARNING = "seeded weights: the network is untrained, so its labels mean nothing"
+
 
 @dataclass(frozen=True)
 class Preprocess:

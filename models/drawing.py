@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
 Plane = NDArray[np.float64]
+Indices = NDArray[np.int64]
+
+_STRIP = 32  # rows at a time: what is worked on stays in the CPU's cache
 
 
 class RandomBits:
@@ -22,49 +25,106 @@ class RandomBits:
         """Numbers from [low, high), each a multiple of 2**-53 before it is scaled."""
         size = int(np.prod(shape, dtype=np.int64))
         raw = np.asarray(self._bits.random_raw(size), np.uint64)
-        unit = (raw >> np.uint64(11)).astype(np.float64) / 2.0**53
-        scaled: Plane = low + (high - low) * unit.reshape(shape)
-        return scaled
+        raw >>= np.uint64(11)
+        drawn = raw.astype(np.float64).reshape(shape)
+        drawn /= 2.0**53
+        if (low, high) != (0.0, 1.0):
+            drawn *= high - low
+            drawn += low
+        return drawn
 
     def number(self, low: float, high: float) -> float:
         """One number from [low, high)."""
         return float(self.uniform(1, low=low, high=high)[0])
 
 
-def fractal_noise(bits: RandomBits, height: int, width: int, *, finest: int = 1) -> Plane:
+def fractal_noise(
+    bits: RandomBits,
+    height: int,
+    width: int,
+    *,
+    finest: int = 1,
+    rows: Indices | None = None,
+    columns: Indices | None = None,
+) -> Plane:
     """Clouds around 0.5 from octaves of smooth value noise.
 
     An octave's amplitude is the square root of its cell, which gives a power of frequency**-3
-    here and, with the edges of shapes, close to the frequency**-2 of photos. ``finest`` is the
-    smallest cell in pixels.
+    here and, with the edges of shapes, close to the frequency**-2 of photos.
+
+    Args:
+        bits: drawn from for the whole plane, whatever is taken of it.
+        height: of the plane.
+        width: of the plane.
+        finest: the smallest cell in pixels.
+        rows: which to give, ascending; by default all.
+        columns: likewise.
     """
-    total = np.zeros((height, width))
-    weight = 0.0
+    rows = np.arange(height) if rows is None else rows
+    columns = np.arange(width) if columns is None else columns
+    octaves: list[tuple[int, Plane]] = []
     cell = 1 << max(2, (max(height, width) // 2).bit_length() - 1)
     while cell >= finest:
-        lattice = bits.uniform(height // cell + 2, width // cell + 2)
-        amplitude = float(np.sqrt(cell))
-        total = total + amplitude * _interpolated(lattice, cell, height, width)
-        weight += amplitude
+        octaves.append((cell, bits.uniform(height // cell + 2, width // cell + 2)))
         cell //= 2
-    return (total / weight - 0.5) * 2.5 + 0.5
+    total = np.zeros((len(rows), len(columns)))
+    for start in range(0, len(rows), _STRIP):
+        strip = slice(start, start + _STRIP)
+        _add_octaves(total[strip], octaves, rows[strip], columns)
+    return total
 
 
-def _interpolated(lattice: Plane, cell: int, height: int, width: int) -> Plane:
-    rows, columns = np.arange(height), np.arange(width)
+def _add_octaves(
+    total: Plane, octaves: list[tuple[int, Plane]], rows: Indices, columns: Indices
+) -> None:
+    weight = 0.0
+    for cell, lattice in octaves:
+        amplitude = float(np.sqrt(cell))
+        octave = _interpolated(lattice, cell, rows, columns)
+        octave *= amplitude
+        total += octave
+        weight += amplitude
+    total /= weight
+    total -= 0.5
+    total *= 2.5
+    total += 0.5
+
+
+def _interpolated(lattice: Plane, cell: int, rows: Indices, columns: Indices) -> Plane:
+    tall, at = lattice[rows // cell], columns // cell
+    if cell == 1:
+        return tall.take(at, axis=1)
     down, right = (smoothstep((at % cell) / cell) for at in (rows, columns))
-    upper = lattice[rows // cell]
-    tall = upper + (lattice[rows // cell + 1] - upper) * down[:, None]
-    left = tall[:, columns // cell]
-    result: Plane = left + (tall[:, columns // cell + 1] - left) * right
-    return result
+    tall += (lattice[rows // cell + 1] - tall) * down[:, None]
+    octave = (tall[:, 1:] - tall[:, :-1]).take(at, axis=1)
+    octave *= right
+    octave += tall.take(at, axis=1)
+    return octave
 
 
 def grid(height: int, width: int) -> tuple[Plane, Plane]:
-    """Pixel centres; y goes from 0 to 1 down the picture, x has the same unit."""
+    """Pixel centres: y (height, 1) from 0 to 1 down the picture, x (1, width) in the same unit."""
     y = (np.arange(height)[:, None] + 0.5) / height
     x = (np.arange(width)[None, :] + 0.5) / height
-    return np.broadcast_to(y, (height, width)), np.broadcast_to(x, (height, width))
+    return y, x
+
+
+def between(centres: Plane, low: float, high: float) -> slice:
+    """The pixels of a row or column from one place to another, and one more on either side."""
+    start, stop = np.searchsorted(centres.ravel(), (low, high))
+    return slice(max(0, int(start) - 1), min(centres.size, int(stop) + 1))
+
+
+def lay(picture: Plane, above: Plane, share: Plane) -> None:
+    """Put ``above`` over ``picture``, both (3, height, width), where ``share`` is 1; in place."""
+    difference = above - picture
+    difference *= share
+    picture += difference
+
+
+def colour(red: float, green: float, blue: float) -> Plane:
+    """A colour for every pixel: (3, 1, 1)."""
+    return np.array((red, green, blue))[:, None, None]
 
 
 def coverage(inside: Plane, height: int) -> Plane:
@@ -83,20 +143,29 @@ def triangle(t: Plane) -> Plane:
 
 
 def soften(picture: Plane, passes: int) -> Plane:
-    """Blur by ``passes`` rounds of (1, 2, 1) / 4 down and across."""
+    """Blur (3, height, width) by ``passes`` rounds of (1, 2, 1) / 4 down and across."""
     for _ in range(passes):
-        for axis in (0, 1):
+        for axis in (1, 2):
             padded = np.pad(picture, [(int(axis == side),) * 2 for side in range(3)], mode="edge")
+            count = picture.shape[axis]
             first, middle, last = (
-                padded[start : start + picture.shape[0]]
-                if axis == 0
-                else padded[:, start : start + picture.shape[1]]
+                padded[:, start : start + count]
+                if axis == 1
+                else padded[:, :, start : start + count]
                 for start in range(3)
             )
-            picture = 0.25 * first + 0.5 * middle + 0.25 * last
+            picture = 0.25 * first
+            picture += 0.5 * middle
+            picture += 0.25 * last
     return picture
 
 
 def to_picture(planes: Plane) -> Picture:
-    """Values around 0 to 1 as 8-bit pixels; whatever lies outside is clipped."""
-    return np.floor(np.clip(planes, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    """(3, height, width) around 0 to 1 as (height, width, 3) in 8 bits; what is outside is clipped.
+
+    ``planes`` is written to.
+    """
+    np.clip(planes, 0.0, 1.0, out=planes)
+    planes *= 255.0
+    planes += 0.5  # and cut off: rounded, since nothing is negative
+    return np.ascontiguousarray(planes.astype(np.uint8).transpose(1, 2, 0))

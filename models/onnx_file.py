@@ -20,8 +20,8 @@ INPUT_KEY = "paddleport.input"
 _FLOAT16, _BFLOAT16 = 10, 16  # of TensorProto.DataType
 
 
-def read_onnx_proto(path: Path) -> "onnx.ModelProto":
-    """Parse an ONNX file.
+def read_onnx_proto(path: Path, *, external_data: bool = True) -> "onnx.ModelProto":
+    """Parse an ONNX file, and unless told otherwise the files beside it that hold weights.
 
     Raises:
         ModelNotFoundError: it is not there.
@@ -33,7 +33,7 @@ def read_onnx_proto(path: Path) -> "onnx.ModelProto":
     if not path.is_file():
         raise ModelNotFoundError(f"{path} does not exist")
     try:
-        proto = onnx.load(str(path))
+        proto = onnx.load(str(path), load_external_data=external_data)
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelFileError(f"{path} is not an ONNX file, or is damaged ({reason})") from None
@@ -160,6 +160,22 @@ def weights_precision(path: Path) -> Literal["fp32", "fp16", "bf16", "int8"]:
     if _FLOAT16 in types:
         return "fp16"
     return "bf16" if _BFLOAT16 in types else "fp32"
+
+
+def external_files(path: Path) -> tuple[Path, ...]:
+    """The files beside an ONNX file that hold weights of its main graph, sorted."""
+    header = read_header(path)
+    if header is not None:
+        names = header.external
+    else:
+        initializers = read_onnx_proto(path, external_data=False).graph.initializer
+        names = frozenset(
+            entry.value
+            for tensor in initializers
+            for entry in tensor.external_data
+            if entry.key == "location"
+        )
+    return tuple(path.parent / name for name in sorted(names))
 
 
 def onnx_opset(path: Path) -> int:

@@ -7,14 +7,17 @@ Source of the field numbers: onnx.proto, https://github.com/onnx/onnx.
 """
 
 import mmap
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from paddleport.models.protobuf import Value, fields, text
+from paddleport.models.protobuf import Value, fields, messages, text
 from paddleport.tensors import TensorSpec
 
 _OPSET, _METADATA, _GRAPH = 8, 14, 7  # of ModelProto
 _NODE, _INITIALIZER, _SPARSE, _INPUT, _OUTPUT = 1, 5, 15, 11, 12  # of GraphProto
+_SETTLED_NS = 2_000_000_000  # FAT's times, the coarsest, are of 2 s
 _DTYPES = {
     1: "float32",
     2: "uint8",
@@ -41,6 +44,7 @@ class OnnxHeader:
         inputs, outputs: as ``onnx_tensors`` gives them.
         operators: the types of the main graph's nodes.
         weight_types: the element types of its weights, by ONNX's numbers.
+        external: the files beside it that hold weights, by their names.
     """
 
     metadata: dict[str, str]
@@ -49,10 +53,32 @@ class OnnxHeader:
     outputs: tuple[TensorSpec, ...]
     operators: frozenset[str]
     weight_types: frozenset[int]
+    external: frozenset[str]
 
 
 def read_header(path: Path) -> OnnxHeader | None:
-    """The header of a file, or ``None`` where only the onnx package can say."""
+    """The header of a file, or ``None`` where only the onnx package can say.
+
+    One start asks for it six times; it is read again if the file has changed, or is so new that
+    a second change could bear the same time.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if time.time_ns() - max(found.st_ctime_ns, found.st_mtime_ns) < _SETTLED_NS:
+        return _read(path)
+    return _remembered(
+        path, (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    )
+
+
+@lru_cache(maxsize=4)
+def _remembered(path: Path, identity: tuple[int, ...]) -> OnnxHeader | None:
+    return _read(path)
+
+
+def _read(path: Path) -> OnnxHeader | None:
     try:
         with (
             path.open("rb") as stream,
@@ -71,11 +97,14 @@ def _header(content: memoryview) -> OnnxHeader | None:
     graph = _grouped(_message(model[_GRAPH][0]))
     if _SPARSE in graph or _OUTPUT not in graph:
         return None
-    names, types = set(), set()
+    names, types, external = set(), set(), set()
     for weight in graph.get(_INITIALIZER, ()):
-        small = dict(fields(_message(weight)))  # 2 is the type, 8 the name
+        small = dict(fields(_message(weight)))  # 2 is the type, 8 the name, 13 external data
         names.add(bytes(_message(small.get(8, memoryview(b"")))).decode())
         types.add(_number(small.get(2, 0)))
+        if 13 in small:
+            entries = messages(_message(weight), 13)  # 1 is the key, 2 the value
+            external |= {text(entry, 2) for entry in entries if text(entry, 1) == "location"}
     inputs = [_spec(_message(item)) for item in graph.get(_INPUT, ())]
     outputs = [_spec(_message(item)) for item in graph[_OUTPUT]]
     if None in inputs or None in outputs:
@@ -93,6 +122,7 @@ def _header(content: memoryview) -> OnnxHeader | None:
         tuple(item for item in outputs if item is not None and item.name not in names),
         frozenset(text(_message(node), 4) for node in graph.get(_NODE, ())),
         frozenset(types),
+        frozenset(external),
     )
 
 

@@ -6,9 +6,11 @@ from paddleport.models.drawing import (
     Picture,
     Plane,
     RandomBits,
+    between,
     coverage,
     fractal_noise,
     grid,
+    lay,
     soften,
     to_picture,
     triangle,
@@ -57,66 +59,107 @@ def draw_picture(index: int, size: tuple[int, int]) -> Picture:
     y, x = grid(height, width)
     picture = _background(bits, y, x)
     if index % 4 == 1:
-        picture = _pattern(bits, picture, y, x)
+        _pattern(bits, picture, y, x)
     for _ in range(3 + index % 5):
-        picture = _solid(bits, picture, y, x)
-    grain = fractal_noise(bits, height, width)[:, :, None]
-    picture = picture * (0.75 + 0.5 * grain)
+        _solid(bits, picture, y, x)
+    grain = fractal_noise(bits, height, width)
+    grain *= 0.5
+    grain += 0.75
+    picture *= grain
     if index % 3 == 2:
         picture = soften(picture, 2 + index % 4)
     else:
-        picture = picture + 0.03 * (bits.uniform(height, width, 3) - 0.5)
+        noise = bits.uniform(height, width, 3).transpose(2, 0, 1)
+        noise -= 0.5
+        noise *= 0.03
+        picture += noise
     contrast, brightness = bits.number(0.8, 1.4), bits.number(-0.06, 0.06)
-    picture = ((picture - 0.45) * contrast + 0.45 + brightness) * _CASTS[index % len(_CASTS)]
+    picture -= 0.45
+    picture *= contrast
+    picture += 0.45
+    picture += brightness
+    picture *= np.array(_CASTS[index % len(_CASTS)])[:, None, None]
     return to_picture(picture)
 
 
 def _background(bits: RandomBits, y: Plane, x: Plane) -> Plane:
     """Two colours blended along a slope, with cloudy variation in each channel."""
+    height, width = len(y), x.size
     first, second = _colour(bits), _colour(bits)
-    slope = np.clip(y + bits.number(-0.5, 0.5) * x, 0.0, 1.0)[:, :, None]
-    clouds = [fractal_noise(bits, *y.shape) for _ in range(3)]
-    common = fractal_noise(bits, *y.shape)
-    variation = np.stack([0.3 * own + 0.7 * common - 0.5 for own in clouds], axis=2)
-    blended: Plane = first + (second - first) * slope
-    return blended + 0.6 * variation
+    slope = np.clip(y + bits.number(-0.5, 0.5) * x, 0.0, 1.0)
+    clouds = np.stack([fractal_noise(bits, height, width) for _ in range(3)])
+    common = fractal_noise(bits, height, width)
+    common *= 0.7
+    clouds *= 0.3
+    clouds += common
+    clouds -= 0.5
+    clouds *= 0.6
+    blended: Plane = (second - first) * slope
+    blended += first
+    blended += clouds
+    return blended
 
 
 def _colour(bits: RandomBits) -> Plane:
-    """A colour whose channels go together, as they do in photos."""
-    return bits.number(0.3, 1.0) + bits.number(0.1, 0.7) * (bits.uniform(3) - 0.5)
+    """A colour whose channels go together, as they do in photos: (3, 1, 1)."""
+    return bits.number(0.3, 1.0) + bits.number(0.1, 0.7) * (bits.uniform(3, 1, 1) - 0.5)
 
 
-def _pattern(bits: RandomBits, picture: Plane, y: Plane, x: Plane) -> Plane:
-    """Stripes or checks over one part, like a wall, a fence or a fabric."""
+def _pattern(bits: RandomBits, picture: Plane, y: Plane, x: Plane) -> None:
+    """Stripes or checks over one part, like a wall, a fence or a fabric; in place."""
     along, across = bits.number(6.0, 20.0), bits.number(-8.0, 8.0)
     wave = triangle(along * x + across * y)
     if bits.number(0.0, 1.0) < 0.5:
         wave = wave * triangle(along * y - across * x)
     edge = y - bits.number(0.3, 0.7) - bits.number(-0.3, 0.3) * x
-    mask = coverage(edge, y.shape[0])[:, :, None]
-    colour = _colour(bits)
-    return picture + mask * (0.5 * (colour - 0.5) + 0.5 * (wave[:, :, None] - 0.5))
+    mask = coverage(edge, len(y))
+    wave -= 0.5
+    wave *= 0.5
+    added = 0.5 * (_colour(bits) - 0.5) + wave
+    added *= mask
+    picture += added
 
 
-def _solid(bits: RandomBits, picture: Plane, y: Plane, x: Plane) -> Plane:
-    """A textured ball or box with light from one side and a soft shadow below."""
+def _solid(bits: RandomBits, picture: Plane, y: Plane, x: Plane) -> None:
+    """A textured ball or box with light from one side and a soft shadow below; in place."""
     centre_y, centre_x = bits.number(0.1, 0.9), bits.number(0.1, 1.2)
     radius_y, radius_x = bits.number(0.06, 0.3), bits.number(0.06, 0.3)
     turn = bits.number(-0.6, 0.6)
     length = np.sqrt(1.0 + turn * turn)
     across = ((x - centre_x) + turn * (y - centre_y)) / (length * radius_x)
     along = ((y - centre_y) - turn * (x - centre_x)) / (length * radius_y)
-    if bits.number(0.0, 1.0) < 0.6:
+    round_one = bits.number(0.0, 1.0) < 0.6
+    shadow = _shadow(across, along)
+    smallest = min(radius_y, radius_x)
+    size = (1.0 + 0.5 / (smallest * len(y))) / length  # with the pixels that it covers in part
+    down = size * (radius_y + abs(turn) * radius_x)
+    aside = size * (radius_x + abs(turn) * radius_y)
+    rows = between(y, centre_y - down, centre_y + down)
+    columns = between(x, centre_x - aside, centre_x + aside)
+    across, along = across[rows, columns], along[rows, columns]
+    if round_one:
         distance = np.sqrt(across * across + along * along)
     else:
         distance = np.maximum(np.abs(across), np.abs(along))
     light = np.clip(0.75 - 0.35 * along - 0.3 * across - 0.25 * distance * distance, 0.1, 1.2)
-    texture = 0.6 + 0.8 * fractal_noise(bits, *y.shape)
-    colour = _colour(bits)
-    shadow_distance = across * across + (along - 0.5) * (along - 0.5)
-    shadow = 1.0 - 0.5 / (1.0 + shadow_distance * shadow_distance)
-    shape = coverage((1.0 - distance) * min(radius_y, radius_x), y.shape[0])[:, :, None]
-    surface: Plane = (light * texture)[:, :, None] * colour
-    behind: Plane = picture * shadow[:, :, None]
-    return behind + shape * (surface - behind)
+    texture = fractal_noise(
+        bits,
+        len(y),
+        x.size,
+        rows=np.arange(len(y))[rows],
+        columns=np.arange(x.size)[columns],
+    )
+    surface = light * (0.6 + 0.8 * texture) * _colour(bits)
+    picture *= shadow
+    lay(picture[:, rows, columns], surface, coverage((1.0 - distance) * smallest, len(y)))
+
+
+def _shadow(across: Plane, along: Plane) -> Plane:
+    """What a shadow below a thing leaves of the light."""
+    below = along - 0.5
+    below *= below
+    distance = across * across
+    distance += below
+    distance *= distance
+    distance += 1.0
+    return 1.0 - 0.5 / distance

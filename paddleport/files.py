@@ -2,9 +2,7 @@
 
 import contextlib
 import errno
-import hashlib
-import secrets
-import tempfile
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
@@ -29,7 +27,7 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         OutputError: as ``write_atomically``.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as stream:
@@ -48,12 +46,16 @@ def full_disk(error: OSError) -> OutputError | None:
     """The one-line error for a disk that takes no more, wherever that was met; else ``None``."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
         return None
+    import tempfile
+
     where = error.filename or tempfile.gettempdir()
     return OutputError(f"{where} cannot be written: {error.strerror}. Free some space there")
 
 
 def sha256(paths: Iterable[Path]) -> str:
     """Hex digest over the contents of several files, in the order given."""
+    import hashlib  # with OpenSSL in it, slow to load
+
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as stream:

@@ -9,7 +9,9 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from paddleport.models.card import OnnxModel
 from paddleport.runners.profile import Profile, write_profile
@@ -153,10 +155,57 @@ def test_a_profile_is_opened_as_run_opens_it(load: Any, tmp_path: Path, own_file
     assert way.name == f"openvino {'it.int8' if own_file else 'bf16'}, 1 thread, batch 4"
 
 
+def test_a_start_is_judged_by_its_ratio_and_tells_the_cold_one(load: Any) -> None:
+    startup = load("startup")
+    bare, cold = [0.2, 0.2, 0.2], [0.9, 0.9, 0.9]
+    fast = startup.startup_line("onnxruntime", [0.28, 0.29, 9.9], bare, cold)
+    slow = startup.startup_line("onnxruntime", [0.31, 0.29, 0.31], bare, cold)
+    assert (fast.missed, slow.missed) == (False, True)
+    assert "empty caches 0.900" in fast.detail
+
+
+def test_the_scripts_that_a_start_is_held_against_run(
+    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    startup, commands = load("startup"), load("commands")
+    environ = startup.environment(tmp_path)
+    assert environ["PADDLEPORT_CACHE"] == str(tmp_path)
+    assert "PYTHONDONTWRITEBYTECODE" not in environ
+    model = tmp_path / "relu.onnx"
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "relu",
+        [value("x", TensorProto.FLOAT, ["N", 3, 224, 224])],
+        [value("y", TensorProto.FLOAT, None)],
+    )
+    opset = helper.make_opsetid("", 13)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), str(model))
+    for script in startup.SCRIPTS.values():
+        assert commands.seconds([sys.executable, "-c", script, model, 2], tmp_path, environ) > 0
+    with pytest.raises(subprocess.CalledProcessError):
+        commands.seconds([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, environ)
+
+
+def test_the_dearest_imports_are_those_that_the_script_does_without(
+    load: Any, tmp_path: Path
+) -> None:
+    why = load("why")
+    told = "import time: self [us] | cumulative | imported package\n"
+    told += "import time:      1500 |       2500 |   numpy.linalg\nnoise\n"
+    assert why.import_times(told) == {"numpy.linalg": 0.0015}
+    (tmp_path / "dear.py").write_text("import time; time.sleep(0.05)")
+    environ = os.environ | {"PYTHONPATH": str(tmp_path)}
+    found = why.imports(["-c", "import dear, json"], ["-c", "import json"], tmp_path, environ)
+    assert "dear 100%" in found or "dear 99%" in found
+    assert "json" not in found
+
+
 def test_the_parts_are_offered_by_name() -> None:
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, str(BENCH / "bench.py"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
     assert done.returncode == 0, done.stderr
-    for part in ("others", "tuned", "growth", "memory"):
+    for part in ("startup", "others", "tuned", "growth", "memory"):
         assert part in done.stdout

@@ -218,9 +218,9 @@ def test_no_worker_is_refused() -> None:
         next(classify(opened(), [picture(1)], preprocess=PLAIN, workers=0))
 
 
-def test_streams_are_not_added_where_the_provider_does_not_take_them() -> None:
+def test_what_is_good_for_run_is_not_added_where_the_provider_does_not_take_it() -> None:
     on_cpu, on_gpu = RunnerOptions(threads=2), RunnerOptions("cuda", threads=2)
-    assert run_extras(OnnxRuntimeRunner, on_cpu, 2) == {"streams": "2"}
+    assert run_extras(OnnxRuntimeRunner, on_cpu, 2) == {"cache": "true", "streams": "2"}
     assert run_extras(OnnxRuntimeRunner, on_gpu, 2) == {}
-    asked = RunnerOptions(threads=2, extras={"streams": "1"})
-    assert run_extras(OnnxRuntimeRunner, asked, 2) == {"streams": "1"}
+    asked = RunnerOptions(threads=2, extras={"streams": "1", "cache": "off"})
+    assert run_extras(OnnxRuntimeRunner, asked, 2) == asked.extras

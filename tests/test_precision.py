@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import small_network
-from test_cli import Command, one_line_error, paddleport
+from test_cli import Command, cache, one_line_error, paddleport
 
 from paddleport.convert.precision import make
 from paddleport.convert.precision.judged import backends_for, judge_file, verdict_of
@@ -26,7 +26,7 @@ from paddleport.validate.gate import GateResult
 from paddleport.validate.gate_set import GateSet
 from paddleport.worker import run_in_worker
 
-__all__ = ["paddleport"]
+__all__ = ["cache", "paddleport"]
 
 SPEC = TensorSpec("x", "float32", (None, *small_network.SHAPE))
 FEEDS: list[Feed] = [small_network.feed(1, seed=seed) for seed in range(120)]

@@ -7,7 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from paddleport.models.drawing import RandomBits
-from paddleport.models.samples import sample_picture, sample_pictures
+from paddleport.models.duck import draw_duck
+from paddleport.models.samples import draw_picture, sample_picture, sample_pictures
 
 
 def digest(*pictures: NDArray[np.uint8]) -> str:
@@ -27,6 +28,15 @@ def test_the_duck_is_the_same_on_every_machine() -> None:
     duck = sample_picture()
     assert duck.shape == (480, 640, 3) and duck.dtype == np.uint8 and duck.flags.c_contiguous
     assert digest(duck) == "e07abaa52b6e431120f3660224d3739cffe499e3c21c8d89e8a959aeb618f263"
+
+
+def test_what_covers_part_of_a_large_pixel_is_drawn_as_well() -> None:
+    """Each thing is drawn in a window of its own; these were made without windows."""
+    sizes = ((33, 45), (48, 64), (100, 134))
+    ducks = digest(*(draw_duck(*size) for size in sizes))
+    assert ducks == "bb26692c75705a2ebc7370a27bf3349ec7ae7734d8c6c45e1c44bdd20fd6c6f2"
+    others = digest(*(draw_picture(index, size) for size in sizes for index in range(9)))
+    assert others == "ea3092cb502a06c34239e4c95f4521e1b7a170e129d93161f101fe9ea12192e0"
 
 
 def test_random_numbers_are_pcg64_s_guaranteed_stream() -> None:

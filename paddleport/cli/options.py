@@ -227,8 +227,10 @@ def extras_from(texts: list[str] | None) -> dict[str, str]:
 
 def precision_from(text: str | None) -> Any:
     """``--precision`` as one of the known ones; ``None`` leaves each backend its default."""
+    if text is None:
+        return None
     from paddleport.validate.tolerance import TOLERANCES
 
-    if text is not None and text not in TOLERANCES:
+    if text not in TOLERANCES:
         raise UsageError(unknown_name("precision", text, TOLERANCES))
     return text

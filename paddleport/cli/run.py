@@ -87,7 +87,7 @@ def run(
     [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
     """
     from paddleport.convert.prepare import fed_shapes, prepare, split_model
-    from paddleport.runners import open_runner, runner_class
+    from paddleport.runners import runner_class
     from paddleport.runners.base import RunnerOptions, available_threads
     from paddleport.runners.classify import classify
     from paddleport.runners.pipeline import Work, default_workers
@@ -118,7 +118,7 @@ def run(
             "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
         )
     run_options = replace(run_options, shapes=fed_shapes(ready, runner_type, batch_size))
-    with open_runner(backend, ready.model, run_options) as runner:
+    with runner_type(ready.model, run_options) as runner:
         if ready.warning:
             print_warning(ready.warning)
         work = Work()
@@ -172,10 +172,11 @@ def _computed_on(runner: "Runner") -> str:
 
 def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
     """What to classify, and whether that is more than one picture."""
-    from paddleport.models.samples import sample_picture
     from paddleport.runners.classify import find_pictures
 
     if not names:
+        from paddleport.models.samples import sample_picture
+
         return [("the picture that paddleport draws", sample_picture())], False
     found = find_pictures(names)
     first = list(islice(found, 2))

@@ -46,7 +46,7 @@ class Provider:
 PROVIDERS = {
     provider.name: provider
     for provider in (
-        Provider("cpu", "CPUExecutionProvider", "cpu", "onnxruntime", ("streams",)),
+        Provider("cpu", "CPUExecutionProvider", "cpu", "onnxruntime", ("streams", "cache")),
         Provider("openvino", "OpenVINOExecutionProvider", "cpu", "onnxruntime-openvino"),
         Provider("cuda", "CUDAExecutionProvider", "cuda", "onnxruntime-gpu", ("device_id", "tf32")),
         Provider(

@@ -4,6 +4,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from paddleport.errors import (
@@ -17,11 +18,13 @@ from paddleport.errors import (
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
+from paddleport.runners.compiled_cache import FROM_CACHE
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.in_order import Pending
 from paddleport.runners.onnxruntime import providers as known_providers
 from paddleport.runners.onnxruntime import tensorrt
 from paddleport.runners.onnxruntime.binding import Binding, Placed, can_bind
+from paddleport.runners.onnxruntime.optimized import start_cached
 from paddleport.runners.onnxruntime.providers import PROVIDERS, Provider
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.worker import NO_TELEMETRY
@@ -49,6 +52,7 @@ class OnnxRuntimeExtras:
         engine_cache: keep the engines that were built for the next time; of tensorrt.
         workspace_mb: the most GPU memory that one layer may work in, in MiB; of tensorrt.
         streams: inferences at the same time, among which the threads are divided; of cpu.
+        cache: keep the optimised graph for the next start, which is then faster; of cpu.
     """
 
     optimization: str = "all"
@@ -59,6 +63,7 @@ class OnnxRuntimeExtras:
     engine_cache: bool = True
     workspace_mb: int = 0
     streams: int = 1
+    cache: bool = False
 
 
 class OnnxRuntimeRunner(Runner):
@@ -71,6 +76,7 @@ class OnnxRuntimeRunner(Runner):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
     extras_type: ClassVar[type[Any]] = OnnxRuntimeExtras
     install: ClassVar[str] = "pip install 'paddleport[cpu]'"
+    _from_cache: bool = False
 
     @classmethod
     def check_options(cls, options: RunnerOptions) -> CheckedOptions:
@@ -149,10 +155,15 @@ class OnnxRuntimeRunner(Runner):
         if provider.name != "cpu":
             settings.add_session_config_entry(known_providers.WHERE_NODES_RUN, "1")
         providers, lock = self._providers(ort, model, provider, gpu)
+
+        def started(path: Path) -> Any:
+            return ort.InferenceSession(str(path), settings, providers=providers, enable_fallback=0)
+
         with lock, self.vendor(ModelFileError, "does not take this model"):
-            session = ort.InferenceSession(
-                str(model.path), settings, providers=providers, enable_fallback=0
-            )
+            if self.extras.cache:
+                session, self._from_cache = start_cached(ort, model.path, settings, started)
+            else:
+                session = started(model.path)
         session.disable_fallback()  # of a run that fails, to a session on another provider
         known_providers.check_session(session, provider, providers[0][1])
         return session
@@ -180,7 +191,7 @@ class OnnxRuntimeRunner(Runner):
 
     def _noted(self, provider: Provider) -> tuple[str, ...]:
         if provider.name == "cpu":
-            return ()
+            return (FROM_CACHE,) if self._from_cache else ()
         half = provider.name == "tensorrt" and self._computes_in == "fp16"
         notes = (
             f"provider {provider.name}",

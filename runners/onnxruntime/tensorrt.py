@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import hashlib
 import importlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.files import sha256
 from paddleport.models.cache import cache_dir, locked, not_writable
+from paddleport.models.onnx_file import external_files
 from paddleport.runners.base import Precision, one_line
 from paddleport.runners.gpu import Gpu
 
@@ -39,6 +39,8 @@ class EngineKey:
     @property
     def folder(self) -> Path:
         """Where engines and timings of this key are kept."""
+        import hashlib  # with OpenSSL in it, slow to load
+
         name = hashlib.sha256(repr(self).encode()).hexdigest()[:16]
         return cache_dir() / "engines" / "onnxruntime-tensorrt" / name
 
@@ -51,7 +53,7 @@ def engine_key(
     Raises:
         BackendUnavailableError: TensorRT is not installed.
     """
-    digest = sha256([model, *_external_files(model)])
+    digest = sha256([model, *external_files(model)])
     return EngineKey(
         digest, str(gpu), precision, tf32, onnxruntime.__version__, tensorrt_version(onnxruntime)
     )
@@ -128,16 +130,3 @@ def engines_locked(folder: Path | None) -> Iterator[None]:
         except OSError as error:
             raise not_writable(folder, error) from error
         yield
-
-
-def _external_files(model: Path) -> list[Path]:
-    import onnx
-
-    graph = onnx.load(str(model), load_external_data=False).graph
-    names = {
-        entry.value
-        for tensor in graph.initializer
-        for entry in tensor.external_data
-        if entry.key == "location"
-    }
-    return [model.parent / name for name in sorted(names)]

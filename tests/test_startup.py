@@ -1,0 +1,71 @@
+"""What ``paddleport run`` of an .onnx file does not import: each was once a share of a start."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from paddleport.models.card import Preprocess
+from paddleport.models.onnx_file import write_metadata
+
+NOT_NEEDED = {
+    *("httpx", "yaml", "onnx", "matplotlib", "filelock", "hashlib", "tarfile"),
+    *("numpy.random", "rich.console", "paddleport.models.resolve", "paddleport.models.zoo"),
+    *("paddleport.models.duck", "paddleport.convert.cached", "paddleport.validate.tolerance"),
+}
+RUN = """
+import json, sys
+import typer
+bare = typer.Typer()
+@bare.command()
+def nothing(number: int = 0) -> None: pass
+bare([], standalone_mode=False)
+by_typer = set(sys.modules)  # from 0.29 on, much
+from paddleport.cli import app
+app(sys.argv[1:], standalone_mode=False)
+print(json.dumps(sorted(set(sys.modules) - by_typer)))
+"""
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    """The mean of each channel of an 8x8 picture."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["x"], ["m"]),
+            helper.make_node("Flatten", ["m"], ["y"]),
+        ],
+        "means",
+        [value("x", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [value("y", TensorProto.FLOAT, ["N", 3])],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    rules = Preprocess(resize_short=8, crop=(8, 8))
+    write_metadata(proto, preprocess=rules, labels=None, provenance={})
+    onnx.save(proto, str(tmp_path / "means.onnx"))
+    return tmp_path / "means.onnx"
+
+
+@pytest.mark.parametrize("start", ["cold", "warm"])
+def test_run_imports_what_a_file_needs(classifier: Path, tmp_path: Path, start: str) -> None:
+    picture = tmp_path / "blue.png"
+    cv2.imwrite(str(picture), np.full((20, 30, 3), (255, 0, 0), np.uint8))
+    environ = os.environ | {
+        "PADDLEPORT_CACHE": str(tmp_path / "cache"),
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+    command = [sys.executable, "-c", RUN, "run", str(classifier), str(picture)]
+    for _ in range(2 if start == "warm" else 1):
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
+    assert done.returncode == 0, done.stderr
+    shown, _, modules = done.stdout.rpartition("\n[")
+    assert shown.splitlines()[2].split()[1] == "2", "blue is the last of RGB"
+    assert not NOT_NEEDED & set(json.loads(f"[{modules}"))
