@@ -31,10 +31,6 @@ _CPU_FACTS = re.compile(
 _SUM_BYTES = 4
 
 
-FROM_CACHE = "compiled model from the cache"
-"""The note of a runner that did not have to compile."""
-
-
 @dataclass(frozen=True)
 class Entry:
     """Where one compiled model is kept, and what it must have been made from.
