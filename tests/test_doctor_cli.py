@@ -13,7 +13,7 @@ import pytest
 from ailing import first, plant, row
 from typer.testing import CliRunner, Result
 
-from paddleport.cli import app
+from paddleport.cli import build_app
 from paddleport.doctor import examination, examine
 from paddleport.doctor.parts import load_parts
 
@@ -39,7 +39,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def typed(*arguments: str) -> Result:
-    return CliRunner().invoke(app, ["doctor", *arguments])
+    return CliRunner().invoke(build_app(), ["doctor", *arguments])
 
 
 def test_all_fits() -> None:

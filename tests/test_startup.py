@@ -18,7 +18,8 @@ from paddleport.models.onnx_file import write_metadata
 NOT_NEEDED = {
     *("httpx", "yaml", "onnx", "matplotlib", "filelock", "hashlib", "tarfile"),
     *("numpy.random", "rich.console", "paddleport.models.resolve", "paddleport.models.zoo"),
-    *("paddleport.models.duck", "paddleport.convert.cached", "paddleport.validate.tolerance"),
+    *("paddleport.cli.validate", "paddleport.models.duck"),
+    *("paddleport.convert.cached", "paddleport.validate.tolerance"),
 }
 RUN = """
 import json, sys
@@ -28,8 +29,8 @@ bare = typer.Typer()
 def nothing(number: int = 0) -> None: pass
 bare([], standalone_mode=False)
 by_typer = set(sys.modules)  # from 0.29 on, much
-from paddleport.cli import app
-app(sys.argv[1:], standalone_mode=False)
+from paddleport.cli import build_app
+build_app(["run"])(sys.argv[1:], standalone_mode=False)
 print(json.dumps(sorted(set(sys.modules) - by_typer)))
 """
 

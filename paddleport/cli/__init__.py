@@ -2,48 +2,31 @@
 
 import logging
 import sys
+from collections.abc import Collection
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from paddleport import __version__
-from paddleport.cli import (
-    backends,
-    compare,
-    convert,
-    doctor,
-    explain_input,
-    locate,
-    models,
-    run,
-    tune,
-    validate,
-)
 from paddleport.cli.console import print_error
 from paddleport.errors import PortError
 from paddleport.files import full_disk
 
-app = typer.Typer(
-    name="paddleport",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: [bold]0[/] done and agreed · [bold]1[/] compared and found different, or "
-    "some pictures not read · [bold]2[/] no answer. Results go to stdout, progress and errors "
-    "to stderr.",
-)
-app.command("convert", no_args_is_help=True)(convert.convert)
-app.command("run")(run.run)
-app.command("validate")(validate.validate)
-app.command("locate", no_args_is_help=True)(locate.locate)
-app.command("tune", no_args_is_help=True)(tune.tune)
-app.command("compare", no_args_is_help=True)(compare.compare)
-app.command("explain-input", no_args_is_help=True)(explain_input.explain_input)
-app.command("models")(models.models)
-app.command("backends")(backends.backends)
-app.command("doctor")(doctor.doctor)
+# In the order of the help, each a function in a module of its name; and whether it shows its own
+# help when nothing is typed after it.
+COMMANDS = {
+    "convert": True,
+    "run": False,
+    "validate": False,
+    "locate": True,
+    "tune": True,
+    "compare": True,
+    "explain-input": True,
+    "models": False,
+    "backends": False,
+    "doctor": False,
+}
 
 
 def _print_version(wanted: bool) -> None:
@@ -52,8 +35,7 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
-def common(
+def _common(
     verbose: Annotated[
         int, typer.Option("--verbose", "-v", count=True, help="Log what is done; -vv for more.")
     ] = 0,
@@ -70,8 +52,31 @@ def common(
     logging.getLogger("paddleport").setLevel(level)
 
 
+def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
+    """The application with some of its commands: each that is left out spares its import."""
+    app = typer.Typer(
+        name="paddleport",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+        epilog="Exit codes: [bold]0[/] done and agreed · [bold]1[/] compared and found different, "
+        "or some pictures not read · [bold]2[/] no answer. Results go to stdout, progress and "
+        "errors to stderr.",
+    )
+    app.callback()(_common)
+    for name in names:
+        module = name.replace("-", "_")
+        command = getattr(import_module(f"paddleport.cli.{module}"), module)
+        app.command(name, no_args_is_help=COMMANDS[name])(command)
+    return app
+
+
 def main() -> None:
     """The console script: a border post that knows ``PortError``; a bug keeps its traceback."""
+    typed = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    app = build_app([typed] if typed in COMMANDS else tuple(COMMANDS))
     try:
         app()
     except PortError as error:
