@@ -32,6 +32,8 @@ from paddleport.runners.classify import find_pictures
 from paddleport.validate.tune.candidate import Variant
 from paddleport.worker import run_in_worker
 
+INT8 = Wanted("int8", "onnx")
+BY_CHANNEL = Wanted("int8", "onnx", ranges="channel")
 _FILE = "model.onnx"
 
 
@@ -43,9 +45,9 @@ def variants_of(
     calibrate: Path | None = None,
     progress: Progress = lambda step, share: None,
 ) -> tuple[list[Variant], list[str]]:
-    """The proven conversion, and an int8 file where NNCF is installed.
+    """The proven conversion, and int8 files where NNCF is installed.
 
-    The int8 file is not judged yet: that is for the gate.
+    The int8 files are not judged yet: that is for the gate.
 
     Args:
         source: the model.
@@ -67,19 +69,27 @@ def variants_of(
         ]
     progress("quantise to int8", None)
     try:
-        return [*found, Variant("int8", _quantised(source, onnx, calibrate))], []
+        plain = _quantised(source, onnx, calibrate, INT8)
+        by_channel = _quantised(source, onnx, calibrate, BY_CHANNEL)
+        found += [
+            Variant("int8", plain),
+            Variant("int8", by_channel, "int8-by-channel", ("openvino",)),
+        ]
+        return found, []
     except PortError as error:
         return found, [f"int8 is not tried: {error}"]
 
 
-def _quantised(source: SourceModel, onnx: OnnxModel, calibrate: Path | None) -> OnnxModel:
+def _quantised(
+    source: SourceModel, onnx: OnnxModel, calibrate: Path | None, wanted: Wanted
+) -> OnnxModel:
     """An int8 file from the cache, or made now."""
-    wanted = Wanted("int8", "onnx", ())
     given = sha256(find_pictures([str(calibrate)])) if calibrate else None
     key = {
         "onnx": sha256([onnx.path]),
         "nncf": nncf_version(),
         "preset": PRESET,
+        "ranges": wanted.ranges,
         "pictures": given or CALIBRATION_PICTURES,
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]

@@ -105,6 +105,46 @@ def test_nothing_is_reported(small_onnx: OnnxModel, tmp_path: Path) -> None:
         assert not run_in_worker(telemetry, 120, small_onnx.path, file, wanted, FEEDS[:5])
 
 
+def test_activations_have_a_range_a_tensor_or_a_channel(tmp_path: Path) -> None:
+    if find_spec("nncf") is None:
+        pytest.skip("nncf is not installed")
+    scales = {}
+    for wanted in (Wanted("int8", "onnx"), Wanted("int8", "onnx", ranges="channel")):
+        made(depthwise(tmp_path / "x.onnx"), tmp_path / "y.onnx", wanted)
+        proto = onnx.load(str(tmp_path / "y.onnx"))
+        (scale,) = [
+            node.input[1] for node in proto.graph.node if node.op_type == "QuantizeLinear"
+            and node.input[0] == "a"
+        ]  # fmt: skip
+        values = {item.name: onnx.numpy_helper.to_array(item) for item in proto.graph.initializer}
+        scales[wanted.ranges] = values[scale].size
+    assert scales == {"tensor": 1, "channel": 8}
+
+
+def depthwise(path: Path) -> Path:
+    """A convolution and a depthwise one."""
+    random = np.random.default_rng(0)
+    weights = {"w": random.normal(size=(8, 3, 3, 3)), "v": random.normal(size=(8, 1, 3, 3))}
+    helper, value = onnx.helper, onnx.helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["a"], name="first"),
+            helper.make_node("Conv", ["a", "v"], ["c"], name="second", group=8),
+            helper.make_node("Flatten", ["c"], ["y"], name="flat"),
+        ],
+        "depthwise",
+        [value("x", onnx.TensorProto.FLOAT, ["N", 3, 9, 9])],
+        [value("y", onnx.TensorProto.FLOAT, ["N", 200])],
+        [
+            onnx.numpy_helper.from_array(array.astype(np.float32), name)
+            for name, array in weights.items()
+        ],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(proto, str(path))
+    return path
+
+
 def harmful(path: Path) -> Path:
     """Two layers; the first one's weights have an outlier that takes all of int8's range."""
     random = np.random.default_rng(0)

@@ -18,6 +18,17 @@ def test_latency_is_one_picture_at_a_time() -> None:
     assert Candidate("onnxruntime", "int8", "int8", 2) in found
 
 
+def test_a_file_that_is_good_for_one_backend() -> None:
+    own = Variant("int8", OnnxModel(Path("own.onnx")), "int8-by-channel", ("openvino",))
+    found = candidates(
+        ["onnxruntime", "openvino"], [FP32, INT8, own], "latency", threads=1, fixed_batch=None
+    )
+    of = {item.backend for item in found if item.variant == own.name}
+    assert of == {"openvino"}
+    assert "openvino int8-by-channel, 1 thread" in {item.name for item in found}
+    assert len({item.computation for item in found}) == len(found)
+
+
 def test_an_odd_number_of_cpus() -> None:
     found = candidates(["onnxruntime"], [FP32], "latency", threads=6, fixed_batch=None)
     assert {item.threads for item in found} == {1, 2, 4, 6}

@@ -24,11 +24,14 @@ class Wanted:
         precision: ``fp32`` (of OpenVINO's IR only), ``fp16``, ``bf16`` or ``int8``.
         format: ONNX, or OpenVINO's IR.
         keep: names of the ONNX nodes that stay in fp32.
+        ranges: int8 activations have one range a ``tensor``, or one a ``channel`` where what
+            they go into is depthwise.
     """
 
     precision: Precision
     format: Format
     keep: tuple[str, ...] = ()
+    ranges: Literal["tensor", "channel"] = "tensor"
 
 
 @dataclass(frozen=True)

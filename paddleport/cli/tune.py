@@ -119,7 +119,7 @@ def tune(
     if tuning.chosen is not None:
         target = profile or folder / "tune.toml"
         files = [
-            _save(source, tuning, {item.precision: item.onnx for item in variants}, target),
+            _save(source, tuning, {item.name: item.onnx for item in variants}, target),
             *files,
         ]
     if source.warning:
@@ -140,12 +140,13 @@ def _save(
     """The profile, with a copy of its file beside it where that is not the plain conversion."""
     from paddleport.files import write_atomically
     from paddleport.runners.profile import Profile, write_profile
+    from paddleport.validate.tune.candidate import PLAIN
 
     row = tuning.chosen
     if row is None or row.gate is None or row.ms_per_picture is None:
         raise UsageError("nothing was chosen, so there is nothing to save")
     candidate, file = row.candidate, None
-    if candidate.variant != "fp32":
+    if candidate.variant != PLAIN:
         file = target.with_name(f"{source.name}.{candidate.variant}.onnx")
         write_atomically(file, files[candidate.variant].path.read_bytes())
     measured = {

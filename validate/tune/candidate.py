@@ -10,6 +10,7 @@ from paddleport.runners.base import Precision, RunnerOptions
 
 Goal = Literal["latency", "throughput"]
 BATCHES = (1, 4, 8)  # tried for throughput, where the batch is free
+PLAIN = "fp32"  # the name of the proven conversion among the files
 STREAMS = "streams"  # the -o option of backends that run several inferences at a time
 # Of two that are equally fast the first is taken: exact before coarse, simple before complex.
 _COARSENESS = {"fp64": 0, "fp32": 1, "fp16": 2, "bf16": 3, "int8": 4}
@@ -22,10 +23,19 @@ class Variant:
     Attributes:
         precision: what the file is in; ``fp32`` files may be computed in less by a backend.
         onnx: the file.
+        name: what tells it from others; by default its precision.
+        backends: the only ones that it is good for; empty is all.
     """
 
     precision: Precision
     onnx: OnnxModel
+    name: str = ""
+    backends: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Give it its name."""
+        if not self.name:
+            object.__setattr__(self, "name", self.precision)
 
 
 @dataclass(frozen=True)
@@ -35,7 +45,7 @@ class Candidate:
     Attributes:
         backend: a runner's name.
         precision: what it is asked to compute in.
-        variant: the precision of the file that it loads.
+        variant: the name of the file that it loads.
         threads: CPU threads of all inferences at a time together.
         streams: inferences at a time, among which the threads are divided.
         batch: pictures an inference.
@@ -43,7 +53,7 @@ class Candidate:
 
     backend: str
     precision: Precision
-    variant: Precision
+    variant: str
     threads: int
     streams: int = 1
     batch: int = 1
@@ -54,7 +64,8 @@ class Candidate:
         threads = f"{self.threads} thread{'' if self.threads == 1 else 's'}"
         streams = f" in {self.streams} streams" if self.streams > 1 else ""
         batch = f", batch {self.batch}" if self.batch > 1 else ""
-        return f"{self.backend} {self.precision}, {threads}{streams}{batch}"
+        computed = self.precision if self.variant == PLAIN else self.variant
+        return f"{self.backend} {computed}, {threads}{streams}{batch}"
 
     @property
     def computation(self) -> tuple[str, str, str]:
@@ -65,7 +76,7 @@ class Candidate:
     def options(self) -> RunnerOptions:
         """What its runner is opened with."""
         extras = {STREAMS: str(self.streams)} if self.streams > 1 else {}
-        precision = self.precision if self.variant == "fp32" else None
+        precision = self.precision if self.variant == PLAIN else None
         return RunnerOptions(precision=precision, threads=self.threads, extras=extras)
 
     @property
@@ -113,15 +124,15 @@ def _computations(backends: Sequence[str], variants: Sequence[Variant]) -> Itera
     for name in backends:
         kind = runners.runner_class(name)
         if kind.consumes == "paddle":
-            yield Candidate(name, kind.precisions[0], "fp32", 1)
+            yield Candidate(name, kind.precisions[0], PLAIN, 1)
             continue
         for variant in variants:
-            if variant.precision == "fp32":
+            if variant.name == PLAIN:
                 for precision in kind.precisions:
                     if precision != "int8":
-                        yield Candidate(name, precision, "fp32", 1)
-            else:
-                yield Candidate(name, variant.precision, variant.precision, 1)
+                        yield Candidate(name, precision, PLAIN, 1)
+            elif name in (variant.backends or [name]):
+                yield Candidate(name, variant.precision, variant.name, 1)
 
 
 def _powers(most: int) -> list[int]:

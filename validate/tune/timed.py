@@ -26,7 +26,7 @@ class Files:
 
     Attributes:
         paddle: the program, for backends that read Paddle's.
-        onnx: by precision.
+        onnx: by the variant's name.
         paddle_input, onnx_input: the name of the one input.
     """
 

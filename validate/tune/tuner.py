@@ -91,7 +91,7 @@ class _Tuner:
             )
         files = Files(
             source.model,
-            {variant.precision: variant.onnx for variant in variants},
+            {variant.name: variant.onnx for variant in variants},
             source.program.inputs[0].name,
             inputs[0].name,
         )
