@@ -89,3 +89,18 @@ def test_a_small_field(count: int) -> None:
     ranked = race(list(means), Clock(means), 5.0, between=lambda left: told.append(list(left)))
     assert ranked[0].what == "c0"
     assert "c0" in told[-1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_disturbs_everybody_makes_nobody_equal(seed: int) -> None:
+    random, calls = np.random.default_rng(seed), iter(range(10_000))
+    weather = np.repeat(random.choice([1.0, 1.6, 2.5], 5_000), 2)  # a round of two turns each
+    weather[:4] = 1.0  # the first rounds are not in turn
+
+    def measure(name: str, seconds: float) -> list[float]:
+        return list({"fast": 2.0, "slow": 2.6}[name] * weather[next(calls)] * np.ones(20))
+
+    ranked = race(["fast", "slow"], measure, 20.0)
+    fast, slow = (next(item for item in ranked if item.what == name) for name in ("fast", "slow"))
+    assert slow.interval[0] < fast.interval[1], "the weather is worse than the difference"
+    assert won(ranked) == {"fast"}

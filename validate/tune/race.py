@@ -36,9 +36,14 @@ class Racer(Generic[T]):
     failed: str = ""
 
     @property
+    def in_turn(self) -> list[Array]:
+        """The rounds that were in turn with others'; the first ones where there are no others."""
+        return self.rounds[_FIRST_ROUNDS:] or self.rounds
+
+    @property
     def median(self) -> float:
-        """Over all runs so far, milliseconds per picture."""
-        return float(np.median(np.concatenate(self.rounds)))
+        """Over all runs in turn so far, milliseconds per picture."""
+        return float(np.median(np.concatenate(self.in_turn)))
 
     @property
     def undisturbed(self) -> float:
@@ -48,7 +53,7 @@ class Racer(Generic[T]):
     @property
     def interval(self) -> tuple[float, float]:
         """The 95 % interval of the median."""
-        return median_interval(self.rounds)
+        return median_interval(self.in_turn)
 
 
 def race(
@@ -107,9 +112,10 @@ def race(
 
 
 def equals(ranked: Sequence[Racer[T]]) -> list[Racer[T]]:
-    """The best, and whoever may be as fast: within ``EQUAL_WITHIN``, or by its interval.
+    """The best, and whoever may be as fast: within ``EQUAL_WITHIN``, or by what the noise allows.
 
-    Only those that went as far as the best are compared.
+    Only those that went as far as the best are compared, round by round: what disturbs a whole
+    round of turns disturbs both.
     """
     standing = _standing(ranked)
     if not standing:
@@ -119,11 +125,14 @@ def equals(ranked: Sequence[Racer[T]]) -> list[Racer[T]]:
         runner
         for runner in standing
         if runner.heats == best.heats
-        and (
-            runner.median <= (1 + EQUAL_WITHIN) * best.median
-            or runner.interval[0] <= best.interval[1]
-        )
+        and (runner.median <= (1 + EQUAL_WITHIN) * best.median or _slower_by(runner, best)[0] <= 1)
     ]
+
+
+def _slower_by(runner: Racer[T], best: Racer[T]) -> tuple[float, float]:
+    """The 95 % interval of the median of the rounds' ratios, in those that both had in turn."""
+    pairs = zip(runner.in_turn, best.in_turn, strict=True)
+    return median_interval([np.median(one, keepdims=True) / np.median(two) for one, two in pairs])
 
 
 class GaveUp(Exception):
