@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,21 @@ def pipeline_line(
         for name in ("decode", "preprocess", "inference")
     )
     detail = f"ratio {spread(ratios)}; {rates} pictures/s; CPU {cpu} ms a picture; {shares}"
-    return Line(what, statistics.median(ratios), at_least, "x", detail, at_least=True)
+    line = Line(what, statistics.median(ratios), at_least, "x", detail, at_least=True)
+    return replace(line, reason=_budget(pairs, at_least)) if line.missed else line
+
+
+def _budget(pairs: Sequence[tuple[Turn, Turn]], at_least: float) -> str:
+    """What the limit leaves each picture of the CPUs' time, and what ours takes."""
+    plain = statistics.median(theirs.pictures_per_s for _, theirs in pairs)
+    taken = statistics.median(ours.cpu_ms for ours, _ in pairs)
+    parts = {
+        name: taken * statistics.median(getattr(ours, name) for ours, _ in pairs)
+        for name in ("inference", "decode", "preprocess")
+    }
+    told = ", ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
+    left = THREADS * 1e3 / (at_least * plain)
+    return f"{at_least:g} x leaves a picture {left:.1f} ms of the {THREADS} CPUs; it takes {told}"
 
 
 def _files(folder: Path) -> list[Path]:

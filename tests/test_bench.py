@@ -155,6 +155,16 @@ def test_a_profile_is_opened_as_run_opens_it(load: Any, tmp_path: Path, own_file
     assert way.name == f"openvino {'it.int8' if own_file else 'bf16'}, 1 thread, batch 4"
 
 
+def test_a_pipeline_that_is_missed_says_what_it_may_take(load: Any) -> None:
+    pipeline = load("pipeline")
+    ours = pipeline.Turn(200.0, 10.0, decode=0.2, preprocess=0.0, inference=0.8)
+    line = pipeline.pipeline_line("it", [(ours, pipeline.Turn(100.0, 20.0))] * 3, 2.5)
+    assert line.missed
+    assert line.reason.startswith("2.5 x leaves a picture 8.0 ms of the 2 CPUs")
+    assert "inference 8.0, decode 2.0" in line.reason
+    assert pipeline.pipeline_line("it", [(ours, pipeline.Turn(50.0, 20.0))] * 3, 2.5).reason == ""
+
+
 def test_a_start_is_judged_by_its_ratio_and_tells_the_cold_one(load: Any) -> None:
     startup = load("startup")
     bare, cold = [0.2, 0.2, 0.2], [0.9, 0.9, 0.9]
