@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from drawn_digits import digits_model, draw_digits
 from drawn_text import describe, draw_lines, grey_pictures
 from test_real_models import OCR, carried
 from trained import SIDE, trained_state
@@ -137,6 +138,23 @@ def test_the_trained_mobilenet_in_fp16(dogs: SourceModel, tmp_path: Path) -> Non
     assert done.verdict == "passed", done.explanation
     assert (tmp_path / "half.onnx").is_file()
     assert "above the limit of fp16" in done.tolerance
+
+
+@pytest.mark.timeout(900)
+def test_trained_layers_that_read_digits_in_bf16(tmp_path: Path) -> None:
+    """Judged by its accuracy on labelled pictures."""
+    source = resolve(digits_model(tmp_path))
+    done = to_precision(
+        source,
+        Wanted("bf16", "onnx"),
+        tmp_path / "digits.onnx",
+        labelled=draw_digits(tmp_path / "judged", PICTURES, seed=1),
+        backends=["openvino"],
+    )
+    assert done.verdict == "passed", done.explanation
+    (row,) = done.rows
+    assert row.result is not None and row.result.pictures == PICTURES
+    assert row.result.reference_top1 is not None and row.result.reference_top1 > 0.9
 
 
 @pytest.mark.timeout(1500)

@@ -186,17 +186,19 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
         style="dim",
     )
     console.print()
-    table = new_table(
-        *("configuration", "verdict", "as Paddle", "ms a picture", "95 % interval", "pictures/s"),
-        numbers=("as Paddle", "ms a picture", "95 % interval", "pictures/s"),
-    )
+    labelled = any(row.gate is not None and row.gate.top1 is not None for row in tuning.rows)
+    numbers = ["as Paddle", "ms a picture", "95 % interval", "pictures/s"]
+    if labelled:
+        numbers.insert(0, "top-1")
+    table = new_table("configuration", "verdict", *numbers, numbers=numbers)
     tried = [row for row in tuning.rows if row.state != "not possible"]
     for row in tried[:_MOST_ROWS]:
         interval = row.interval_ms
         table.add_row(
             escape(row.candidate.name),
             f"[{_STATES.get(row.state, 'dim')}]{row.state}[/]",
-            f"{row.gate.agreement:.1%}" if row.gate else "",
+            *([_share(row.gate.top1 if row.gate else None)] if labelled else []),
+            _share(row.gate.agreement if row.gate else None),
             figures.milliseconds(row.ms_per_picture),
             " to ".join(figures.milliseconds(end) for end in interval) if interval else "",
             f"{row.pictures_per_s:.0f}" if row.pictures_per_s else "",
@@ -210,3 +212,7 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
             console.print(f"[bold]{escape(row.candidate.name)}[/]: {escape(row.reason)}")
     console.print(f"[bold]{escape(headline(tuning))}[/] {compared(tuning)}")
     console.print("  ".join(f"[bold]{escape(str(file))}[/]" for file in files))
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
