@@ -17,6 +17,7 @@ from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.resolve import resolve
 from paddleport.runners import installed_version, open_runner, runner_class
 from paddleport.runners.base import RunnerOptions
+from paddleport.runners.compiled_cache import Entry
 from paddleport.tensors import Array
 from paddleport.validate import Plan, validate
 from paddleport.validate.feeds import NamedFeed
@@ -26,7 +27,7 @@ from paddleport.validate.session import Session
 
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8)
 FIRST = NamedFeed("sample 0", "drawn", {"x": X})
-KEY_BYTES = 32  # at the start of what is kept
+CHECKSUM_BYTES = 4  # at the end of what is kept, behind the key
 ROW = BackendRow("keeps", "agrees", computes_in="fp32", load=Load(900.0, 5.0))
 
 
@@ -157,6 +158,12 @@ def test_bits() -> None:
     assert not same_bits({"t": texts}, {"t": texts[::-1]})
 
 
+def content_and_key(kept: Path) -> tuple[bytes, bytes]:
+    """The two parts of what is kept; the key is JSON that begins with the backend."""
+    content, start, rest = kept.read_bytes().rpartition(b'["openvino"')
+    return content, start + rest[:-CHECKSUM_BYTES]
+
+
 @pytest.mark.slow
 def test_in_a_validation(
     small_pir: PaddleModel, small_onnx: OnnxModel, own_cache: Path, tmp_path: Path
@@ -173,7 +180,8 @@ def test_in_a_validation(
     _, quick = validate(source, small_onnx, replace(plan, quick=True)).rows
     assert quick.load.warm_load_ms is None
     another = compiled(with_weights_doubled(small_onnx, tmp_path / "another.onnx"), own_cache)
-    kept.write_bytes(kept.read_bytes()[:KEY_BYTES] + another.read_bytes()[KEY_BYTES:])
+    _, key = content_and_key(kept)
+    Entry(kept, key).write(content_and_key(another)[0])
     _, row = validate(source, small_onnx, plan).rows
     assert (row.verdict, row.cause, row.load.warm_load_ms) == ("differs", "runtime", None)
     assert {item.verdict for item in row.comparisons} == {"agrees"}  # of the session without it
