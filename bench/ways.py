@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paddleport.convert.cached import cached_onnx
 from paddleport.models.card import OnnxModel, PaddleModel
@@ -24,7 +23,7 @@ class Way:
         backend: a runner's name.
         model: of the kind that it takes.
         options: as ``run`` gives them.
-        shape: of the tensor that it is fed.
+        shape: of the tensor that it is fed, which every model of the bench calls x.
     """
 
     backend: str
@@ -79,10 +78,6 @@ class Way:
     def open(self) -> Runner:
         """Its runner."""
         return open_runner(self.backend, self.model, self.options)
-
-    def feed(self, tensor: Any) -> dict[str, Any]:
-        """A tensor under the name that it takes; every model of the bench calls it x."""
-        return {"x": tensor}
 
 
 def _file(profile: Profile, source: SourceModel) -> OnnxModel | PaddleModel:

@@ -16,7 +16,7 @@ from paddleport.errors import ConversionError
 from paddleport.files import writing_atomically
 from paddleport.models.onnx_file import write_metadata
 from paddleport.models.resolve import SourceModel
-from paddleport.runners.base import one_line
+from paddleport.runners.vendor_message import one_line
 
 if TYPE_CHECKING:
     import onnx

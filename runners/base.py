@@ -1,8 +1,6 @@
 """The contract that every runtime keeps."""
 
 import os
-import re
-import textwrap
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,13 +10,12 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from paddleport.errors import BackendUnavailableError, PortError, UsageError, unknown_name
+from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.runners.extras import parse_extras
 from paddleport.runners.in_order import Done, Pending, in_order
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec, check_feed, feed_signature
-
-MESSAGE_CHARACTERS = 300
-_SOURCE_PLACE = re.compile(r"Exception from \S+:\d+:$|Check '.*' failed at \S+:\d+:$")
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp64"]
 
@@ -317,65 +314,6 @@ class _UntilClosed(Pending[dict[str, Array]]):
 
     def cancel(self) -> object:
         return self._started.cancel()
-
-
-def parse_extras(backend: str, extras_type: type[Any], given: Mapping[str, str]) -> Any:
-    """Turn ``-o key=value`` texts into ``extras_type``, each value by its field's type.
-
-    Raises:
-        UsageError: an unknown key, or a value that is not of the field's type.
-    """
-    known = {item.name: item for item in fields(extras_type)}
-    values: dict[str, bool | int | float | str] = {}
-    for key, text in given.items():
-        if key not in known:
-            if not known:
-                raise UsageError(f"{backend} has no options of its own, so no '-o {key}'")
-            raise UsageError(unknown_name(f"{backend} option", key, known))
-        kind = known[key].type
-        try:
-            values[key] = _READERS[kind if isinstance(kind, type) else str](text)
-        except (KeyError, ValueError):
-            name = getattr(kind, "__name__", str(kind))
-            raise UsageError(f"-o {key}={text} is not possible: {key} is of type {name}") from None
-    return extras_type(**values)
-
-
-_READERS: dict[type, Any] = {
-    bool: lambda text: {
-        "1": True,
-        "true": True,
-        "on": True,
-        "0": False,
-        "false": False,
-        "off": False,
-    }[text.lower()],
-    int: int,
-    float: float,
-    str: str,
-}
-
-
-def check_streams(streams: int, threads: int) -> None:
-    """Refuse streams that no thread would be left for.
-
-    Raises:
-        UsageError: fewer than one, or more than threads.
-    """
-    if not 1 <= streams <= threads:
-        raise UsageError(f"-o streams={streams} is not possible with {threads} threads")
-
-
-def one_line(error: Exception) -> str:
-    """A vendor's message as one line of at most ``MESSAGE_CHARACTERS``.
-
-    Paddle puts a C++ traceback before its reason, OpenVINO the places in its own source.
-    """
-    lines = [line.strip() for line in str(error).splitlines()]
-    if "Error Message Summary:" in lines:
-        lines = lines[lines.index("Error Message Summary:") + 1 :]
-    telling = (line for line in lines if line.strip("-") and not _SOURCE_PLACE.match(line))
-    return textwrap.shorten(" ".join(telling), MESSAGE_CHARACTERS) or type(error).__name__
 
 
 def owned(tensor: Any) -> Array:

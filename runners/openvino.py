@@ -17,8 +17,9 @@ from paddleport.errors import (
 )
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import weights_precision
-from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
+from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
+from paddleport.runners.extras import check_streams
 from paddleport.runners.shape_ranges import check_ranges
 from paddleport.tensors import Array, Feed, TensorSpec
 

@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 import onnx
 from PIL import Image, ImageDraw, ImageFont
-from trained import normalised, trained_state
+from trained import NORMALIZE, normalised, trained_state
 
 from paddleport.convert.cached import cached_onnx
 from paddleport.models.build import build_inference_model
@@ -29,15 +29,7 @@ PreProcess:
   - ResizeImage:
       resize_short: {CANVAS}
   - CropImage:
-      size: {SIDE}
-  - NormalizeImage:
-      scale: 0.00784313725490196
-      mean: [1, 1, 1]
-      std: [1, 1, 1]
-      order: ''
-      channel_num: 3
-  - ToCHWImage: null
-"""
+      size: {SIDE}{NORMALIZE}"""
 _FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSerif", "DejaVuSansMono", "DejaVuSerif-Italic")
 _BACKGROUNDS = 40
 _STEPS = 600

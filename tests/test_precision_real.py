@@ -10,7 +10,7 @@ import pytest
 from drawn_digits import digits_model, draw_digits
 from drawn_text import describe, draw_lines, grey_pictures
 from test_real_models import OCR, carried
-from trained import SIDE, trained_state
+from trained import NORMALIZE, SIDE, trained_state
 
 from paddleport.convert.precision.pipeline import to_precision
 from paddleport.convert.precision.wanted import Lowered, Wanted
@@ -24,19 +24,11 @@ pytestmark = [
 PICTURES = 300
 SHAPES = {"x": (1, 3, 48, 192)}
 INT8 = Wanted("int8", "onnx")
-KERAS = """
+KERAS = f"""
 PreProcess:
   transform_ops:
   - ResizeImage:
-      size: [161, 161]
-  - NormalizeImage:
-      scale: 0.00784313725490196
-      mean: [1, 1, 1]
-      std: [1, 1, 1]
-      order: ''
-      channel_num: 3
-  - ToCHWImage: null
-"""
+      size: [{SIDE}, {SIDE}]{NORMALIZE}"""
 
 
 @pytest.fixture(scope="module")

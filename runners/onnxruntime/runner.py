@@ -17,8 +17,9 @@ from paddleport.errors import (
 )
 from paddleport.models.card import OnnxModel
 from paddleport.models.onnx_file import weights_precision
-from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions, check_streams
+from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE
+from paddleport.runners.extras import check_streams
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.in_order import Pending
 from paddleport.runners.onnxruntime import providers as known_providers

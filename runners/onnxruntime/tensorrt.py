@@ -12,8 +12,9 @@ from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.files import sha256
 from paddleport.models.cache import cache_dir, locked, not_writable
 from paddleport.models.onnx_file import external_files
-from paddleport.runners.base import Precision, one_line
+from paddleport.runners.base import Precision
 from paddleport.runners.gpu import Gpu
+from paddleport.runners.vendor_message import one_line
 
 _LIBRARY = "libnvinfer.so.10"  # what the provider is linked with, from 1.18 to 1.31
 _PIP_PACKAGE = "tensorrt_libs"  # of tensorrt-cu12 and -cu13; importing it loads the libraries

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paddleport.errors import BackendUnavailableError
-from paddleport.runners.base import one_line
+from paddleport.runners.vendor_message import one_line
 
 _RTX = "POLYGRAPHY_USE_TENSORRT_RTX"
 _LOGGER = "Polygraphy"  # the name that Polygraphy gives its Python logger

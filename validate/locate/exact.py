@@ -9,7 +9,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError
 from paddleport.models.onnx_file import read_onnx_proto
-from paddleport.runners.base import one_line
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed
 from paddleport.validate.locate.graph import outer_names
 from paddleport.validate.locate.values import Store, Stored

@@ -10,7 +10,7 @@ from paddleport.models.card import PaddleModel
 from paddleport.models.pir import LAST_FLOAT_VERSION, downgrade_pir
 from paddleport.models.program import read_program
 from paddleport.models.vendor import import_paddle
-from paddleport.runners.base import one_line
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Feed
 from paddleport.validate.locate.graph import Graph
 from paddleport.validate.locate.paddle_graph import read_old, read_pir

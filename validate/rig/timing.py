@@ -7,7 +7,8 @@ from typing import Any
 from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.cost import cost
-from paddleport.runners.base import available_threads, one_line
+from paddleport.runners.base import available_threads
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array
 from paddleport.validate.feeds import NamedFeed, batch_feeds
 from paddleport.validate.lineup import Lineup, backend_of
