@@ -11,9 +11,9 @@ from others import PADDLE, SIZES, THREADS, fp32_ways, frames_pairs, latency_roun
 from why import operators, python_streams, roofline
 
 from paddleport.models.card import OnnxModel
-from paddleport.models.cost import cost
+from paddleport.models.onnx.cost import cost
 from paddleport.models.resolve import SourceModel
-from paddleport.validate.rig.peak import peak_gflops
+from paddleport.validate.benchmark.peak import peak_gflops
 from paddleport.worker import run_in_worker
 
 TIMEOUT_S = 120.0

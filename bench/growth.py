@@ -11,12 +11,12 @@ from pathlib import Path
 import cv2
 
 from paddleport.models.card import OnnxModel, Preprocess
-from paddleport.models.samples import draw_picture
+from paddleport.models.synthetic.samples import draw_picture
 from paddleport.process import resident_bytes
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
-from paddleport.runners.classify import Classified, classify
-from paddleport.validate.rig.settle import settle
+from paddleport.runners.tasks.classify import Classified, classify
+from paddleport.validate.benchmark.settle import settle
 from paddleport.worker import Worker
 
 WINDOW = 100  # pictures

@@ -14,8 +14,8 @@ from ways import THREADS, Way
 
 from paddleport import process
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.validate.rig.settle import settle
-from paddleport.validate.session import Session
+from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
 
 SIZES = (1, 3, 224, 224)

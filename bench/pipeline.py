@@ -14,10 +14,10 @@ from lines import NO_LIMIT, Line, spread
 from ways import THREADS, Way
 
 from paddleport.models.card import PaddleModel, Preprocess
-from paddleport.models.samples import draw_picture
-from paddleport.runners.classify import classify
+from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.pipeline import Work
-from paddleport.validate.rig.settle import settle
+from paddleport.runners.tasks.classify import classify
+from paddleport.validate.benchmark.settle import settle
 from paddleport.worker import Worker
 
 FILES = 24  # different pictures

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from paddleport.models.card import Preprocess
-from paddleport.models.samples import draw_picture
-from paddleport.runners.preprocess import preprocess_image
+from paddleport.models.synthetic.samples import draw_picture
+from paddleport.runners.preprocessing.prepare_image import preprocess_image
 
 RUNS = 40
 WARM_UP = 5

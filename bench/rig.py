@@ -14,10 +14,10 @@ import numpy as np
 from paddleport import process
 from paddleport.models.card import OnnxModel
 from paddleport.runners.base import RunnerOptions, available_threads
-from paddleport.validate.rig.latency import measure
-from paddleport.validate.rig.settle import settle
-from paddleport.validate.rig.subject import Budget, Subject
-from paddleport.validate.session import Session
+from paddleport.validate.benchmark.latency import measure
+from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.benchmark.subject import Budget, Subject
+from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
 
 PAIRS = 11

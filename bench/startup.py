@@ -13,7 +13,7 @@ from lines import Line, spread
 from why import imports
 
 from paddleport.models.card import OnnxModel
-from paddleport.models.samples import sample_picture
+from paddleport.models.synthetic.samples import sample_picture
 
 LIMIT = 1.5
 COLD_RUNS = 3

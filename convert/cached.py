@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddleport.convert.opsets import DEFAULT_OPSET, check_opset
+from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
 from paddleport.convert.provenance import tool_versions
 from paddleport.errors import NotProvenError
 from paddleport.models.cache import cached_folder
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import read_onnx_model
+from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.tensors import Array
 
 if TYPE_CHECKING:

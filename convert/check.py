@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport.convert.embed import embed_preprocess
-from paddleport.convert.export import RawExport, mended
-from paddleport.convert.out_of_core import weights_on_disk
+from paddleport.convert.paddle2onnx.export import RawExport, mended
 from paddleport.convert.provenance import provenance
-from paddleport.convert.references import load_references, whole_size, write_whole
+from paddleport.convert.weight_offload.out_of_core import weights_on_disk
+from paddleport.convert.weight_offload.references import load_references, whole_size, write_whole
 from paddleport.errors import ConversionError
 from paddleport.files import writing_atomically
-from paddleport.models.onnx_file import write_metadata
+from paddleport.models.onnx.onnx_file import write_metadata
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.vendor_message import one_line
 

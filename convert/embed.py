@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import UsageError
 from paddleport.models.card import Preprocess
-from paddleport.models.onnx_file import subgraphs, tensor_specs
+from paddleport.models.onnx.onnx_file import subgraphs, tensor_specs
 from paddleport.tensors import TensorSpec, format_shape
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.convert.opsets import DEFAULT_OPSET
+from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
 from paddleport.convert.steps import Progress
 from paddleport.errors import OutputError, UsageError, unknown_name
 from paddleport.files import sha256, write_atomically
-from paddleport.models.onnx_file import onnx_tensors
+from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision
 from paddleport.runners.gpu import need_gpu

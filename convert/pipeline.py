@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.convert.embed import pixel_input
-from paddleport.convert.opsets import DEFAULT_OPSET, check_opset
+from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
 from paddleport.convert.steps import Progress, Request, convert_and_compare
 from paddleport.convert.tools import Tools
 from paddleport.errors import (
@@ -17,15 +17,15 @@ from paddleport.errors import (
 )
 from paddleport.files import writing_atomically
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import read_onnx_model
+from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array, TensorSpec
-from paddleport.validate.compare import (
+from paddleport.validate.compare.comparison import (
     OutputComparison,
     Verdict,
     overall,
 )
-from paddleport.validate.pixels import PixelInput
+from paddleport.validate.feeds.pixels import PixelInput
 
 DEFAULT_TIMEOUT_S = 300.0
 _CHUNK = 1 << 20  # bytes

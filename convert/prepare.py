@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from paddleport.convert.opsets import DEFAULT_OPSET
+from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.models.card import SEEDED_WARNING, OnnxModel, PaddleModel, Preprocess
-from paddleport.models.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
-from paddleport.runners.preprocess import takes_pixels
+from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
+from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
@@ -57,8 +57,8 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
     path = Path(first)
     if path.suffix == ".onnx":
         return first, rest
-    from paddleport.models import zoo
-    from paddleport.models.source import holds_model
+    from paddleport.models.paddle.source import holds_model
+    from paddleport.models.zoo import registry as zoo
 
     if first in zoo.names() or holds_model(path):
         return first, rest

@@ -4,7 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from paddleport.convert.export import RawExport
+    from paddleport.convert.paddle2onnx.export import RawExport
     from paddleport.models.resolve import SourceModel
 
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")

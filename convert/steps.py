@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.convert.check import FinishedFile, check_file, finish
-from paddleport.convert.export import LIGHT, RawExport, explain_crash, export_raw
-from paddleport.convert.kept_out import LEAST_TOTAL_BYTES
+from paddleport.convert.paddle2onnx.export import LIGHT, RawExport, explain_crash, export_raw
 from paddleport.convert.tools import Tools
+from paddleport.convert.weight_offload.kept_out import LEAST_TOTAL_BYTES
 from paddleport.errors import (
     BackendUnavailableError,
     ConversionError,
@@ -20,11 +20,11 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
-from paddleport.validate.compare import FeedName, OutputComparison, compare_outputs
-from paddleport.validate.feeds import NamedFeed, make_feeds
-from paddleport.validate.pixels import PixelInput
-from paddleport.validate.session import PLAIN_PADDLE, Session
-from paddleport.validate.tolerance import TOLERANCES
+from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
+from paddleport.validate.compare.tolerance import TOLERANCES
+from paddleport.validate.feeds.make_feeds import NamedFeed, make_feeds
+from paddleport.validate.feeds.pixels import PixelInput
+from paddleport.validate.parity.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 
 _CHECKED_PICTURES = 2

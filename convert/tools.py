@@ -19,7 +19,7 @@ class Tools:
 
     @staticmethod
     def _with_paddle() -> Worker:
-        return Worker(preload=("paddle", "paddleport.convert.export"))
+        return Worker(preload=("paddle", "paddleport.convert.paddle2onnx.export"))
 
     def renew_paddle(self) -> None:
         """Start another process in the place of one that has died."""

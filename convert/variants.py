@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.convert.opsets import DEFAULT_OPSET
+from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
 from paddleport.convert.precision.make import PRESET, make_candidate, nncf_version
 from paddleport.convert.precision.pipeline import (
     CALIBRATION_PICTURES,
@@ -20,7 +20,7 @@ from paddleport.errors import PortError
 from paddleport.files import sha256, write_atomically
 from paddleport.models.cache import cached_folder
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import (
+from paddleport.models.onnx.onnx_file import (
     onnx_tensors,
     read_onnx_model,
     read_onnx_proto,
@@ -28,7 +28,7 @@ from paddleport.models.onnx_file import (
 )
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision
-from paddleport.runners.classify import find_pictures
+from paddleport.runners.tasks.classify import find_pictures
 from paddleport.validate.tune.candidate import Variant
 from paddleport.worker import run_in_worker
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from paddleport.errors import UsageError
-from paddleport.models import zoo
 from paddleport.models.card import Preprocess
-from paddleport.models.onnx_file import read_onnx_model
+from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import resolve
+from paddleport.models.zoo import registry as zoo
 
 
 def preprocess_of(model: str) -> Preprocess:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.files import sha256
-from paddleport.models import zoo
 from paddleport.models.card import SEEDED_WARNING, ModelCard, PaddleModel, Preprocess
-from paddleport.models.program import Program, read_program
-from paddleport.models.source import FoundModel, find_model, open_model
-from paddleport.models.weights import obtain, open_source
+from paddleport.models.paddle.program import Program, read_program
+from paddleport.models.paddle.source import FoundModel, find_model, open_model
+from paddleport.models.weights.obtain import obtain, open_source
+from paddleport.models.zoo import registry as zoo
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _config(path: Path | None) -> tuple[Preprocess | None, str, tuple[str, ...] 
     """Preprocessing, why there is none, and labels, from an inference.yml."""
     if path is None:
         return None, "there is no inference.yml beside the program", None
-    from paddleport.models.inference_yml import read_inference_yml  # it imports yaml
+    from paddleport.models.paddle.inference_yml import read_inference_yml  # it imports yaml
 
     config = read_inference_yml(path)
     unknown = config.unsupported or "its inference.yml has no preprocessing"

@@ -17,7 +17,7 @@ import numpy as np
 from paddleport.errors import OutputError
 from paddleport.files import sha256, write_atomically
 from paddleport.models.cache import cache_dir
-from paddleport.models.onnx_file import external_files
+from paddleport.models.onnx.onnx_file import external_files
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,7 +16,7 @@ from paddleport.errors import (
     ModelNotFoundError,
 )
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import weights_precision
+from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
 from paddleport.runners.extras import check_streams

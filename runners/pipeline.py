@@ -11,7 +11,7 @@ from paddleport.errors import ImageError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.runners.base import Runner, available_threads
 from paddleport.runners.in_order import Done, Pending, in_order
-from paddleport.runners.preprocess import decode_image, fed_picture, stack_pictures
+from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, stack_pictures
 from paddleport.tensors import Array, TensorSpec
 
 MOST_WORKERS = 16  # beyond that they wait for Python's lock

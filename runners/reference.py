@@ -7,7 +7,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import read_onnx_proto, tensor_specs
+from paddleport.models.onnx.onnx_file import read_onnx_proto, tensor_specs
 from paddleport.runners.base import Precision, Runner, owned
 from paddleport.tensors import Array, Feed, TensorSpec
 

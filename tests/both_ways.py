@@ -14,8 +14,10 @@ from unittest import mock
 
 from operators import matrix
 
-from paddleport.convert import check, export, kept_out, out_of_core
-from paddleport.convert.export import RawExport, export_raw
+from paddleport.convert import check
+from paddleport.convert.paddle2onnx import export
+from paddleport.convert.paddle2onnx.export import RawExport, export_raw
+from paddleport.convert.weight_offload import kept_out, out_of_core
 from paddleport.errors import ConversionError
 from paddleport.models.card import PaddleModel
 

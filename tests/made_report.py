@@ -8,14 +8,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import numpy as np
 
 from paddleport.tensors import Array
-from paddleport.validate.blame.causes import Cause
-from paddleport.validate.compare import OutputComparison, Verdict, WorstFeed
-from paddleport.validate.locate.located import Located, TensorRange
-from paddleport.validate.metrics import Metrics, Ranking, Top1Change
-from paddleport.validate.report import BackendRow, FeedRow, Load, ParityReport
+from paddleport.validate.benchmark.latency import Latency
+from paddleport.validate.bisect.located import Located, TensorRange
+from paddleport.validate.compare.comparison import OutputComparison, Verdict, WorstFeed
+from paddleport.validate.compare.metrics import Metrics, Ranking, Top1Change
+from paddleport.validate.compare.sensitivity import Sensitivity
+from paddleport.validate.diagnose.causes import Cause
+from paddleport.validate.parity.report import BackendRow, FeedRow, Load, ParityReport
 from paddleport.validate.reports.thumbnails import thumbnail
-from paddleport.validate.rig.latency import Latency
-from paddleport.validate.sensitivity import Sensitivity
 
 HOSTILE = "<script>alert('x')</script> & $x_1$ | `tick`"
 # NUL, escape, DEL, a lone surrogate, no character, ends of a comment and of CDATA, a link

@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 from paddleport.convert.check import FinishedFile, finish
 from paddleport.convert.embed import embed_preprocess
 from paddleport.models.card import OnnxModel, Preprocess
-from paddleport.models.onnx_file import read_onnx_model, read_onnx_proto, write_metadata
+from paddleport.models.onnx.onnx_file import read_onnx_model, read_onnx_proto, write_metadata
 from paddleport.tensors import TensorSpec
 
 RULES = Preprocess(resize_short=12, crop=(9, 9))

@@ -19,7 +19,7 @@ from onnx import helper, numpy_helper
 
 from paddleport.errors import ModelFileError
 from paddleport.models.card import OnnxModel
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeExtras, OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeExtras, OnnxRuntimeRunner
 
 
 @dataclass(frozen=True)

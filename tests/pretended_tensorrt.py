@@ -14,7 +14,8 @@ import small_network
 
 from paddleport.errors import ModelFileError
 from paddleport.runners.gpu import Gpu
-from paddleport.runners.tensorrt import engine_cache, runner
+from paddleport.runners.tensorrt import engine_cache
+from paddleport.runners.tensorrt import trt_runner as runner
 from paddleport.runners.tensorrt.build import Engine, Wanted
 from paddleport.runners.tensorrt.facts import EngineFacts
 from paddleport.runners.tensorrt.library import Library, Loaded

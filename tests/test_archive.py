@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
-from paddleport.models import archive
-from paddleport.models.archive import is_archive, unpack, unpacked
+from paddleport.models.weights import archive
+from paddleport.models.weights.archive import is_archive, unpack, unpacked
 
 Member = tuple[tarfile.TarInfo, bytes]
 

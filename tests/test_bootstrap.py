@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from paddleport.tensors import Array
-from paddleport.validate.rig.bootstrap import median_interval
-from paddleport.validate.rig.track import Latency, Track
+from paddleport.validate.benchmark.bootstrap import median_interval
+from paddleport.validate.benchmark.track import Latency, Track
 
 TRUTH_MS = 5.0
 TRIALS = 200

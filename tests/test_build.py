@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from paddleport.errors import ModelFileError
-from paddleport.models.build import build_inference_model, check_state
-from paddleport.models.mobilenet_v2 import architecture
-from paddleport.models.seeded import seeded_state
-from paddleport.models.source import open_model
+from paddleport.models.paddle.build import build_inference_model, check_state
+from paddleport.models.paddle.source import open_model
+from paddleport.models.weights.seeded import seeded_state
+from paddleport.models.zoo.mobilenet_v2 import architecture
 from paddleport.tensors import Array
 
 SCALE = 0.25

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from paddleport.validate.blame.causes import Evidence, name_cause
-from paddleport.validate.blame.probes import Misplaced
+from paddleport.validate.diagnose.causes import Evidence, name_cause
+from paddleport.validate.diagnose.probes import Misplaced
 
 ROUNDING = 3e-6
 BASE = Evidence(

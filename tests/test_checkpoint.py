@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
-from paddleport.models import checkpoint
-from paddleport.models.checkpoint import read_checkpoint, read_tensors
-from paddleport.models.mobilenet_v2 import architecture, state_entries
-from paddleport.models.seeded import seeded_state
+from paddleport.models.paddle import checkpoint
+from paddleport.models.paddle.checkpoint import read_checkpoint, read_tensors
+from paddleport.models.weights.seeded import seeded_state
+from paddleport.models.zoo.mobilenet_v2 import architecture, state_entries
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 

@@ -14,10 +14,10 @@ from paddleport.cli.run import run_extras
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import OnnxModel, Preprocess
 from paddleport.runners.base import Precision, Runner, RunnerOptions
-from paddleport.runners.classify import classify
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.pipeline import Work
-from paddleport.runners.preprocess import fed_picture
+from paddleport.runners.preprocessing.prepare_image import fed_picture
+from paddleport.runners.tasks.classify import classify
 from paddleport.tensors import Array, Feed, TensorSpec
 
 PLAIN = Preprocess(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from paddleport.tensors import Array
-from paddleport.validate.compare import OutputComparison, compare_outputs, overall
-from paddleport.validate.tolerance import TOLERANCES
+from paddleport.validate.compare.comparison import OutputComparison, compare_outputs, overall
+from paddleport.validate.compare.tolerance import TOLERANCES
 
 LIMIT = TOLERANCES["fp32"].limit
 

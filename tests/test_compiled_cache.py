@@ -16,7 +16,7 @@ from onnx.external_data_helper import set_external_data
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import external_files
+from paddleport.models.onnx.onnx_file import external_files
 from paddleport.runners import compiled_cache, installed_version, open_runner, runner_class
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE, Entry, cpu_identity, entry_for

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.errors import ModelFileError, UsageError
-from paddleport.models.cost import Cost, cost
+from paddleport.models.onnx.cost import Cost, cost
 
 FLOAT = TensorProto.FLOAT
 
@@ -176,8 +176,8 @@ def test_names_ranks_and_files_that_cannot_be(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_mobilenet_v2_costs_what_is_published(tmp_path: Path) -> None:
     from paddleport.convert import to_onnx
-    from paddleport.models import zoo
     from paddleport.models.resolve import resolve
+    from paddleport.models.zoo import registry as zoo
 
     source = resolve("MobileNetV2", weights="seeded")
     to_onnx(source, tmp_path / "m.onnx", opset=11)

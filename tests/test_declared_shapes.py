@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from paddleport.convert.mends.declared_shapes import OTHER_SHAPE, RANKS, settle_shapes
+from paddleport.convert.paddle2onnx.fixups.declared_shapes import OTHER_SHAPE, RANKS, settle_shapes
 from paddleport.errors import ConversionError
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -12,9 +12,9 @@ import pytest
 from file_server import Server, serving
 
 from paddleport.errors import DownloadError, OutputError
-from paddleport.models import download as module
-from paddleport.models import http_answer
-from paddleport.models.download import download
+from paddleport.models.weights import download as module
+from paddleport.models.weights import http_answer
+from paddleport.models.weights.download import download
 
 CONTENT = bytes(range(256)) * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -23,13 +23,13 @@ from paddleport.convert.embed import embed_preprocess, pixel_input
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
-from paddleport.models.normalised_inside import normalisation_nodes
-from paddleport.models.onnx_file import onnx_tensors
+from paddleport.models.onnx.normalised_inside import normalisation_nodes
+from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel, resolve
-from paddleport.models.samples import draw_picture
+from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners import runner_class
 from paddleport.runners.base import Precision, RunnerOptions
-from paddleport.runners.preprocess import fed_picture, preprocess_image
+from paddleport.runners.preprocessing.prepare_image import fed_picture, preprocess_image
 from paddleport.tensors import ShapeRange, TensorSpec
 
 YML = """

@@ -12,23 +12,23 @@ from plugin import install
 
 from paddleport.errors import FeedError
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.models.onnx_file import read_onnx_model, read_onnx_proto
+from paddleport.models.onnx.onnx_file import read_onnx_model, read_onnx_proto
 from paddleport.models.resolve import SourceModel, resolve
-from paddleport.models.samples import draw_picture
+from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.base import RunnerOptions
-from paddleport.runners.preprocess import preprocess_image
+from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import ShapeRange, TensorSpec
 from paddleport.validate import Plan, validate
-from paddleport.validate.feeds import make_feeds
-from paddleport.validate.locate import locate
-from paddleport.validate.named_feed import NamedFeed
-from paddleport.validate.onnx_feeds import OnnxFeeds
-from paddleport.validate.opened import Opened
-from paddleport.validate.parity import validate_on_feeds
-from paddleport.validate.pixels import pixel_given
-from paddleport.validate.report import BackendRow, ParityReport
-from paddleport.validate.rig.photo import jpeg_of
-from paddleport.validate.worst import save_worst
+from paddleport.validate.benchmark.photo import jpeg_of
+from paddleport.validate.bisect import locate
+from paddleport.validate.feeds.make_feeds import make_feeds
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.feeds.pixels import pixel_given
+from paddleport.validate.parity.opened import Opened
+from paddleport.validate.parity.report import BackendRow, ParityReport
+from paddleport.validate.parity.validation import validate_on_feeds
+from paddleport.validate.parity.worst import save_worst
 
 SHORT = [
     pytest.param(fault, marks=() if fault == "turned" else pytest.mark.slow) for fault in FAULTS
@@ -36,7 +36,7 @@ SHORT = [
 TURNS = """
 import numpy as np
 
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 
 
 class Turns(OnnxRuntimeRunner):

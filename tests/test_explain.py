@@ -11,10 +11,10 @@ import pytest
 from pipelines import IMAGENET, Pipeline
 
 from paddleport.models.card import Preprocess
-from paddleport.models.samples import draw_picture
+from paddleport.models.synthetic.samples import draw_picture
 from paddleport.tensors import Array
-from paddleport.validate.explain import explain_input
-from paddleport.validate.preprocessing.explanation import Explanation
+from paddleport.validate.input_diff.explain import explain_input
+from paddleport.validate.input_diff.explanation import Explanation
 
 PICTURES = ("chelsea", "coffee", "rocket", "astronaut", "portrait", "small", "drawn")
 HALF = (0.5, 0.5, 0.5)

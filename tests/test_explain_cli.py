@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from paddleport.errors import UsageError
-from paddleport.models import zoo
 from paddleport.models.card import Preprocess
 from paddleport.models.fed import preprocess_of
-from paddleport.models.onnx_file import PREPROCESS_KEY
-from paddleport.models.samples import sample_picture
-from paddleport.runners.preprocess import decode_image, preprocess_image
+from paddleport.models.onnx.onnx_file import PREPROCESS_KEY
+from paddleport.models.synthetic.samples import sample_picture
+from paddleport.models.zoo import registry as zoo
+from paddleport.runners.preprocessing.prepare_image import decode_image, preprocess_image
 from paddleport.tensors import Array
 
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from exported import export_onnx
 
-from paddleport.convert.export import explain_crash
+from paddleport.convert.paddle2onnx.export import explain_crash
 from paddleport.errors import ConversionError, ModelFileError, WorkerCrashed
 from paddleport.models.card import PaddleModel
 from paddleport.worker import Worker

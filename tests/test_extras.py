@@ -4,10 +4,10 @@ import pytest
 
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.runners.base import RunnerOptions
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.openvino import OpenVinoRunner
-from paddleport.validate.extras import deal
-from paddleport.validate.plan import Plan
+from paddleport.validate.parity.extras import deal
+from paddleport.validate.parity.plan import Plan
 
 TF32 = {"tf32": "true"}
 BOTH = ("onnxruntime", "tensorrt")

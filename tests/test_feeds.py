@@ -15,7 +15,7 @@ from paddleport.cli.options import (
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import ShapeRange, TensorSpec
-from paddleport.validate.feeds import (
+from paddleport.validate.feeds.make_feeds import (
     NamedFeed,
     batch_feeds,
     concrete_inputs,

@@ -10,7 +10,7 @@ from PIL import Image
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array, TensorSpec
-from paddleport.validate.gate import GateLimits, gate_set, judge_gate
+from paddleport.validate.accuracy_gate.gate import GateLimits, gate_set, judge_gate
 
 PICTURES, CLASSES = 200, 10
 

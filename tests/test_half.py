@@ -13,8 +13,8 @@ from onnx.reference import ReferenceEvaluator
 
 from paddleport.convert import to_onnx
 from paddleport.errors import UsageError
-from paddleport.models.half.cast import Half, cast_to_half
-from paddleport.models.half.numbers import to_half_bits
+from paddleport.models.onnx.mixed_precision.cast import Half, cast_to_half
+from paddleport.models.onnx.mixed_precision.numbers import to_half_bits
 from paddleport.models.resolve import resolve
 
 F32, F16, BF16, I64 = 1, 10, 16, 7

@@ -29,25 +29,25 @@ ORDER = (
 )
 VENDORS = {
     "paddle": {
-        "convert/export.py",
-        "convert/normalize.py",
-        "models/build.py",
-        "models/mobilenet_v2.py",
-        "runners/paddle/runner.py",
+        "convert/paddle2onnx/export.py",
+        "convert/paddle2onnx/normalize.py",
+        "models/paddle/build.py",
+        "models/zoo/mobilenet_v2.py",
+        "runners/paddle/paddle_runner.py",
     },
-    "paddle2onnx": {"convert/export.py", "convert/operators.py"},
+    "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/operators.py"},
     "nncf": {"convert/precision/make.py"},
-    "onnxruntime": {"runners/onnxruntime/runner.py", "convert/check.py"},
-    "onnxslim": {"convert/check.py", "convert/out_of_core.py"},
+    "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/check.py"},
+    "onnxslim": {"convert/check.py", "convert/weight_offload/out_of_core.py"},
     "openvino": {"runners/openvino.py"},
     "polygraphy": {"runners/tensorrt/library.py"},
     "tensorrt": {"runners/tensorrt/library.py"},
     "tensorrt_rtx": {"runners/tensorrt/library.py"},
     "cv2": {
-        "runners/normalize.py",
-        "runners/preprocess.py",
-        "runners/quiet.py",
-        "runners/resize.py",
+        "runners/preprocessing/normalize.py",
+        "runners/preprocessing/prepare_image.py",
+        "runners/preprocessing/quiet.py",
+        "runners/preprocessing/resize.py",
     },
 }
 

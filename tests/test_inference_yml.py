@@ -8,9 +8,13 @@ import yaml
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.card import Preprocess
-from paddleport.models.inference_yml import MAX_YML_BYTES, InferenceConfig, read_inference_yml
 from paddleport.models.labels import imagenet_labels
-from paddleport.models.transforms import parse_number
+from paddleport.models.paddle.inference_yml import (
+    MAX_YML_BYTES,
+    InferenceConfig,
+    read_inference_yml,
+)
+from paddleport.models.paddle.transforms import parse_number
 
 # PaddleClas: deploy/configs/inference_cls.yaml
 DEPLOY = """

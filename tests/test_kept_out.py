@@ -17,14 +17,20 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from operators import matrix
 
-from paddleport.convert import kept_out, out_of_core, steps, to_onnx
-from paddleport.convert.export import export_raw
-from paddleport.convert.kept_out import KeptOut, keep_out
-from paddleport.convert.put_back import why_not_passed_by
-from paddleport.convert.references import Reference, load_references, reference, set_reference
+from paddleport.convert import steps, to_onnx
+from paddleport.convert.paddle2onnx.export import export_raw
+from paddleport.convert.weight_offload import kept_out, out_of_core
+from paddleport.convert.weight_offload.kept_out import KeptOut, keep_out
+from paddleport.convert.weight_offload.put_back import why_not_passed_by
+from paddleport.convert.weight_offload.references import (
+    Reference,
+    load_references,
+    reference,
+    set_reference,
+)
 from paddleport.errors import WorkerCrashed
 from paddleport.models.card import PaddleModel
-from paddleport.models.params import ParameterSpec, read_stored_parameters
+from paddleport.models.paddle.params import ParameterSpec, read_stored_parameters
 from paddleport.models.resolve import resolve
 from paddleport.process import resident_bytes
 from paddleport.worker import RemoteError, Worker, close_all

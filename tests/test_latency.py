@@ -9,10 +9,10 @@ from fake_sessions import Call, Drifting, FakeSession, TimesMs, steady
 from paddleport.errors import BackendUnavailableError, FeedError, WorkerCrashed
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Feed
-from paddleport.validate.rig import latency
-from paddleport.validate.rig.latency import measure
-from paddleport.validate.rig.subject import Budget, Measured, Photo, Subject
-from paddleport.validate.session import Session
+from paddleport.validate.benchmark import latency
+from paddleport.validate.benchmark.latency import measure
+from paddleport.validate.benchmark.subject import Budget, Measured, Photo, Subject
+from paddleport.validate.parity.session import Session
 
 PREPROCESS = Preprocess()
 PHOTO = Photo(b"jpeg", PREPROCESS, "x")

@@ -14,16 +14,16 @@ from paddleport.errors import BackendUnavailableError, PortError
 from paddleport.models.card import OnnxModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
-from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.locate.cut import Cutter
-from paddleport.validate.locate.error import output_error, relative_error
-from paddleport.validate.locate.exact import save_exact_values
-from paddleport.validate.locate.located import Located
-from paddleport.validate.locate.probe import Probe
-from paddleport.validate.locate.runtime import locate_runtime
-from paddleport.validate.locate.search import NodeAlone, Search
-from paddleport.validate.locate.sentences import runtime_sentence
-from paddleport.validate.locate.values import Values
+from paddleport.validate.bisect.cut import Cutter
+from paddleport.validate.bisect.error import output_error, relative_error
+from paddleport.validate.bisect.exact import save_exact_values
+from paddleport.validate.bisect.located import Located
+from paddleport.validate.bisect.probe import Probe
+from paddleport.validate.bisect.runtime import locate_runtime
+from paddleport.validate.bisect.search import NodeAlone, Search
+from paddleport.validate.bisect.sentences import runtime_sentence
+from paddleport.validate.bisect.values import Values
+from paddleport.validate.feeds.make_feeds import NamedFeed
 
 LIMIT = 1e-4
 _BOTH_BRANCHES = (0, 3)  # seeds of feeds that take either

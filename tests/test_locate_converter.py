@@ -16,14 +16,14 @@ from paddleport.errors import ModelFileError
 from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array
-from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.locate.converter import compare_sides, locate_converter
-from paddleport.validate.locate.exact import save_exact_values
-from paddleport.validate.locate.graph import onnx_graph
-from paddleport.validate.locate.located import Located
-from paddleport.validate.locate.paddle_values import environ, save_paddle_values
-from paddleport.validate.locate.sides import Side
-from paddleport.validate.locate.values import Values
+from paddleport.validate.bisect.converter import compare_sides, locate_converter
+from paddleport.validate.bisect.exact import save_exact_values
+from paddleport.validate.bisect.graph import onnx_graph
+from paddleport.validate.bisect.located import Located
+from paddleport.validate.bisect.paddle_values import environ, save_paddle_values
+from paddleport.validate.bisect.sides import Side
+from paddleport.validate.bisect.values import Values
+from paddleport.validate.feeds.make_feeds import NamedFeed
 from paddleport.worker import Worker
 
 pytestmark = pytest.mark.conversion

@@ -8,12 +8,12 @@ import pytest
 
 from paddleport.errors import UsageError
 from paddleport.tensors import Array
-from paddleport.validate.locate.converter import compare_sides
-from paddleport.validate.locate.graph import Graph, Step
-from paddleport.validate.locate.located import Located
-from paddleport.validate.locate.match import affine_error
-from paddleport.validate.locate.sides import Side
-from paddleport.validate.locate.values import Store, Values
+from paddleport.validate.bisect.converter import compare_sides
+from paddleport.validate.bisect.graph import Graph, Step
+from paddleport.validate.bisect.located import Located
+from paddleport.validate.bisect.match import affine_error
+from paddleport.validate.bisect.sides import Side
+from paddleport.validate.bisect.values import Store, Values
 
 LIMIT = 1e-4
 Operators = list[tuple[str, str, str]]  # type, input values, output value; separated by blanks

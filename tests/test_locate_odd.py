@@ -13,8 +13,8 @@ from paddleport.convert import to_onnx
 from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array
-from paddleport.validate.feeds import NamedFeed, make_feeds
-from paddleport.validate.locate import Located, locate_converter
+from paddleport.validate.bisect import Located, locate_converter
+from paddleport.validate.feeds.make_feeds import NamedFeed, make_feeds
 from paddleport.worker import Worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.conversion]

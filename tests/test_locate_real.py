@@ -15,14 +15,14 @@ from vision_models import save_vision_model
 from paddleport.convert import to_onnx
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Feed
-from paddleport.validate.feeds import make_feeds
-from paddleport.validate.locate.converter import compare_sides
-from paddleport.validate.locate.exact import save_exact_values
-from paddleport.validate.locate.graph import Graph, onnx_graph
-from paddleport.validate.locate.located import Located
-from paddleport.validate.locate.paddle_values import environ, save_paddle_values
-from paddleport.validate.locate.sides import Side
-from paddleport.validate.locate.values import Values
+from paddleport.validate.bisect.converter import compare_sides
+from paddleport.validate.bisect.exact import save_exact_values
+from paddleport.validate.bisect.graph import Graph, onnx_graph
+from paddleport.validate.bisect.located import Located
+from paddleport.validate.bisect.paddle_values import environ, save_paddle_values
+from paddleport.validate.bisect.sides import Side
+from paddleport.validate.bisect.values import Values
+from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.worker import Worker
 
 pytestmark = [pytest.mark.slow, pytest.mark.conversion]

@@ -14,12 +14,12 @@ from planted_runners import plant_runners
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import Plan, validate
-from paddleport.validate.blame.causes import Cause
-from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.lineup import Lineup
-from paddleport.validate.onnx_feeds import OnnxFeeds
-from paddleport.validate.report import BackendRow
-from paddleport.validate.search import Search
+from paddleport.validate.diagnose.causes import Cause
+from paddleport.validate.feeds.make_feeds import NamedFeed
+from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.parity.lineup import Lineup
+from paddleport.validate.parity.report import BackendRow
+from paddleport.validate.parity.search import Search
 
 Told = list[tuple[str, float]]
 

@@ -15,10 +15,10 @@ from paddleport.models.resolve import resolve
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Feed
 from paddleport.validate import Plan, validate
-from paddleport.validate.rig import latency
-from paddleport.validate.rig.latency import measure
-from paddleport.validate.rig.subject import Budget, Measured, Subject
-from paddleport.validate.session import Session
+from paddleport.validate.benchmark import latency
+from paddleport.validate.benchmark.latency import measure
+from paddleport.validate.benchmark.subject import Budget, Measured, Subject
+from paddleport.validate.parity.session import Session
 
 MB = 1_000_000
 SECONDS = Budget(main_s=0.15, grid_s=0.03)
@@ -186,7 +186,7 @@ def test_a_whole_validation_with_a_crash_while_measuring(
 PLANT_MORE = '''
 import ctypes, sys
 import numpy as np
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 
 class Late(OnnxRuntimeRunner):
     """Falls after more runs than the comparison takes."""

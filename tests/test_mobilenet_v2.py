@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddleport.models.build import build_inference_model
-from paddleport.models.forward import forward
-from paddleport.models.mobilenet_v2 import architecture, build_network, state_entries
-from paddleport.models.program import read_program
-from paddleport.models.samples import sample_pictures
-from paddleport.models.seeded import seeded_state
+from paddleport.models.paddle.build import build_inference_model
+from paddleport.models.paddle.program import read_program
+from paddleport.models.synthetic.samples import sample_pictures
+from paddleport.models.weights.forward import forward
+from paddleport.models.weights.seeded import seeded_state
+from paddleport.models.zoo.mobilenet_v2 import architecture, build_network, state_entries
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 

@@ -9,8 +9,8 @@ import small_network
 from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.errors import ModelFileError
-from paddleport.models import onnx_file
-from paddleport.models.onnx_header import read_header
+from paddleport.models.onnx import onnx_file
+from paddleport.models.onnx.onnx_header import read_header
 
 
 def by_onnx(path: Path) -> tuple[object, ...]:

@@ -8,10 +8,10 @@ import pytest
 from operators import matrix
 from operators.refused import REFUSED
 
-from paddleport.convert.export import explain_crash
-from paddleport.convert.mends import MENDS, REFUSALS, STAND_INS
-from paddleport.convert.mends.declared_shapes import OTHER_SHAPE, RANKS
-from paddleport.convert.mends.graph import GRAPH_MENDS
+from paddleport.convert.paddle2onnx.export import explain_crash
+from paddleport.convert.paddle2onnx.fixups import MENDS, REFUSALS, STAND_INS
+from paddleport.convert.paddle2onnx.fixups.declared_shapes import OTHER_SHAPE, RANKS
+from paddleport.convert.paddle2onnx.fixups.graph import GRAPH_MENDS
 from paddleport.errors import WorkerCrashed
 from paddleport.models.card import PaddleModel
 from paddleport.worker import RemoteError, Worker

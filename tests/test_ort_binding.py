@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from paddleport.models.card import OnnxModel
 from paddleport.runners.onnxruntime.binding import Binding, can_bind
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.tensors import Array
 
 ort = pytest.importorskip("onnxruntime")

@@ -24,8 +24,8 @@ from paddleport.models.card import OnnxModel
 from paddleport.runners import open_runner
 from paddleport.runners.base import Precision, RunnerOptions
 from paddleport.runners.onnxruntime import providers as ort_providers
-from paddleport.runners.onnxruntime import tensorrt as ort_tensorrt
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeExtras, OnnxRuntimeRunner
+from paddleport.runners.onnxruntime import tensorrt_provider as ort_tensorrt
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeExtras, OnnxRuntimeRunner
 
 FEED = small_network.feed(2)
 OPENVINO = "OpenVINOExecutionProvider"
@@ -227,7 +227,7 @@ def test_tensorrt_says_its_version(tmp_path: Path) -> None:
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, source], check=True, timeout=60)
     code = (
         "from types import SimpleNamespace\n"
-        "from paddleport.runners.onnxruntime.tensorrt import tensorrt_version\n"
+        "from paddleport.runners.onnxruntime.tensorrt_provider import tensorrt_version\n"
         "print(tensorrt_version(SimpleNamespace()))"
     )
     done = subprocess.run(

@@ -24,14 +24,14 @@ from fake_cuda import fake_driver
 
 from paddleport.errors import BackendUnavailableError, FeedError, PortError, UsageError
 from paddleport.models.card import PaddleModel
-from paddleport.models.program import Program
+from paddleport.models.paddle.program import Program
 from paddleport.runners import gpu
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.paddle import needs
 from paddleport.runners.paddle.engines import EnginePlan, collect_shapes
 from paddleport.runners.paddle.needs import missing, why_not
-from paddleport.runners.paddle.runner import PaddleRunner
-from paddleport.runners.paddle.tensorrt import PaddleTensorRtRunner
+from paddleport.runners.paddle.paddle_runner import PaddleRunner
+from paddleport.runners.paddle.paddle_tensorrt_runner import PaddleTensorRtRunner
 from paddleport.tensors import ShapeRange, TensorSpec
 
 L4 = gpu.Gpu(0, "NVIDIA L4", (8, 9), 24 << 30)

@@ -14,9 +14,9 @@ from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import Plan, validate
-from paddleport.validate.parity import validate_on_feeds
-from paddleport.validate.report import BackendRow, ParityReport
-from paddleport.validate.worst import save_worst
+from paddleport.validate.parity.report import BackendRow, ParityReport
+from paddleport.validate.parity.validation import validate_on_feeds
+from paddleport.validate.parity.worst import save_worst
 
 UNTIMED = Plan(seconds_each=0)
 

@@ -9,8 +9,8 @@ from PIL import Image
 from paddleport.errors import ImageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.feeds import SAMPLE_SIZE, NamedFeed
-from paddleport.validate.rig.photo import jpeg_of
+from paddleport.validate.benchmark.photo import jpeg_of
+from paddleport.validate.feeds.make_feeds import SAMPLE_SIZE, NamedFeed
 
 PREPROCESS = Preprocess()
 

@@ -16,8 +16,13 @@ from PIL import Image
 
 from paddleport.errors import ImageError
 from paddleport.models.card import Preprocess
-from paddleport.runners import preprocess as preprocessing
-from paddleport.runners.preprocess import MAX_PIXELS, decode_image, load_picture, preprocess_image
+from paddleport.runners.preprocessing import prepare_image as preprocessing
+from paddleport.runners.preprocessing.prepare_image import (
+    MAX_PIXELS,
+    decode_image,
+    load_picture,
+    preprocess_image,
+)
 
 HEIGHT, WIDTH = 60, 90
 

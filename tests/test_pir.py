@@ -9,14 +9,14 @@ import pytest
 import saved_by_3_3
 from exported import export_onnx
 
-from paddleport.convert.normalize import normalize_program
+from paddleport.convert.paddle2onnx.normalize import normalize_program
 from paddleport.errors import ModelFileError
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.models.pir import downgrade_document, downgrade_pir
-from paddleport.models.program import read_program
+from paddleport.models.paddle.pir import downgrade_document, downgrade_pir
+from paddleport.models.paddle.program import read_program
 from paddleport.runners.base import RunnerOptions
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
-from paddleport.runners.paddle.runner import PaddleRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
+from paddleport.runners.paddle.paddle_runner import PaddleRunner
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 
@@ -153,7 +153,7 @@ def test_an_old_program_keeps_its_outputs_names_and_order(
 ) -> None:
     import onnx
 
-    from paddleport.models.program import read_program
+    from paddleport.models.paddle.program import read_program
 
     exported = worker.call(export_onnx, TIMEOUT_S, small_protobuf, tmp_path / "r.onnx", opset=17)
     wanted = [item.name for item in read_program(small_protobuf.program).outputs]

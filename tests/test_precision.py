@@ -18,12 +18,12 @@ from paddleport.convert.precision.make import make_candidate
 from paddleport.convert.precision.wanted import BackendGate, Pictures, Wanted
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.card import OnnxModel, PaddleModel
-from paddleport.models.onnx_file import weights_precision
+from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed, TensorSpec
-from paddleport.validate.gate import GateResult
-from paddleport.validate.gate_set import GateSet
+from paddleport.validate.accuracy_gate.gate import GateResult
+from paddleport.validate.accuracy_gate.gate_set import GateSet
 from paddleport.worker import run_in_worker
 
 __all__ = ["cache", "paddleport"]

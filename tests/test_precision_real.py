@@ -14,7 +14,7 @@ from trained import NORMALIZE, SIDE, trained_state
 
 from paddleport.convert.precision.pipeline import to_precision
 from paddleport.convert.precision.wanted import Lowered, Wanted
-from paddleport.models.build import build_inference_model
+from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.resolve import SourceModel, resolve
 
 pytestmark = [

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError, ModelFileError, UsageError
 from paddleport.models.card import Preprocess
-from paddleport.runners.preprocess import preprocess_image, stack_pictures
+from paddleport.runners.preprocessing.prepare_image import preprocess_image, stack_pictures
 
 Picture = NDArray[np.uint8]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError
 from paddleport.models.card import Preprocess
-from paddleport.runners import resize
-from paddleport.runners.normalize import normalization_table
-from paddleport.runners.preprocess import (
+from paddleport.runners.preprocessing import resize
+from paddleport.runners.preprocessing.normalize import normalization_table
+from paddleport.runners.preprocessing.prepare_image import (
     crop_image,
     fed_picture,
     preprocess_image,

@@ -12,11 +12,11 @@ from PIL import Image
 
 from paddleport.errors import ImageError
 from paddleport.models.card import Preprocess
-from paddleport.models.samples import draw_picture
-from paddleport.runners import fast_decode as measuring
-from paddleport.runners.fast_decode import FastDecodingEffect, effect_of_fast_decoding
-from paddleport.runners.preprocess import crop_image, decode_image
-from paddleport.runners.resize import reduction, resized_size
+from paddleport.models.synthetic.samples import draw_picture
+from paddleport.runners.preprocessing import fast_decode as measuring
+from paddleport.runners.preprocessing.fast_decode import FastDecodingEffect, effect_of_fast_decoding
+from paddleport.runners.preprocessing.prepare_image import crop_image, decode_image
+from paddleport.runners.preprocessing.resize import reduction, resized_size
 
 Picture = NDArray[np.uint8]
 

@@ -10,9 +10,9 @@ from trained import trained_state
 from vision_models import NETWORKS, save_vision_model
 
 from paddleport.convert import to_onnx
-from paddleport.models import zoo
 from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel, resolve
+from paddleport.models.zoo import registry as zoo
 from paddleport.runners import open_runner
 from paddleport.tensors import Array
 from paddleport.validate import Plan, validate

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.convert.references import (
+from paddleport.convert.weight_offload.references import (
     load_references,
     set_reference,
     unique_offsets,
@@ -16,7 +16,7 @@ from paddleport.convert.references import (
     write_whole,
 )
 from paddleport.errors import ModelFileError
-from paddleport.models.params import (
+from paddleport.models.paddle.params import (
     DATA_TYPES,
     ParameterSpec,
     parameter_header,

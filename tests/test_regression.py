@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from paddleport.errors import ModelNotFoundError, OutputError, UsageError
-from paddleport.validate.reference_choice import PLAIN
-from paddleport.validate.regression import Regressions, compare_reports
-from paddleport.validate.regression.growth import grown
-from paddleport.validate.regression.reading import MAX_BYTES, READABLE_SCHEMAS
-from paddleport.validate.regression.snapshot import SPEED_REFERENCE
-from paddleport.validate.report import SCHEMA_VERSION
-from paddleport.validate.rig.bootstrap import median_interval
+from paddleport.validate.benchmark.bootstrap import median_interval
+from paddleport.validate.parity.reference_choice import PLAIN
+from paddleport.validate.parity.report import SCHEMA_VERSION
+from paddleport.validate.report_diff import Regressions, compare_reports
+from paddleport.validate.report_diff.growth import grown
+from paddleport.validate.report_diff.reading import MAX_BYTES, READABLE_SCHEMAS
+from paddleport.validate.report_diff.snapshot import SPEED_REFERENCE
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]

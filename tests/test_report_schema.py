@@ -23,17 +23,23 @@ from made_report import (
 )
 from planted import plant
 
-from paddleport.models import zoo
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.models.resolve import resolve
+from paddleport.models.zoo import registry as zoo
 from paddleport.validate import Plan, validate
-from paddleport.validate.compare import OutputComparison, WorstFeed
-from paddleport.validate.feeds import Kind
-from paddleport.validate.locate.located import Located, TensorRange
-from paddleport.validate.metrics import Metrics, Ranking, Top1Change
-from paddleport.validate.report import SCHEMA_VERSION, BackendRow, FeedRow, Load, ParityReport
-from paddleport.validate.rig.latency import Latency
-from paddleport.validate.sensitivity import Sensitivity
+from paddleport.validate.benchmark.latency import Latency
+from paddleport.validate.bisect.located import Located, TensorRange
+from paddleport.validate.compare.comparison import OutputComparison, WorstFeed
+from paddleport.validate.compare.metrics import Metrics, Ranking, Top1Change
+from paddleport.validate.compare.sensitivity import Sensitivity
+from paddleport.validate.feeds.make_feeds import Kind
+from paddleport.validate.parity.report import (
+    SCHEMA_VERSION,
+    BackendRow,
+    FeedRow,
+    Load,
+    ParityReport,
+)
 
 SCHEMA: dict[str, Any] = json.loads(
     files("paddleport.validate.reports").joinpath("parity.schema.json").read_text("utf-8")

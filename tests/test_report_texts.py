@@ -20,9 +20,9 @@ from made_report import (
 from PIL import Image
 
 from paddleport.models.card import Preprocess
-from paddleport.runners.preprocess import preprocess_image
+from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
-from paddleport.validate.report import BackendRow, ParityReport, RowVerdict
+from paddleport.validate.parity.report import BackendRow, ParityReport, RowVerdict
 from paddleport.validate.reports import figures, glance, latency_tables, tables, voices
 from paddleport.validate.reports.thumbnails import thumbnail
 

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paddleport.models.card import OnnxModel
 from paddleport.runners import RunnerOptions, open_runner
 from paddleport.tensors import Array
-from paddleport.validate.tolerance import UNIT_ROUNDOFF
+from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
 
 
 def logits(model: OnnxModel, backend: str = "reference", **extras: str) -> Array:

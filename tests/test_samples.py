@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from paddleport.models.drawing import RandomBits
-from paddleport.models.duck import draw_duck
-from paddleport.models.samples import draw_picture, sample_picture, sample_pictures
+from paddleport.models.synthetic.drawing import RandomBits
+from paddleport.models.synthetic.duck import draw_duck
+from paddleport.models.synthetic.samples import draw_picture, sample_picture, sample_pictures
 
 
 def digest(*pictures: NDArray[np.uint8]) -> str:

@@ -3,11 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from paddleport.models import seeded
-from paddleport.models.forward import convolve, forward, normalise, pooled_features
-from paddleport.models.mobilenet_v2 import ConvNorm, architecture, state_entries
-from paddleport.models.samples import sample_pictures
-from paddleport.models.seeded import PICTURES, seeded_state, state_digest
+from paddleport.models.synthetic.samples import sample_pictures
+from paddleport.models.weights import seeded
+from paddleport.models.weights.forward import convolve, forward, normalise, pooled_features
+from paddleport.models.weights.seeded import PICTURES, seeded_state, state_digest
+from paddleport.models.zoo.mobilenet_v2 import ConvNorm, architecture, state_entries
 from paddleport.tensors import Array
 
 # The weights themselves: whoever changes them raises RECIPE, or caches give the old ones.

@@ -6,9 +6,9 @@ import pytest
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.card import PaddleModel
-from paddleport.models.params import looks_like_params, read_parameter_specs
-from paddleport.models.program import program_format, read_program
-from paddleport.models.source import find_model, holds_model, open_model
+from paddleport.models.paddle.params import looks_like_params, read_parameter_specs
+from paddleport.models.paddle.program import program_format, read_program
+from paddleport.models.paddle.source import find_model, holds_model, open_model
 
 
 @pytest.fixture(params=["pir", "protobuf"])

@@ -13,13 +13,18 @@ import pytest
 from onnx import TensorProto, helper
 
 from paddleport.models.card import Preprocess
-from paddleport.models.onnx_file import write_metadata
+from paddleport.models.onnx.onnx_file import write_metadata
 
 NOT_NEEDED = {
     *("httpx", "yaml", "onnx", "matplotlib", "filelock", "hashlib", "tarfile"),
-    *("numpy.random", "rich.console", "paddleport.models.resolve", "paddleport.models.zoo"),
-    *("paddleport.cli.validate", "paddleport.models.duck"),
-    *("paddleport.convert.cached", "paddleport.validate.tolerance"),
+    *(
+        "numpy.random",
+        "rich.console",
+        "paddleport.models.resolve",
+        "paddleport.models.zoo.registry",
+    ),
+    *("paddleport.cli.validate", "paddleport.models.synthetic.duck"),
+    *("paddleport.convert.cached", "paddleport.validate.compare.tolerance"),
 }
 RUN = """
 import json, sys

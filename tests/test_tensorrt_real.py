@@ -7,8 +7,8 @@ from engines import need_rtx
 from test_real_models import ocr
 
 from paddleport.convert.engine import to_engine
-from paddleport.models import zoo
 from paddleport.models.resolve import SourceModel, resolve
+from paddleport.models.zoo import registry as zoo
 from paddleport.runners.base import Precision
 from paddleport.tensors import ShapeRange
 

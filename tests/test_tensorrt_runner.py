@@ -15,7 +15,7 @@ from paddleport.models.card import OnnxModel
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.gpu import find_driver
-from paddleport.runners.tensorrt.runner import TensorRtRtxRunner, TensorRtRunner
+from paddleport.runners.tensorrt.trt_runner import TensorRtRtxRunner, TensorRtRunner
 from paddleport.tensors import ShapeRange
 
 

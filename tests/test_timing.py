@@ -13,15 +13,15 @@ from fake_sessions import Call, FakeSession, TimesMs, steady
 
 from paddleport.errors import FeedError, WorkerCrashed
 from paddleport.models.card import OnnxModel, Preprocess
-from paddleport.models.cost import Cost
+from paddleport.models.onnx.cost import Cost
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
-from paddleport.validate.feeds import NamedFeed, batch_feeds, make_feeds
-from paddleport.validate.plan import Plan
-from paddleport.validate.report import BackendRow
-from paddleport.validate.rig import latency, peak, photo, timing
-from paddleport.validate.rig.timing import Timing
-from paddleport.validate.session import SessionFacts
+from paddleport.validate.benchmark import latency, peak, photo, timing
+from paddleport.validate.benchmark.timing import Timing
+from paddleport.validate.feeds.make_feeds import NamedFeed, batch_feeds, make_feeds
+from paddleport.validate.parity.plan import Plan
+from paddleport.validate.parity.report import BackendRow
+from paddleport.validate.parity.session import SessionFacts
 
 CRASH = WorkerCrashed("it ended with SIGSEGV", reason="SIGSEGV", log="last words")
 PREPROCESS = Preprocess()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from paddleport.validate.rig.track import Latency, Track
+from paddleport.validate.benchmark.track import Latency, Track
 
 
 def gone_through(track: Track, rounds: list[list[float]]) -> Latency:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from trained import CLASSES, SIDE, keras_logits, normalised, trained_state
 
-from paddleport.models.build import build_inference_model, check_state
-from paddleport.models.forward import forward
-from paddleport.models.mobilenet_v2 import architecture
-from paddleport.models.samples import sample_pictures
-from paddleport.models.source import open_model
+from paddleport.models.paddle.build import build_inference_model, check_state
+from paddleport.models.paddle.source import open_model
+from paddleport.models.synthetic.samples import sample_pictures
+from paddleport.models.weights.forward import forward
+from paddleport.models.zoo.mobilenet_v2 import architecture
 from paddleport.tensors import Array
 
 # Logits have a standard deviation of 1.7. Both sides are float64; what differs is the variance

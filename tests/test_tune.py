@@ -11,7 +11,7 @@ from paddleport.convert.cached import cached_onnx
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.card import PaddleModel
 from paddleport.models.resolve import SourceModel, resolve
-from paddleport.validate.gate import GateSet, gate_set
+from paddleport.validate.accuracy_gate.gate import GateSet, gate_set
 from paddleport.validate.tune.candidate import Variant
 from paddleport.validate.tune.report import to_html, to_markdown, write_report
 from paddleport.validate.tune.tuner import TunePlan, tune
@@ -23,7 +23,7 @@ import time
 
 import numpy as np
 
-from paddleport.runners.onnxruntime.runner import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 
 
 class Hasty(OnnxRuntimeRunner):

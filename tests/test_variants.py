@@ -13,17 +13,17 @@ from planted import plant
 from paddleport.errors import FeedError, WorkerCrashed
 from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
 from paddleport.models.resolve import resolve
-from paddleport.models.samples import sample_pictures
-from paddleport.runners.preprocess import preprocess_image
+from paddleport.models.synthetic.samples import sample_pictures
+from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array, Feed
 from paddleport.validate import Plan, validate
-from paddleport.validate.arbiter import Arbiter
-from paddleport.validate.blame import imitation
-from paddleport.validate.blame.case import Answers, Case, OutputView
-from paddleport.validate.blame.imitation import imitated
-from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.variants import picture_rules
-from paddleport.validate.variants.inputs import input_variants
+from paddleport.validate.diagnose import imitation
+from paddleport.validate.diagnose.case import Answers, Case, OutputView
+from paddleport.validate.diagnose.imitation import imitated
+from paddleport.validate.feeds.make_feeds import NamedFeed
+from paddleport.validate.input_diff.variants import picture_rules
+from paddleport.validate.input_diff.variants.inputs import input_variants
+from paddleport.validate.parity.float64_reference import Arbiter
 
 MODEL = Preprocess(resize_short=48, crop=(40, 40))
 BGR = replace(MODEL, channels="BGR", mean=MODEL.mean[::-1], std=MODEL.std[::-1])

@@ -20,10 +20,10 @@ from paddleport.runners.base import RunnerOptions
 from paddleport.runners.compiled_cache import Entry
 from paddleport.tensors import Array
 from paddleport.validate import Plan, validate
-from paddleport.validate.feeds import NamedFeed
-from paddleport.validate.report import BackendRow, Load
-from paddleport.validate.rig.warm_load import WarmLoads, WarmStart, same_bits, with_warm_start
-from paddleport.validate.session import Session
+from paddleport.validate.benchmark.warm_load import WarmLoads, WarmStart, same_bits, with_warm_start
+from paddleport.validate.feeds.make_feeds import NamedFeed
+from paddleport.validate.parity.report import BackendRow, Load
+from paddleport.validate.parity.session import Session
 
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8)
 FIRST = NamedFeed("sample 0", "drawn", {"x": X})

@@ -12,10 +12,10 @@ from fake_sessions import FakeClock
 from paddleport.models.card import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
-from paddleport.validate import opened
-from paddleport.validate.opened import Opened
-from paddleport.validate.rig import settle
-from paddleport.validate.session import Session
+from paddleport.validate.benchmark import settle
+from paddleport.validate.parity import opened
+from paddleport.validate.parity.opened import Opened
+from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
 
 

@@ -12,14 +12,14 @@ import pytest
 from file_server import Server, serving
 
 from paddleport.errors import DownloadError, ModelFileError, ModelNotFoundError
-from paddleport.models import weights as module
-from paddleport.models import zoo
-from paddleport.models.build import build_inference_model
 from paddleport.models.card import ModelCard
-from paddleport.models.mobilenet_v2 import architecture
-from paddleport.models.seeded import seeded_state
-from paddleport.models.source import find_model
-from paddleport.models.weights import obtain, open_source
+from paddleport.models.paddle.build import build_inference_model
+from paddleport.models.paddle.source import find_model
+from paddleport.models.weights import obtain as module
+from paddleport.models.weights.obtain import obtain, open_source
+from paddleport.models.weights.seeded import seeded_state
+from paddleport.models.zoo import registry as zoo
+from paddleport.models.zoo.mobilenet_v2 import architecture
 from paddleport.tensors import Array
 
 NAME, SCALE, CLASSES = "MobileNetV2_x0_25", 0.25, 7

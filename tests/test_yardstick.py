@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from paddleport.tensors import Array
-from paddleport.validate.compare import compare_outputs
-from paddleport.validate.metrics import figures, ranking
-from paddleport.validate.sensitivity import sensitivity
-from paddleport.validate.tolerance import TOLERANCES
-from paddleport.validate.yardstick import is_softmax, yardstick
+from paddleport.validate.compare.comparison import compare_outputs
+from paddleport.validate.compare.metrics import figures, ranking
+from paddleport.validate.compare.sensitivity import sensitivity
+from paddleport.validate.compare.tolerance import TOLERANCES
+from paddleport.validate.compare.yardstick import is_softmax, yardstick
 
 GENERATOR = np.random.Generator(np.random.PCG64(3))
 

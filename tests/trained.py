@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddleport.models.mobilenet_v2 import EPSILON, ConvNorm, architecture
+from paddleport.models.zoo.mobilenet_v2 import EPSILON, ConvNorm, architecture
 from paddleport.tensors import Array
 
 SIDE = 161

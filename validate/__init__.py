@@ -7,11 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paddleport.validate.explain import explain_input
-    from paddleport.validate.parity import validate
-    from paddleport.validate.plan import Plan
-    from paddleport.validate.regression import compare_reports
-    from paddleport.validate.report import BackendRow, ParityReport
+    from paddleport.validate.input_diff.explain import explain_input
+    from paddleport.validate.parity.plan import Plan
+    from paddleport.validate.parity.report import BackendRow, ParityReport
+    from paddleport.validate.parity.validation import validate
+    from paddleport.validate.report_diff import compare_reports
 
 __all__ = [
     "BackendRow",
@@ -22,12 +22,12 @@ __all__ = [
     "validate",
 ]
 _HOMES = {
-    "BackendRow": "report",
-    "ParityReport": "report",
-    "Plan": "plan",
-    "compare_reports": "regression",
-    "explain_input": "explain",
-    "validate": "parity",
+    "BackendRow": "parity.report",
+    "ParityReport": "parity.report",
+    "Plan": "parity.plan",
+    "compare_reports": "report_diff",
+    "explain_input": "input_diff.explain",
+    "validate": "parity.validation",
 }
 
 

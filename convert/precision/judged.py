@@ -11,10 +11,10 @@ from paddleport.models.card import OnnxModel
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
-from paddleport.validate.compare import FeedName, compare_outputs, output_pairs
-from paddleport.validate.gate import GateLimits, GateResult, judge_gate
-from paddleport.validate.session import PLAIN_PADDLE, Session
-from paddleport.validate.tolerance import TOLERANCES
+from paddleport.validate.accuracy_gate.gate import GateLimits, GateResult, judge_gate
+from paddleport.validate.compare.comparison import FeedName, compare_outputs, output_pairs
+from paddleport.validate.compare.tolerance import TOLERANCES
+from paddleport.validate.parity.session import PLAIN_PADDLE, Session
 
 _UNPROVEN = "unproven"
 

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from paddleport.convert.precision.make import named
 from paddleport.convert.precision.wanted import Wanted
 from paddleport.models.card import OnnxModel
-from paddleport.models.half.cast import cast_to_half
-from paddleport.models.onnx_file import read_onnx_proto
+from paddleport.models.onnx.mixed_precision.cast import cast_to_half
+from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.runners import open_runner
 from paddleport.tensors import Array, Feed
-from paddleport.validate.yardstick import centred_log, is_softmax
+from paddleport.validate.compare.yardstick import centred_log, is_softmax
 
 if TYPE_CHECKING:
     import onnx

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.convert.precision.wanted import Wanted
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError, unknown_name
-from paddleport.models.half.cast import cast_to_half
-from paddleport.models.onnx_file import onnx_opset, read_onnx_proto
+from paddleport.models.onnx.mixed_precision.cast import cast_to_half
+from paddleport.models.onnx.onnx_file import onnx_opset, read_onnx_proto
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Feed
 

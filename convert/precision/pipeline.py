@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.convert.opsets import DEFAULT_OPSET
+from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
 from paddleport.convert.precision.judged import (
     backends_for,
     judge_file,
@@ -29,12 +29,12 @@ from paddleport.convert.steps import Progress
 from paddleport.errors import OutputError, UsageError
 from paddleport.files import write_atomically
 from paddleport.models.card import OnnxModel
-from paddleport.models.onnx_file import onnx_tensors, read_onnx_proto, write_metadata
+from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, write_metadata
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import TensorSpec
-from paddleport.validate.feeds import concrete_inputs
-from paddleport.validate.gate import DEFAULT_LIMITS, GateLimits
-from paddleport.validate.gate_set import GateSet, gate_set
+from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
+from paddleport.validate.accuracy_gate.gate_set import GateSet, gate_set
+from paddleport.validate.feeds.make_feeds import concrete_inputs
 from paddleport.worker import run_in_worker
 
 DEFAULT_TIMEOUT_S = 1800.0  # for one quantisation

@@ -8,8 +8,8 @@ from typing import Any, Literal
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision
 from paddleport.tensors import Array
-from paddleport.validate.gate import DEFAULT_LIMITS, GateLimits, GateResult
-from paddleport.validate.gate_set import GateSet
+from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits, GateResult
+from paddleport.validate.accuracy_gate.gate_set import GateSet
 
 Format = Literal["onnx", "openvino"]
 Verdict = Literal["passed", "failed", "unproven"]

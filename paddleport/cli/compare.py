@@ -9,7 +9,7 @@ from paddleport.cli import options
 from paddleport.cli.console import new_table, print_json, stdout
 
 if TYPE_CHECKING:
-    from paddleport.validate.regression import Regressions
+    from paddleport.validate.report_diff import Regressions
 
 _STYLES = {"regression": "bold red", "improvement": "green", "change": "default"}
 
@@ -37,7 +37,7 @@ def compare(
     [bold]paddleport compare before/parity.json out/MobileNetV2/parity.json[/]
     """
     from paddleport.files import write_atomically
-    from paddleport.validate.regression import compare_reports
+    from paddleport.validate.report_diff import compare_reports
 
     found = compare_reports(old, new, latency_threshold_percent=latency_threshold)
     if markdown is not None:
@@ -51,7 +51,7 @@ def compare(
 
 def print_changes(found: "Regressions") -> None:
     """Notes, a table of what changed, and the conclusion."""
-    from paddleport.validate.regression.changes import COLUMNS
+    from paddleport.validate.report_diff.changes import COLUMNS
 
     console = stdout()
     for note in found.notes:

@@ -9,7 +9,7 @@ from paddleport.cli import options
 from paddleport.cli.console import new_table, print_json, progress_bar, stdout
 
 if TYPE_CHECKING:
-    from paddleport.validate.preprocessing.explanation import Explanation
+    from paddleport.validate.input_diff.explanation import Explanation
 
 _EXIT_CODES = {"same": 0, "explained": 1, "unexplained": 1, "ambiguous": 2}
 _STYLES = {"same": "bold green", "ambiguous": "bold yellow"}
@@ -35,7 +35,7 @@ def explain_input(
     [bold]paddleport explain-input photo.jpg tensor.npy[/]
     """
     from paddleport.models.fed import preprocess_of
-    from paddleport.validate.explain import explain_input as explain
+    from paddleport.validate.input_diff.explain import explain_input as explain
 
     preprocess = preprocess_of(model)
     given = options.load_array(tensor)

@@ -9,7 +9,7 @@ from paddleport.cli import options
 from paddleport.cli.console import new_table, print_json, print_warning, progress_bar, stdout
 
 if TYPE_CHECKING:
-    from paddleport.validate.locate import Located, TensorRange
+    from paddleport.validate.bisect import Located, TensorRange
 
 _SIDES = {
     "converter": "the ONNX graph in float64, against Paddle's own values",
@@ -54,8 +54,8 @@ def locate(
     from paddleport.convert.prepare import prepare_source
     from paddleport.errors import UsageError
     from paddleport.runners.base import RunnerOptions, available_threads
-    from paddleport.validate.locate import check_backend
-    from paddleport.validate.locate import locate as locate_difference
+    from paddleport.validate.bisect import check_backend
+    from paddleport.validate.bisect import locate as locate_difference
 
     if not (math.isfinite(seconds) and seconds >= 0):
         raise UsageError(f"--seconds {seconds:g} is not possible: 0 or more")

@@ -13,7 +13,7 @@ def models(
     json: JsonOption = False,
 ) -> None:
     """List the models of the zoo, or show one with all its published figures."""
-    from paddleport.models import zoo
+    from paddleport.models.zoo import registry as zoo
 
     if name is None:
         cards = [zoo.lookup(known) for known in zoo.names()]

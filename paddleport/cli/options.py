@@ -229,7 +229,7 @@ def precision_from(text: str | None) -> Any:
     """``--precision`` as one of the known ones; ``None`` leaves each backend its default."""
     if text is None:
         return None
-    from paddleport.validate.tolerance import TOLERANCES
+    from paddleport.validate.compare.tolerance import TOLERANCES
 
     if text not in TOLERANCES:
         raise UsageError(unknown_name("precision", text, TOLERANCES))

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from paddleport.convert.prepare import Prepared
     from paddleport.models.card import Preprocess
     from paddleport.runners.base import Runner, RunnerOptions
-    from paddleport.runners.classify import Classified
     from paddleport.runners.pipeline import Work
+    from paddleport.runners.tasks.classify import Classified
 
 DEFAULT_MODEL, DEFAULT_BACKEND = "MobileNetV2", "onnxruntime"
 MOST_STREAMS = 8  # by default; each holds the model's intermediate results once more
@@ -89,8 +89,8 @@ def run(
     from paddleport.convert.prepare import fed_shapes, prepare, split_model
     from paddleport.runners import runner_class
     from paddleport.runners.base import RunnerOptions, available_threads
-    from paddleport.runners.classify import classify
     from paddleport.runners.pipeline import Work, default_workers
+    from paddleport.runners.tasks.classify import classify
 
     tuned = Tuned.read(profile)
     backend = tuned.backend(backend) or DEFAULT_BACKEND
@@ -172,10 +172,10 @@ def _computed_on(runner: "Runner") -> str:
 
 def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
     """What to classify, and whether that is more than one picture."""
-    from paddleport.runners.classify import find_pictures
+    from paddleport.runners.tasks.classify import find_pictures
 
     if not names:
-        from paddleport.models.samples import sample_picture
+        from paddleport.models.synthetic.samples import sample_picture
 
         return [("the picture that paddleport draws", sample_picture())], False
     found = find_pictures(names)
@@ -187,8 +187,8 @@ def _print_fast_decoding(
     runner: "Runner", pictures: Iterable[Any], preprocess: "Preprocess", batch_size: int
 ) -> None:
     """On stderr, what reduced decoding did to the first JPEGs and to their likeliest class."""
-    from paddleport.runners.classify import classify
-    from paddleport.runners.fast_decode import effect_of_fast_decoding
+    from paddleport.runners.preprocessing.fast_decode import effect_of_fast_decoding
+    from paddleport.runners.tasks.classify import classify
 
     def top_1(picture: Any) -> int:
         named = [("", picture)]

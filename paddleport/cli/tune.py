@@ -80,7 +80,7 @@ def tune(
     from paddleport.convert.variants import variants_of
     from paddleport.models.resolve import resolve
     from paddleport.runners import why_not
-    from paddleport.validate.gate import gate_set
+    from paddleport.validate.accuracy_gate.gate import gate_set
     from paddleport.validate.tune.report import write_report
     from paddleport.validate.tune.tuner import TunePlan
     from paddleport.validate.tune.tuner import tune as find_fastest

@@ -21,7 +21,7 @@ from paddleport.cli.tuned import Tuned
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from paddleport.validate.report import ParityReport
+    from paddleport.validate.parity.report import ParityReport
 
 EXIT_CODES = {"agrees": 0, "differs": 1, "unproven": 2}
 _QUICK_SECONDS = 0.5
@@ -94,10 +94,10 @@ def validate(
     from paddleport.convert.prepare import prepare_source
     from paddleport.files import write_atomically
     from paddleport.runners.base import available_threads
-    from paddleport.runners.classify import find_pictures
-    from paddleport.validate.parity import validate_on_feeds
-    from paddleport.validate.plan import Plan
-    from paddleport.validate.worst import save_worst
+    from paddleport.runners.tasks.classify import find_pictures
+    from paddleport.validate.parity.plan import Plan
+    from paddleport.validate.parity.validation import validate_on_feeds
+    from paddleport.validate.parity.worst import save_worst
 
     tuned = Tuned.read(profile)
     if tuned.profile is not None:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from paddleport.models.onnx_file import external_files
+from paddleport.models.onnx.onnx_file import external_files
 from paddleport.runners.compiled_cache import Entry, entry_for, identity
 
 MOST_BYTES = 1 << 30

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
-from paddleport.models.source import FoundModel, open_model
+from paddleport.models.paddle.source import FoundModel, open_model
 from paddleport.runners.base import Runner
 from paddleport.tensors import Array, Feed
 
@@ -89,7 +89,7 @@ class PaddleProgramRunner(Runner):
         path = folder / f"program{_SUFFIXES[program.format]}"
         newer = program.format == "pir" and program.version >= _PIR_OF_3_3
         if newer and _release(version) < (3, 3):
-            from paddleport.models.pir import downgrade_pir
+            from paddleport.models.paddle.pir import downgrade_pir
 
             self.reads_copy = downgrade_pir(model.program, path)
             if self.reads_copy:

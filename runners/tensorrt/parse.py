@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import BackendUnavailableError, ModelFileError
-from paddleport.models.half.cast import Half, cast_to_half
-from paddleport.models.normalised_inside import normalisation_nodes
-from paddleport.models.onnx_file import read_onnx_proto, weights_precision
+from paddleport.models.onnx.mixed_precision.cast import Half, cast_to_half
+from paddleport.models.onnx.normalised_inside import normalisation_nodes
+from paddleport.models.onnx.onnx_file import read_onnx_proto, weights_precision
 from paddleport.runners.base import Precision
 from paddleport.runners.tensorrt.library import Loaded
 from paddleport.runners.tensorrt.refusals import refusals, why_refused

@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paddleport.validate.compare import OutputComparison
-from paddleport.validate.metrics import Ranking
-from paddleport.validate.report import BackendRow
-from paddleport.validate.rig.latency import Latency
+from paddleport.validate.benchmark.latency import Latency
+from paddleport.validate.compare.comparison import OutputComparison
+from paddleport.validate.compare.metrics import Ranking
+from paddleport.validate.parity.report import BackendRow
 
 NOTHING = "–"  # where a value was looked for and is not there
 ERROR_UNIT = "|reference| + the root mean square of the reference output"

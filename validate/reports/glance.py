@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from paddleport.validate.blame.causes import Cause
-from paddleport.validate.report import BackendRow, ParityReport, share_of_limit
+from paddleport.validate.diagnose.causes import Cause
+from paddleport.validate.parity.report import BackendRow, ParityReport, share_of_limit
 from paddleport.validate.reports import figures
 
 CULPRITS: dict[Cause, str] = {

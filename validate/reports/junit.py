@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.parity.report import BackendRow, ParityReport
 from paddleport.validate.reports import figures, glance
 from paddleport.validate.reports.markdown import explained
 

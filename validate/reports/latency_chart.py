@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from paddleport.validate.report import BackendRow
+from paddleport.validate.benchmark.latency import Latency
+from paddleport.validate.parity.report import BackendRow
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.svg import COLOURS, draw, short
-from paddleport.validate.rig.latency import Latency
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from paddleport.validate.report import BackendRow, Load, ParityReport
+from paddleport.validate.benchmark.latency import Latency
+from paddleport.validate.parity.report import BackendRow, Load, ParityReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.tables import Table
-from paddleport.validate.rig.latency import Latency
 
 V100, SD855 = "V100, TensorRT fp32", "SD855, Paddle-Lite"
 _SOURCES = {"v100_trt_fp32_ms": V100, "sd855_ms": SD855}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.parity.report import BackendRow, ParityReport
 from paddleport.validate.reports import figures, glance, latency_tables, tables, voices
 
 COLUMNS = (

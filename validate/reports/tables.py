@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from paddleport.validate.compare import OutputComparison
-from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.compare.comparison import OutputComparison
+from paddleport.validate.parity.report import BackendRow, ParityReport
 from paddleport.validate.reports import figures
 
 

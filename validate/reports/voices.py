@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from paddleport.validate.metrics import Metrics
-from paddleport.validate.report import BackendRow, ParityReport
+from paddleport.validate.compare.metrics import Metrics
+from paddleport.validate.parity.report import BackendRow, ParityReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.tables import Table, one_output
 

@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING
 
-from paddleport.validate.gate import GateLimits
+from paddleport.validate.accuracy_gate.gate import GateLimits
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.error_chart import spread
 from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short

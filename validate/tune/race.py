@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from paddleport.tensors import Array
-from paddleport.validate.rig.bootstrap import MIN_ROUNDS, median_interval
+from paddleport.validate.benchmark.bootstrap import MIN_ROUNDS, median_interval
 
 T = TypeVar("T", bound=Hashable)
 EQUAL_WITHIN = 0.05  # of the best median: not worth a coarser or more complex configuration

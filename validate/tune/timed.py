@@ -10,8 +10,8 @@ from paddleport.errors import PortError
 from paddleport.models.card import OnnxModel, PaddleModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, ShapeRange
-from paddleport.validate.rig.settle import settle
-from paddleport.validate.session import Session
+from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.parity.session import Session
 from paddleport.validate.tune.candidate import Candidate
 from paddleport.validate.tune.race import GaveUp
 

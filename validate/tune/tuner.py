@@ -7,13 +7,13 @@ from datetime import datetime, timezone
 
 from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
-from paddleport.models.onnx_file import onnx_tensors
+from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision, available_threads
 from paddleport.tensors import Array
-from paddleport.validate.describe import describe_environment, describe_model
-from paddleport.validate.gate import GateResult, GateSet, judge_gate
-from paddleport.validate.session import PLAIN_PADDLE
+from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate
+from paddleport.validate.parity.describe import describe_environment, describe_model
+from paddleport.validate.parity.session import PLAIN_PADDLE
 from paddleport.validate.tune.candidate import Candidate, Goal, Variant, candidates
 from paddleport.validate.tune.race import Racer, equals, race
 from paddleport.validate.tune.timed import Files, Stable

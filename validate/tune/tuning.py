@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from paddleport.validate.gate import GateResult
+from paddleport.validate.accuracy_gate.gate import GateResult
 from paddleport.validate.tune.candidate import Candidate, Goal
 
 State = Literal["chosen", "equal", "slower", "dropped", "failed the gate", "not possible", "failed"]

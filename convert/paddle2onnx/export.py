@@ -1,0 +1,218 @@
+"""Paddle2ONNX without its traps; runs inside a worker, which it may kill."""
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddleport.convert.paddle2onnx.fixups import mend_program
+from paddleport.convert.paddle2onnx.fixups.declared_shapes import settle_shapes
+from paddleport.convert.paddle2onnx.fixups.graph import mend_graph
+from paddleport.convert.paddle2onnx.fixups.recipes import replace_stand_ins
+from paddleport.convert.paddle2onnx.normalize import normalize_program
+from paddleport.convert.paddle2onnx.operators import refuse_unknown_operators
+from paddleport.convert.weight_offload.kept_out import KeptOut, keep_out
+from paddleport.convert.weight_offload.put_back import refer, why_not_passed_by
+from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
+from paddleport.models import protobuf
+from paddleport.models.card import PaddleModel
+from paddleport.models.paddle.program import read_program
+from paddleport.models.paddle.vendor import import_paddle
+
+if TYPE_CHECKING:
+    import onnx
+
+LIGHT = "light.pdiparams"
+"""What Paddle2ONNX is given where weights are kept out."""
+
+_REASON = re.compile(r"\[ERROR\](?:\[Paddle2ONNX\])?\s*(.+)")
+_STARTED = re.compile(r"Start export pd_op\.(\w+)")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class RawExport:
+    """What Paddle2ONNX wrote, before the mends of the graph.
+
+    Attributes:
+        path: the raw file.
+        program: the program that Paddle2ONNX read, as JSON, beside it.
+        asked: the opset that was asked for.
+        opset: the opset that was written, read back.
+        mends: what was rewritten in the program, a sentence each.
+        normalized: the program was rewritten before Paddle2ONNX read it.
+        params: the parameters that the program goes with.
+        kept_out: weights that the raw file holds no elements of.
+        not_kept_out: why Paddle2ONNX got all of them after all, where it did.
+    """
+
+    path: Path
+    program: Path
+    asked: int
+    opset: int
+    mends: tuple[str, ...]
+    normalized: bool
+    params: Path | None = None
+    kept_out: tuple[KeptOut, ...] = ()
+    not_kept_out: str = ""
+
+
+def export_raw(
+    model: PaddleModel,
+    folder: Path,
+    *,
+    opset: int,
+    allow_upgrade: bool = False,
+    without: Collection[str] = (),
+    whole_because: str = "",
+) -> RawExport:
+    """The half of an export that takes Paddle: everything up to Paddle2ONNX's own file.
+
+    Args:
+        model: either format, under any file names.
+        folder: gets the file and the program that it was made from.
+        opset: 7 to 21.
+        allow_upgrade: take a higher opset where an operator needs one.
+        without: sentences of mends and refusals to leave out, for the tests that show the need.
+        whole_because: why Paddle2ONNX is to be given every weight, if it is.
+
+    Raises:
+        ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
+            is needed.
+    """
+    normal = normalize_program(model, folder)
+    normalized = not normal.program.is_symlink()
+    document = json.loads(normal.program.read_bytes())
+    sentences, _ = mend_program(document, opset, without=without)
+    program = normal.program
+    if sentences:
+        program = folder / "mended.json"
+        program.write_text(json.dumps(document), encoding="utf-8")
+    refuse_unknown_operators(read_program(program).operators)
+    given = PaddleModel(program, normal.params, "pir")
+    content, kept_out, not_kept_out = _converted(given, document, folder, opset, whole_because)
+    produced = _opset(content)
+    if produced != opset and not allow_upgrade:
+        raise ConversionError(
+            f"opset {opset} is too low: the lowest that can express this model is {produced}. "
+            f"Try: --opset {produced}, or --allow-upgrade"
+        )
+    raw = folder / "raw.onnx"
+    raw.write_bytes(content)
+    return RawExport(
+        raw,
+        normal.program,
+        opset,
+        produced,
+        sentences,
+        normalized,
+        normal.params,
+        kept_out,
+        not_kept_out,
+    )
+
+
+def _converted(
+    model: PaddleModel, document: dict[str, Any], folder: Path, opset: int, whole_because: str
+) -> tuple[bytes, tuple[KeptOut, ...], str]:
+    """Paddle2ONNX's file, without its large weights if it can do without, else with all."""
+    if model.params is None or whole_because:
+        return _paddle2onnx(model, opset), (), whole_because
+    light = folder / LIGHT
+    kept_out = keep_out(document, model.program, model.params, light)
+    if not kept_out:
+        return _paddle2onnx(model, opset), (), ""
+    try:
+        content = _paddle2onnx(PaddleModel(model.program, light, "pir"), opset)
+        reason = why_not_passed_by(content, kept_out)
+    except ConversionError as error:
+        reason = str(error)
+    if reason:
+        return _paddle2onnx(model, opset), (), reason
+    return content, tuple(kept_out), ""
+
+
+def mended(
+    raw: RawExport, *, without: Collection[str] = ()
+) -> tuple["onnx.ModelProto", tuple[str, ...]]:
+    """The half of an export that takes onnx: the graph with everything mended.
+
+    Returns:
+        The graph, in which weights that were kept out refer to their file; and a sentence for
+        each mend of program and graph.
+
+    Raises:
+        ConversionError: a result's shape is not what the program declares.
+    """
+    import onnx
+
+    proto = onnx.load_model_from_string(raw.path.read_bytes())
+    if raw.params is not None and raw.kept_out:
+        refer(proto, raw.kept_out, raw.params)
+    document = json.loads(raw.program.read_bytes())
+    _, recipes = mend_program(document, raw.asked, without=without)  # as for Paddle2ONNX
+    replace_stand_ins(proto, recipes, raw.opset)
+    shape_mends = settle_shapes(document, proto, without=without)
+    graph_mends = mend_graph(proto, document, without=without)
+    return proto, (*raw.mends, *shape_mends, *graph_mends)
+
+
+def _opset(content: bytes) -> int:
+    """The version of ONNX's own operators in a ModelProto, read without onnx."""
+    # ModelProto: 8 opset_import. OperatorSetIdProto: 1 domain, 2 version.
+    for item in protobuf.messages(memoryview(content), 8):
+        if protobuf.text(item, 1) in ("", "ai.onnx"):
+            return protobuf.integers(item, 2)[0]
+    raise ConversionError("Paddle2ONNX wrote a file without an opset")
+
+
+def explain_crash(error: WorkerCrashed) -> ConversionError:
+    """One line for a Paddle2ONNX that aborted, exited or hung: the reason that it printed."""
+    printed = [_COLOUR.sub("", line).strip() for line in error.log.splitlines()]
+    reasons = [found.group(1) for line in printed if (found := _REASON.search(line))]
+    named = [reason for reason in reasons if reason.startswith("[OP: ")]
+    reason = (named or reasons or ["it printed no reason"])[-1]
+    reason = reason.rstrip(".")
+    started = _STARTED.findall(error.log)
+    if started and "pd_op." not in reason:
+        reason += f" (at the operator {started[-1]})"
+    return ConversionError(f"Paddle2ONNX ended with {error.reason}: {reason}")
+
+
+def _paddle2onnx(model: PaddleModel, opset: int) -> bytes:
+    """Paddle2ONNX's C++ function itself, as its Python wrapper swallows errors.
+
+    Its optimiser and its checker are off: both are done better after the mends.
+    """
+    import_paddle()  # loads the libraries that Paddle2ONNX links to
+    try:
+        import paddle2onnx.paddle2onnx_cpp2py_export as paddle2onnx
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"paddle2onnx cannot be imported ({error}): pip install 'paddleport[cpu]'"
+        ) from error
+    try:
+        content: bytes = paddle2onnx.export(
+            str(model.program),
+            str(model.params or ""),
+            opset,
+            True,  # upgrade the opset; the one produced is read back
+            True,  # verbose: a crash leaves its reason in the log
+            False,  # checker
+            True,  # experimental operators
+            False,  # optimiser
+            {},
+            "onnxruntime",
+            "",
+            "",
+            False,  # float16
+        )
+    except Exception as error:  # whatever Paddle's C++ throws
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = next((line for line in lines if "Error:" in line), lines[-1] if lines else "")
+        raise ConversionError(f"Paddle2ONNX failed: {reason}") from error
+    if not content:
+        raise ConversionError("Paddle2ONNX wrote nothing and gave no reason")
+    return content

@@ -1,0 +1,1 @@
+"""Large weights pass by Paddle2ONNX and onnxslim, which hold each several times."""

@@ -1,0 +1,1 @@
+"""Paddle programs, parameters and configuration files on disk."""

@@ -1,0 +1,1 @@
+"""Pictures drawn here, the same bits on every machine."""

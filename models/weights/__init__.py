@@ -1,0 +1,1 @@
+"""Where a named model's weights come from."""

@@ -1,0 +1,221 @@
+"""The weights for a model of the zoo: downloaded, made here, or the user's own."""
+
+import importlib.metadata
+import json
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from paddleport.errors import (
+    BackendUnavailableError,
+    DownloadError,
+    ModelFileError,
+    ModelNotFoundError,
+)
+from paddleport.files import sha256
+from paddleport.models.cache import cache_dir, cached_folder, is_intact
+from paddleport.models.card import ModelCard, PaddleModel
+from paddleport.models.paddle.build import build_inference_model
+from paddleport.models.paddle.checkpoint import read_checkpoint
+from paddleport.models.paddle.source import FoundModel, find_model
+from paddleport.models.weights.archive import is_archive, unpack, unpacked
+from paddleport.models.weights.download import download
+from paddleport.models.weights.seeded import RECIPE, seeded_state
+from paddleport.models.zoo.mobilenet_v2 import State, architecture
+
+Progress = Callable[[str, float], None]
+"""Told what is going on and its share done, from 0 to 1."""
+
+Kind = Literal["pretrained", "seeded", "checkpoint", "own"]
+
+_RECORD = "download.json"
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ObtainedModel:
+    """An inference model of the zoo on disk, and where its weights are from.
+
+    Attributes:
+        model: program and parameters.
+        kind: ``pretrained`` (official), ``seeded`` (untrained: labels mean nothing),
+            ``checkpoint`` (built from the user's .pdparams) or ``own`` (the user's files).
+        source: where the weights are from, in a few words.
+        sha256: over program and parameters.
+        classes: of the classifier, where it was built here; else ``None``.
+        warning: what nobody may miss; ``None`` if the weights are those that were asked for.
+    """
+
+    model: PaddleModel
+    kind: Kind
+    source: str
+    sha256: str
+    classes: int | None = None
+    warning: str | None = None
+
+
+def obtain(
+    card: ModelCard,
+    weights: str = "auto",
+    *,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+) -> ObtainedModel:
+    """Get a model of the zoo with the weights asked for.
+
+    Args:
+        card: the model.
+        weights: ``pretrained``; ``seeded``; ``auto``, which is pretrained from the cache, else
+            pretrained from the network, else seeded with a warning; or a path to a .pdparams
+            checkpoint, or to an inference model as a folder, tar or program file.
+        cache: instead of ``cache_dir()``.
+        progress: told how far it is.
+
+    Raises:
+        DownloadError: ``pretrained`` and not to be had.
+        ModelNotFoundError, ModelFileError: the path holds nothing, or nothing that fits.
+        BackendUnavailableError: a model must be built and paddle is not installed.
+        OutputError: the cache cannot be written.
+    """
+    cache = cache or cache_dir()
+    report = progress or (lambda what, share: None)
+    if weights == "pretrained":
+        try:
+            return _pretrained(card, cache, report)
+        except DownloadError as error:
+            raise DownloadError(
+                f"{error}. Without a connection: --weights seeded, or your own copy with "
+                "--weights FOLDER"
+            ) from None
+    if weights == "seeded":
+        return _seeded(card, cache, report)
+    if weights != "auto":
+        return _from_path(card, Path(weights), cache, report)
+    try:
+        return _pretrained(card, cache, report)
+    except DownloadError as error:
+        return _seeded(
+            card,
+            cache,
+            report,
+            warning=f"{card.name} has seeded weights, not the pretrained ones: {error}. Numbers "
+            "and latency can be judged as with trained weights, LABELS MEAN NOTHING. "
+            "--weights seeded chooses this, --weights pretrained insists",
+        )
+
+
+def open_source(path: Path, *, cache: Path | None = None) -> FoundModel:
+    """Find the inference model in a folder, a tar or beside a program file.
+
+    Raises:
+        ModelNotFoundError, ModelFileError: as ``find_model`` and ``unpack``.
+    """
+    if path.is_file() and is_archive(path):
+        path = unpacked(path, cache=cache)
+    return find_model(path)
+
+
+def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedModel:
+    name = f"pretrained/{card.name}"
+    offline = os.environ.get("PADDLEPORT_OFFLINE", "0") not in ("", "0")
+    if offline and not is_intact(cache / name):
+        raise DownloadError(
+            f"the weights of {card.name} are not in {cache} and PADDLEPORT_OFFLINE forbids to "
+            "download them"
+        )
+    folder = cached_folder(name, lambda new: _fetch(card, cache, new, progress), cache=cache)
+    record = json.loads((folder / _RECORD).read_text("utf-8"))
+    found = find_model(folder / "model")
+    if card.sha256 and record["sha256"] != card.sha256:
+        raise DownloadError(
+            f"{folder} is from an archive with the sha256 {record['sha256']}, not the pinned "
+            f"{card.sha256}: delete it"
+        )
+    return _obtained(
+        found.model, "pretrained", f"{record['url']} (archive sha256 {record['sha256']})"
+    )
+
+
+def _fetch(card: ModelCard, cache: Path, folder: Path, progress: Progress) -> None:
+    def report(done: int, total: int | None) -> None:
+        progress(f"downloading {card.name}", done / total if total else 0.0)
+
+    target = cache / "downloads" / card.inference_url.rpartition("/")[2]
+    archive = download(card.inference_url, target, sha256=card.sha256, progress=report)
+    (folder / "model").mkdir()
+    try:
+        unpack(archive.path, folder / "model")
+        find_model(folder / "model")  # what is no model must not enter the cache
+    except ModelFileError:
+        archive.path.unlink()  # the next attempt downloads it again
+        raise
+    record = {"url": archive.url, "sha256": archive.sha256, "size_bytes": archive.size_bytes}
+    (folder / _RECORD).write_text(json.dumps(record, indent=1), "utf-8")
+
+
+def _seeded(
+    card: ModelCard, cache: Path, progress: Progress, *, warning: str | None = None
+) -> ObtainedModel:
+    def make() -> State:
+        progress(f"making seeded weights for {card.name}", 0.0)
+        return seeded_state(card.name, architecture(card.scale))
+
+    model = _built(f"seeded/{card.name}-recipe{RECIPE}", card, make, cache, progress)
+    source = f"seeded here from the name {card.name}, recipe {RECIPE}"
+    return _obtained(model, "seeded", source, classes=1000, warning=warning)
+
+
+def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> ObtainedModel:
+    if not path.exists():
+        raise ModelNotFoundError(
+            f"--weights {path} is no file or folder, nor one of auto, pretrained, seeded"
+        )
+    if path.suffix != ".pdparams":
+        found = open_source(path, cache=cache)
+        return _obtained(found.model, "own", str(path))
+    state = read_checkpoint(path, card.scale)
+    name = f"checkpoint/{card.name}-{sha256([path])[:32]}"
+    model = _built(name, card, lambda: state, cache, progress)
+    return _obtained(model, "checkpoint", str(path), classes=len(state["out.bias"]))
+
+
+def _built(
+    name: str, card: ModelCard, make: Callable[[], State], cache: Path, progress: Progress
+) -> PaddleModel:
+    side = card.input.shape[-1]
+
+    def build(folder: Path) -> None:
+        state = make()
+        progress(f"building {card.name} with Paddle", 0.5)
+        build_inference_model(state, card.scale, folder, image_side=side)
+
+    # The program's format depends on the Paddle that wrote it, and older ones don't read newer.
+    folder = cached_folder(f"{name}-paddle{_paddle_version()}", build, cache=cache)
+    return find_model(folder).model
+
+
+def _paddle_version() -> str:
+    for distribution in ("paddlepaddle", "paddlepaddle-gpu"):
+        try:
+            return importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    raise BackendUnavailableError(
+        "building a model takes paddle, which is not installed: pip install 'paddleport[cpu]'"
+    )
+
+
+def _obtained(
+    model: PaddleModel,
+    kind: Kind,
+    source: str,
+    *,
+    classes: int | None = None,
+    warning: str | None = None,
+) -> ObtainedModel:
+    _logger.info("weights %s: %s", kind, source)
+    files = [file for file in (model.program, model.params) if file]
+    return ObtainedModel(model, kind, source, sha256(files), classes, warning)

@@ -1,0 +1,177 @@
+"""An ONNX file as a TensorRT or TensorRT-RTX engine, on the GPU."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
+from paddleport.models.card import OnnxModel
+from paddleport.models.onnx.onnx_file import onnx_tensors
+from paddleport.runners.base import Precision, Runner, owned
+from paddleport.runners.gpu import need_gpu
+from paddleport.runners.shape_ranges import ranges_for
+from paddleport.runners.tensorrt.build import Wanted
+from paddleport.runners.tensorrt.engine_cache import (
+    ENGINE,
+    FACTS,
+    cached_engine,
+    discard_engine,
+)
+from paddleport.runners.tensorrt.library import (
+    TENSORRT,
+    TENSORRT_RTX,
+    Library,
+    collected_errors,
+    first_reason,
+)
+from paddleport.runners.tensorrt.parse import check_precision
+from paddleport.tensors import Array, Feed, format_shape
+
+
+@dataclass(frozen=True)
+class TensorRtExtras:
+    """``-o`` options of TensorRT and TensorRT-RTX.
+
+    Attributes:
+        tf32: let float32 products be rounded to TF32; off, unlike the libraries' own default.
+        workspace_mb: most scratch memory of a layer; 0 is the library's default.
+    """
+
+    tf32: bool = False
+    workspace_mb: int = 0
+
+
+class TensorRtRunner(Runner):
+    """An engine built for this GPU, from the cache or now, in Polygraphy's TrtRunner."""
+
+    name: ClassVar[str] = "tensorrt"
+    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    library: ClassVar[Library] = TENSORRT
+    distributions: ClassVar[tuple[str, ...]] = TENSORRT.distributions
+    install: ClassVar[str] = TENSORRT.install
+    devices: ClassVar[tuple[str, ...]] = ("cuda",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
+    uses_threads: ClassVar[bool] = False
+    extras_type: ClassVar[type[Any]] = TensorRtExtras
+    compiles_for_shapes: ClassVar[bool] = True
+
+    keeps_on_device = True
+
+    def load(self, model: OnnxModel) -> None:
+        """Find the GPU, then the engine, and make an execution context of it."""
+        precision = check_precision(model.path, self.options.precision, self.name)
+        self.inputs, self.outputs = onnx_tensors(model.path)
+        self._ranges = ranges_for(self.inputs, self.options.shapes, self.name)
+        gpu = need_gpu(self.name)
+        loaded = self.library.load()
+        wanted = Wanted(
+            precision,
+            self._ranges,
+            tf32=self.extras.tf32,
+            on_this_gpu=self.library.rtx,
+            workspace_mb=self.extras.workspace_mb,
+        )
+        folder = cached_engine(self.library, model.path, gpu, wanted)
+        try:
+            engine = _deserialized(loaded.loaders, folder / ENGINE)
+        except ModelFileError:  # intact, and of no use any more: a driver update does that
+            discard_engine(self.library, model.path, gpu, wanted)
+            folder = cached_engine(self.library, model.path, gpu, wanted)
+            engine = _deserialized(loaded.loaders, folder / ENGINE)
+        facts = json.loads((folder / FACTS).read_text("utf-8"))
+        self._computes_in: Precision = facts["computes_in"]
+        self.notes = (*self.notes, *_told(facts, self._ranges))
+        self._device_array = loaded.cuda.DeviceArray
+        self._runner = loaded.loaders.TrtRunner(engine)
+        with self.vendor(ModelFileError, "makes no execution context"):
+            self._runner.activate()
+        self._check_engine()
+
+    @property
+    def computes_in(self) -> Precision:
+        """The coarsest type in the strongly typed network, read back when it was parsed."""
+        return self._computes_in
+
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        """Copy in, run, copy out, and wait for the device."""
+        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in feed.items()}
+        found = self._run(tensors, to_host=True)
+        return {spec.name: owned(found[spec.name]) for spec in self.outputs}
+
+    def place(self, feed: Feed) -> object:
+        """Every input in an array on the device."""
+        placed = {}
+        for name, tensor in feed.items():
+            array = self._device_array(tensor.shape, tensor.dtype)
+            placed[name] = array.copy_from(np.ascontiguousarray(tensor))
+        return placed
+
+    def infer_placed(self, placed: Any) -> None:
+        """Run on arrays that lie on the device, and leave the outputs there."""
+        self._run(placed, to_host=False)
+
+    def release(self) -> None:
+        """Free the context, its buffers and its stream."""
+        self._runner.deactivate()
+        del self._runner
+
+    def _run(self, tensors: dict[str, Any], *, to_host: bool) -> Any:
+        with self.vendor(FeedError, "can't compute this feed"), collected_errors() as errors:
+            try:
+                return self._runner.infer(tensors, check_inputs=False, copy_outputs_to_host=to_host)
+            except Exception as error:
+                outside = self._outside_the_profile(tensors)
+                raise FeedError(
+                    outside or f"{self.name} can't compute this feed: {first_reason(errors, error)}"
+                ) from error
+
+    def _outside_the_profile(self, tensors: dict[str, Any]) -> str:
+        for name, shapes in self._ranges.items():
+            shape = tuple(tensors[name].shape)
+            if any(
+                not low <= size <= high
+                for low, size, high in zip(shapes.min, shape, shapes.max, strict=True)
+            ):
+                return (
+                    f"input {name} is [{format_shape(shape)}], and the engine was built for "
+                    f"{shapes}: give --shape {name}=min:opt:max"
+                )
+        return ""
+
+    def _check_engine(self) -> None:
+        """The engine's own names against the file's."""
+        engine = self._runner.engine
+        found = {engine.get_tensor_name(index) for index in range(engine.num_io_tensors)}
+        wanted = {spec.name for spec in (*self.inputs, *self.outputs)}
+        if found != wanted:
+            raise BackendUnavailableError(
+                f"the engine has the tensors {', '.join(sorted(found))}, the model "
+                f"{', '.join(sorted(wanted))}"
+            )
+
+
+class TensorRtRtxRunner(TensorRtRunner):
+    """The same with TensorRT-RTX, which finishes compiling when the engine is loaded."""
+
+    name: ClassVar[str] = "tensorrt-rtx"
+    library: ClassVar[Library] = TENSORRT_RTX
+    distributions: ClassVar[tuple[str, ...]] = TENSORRT_RTX.distributions
+    install: ClassVar[str] = TENSORRT_RTX.install
+
+
+def _deserialized(loaders: Any, path: Any) -> Any:
+    with collected_errors() as errors:
+        try:
+            return loaders.EngineFromBytes(path.read_bytes())()
+        except Exception as error:  # Polygraphy's one exception; the reason is in the log
+            raise ModelFileError(
+                f"the engine {path} is not loaded: {first_reason(errors, error)}"
+            ) from error
+
+
+def _told(facts: dict[str, Any], ranges: Any) -> tuple[str, ...]:
+    shapes = "; ".join(f"{name} {shapes}" for name, shapes in ranges.items())
+    tf32 = "TF32 on" if facts["tf32"] else "TF32 off"
+    return facts["library"], tf32, f"built for {shapes}", *facts["notes"]

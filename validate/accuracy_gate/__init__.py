@@ -1,0 +1,1 @@
+"""Whether a lower precision still gives the same answers."""

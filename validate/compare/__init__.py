@@ -1,0 +1,1 @@
+"""One output against another: measure, tolerance, verdict, sensitivity."""

@@ -1,0 +1,94 @@
+"""The proof that a comparison could have failed: a disturbed reference must be told apart."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from paddleport.tensors import Array
+from paddleport.validate.compare.yardstick import Yardstick
+
+REFUSED_AT = 4.0  # times the limit; of two classes, centring halves what one is moved by
+ACCEPTED_AT = 0.25
+_SEED = 20_261_124
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """The reference's own output, disturbed, and judged as the candidate was.
+
+    Attributes:
+        refused_at: how many times the limit one element was moved by; must be refused.
+        refused: whether it was.
+        accepted_at: how many times the limit every element was moved by; must be accepted.
+        accepted: whether it was.
+    """
+
+    refused_at: float
+    refused: bool
+    accepted_at: float
+    accepted: bool
+
+    @property
+    def holds(self) -> bool:
+        """Whether both came out as they must."""
+        return self.refused and self.accepted
+
+
+def sensitivity(
+    reference: Sequence[Array],
+    yardstick: Yardstick,
+    limit: float,
+    agrees: Callable[[list[Array]], bool],
+) -> Sensitivity | None:
+    """Disturb the reference by known shares of the limit, and ask for the judgement.
+
+    Whole numbers have one element changed by 1, and are accepted unchanged.
+
+    Args:
+        reference: one tensor a feed.
+        yardstick: the output's unit of error.
+        limit: of the tolerance.
+        agrees: judges a list of tensors as a candidate's.
+
+    Returns:
+        ``None`` where no element can be moved: no finite one, or an output without scale.
+    """
+    generator = np.random.Generator(np.random.PCG64(_SEED))
+    places = [(index, np.flatnonzero(np.isfinite(item))) for index, item in enumerate(reference)]
+    places = [(index, found) for index, found in places if found.size]
+    if not places or (yardstick.measure != "equality" and not yardstick.scale):
+        return None
+    index, found = places[int(generator.integers(len(places)))]
+    place = int(found[int(generator.integers(found.size))])
+    one_moved = [tensor.copy() for tensor in reference]
+    share = np.zeros(reference[index].shape)
+    share.flat[place] = 1.0 if yardstick.measure == "equality" else REFUSED_AT * limit
+    one_moved[index] = _moved(reference[index], share, yardstick)
+    if yardstick.measure == "equality":
+        return Sensitivity(1.0, not agrees(one_moved), 0.0, agrees(list(reference)))
+    all_moved = [
+        _moved(tensor, ACCEPTED_AT * limit * generator.choice((-1.0, 1.0), tensor.shape), yardstick)
+        for tensor in reference
+    ]
+    return Sensitivity(REFUSED_AT, not agrees(one_moved), ACCEPTED_AT, agrees(all_moved))
+
+
+def _moved(tensor: Array, shares: Array, yardstick: Yardstick) -> Array:
+    """``tensor`` with each element moved by ``shares`` of its unit, in its own type."""
+    if yardstick.measure == "equality":
+        if tensor.dtype == np.bool_:
+            flipped: Array = np.where(shares != 0, ~tensor, tensor)
+            return flipped
+        changed: Array = tensor + (shares != 0).astype(tensor.dtype)
+        return changed
+    moves = shares * yardstick.unit(yardstick.values(tensor))
+    moves[~np.isfinite(moves)] = 0
+    exact = tensor.astype(np.float64)
+    if yardstick.measure == "log-probabilities":
+        probabilities = exact * np.exp(moves)
+        exact = probabilities / probabilities.sum(axis=-1, keepdims=True)
+    else:
+        exact = exact + moves
+    moved: Array = exact.astype(tensor.dtype)
+    return moved

@@ -1,0 +1,247 @@
+"""From evidence to a culprit: who made a backend differ, and what to do next."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
+from paddleport.validate.diagnose.probes import Misplaced
+
+Cause = Literal[
+    "",
+    "converter",
+    "runtime",
+    "precision",
+    "preprocessing",
+    "ill-conditioned",
+    "nondeterminism",
+    "batching",
+    "undetermined",
+]
+
+# A sum of some thousand products is off by several times what one rounding of each of them
+# explains, and two samples of a worst case may both miss it.
+_EXPLAINED = 10.0
+# The reference's own two computations are two samples of the real thing.
+_EXPLAINED_SEEN = 4.0
+_LARGEST_SEEN = 30.0  # times the imitated rounding: beyond it, its other kernels are at fault
+_CHAOS = 0.1  # of the output's scale: rounding alone makes another answer
+NEXT_LOCATE = "Next: --locate names the node."
+"""The end of an explanation; gone once the node is named."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found out about one backend that differs, on its worst output.
+
+    Errors are in the tolerance's unit over the feeds that differ; infinite where tensors could
+    not be compared at all.
+
+    Attributes:
+        backend: its name.
+        consumes: ``onnx`` or ``paddle``.
+        computes_in: the precision that it reports.
+        limit: of its tolerance.
+        error: backend against reference.
+        from_float64: backend against the arbiter; ``None`` where there is none.
+        reference_from_float64: reference against the arbiter, likewise.
+        rounding: how far fp32 rounding alone moves the arbiter, imitated; likewise.
+        rounding_here: the same for the backend's own precision.
+        rounding_seen: how far the reference's own program is from itself with other kernels;
+            likewise, and where it was not to be had.
+        no_arbiter: why there is no arbiter.
+        feeds: names of the feeds that differ.
+        repeat: the backend's two runs against each other.
+        reference_repeat: the reference's two runs against each other.
+        overwritten: an answer that was held changed when the next feed was run.
+        misplaced: where the answer depends on the place in the batch.
+        float64_misplaced: the same of the arbiter.
+        imitates: what input the reference gives this answer for; empty if none was found.
+        advice: what to do about that input.
+        pattern: how the answer relates to the reference's, if in a simple way.
+        looks_like: a narrower precision that all values of the answer fit into.
+        ranking: what became of top-1, in words; empty for no classifier.
+        normalised_inside: the ONNX file takes 8-bit pictures, so that what the network is fed
+            is the file's doing.
+    """
+
+    backend: str
+    consumes: Literal["onnx", "paddle"]
+    computes_in: str
+    limit: float
+    error: float
+    from_float64: float | None = None
+    reference_from_float64: float | None = None
+    rounding: float | None = None
+    rounding_here: float | None = None
+    rounding_seen: float | None = None
+    no_arbiter: str = ""
+    feeds: tuple[str, ...] = ()
+    repeat: float = 0.0
+    reference_repeat: float = 0.0
+    overwritten: bool = False
+    misplaced: Misplaced | None = None
+    float64_misplaced: Misplaced | None = None
+    imitates: str = ""
+    advice: str = ""
+    pattern: str = ""
+    looks_like: str = ""
+    ranking: str = ""
+    normalised_inside: bool = False
+
+    @property
+    def narrow(self) -> bool:
+        """Whether the backend says that it computes in less than fp32."""
+        return UNIT_ROUNDOFF[self.computes_in] > UNIT_ROUNDOFF["fp32"]
+
+
+def name_cause(evidence: Evidence) -> tuple[Cause, str]:
+    """The cause and an explanation of one or two sentences.
+
+    What needs no arbiter comes first: a backend that contradicts itself, a batch that changes
+    an answer, another input that explains it. Then the arbiter divides the rest.
+    """
+    for judge in (_self_contradiction, _batching, _preprocessing):
+        found = judge(evidence)
+        if found is not None:
+            return found
+    if evidence.from_float64 is None or evidence.reference_from_float64 is None:
+        return "undetermined", (
+            f"There is no float64 answer to tell converter from runtime: {evidence.no_arbiter}. "
+            "Next: compare several backends; where all differ alike, it is the conversion."
+        )
+    if is_ill_conditioned(evidence):
+        return "ill-conditioned", _ill_conditioned(evidence)
+    return _divided(evidence, evidence.from_float64, evidence.reference_from_float64)
+
+
+def is_ill_conditioned(evidence: Evidence) -> bool:
+    """Whether the model itself amplifies rounding so far that nobody is to blame.
+
+    Reference and backend are both as far from float64 as rounding explains, and the backend is
+    no farther from it than the reference is. What rounding explains is best seen where the
+    reference computes its own program twice, with other kernels: a fault of the conversion is
+    not in that, however small it is.
+    """
+    ours, reference = evidence.from_float64, evidence.reference_from_float64
+    if ours is None or reference is None or evidence.rounding is None or evidence.narrow:
+        return False
+    explained = _EXPLAINED * evidence.rounding
+    seen = evidence.rounding_seen
+    if seen is not None and seen <= _LARGEST_SEEN * evidence.rounding:
+        explained = _EXPLAINED_SEEN * max(seen, evidence.rounding)
+    return ours <= explained and reference <= explained and ours <= _EXPLAINED * reference
+
+
+def _self_contradiction(evidence: Evidence) -> tuple[Cause, str] | None:
+    if evidence.reference_repeat > evidence.limit:
+        return "nondeterminism", (
+            f"The reference itself gives two answers for one input, "
+            f"{_number(evidence.reference_repeat)} apart: the model holds an operator that draws "
+            "random numbers. Next: save it again in evaluation mode."
+        )
+    if evidence.overwritten:
+        return "runtime", (
+            f"{evidence.backend} returns its own buffer: an answer that was held changed when "
+            "the next feed was run. Next: copy the outputs in its infer method."
+        )
+    if evidence.repeat > evidence.limit:
+        return "nondeterminism", (
+            f"Two runs of {evidence.backend} on one input are {_number(evidence.repeat)} apart, "
+            f"the limit is {evidence.limit:.0e}. Next: try --threads 1, and an older version."
+        )
+    return None
+
+
+def _batching(evidence: Evidence) -> tuple[Cause, str] | None:
+    found = evidence.misplaced
+    if found is None or evidence.float64_misplaced is not None:
+        return None
+    return "batching", (
+        f"{evidence.backend} gives the picture '{found.picture}' another answer in position "
+        f"{found.row} of '{found.feed}', {_number(found.error)} from its answer alone, while the "
+        "reference and float64 do not. Next: run it with --batch-size 1."
+    )
+
+
+def _preprocessing(evidence: Evidence) -> tuple[Cause, str] | None:
+    if not evidence.imitates or _is_in_the_file(evidence):
+        return None
+    return "preprocessing", (
+        f"Its answer is the reference's on another input: {evidence.imitates}. {evidence.advice}"
+    )
+
+
+def _is_in_the_file(evidence: Evidence) -> bool:
+    """Whether another input is what the file's own normalisation makes, whoever runs it."""
+    reference = evidence.reference_from_float64
+    wrong = reference is not None and reference > evidence.limit
+    return evidence.normalised_inside and wrong
+
+
+def _ill_conditioned(evidence: Evidence) -> str:
+    amplified = evidence.rounding or 0.0
+    seen = ""
+    if evidence.rounding_seen is not None:
+        seen = f" (with other kernels it is {_number(evidence.rounding_seen)} from itself)"
+    start = (
+        f"Nobody is to blame: the model amplifies rounding. Paddle itself is "
+        f"{_number(evidence.reference_from_float64)} from float64{seen} and {evidence.backend} "
+        f"{_number(evidence.from_float64)}; fp32 rounding alone explains about "
+        f"{_number(amplified)}, so the limit of {evidence.limit:.0e} does not apply as it stands."
+    )
+    if amplified > _CHAOS:
+        return (
+            f"{start} Rounding alone makes another answer, so no comparison can prove or "
+            f"disprove the conversion.{_sentence(evidence.ranking)} "
+            "Next: check the weights; trained networks are rarely like that."
+        )
+    return f"{start}{_sentence(evidence.ranking)} Next: judge it by accuracy on labelled data."
+
+
+def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, str]:
+    if _is_in_the_file(evidence) and evidence.imitates:
+        return "converter", (
+            f"The ONNX file, which normalises its pictures itself, does it otherwise: computed in "
+            f"float64 it is {_number(reference)} from native Paddle, and its answer is Paddle's "
+            f"on another input: {evidence.imitates}. {NEXT_LOCATE}"
+        )
+    if evidence.consumes == "onnx" and reference > evidence.limit:
+        return "converter", (
+            f"The ONNX graph is another model: computed in float64 it is {_number(reference)} "
+            f"from native Paddle, and {evidence.backend} is {_number(ours)} from that graph."
+            f"{_sentence(evidence.pattern)} {NEXT_LOCATE}"
+        )
+    if evidence.narrow and ours <= _EXPLAINED * (evidence.rounding_here or 0.0):
+        return "precision", (
+            f"{evidence.backend} computes in {evidence.computes_in}, whose rounding alone "
+            f"explains about {_number(evidence.rounding_here)}; the error is {_number(ours)}."
+            f"{_sentence(evidence.ranking)} Next: --precision fp32, or judge it by accuracy."
+        )
+    if evidence.consumes == "paddle" and ours <= evidence.limit:
+        return "undetermined", (
+            f"{evidence.backend} agrees with the ONNX graph in float64 ({_number(ours)}) and the "
+            f"reference does not ({_number(reference)}): suspect the reference."
+        )
+    claim = ""
+    if evidence.looks_like:
+        claim = (
+            f"Every value fits into {evidence.looks_like}, though it says that it computes in "
+            f"{evidence.computes_in}."
+        )
+    return "runtime", (
+        f"{evidence.backend} computes the graph otherwise: {_number(ours)} from float64, where "
+        f"Paddle is {_number(reference)} from it and rounding explains "
+        f"{_number(evidence.rounding_here)}.{_sentence(evidence.pattern)}{_sentence(claim)} "
+        f"{NEXT_LOCATE}"
+    )
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "an unknown distance"
+    return f"{value:.1e}" if math.isfinite(value) else "not comparable"
+
+
+def _sentence(text: str) -> str:
+    return f" {text}" if text else ""

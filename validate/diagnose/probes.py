@@ -1,0 +1,120 @@
+"""Questions put to answers that are already there: does the batch matter, does a pattern show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from paddleport.tensors import Array
+from paddleport.validate.compare.yardstick import Yardstick
+from paddleport.validate.feeds.make_feeds import NamedFeed
+
+_MOST_AXES = 4  # that a transposition is searched in
+
+
+@dataclass(frozen=True)
+class Misplaced:
+    """An answer that depends on the place in the batch.
+
+    Attributes:
+        feed: the batch.
+        row: the position in it, from 0.
+        picture: the name of the feed that stands there.
+        error: against the answer for the same picture alone or in position 0.
+    """
+
+    feed: str
+    row: int
+    picture: str
+    error: float
+
+
+def misplaced(
+    outputs: Sequence[Array], feeds: Sequence[NamedFeed], found: Yardstick, limit: float
+) -> Misplaced | None:
+    """The worst row whose answer depends on its place in the batch by more than ``limit``.
+
+    Args:
+        outputs: one output of one voice, a tensor a feed.
+        feeds: the feeds, batches with their parts.
+        found: the output's unit of error.
+        limit: in that unit.
+    """
+    worst: Misplaced | None = None
+    for index, feed in enumerate(feeds):
+        rows = len(next(iter(feed.tensors.values())))
+        if outputs[index].ndim == 0 or len(outputs[index]) != rows or rows < 2:
+            continue
+        for row in range(rows):
+            alone = _alone(outputs, feeds, index, row)
+            if alone is None:
+                continue
+            error = found.error(outputs[index][row : row + 1], alone)
+            if error > limit and (worst is None or error > worst.error):
+                picture = feeds[feed.parts[row]].name if feed.parts else feed.name
+                worst = Misplaced(feed.name, row, picture, error)
+    return worst
+
+
+def _alone(
+    outputs: Sequence[Array], feeds: Sequence[NamedFeed], index: int, row: int
+) -> Array | None:
+    """The answer that a row of a batch must have, from where its picture stands elsewhere."""
+    feed = feeds[index]
+    if feed.parts:
+        single = outputs[feed.parts[row]]
+        return single if single.ndim and len(single) == 1 else None
+    repeated = all(np.array_equal(tensor[row], tensor[0]) for tensor in feed.tensors.values())
+    return outputs[index][:1] if row and repeated else None
+
+
+def pattern(candidate: Array, reference: Array, found: Yardstick, limit: float) -> str:
+    """In words, how a wrong answer comes from the right one, if it does so in a simple way."""
+    if found.measure == "equality" or not reference.size or reference.ndim > _MOST_AXES:
+        return ""
+    for axes in list(permutations(range(reference.ndim)))[1:]:
+        turned = candidate.transpose(axes) if candidate.ndim == reference.ndim else candidate
+        if found.error(turned, reference) <= limit:
+            return f"Transposed by {list(axes)} it is the reference's output."
+    reshaped = candidate.size == reference.size and candidate.shape != reference.shape
+    if reshaped and found.error(candidate.reshape(reference.shape), reference) <= limit:
+        return "Its values are right and only the shape is another."
+    return _scaled(candidate, reference, found, limit)
+
+
+def _scaled(candidate: Array, reference: Array, found: Yardstick, limit: float) -> str:
+    if candidate.shape != reference.shape or not np.isfinite(candidate).all():
+        return ""
+    a, b = candidate.astype(np.float64), reference.astype(np.float64)
+    if not np.isfinite(b).all() or not np.sum(b * b):
+        return ""
+    factor = float(np.sum(a * b) / np.sum(b * b))
+    if factor and found.worst(found.values(a / factor), found.values(b)) <= limit:
+        return f"Divided by {factor:.6g} it is the reference's output."
+    offset = float(np.mean(a - b))
+    if found.worst(found.values(a - offset), found.values(b)) <= limit:
+        return f"Less {offset:.6g} it is the reference's output."
+    return ""
+
+
+def looks_like(candidate: Sequence[Array], reference: Sequence[Array]) -> str:
+    """``bf16`` or ``fp16`` if every value of a float32 answer fits, and the reference's do not."""
+    for name, fits in (("bf16", _fits_bf16), ("fp16", _fits_fp16)):
+        if all(map(fits, candidate)) and not all(map(fits, reference)):
+            return name
+    return ""
+
+
+def _fits_bf16(tensor: Array) -> bool:
+    if tensor.dtype != np.float32:
+        return False
+    bits = np.ascontiguousarray(tensor).view(np.uint32)
+    return not (bits & 0xFFFF).any()
+
+
+def _fits_fp16(tensor: Array) -> bool:
+    if tensor.dtype != np.float32:
+        return False
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(tensor.astype(np.float16).astype(np.float32), tensor))

@@ -1,0 +1,1 @@
+"""The tensors that every runtime is fed with."""

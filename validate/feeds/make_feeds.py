@@ -1,0 +1,241 @@
+"""What every runtime is fed: the same bytes, made once."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from paddleport.errors import FeedError, UsageError
+from paddleport.models.card import Preprocess
+from paddleport.models.synthetic.samples import draw_picture
+from paddleport.runners.preprocessing.prepare_image import preprocess_image
+from paddleport.tensors import Array, TensorSpec, check_feed
+from paddleport.validate.feeds.extremes import extreme_pictures
+from paddleport.validate.feeds.named_feed import SAMPLE_SIZE as SAMPLE_SIZE
+from paddleport.validate.feeds.named_feed import Kind as Kind
+from paddleport.validate.feeds.named_feed import NamedFeed as NamedFeed
+from paddleport.validate.feeds.named_feed import named_pictures
+from paddleport.validate.feeds.pixels import PixelInput, pixel_extremes, pixel_feeds, pixel_given
+
+DEFAULT_SIZE = 224  # of a free height or width
+DEFAULT_LENGTH = 16  # of any other free dimension
+_NOISE_SEED = 20_240_811
+_IDS_BELOW = 8  # integer inputs are mostly indices into something
+
+
+def make_feeds(
+    inputs: Sequence[TensorSpec],
+    *,
+    preprocess: Preprocess | None = None,
+    pictures: Sequence[Path] = (),
+    samples: int = 7,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    given: Mapping[str, Array] | None = None,
+    pixels: PixelInput | None = None,
+) -> list[NamedFeed]:
+    """Make the feeds for a model.
+
+    Given tensors alone where there are any. Otherwise pictures (``pictures``, or ``samples``
+    that the package draws) where the model has a preprocessing, and a feed of seeded noise with
+    the statistics of normalised pictures, mean 0 and variance 1 in every channel. Without a
+    preprocessing, three feeds: noise, and drawn pictures of unit variance in whatever input has
+    the shape of a picture, since white noise looks alike to most networks.
+
+    Args:
+        inputs: what the model takes; free dimensions get ``shapes`` or the defaults.
+        preprocess: how a picture becomes the model's only input; ``None`` feeds no pictures.
+        pictures: files to feed instead of the drawn samples.
+        samples: how many drawn pictures to feed where ``pictures`` is empty.
+        shapes: input name to full shape.
+        given: input name to tensor, used as it is.
+        pixels: the input of an ONNX file that normalises pictures itself. Then every feed is
+            made of 8-bit pixels, for which such a file alone has an answer.
+
+    Raises:
+        FeedError: a shape or tensor that the model does not take.
+        ImageError: a picture that cannot be read.
+    """
+    if pixels is not None and given:
+        return [pixel_given(pixels, given)]
+    if pixels is not None:
+        (spec,) = concrete_inputs(inputs, shapes or {})
+        batch = (shapes and spec.shape[0]) or inputs[0].shape[0] or pixels.batch
+        made = pixel_feeds(pixels, named_pictures(pictures, samples), batch)
+        for feed in made:
+            check_feed([spec] if shapes else inputs, feed.tensors)
+        return made
+    if given:
+        check_feed(inputs, given)
+        return [NamedFeed("given", "given", dict(given))]
+    specs = concrete_inputs(inputs, shapes or {})
+    feeds: list[NamedFeed] = []
+    if preprocess is not None and len(inputs) == 1 and not shapes:
+        feeds = _picture_feeds(inputs[0], preprocess, pictures, samples)
+    elif pictures:
+        raise UsageError(
+            "this model's preprocessing is not known, so it cannot be fed with pictures: "
+            "give it tensors with --feed NAME=FILE.npy"
+        )
+    if feeds:
+        specs = [
+            TensorSpec(inputs[0].name, inputs[0].dtype, feeds[0].tensors[inputs[0].name].shape)
+        ]
+    if feeds:
+        return [*feeds, _made_feed(specs, 0, drawn=False)]
+    pictures_fit = any(_is_picture(spec) for spec in specs)
+    return [_made_feed(specs, index, drawn=index > 0 and pictures_fit) for index in range(3)]
+
+
+def extreme_feeds(
+    feeds: Sequence[NamedFeed],
+    inputs: Sequence[TensorSpec],
+    preprocess: Preprocess | None,
+    pixels: PixelInput | None = None,
+) -> list[NamedFeed]:
+    """The first of ``feeds`` with an extreme in every input that has the shape of a picture.
+
+    None where there is no such input, or the feeds were given.
+    """
+    first = feeds[0]
+    if pixels is not None and first.kind != "given":
+        return pixel_extremes(pixels, len(first.tensors[pixels.spec.name]))
+    if first.kind == "given" or not any(_is_picture(spec, (1, 3)) for spec in inputs):
+        return []
+    made: dict[str, dict[str, Array]] = {}
+    for spec in inputs:
+        shape = first.tensors[spec.name].shape
+        if _is_picture(spec, (1, 3)) and len(shape) == 4:
+            for name, tensor in extreme_pictures(shape, spec.dtype, preprocess):
+                made.setdefault(name, dict(first.tensors))[spec.name] = tensor
+    return [NamedFeed(name, "extreme", tensors) for name, tensors in made.items()]
+
+
+def batch_feeds(
+    feeds: Sequence[NamedFeed], inputs: Sequence[TensorSpec], sizes: Sequence[int]
+) -> list[NamedFeed]:
+    """Batches of feeds that stand alone, where every input leaves its first dimension free.
+
+    The feeds come round again where there are fewer than a batch takes, so that one picture
+    stands in several positions.
+    """
+    free = all(spec.shape and spec.shape[0] is None for spec in inputs)
+    single = [index for index, feed in enumerate(feeds) if feed.kind not in ("batch", "extreme")]
+    fits = all(tensor.shape[:1] == (1,) for feed in feeds for tensor in feed.tensors.values())
+    if not (free and inputs and fits and single):
+        return []
+    made = []
+    for size in sizes:
+        # in reverse, so that no feed keeps its own place
+        parts = tuple(reversed([single[position % len(single)] for position in range(size)]))
+        tensors = {
+            spec.name: np.concatenate([feeds[part].tensors[spec.name] for part in parts])
+            for spec in inputs
+        }
+        raw = [item for part in parts if (item := feeds[part].pixels) is not None]
+        pixels = np.concatenate(raw) if raw else None
+        made.append(NamedFeed(f"batch of {size}", "batch", tensors, parts, pixels=pixels))
+    return made
+
+
+def concrete_inputs(
+    inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int]]
+) -> list[TensorSpec]:
+    """``inputs`` with every free dimension filled in.
+
+    A free first dimension is 1, the free height and width of a 4-D input 224, any other 16.
+
+    Raises:
+        FeedError: a shape for an input that is not there, or one that it cannot have.
+    """
+    known = {spec.name: spec for spec in inputs}
+    for name, shape in shapes.items():
+        if name not in known:
+            raise FeedError(f"--shape names '{name}', the model takes {', '.join(known)}")
+        spec = known[name]
+        fits = len(shape) == len(spec.shape) and all(
+            size > 0 and wanted in (None, size)
+            for wanted, size in zip(spec.shape, shape, strict=True)
+        )
+        if not fits:
+            raise FeedError(f"--shape {name}={','.join(map(str, shape))} does not fit {spec}")
+    return [
+        TensorSpec(spec.name, spec.dtype, tuple(shapes.get(spec.name) or _default_shape(spec)))
+        for spec in inputs
+    ]
+
+
+def _default_shape(spec: TensorSpec) -> list[int]:
+    spatial = (2, 3) if len(spec.shape) == 4 else ()
+    return [
+        size
+        if size is not None
+        else 1
+        if axis == 0
+        else DEFAULT_SIZE
+        if axis in spatial
+        else DEFAULT_LENGTH
+        for axis, size in enumerate(spec.shape)
+    ]
+
+
+def _picture_feeds(
+    spec: TensorSpec, preprocess: Preprocess, pictures: Sequence[Path], samples: int
+) -> list[NamedFeed]:
+    # A model with a fixed batch gets each picture in every position.
+    batch = spec.shape[0] or 1
+    feeds = [
+        NamedFeed(
+            name,
+            "picture",
+            {spec.name: np.stack([preprocess_image(picture, preprocess, name=name)] * batch)},
+            picture=picture,
+        )
+        for name, picture in named_pictures(pictures, samples)
+    ]
+    for feed in feeds:
+        check_feed([spec], feed.tensors)
+    return feeds
+
+
+def _made_feed(specs: Sequence[TensorSpec], index: int, *, drawn: bool) -> NamedFeed:
+    generator = np.random.Generator(np.random.PCG64([_NOISE_SEED, index]))
+    tensors = {
+        spec.name: _drawn(spec, index)
+        if drawn and _is_picture(spec)
+        else _noise(spec, specs, generator)
+        for spec in specs
+    }
+    kind: Literal["drawn", "noise"] = "drawn" if drawn else "noise"
+    return NamedFeed(f"{kind} {index}", kind, tensors)
+
+
+def _is_picture(spec: TensorSpec, channels: Sequence[int] = (3,)) -> bool:
+    floating = np.issubdtype(np.dtype(spec.dtype), np.floating)
+    return floating and len(spec.shape) == 4 and spec.shape[1] in channels
+
+
+def _drawn(spec: TensorSpec, index: int) -> Array:
+    """A drawn picture in every batch position, each channel with mean 0 and variance 1."""
+    batch, _, height, width = (size or 1 for size in spec.shape)
+    picture = draw_picture(index, (height, width)).astype(np.float64)
+    deviation = np.maximum(picture.std(axis=(0, 1)), 1)
+    tensor = ((picture - picture.mean(axis=(0, 1))) / deviation).transpose(2, 0, 1)
+    return np.stack([tensor.astype(spec.dtype)] * batch)
+
+
+def _noise(spec: TensorSpec, specs: Sequence[TensorSpec], generator: np.random.Generator) -> Array:
+    shape = tuple(size or 1 for size in spec.shape)
+    dtype = np.dtype(spec.dtype)
+    # PaddleDetection's side inputs: noise there would ask for boxes of a nonsensical size.
+    if spec.name == "scale_factor":
+        return np.ones(shape, dtype)
+    if spec.name == "im_shape":
+        image = next((other.shape for other in specs if len(other.shape) == 4), None)
+        size = image[2:] if image else (DEFAULT_SIZE, DEFAULT_SIZE)
+        return np.broadcast_to(np.array(size, dtype), shape).copy()
+    if dtype == np.bool_:
+        return generator.random(shape) < 0.5
+    if np.issubdtype(dtype, np.integer):
+        return generator.integers(0, _IDS_BELOW, shape).astype(dtype)
+    return generator.standard_normal(shape).astype(dtype)

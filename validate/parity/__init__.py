@@ -1,0 +1,1 @@
+"""One model on every backend against native Paddle."""

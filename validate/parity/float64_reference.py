@@ -1,0 +1,82 @@
+"""The third voice: the same ONNX graph in float64, exact and with rounding imitated."""
+
+from collections.abc import Mapping, Sequence
+
+from paddleport.errors import PortError
+from paddleport.models.card import OnnxModel
+from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import Array, Feed
+from paddleport.validate.parity.session import Session
+
+NAME = "reference"  # of the runner
+_SEEDS = (1, 2)
+
+
+class Arbiter:
+    """What the ONNX graph means; it may be unable to say, and then says why.
+
+    Attributes:
+        unavailable: why there is no exact answer; empty where there is one.
+        exact: its outputs for every feed, in order; ``None`` where it is unavailable.
+        error: what kept it from answering.
+        session: its process, while it lives.
+        runner: the name of the backend that it is.
+    """
+
+    runner = NAME
+
+    def __init__(self, onnx: OnnxModel) -> None:
+        """Nothing is loaded yet."""
+        self._onnx = onnx
+        self._rounded: dict[tuple[float, tuple[int, ...]], list[list[Mapping[str, Array]]]] = {}
+        self._feeds: Sequence[Feed] = ()
+        self.exact: list[dict[str, Array]] | None = None
+        self.error: PortError | None = None
+        self.session: Session | None = None
+
+    @property
+    def unavailable(self) -> str:
+        """Why there is no exact answer; empty where there is one."""
+        return "" if self.error is None else str(self.error)
+
+    def answer(self, feeds: Sequence[Feed]) -> None:
+        """Compute every feed exactly, and keep the answers."""
+        self._feeds = feeds
+        try:
+            self.session = Session(NAME, self._onnx, RunnerOptions())
+            self.exact = self.session.run_all(feeds)
+        except PortError as error:
+            self.error = error
+            self.close()
+
+    def rounded(
+        self, unit_roundoff: float, indices: Sequence[int]
+    ) -> list[list[Mapping[str, Array]]]:
+        """Answers with rounding of a narrower format imitated, one list a seed.
+
+        Args:
+            unit_roundoff: of the format.
+            indices: which of the feeds.
+
+        Raises:
+            PortError: the process ended.
+        """
+        key = (unit_roundoff, tuple(indices))
+        if key not in self._rounded:
+            feeds = [self._feeds[index] for index in indices]
+            found: list[list[Mapping[str, Array]]] = []
+            for seed in _SEEDS:
+                extras = {"rounding": repr(unit_roundoff), "seed": str(seed)}
+                session = Session(NAME, self._onnx, RunnerOptions(extras=extras))
+                try:
+                    found.append(list(session.run_all(feeds)))
+                finally:
+                    session.close()
+            self._rounded[key] = found
+        return self._rounded[key]
+
+    def close(self) -> None:
+        """End its process."""
+        if self.session is not None:
+            self.session.close()
+            self.session = None
