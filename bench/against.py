@@ -10,7 +10,7 @@ from lines import NO_LIMIT, Found, Line, ratio_detail
 from others import PADDLE, SIZES, THREADS, fp32_ways, frames_pairs, latency_rounds
 from why import operators, python_streams, roofline
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.cost import cost
 from paddleport.models.resolve import SourceModel
 from paddleport.validate.benchmark.peak import peak_gflops
@@ -20,7 +20,7 @@ TIMEOUT_S = 120.0
 _FP32, _FRAMES = 1.5, 0.97
 
 
-def against_others(source: SourceModel, onnx: OnnxModel, folder: Path) -> Found:
+def against_others(source: SourceModel, onnx: Artifact, folder: Path) -> Found:
     """Latency at batch 1 in the same rounds, shares of the peak, frames a second."""
     ways = fp32_ways(source.model, onnx)
     rounds = latency_rounds(ways)
@@ -44,7 +44,7 @@ def against_others(source: SourceModel, onnx: OnnxModel, folder: Path) -> Found:
     return Found(lines, {}, series)
 
 
-def _frames_line(onnx: OnnxModel, folder: Path) -> Line:
+def _frames_line(onnx: Artifact, folder: Path) -> Line:
     ours, theirs = zip(*frames_pairs(onnx, folder), strict=True)
     what = "openvino run_many / benchmark_app -hint throughput, frames a second"
     line = _ratio(what, ours, theirs, _FRAMES, "frames/s")

@@ -30,7 +30,7 @@ from ways import THREADS, Way
 from why import python_calls
 
 from paddleport.convert import to_onnx
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
 
@@ -61,7 +61,7 @@ def convert_lines(source: SourceModel, folder: Path) -> list[Line]:
     return [Line("convert / bare paddle2onnx", ratio, 1.6, "x", detail)]
 
 
-def overhead_lines(source: SourceModel, onnx: OnnxModel) -> list[Line]:
+def overhead_lines(source: SourceModel, onnx: Artifact) -> list[Line]:
     """A runner's ``run`` against the vendor's own call, each backend in its own process."""
     lines = []
     for backend in ("onnxruntime", "openvino", "paddle"):
@@ -77,7 +77,7 @@ def overhead_lines(source: SourceModel, onnx: OnnxModel) -> list[Line]:
     return lines
 
 
-def rig_lines(onnx: OnnxModel, folder: Path) -> list[Line]:
+def rig_lines(onnx: Artifact, folder: Path) -> list[Line]:
     """The measuring rig against other ways to measure the same."""
     return [
         apart("rig: openvino / benchmark_app", against_benchmark_app(onnx, folder), 5),
@@ -120,7 +120,7 @@ def validate_lines(folder: Path) -> list[Line]:
     ]
 
 
-def pipeline_lines(source: SourceModel, onnx: OnnxModel, folder: Path) -> list[Line]:
+def pipeline_lines(source: SourceModel, onnx: Artifact, folder: Path) -> list[Line]:
     """Pictures a second of ``run`` over a folder, by those of a plain loop on native Paddle."""
     assert source.preprocess is not None
     ways = {

@@ -44,7 +44,7 @@ def main() -> None:
     paddleport("convert", asked.model, *opset, "-o", file)
     for backend in json.loads(paddleport("backends", "--json", quiet=True)):
         if backend["usable"]:
-            model = asked.model if backend["consumes"] == "paddle" else file
+            model = asked.model if "paddle" in backend["formats"] else file
             paddleport("run", model, "--backend", backend["name"], "--topk", 3, photos()[0])
     images = [word for photo in photos() for word in ("--images", photo)]
     paddleport("validate", asked.model, *opset, "--onnx", file, *images, "--out", OUT / asked.model)

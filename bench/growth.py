@@ -10,7 +10,8 @@ from pathlib import Path
 
 import cv2
 
-from paddleport.models.card import OnnxModel, Preprocess
+from paddleport.models.artifact import Artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.process import resident_bytes
 from paddleport.runners import open_runner
@@ -75,7 +76,7 @@ class Run:
     """``classify`` over the same files for ever; in a process of its own."""
 
     def __init__(
-        self, backend: str, onnx: OnnxModel, preprocess: Preprocess, files: list[Path]
+        self, backend: str, onnx: Artifact, preprocess: Preprocess, files: list[Path]
     ) -> None:
         runner = open_runner(backend, onnx, RunnerOptions(precision="fp32"))
         self._answers: Iterator[Classified] = classify(runner, cycle(files), preprocess=preprocess)
@@ -101,7 +102,7 @@ def draw_files(folder: Path) -> list[Path]:
 
 
 def course(
-    backend: str, onnx: OnnxModel, preprocess: Preprocess, files: list[Path], pictures: int
+    backend: str, onnx: Artifact, preprocess: Preprocess, files: list[Path], pictures: int
 ) -> Course:
     """``pictures`` in one process, then some more in turn with a young process."""
     with Worker() as old, Worker() as young:

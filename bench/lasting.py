@@ -8,14 +8,14 @@ from lines import NO_LIMIT, Found, Line, ratio_detail
 from memory import EVERY_S, Taken, conversion_memory, large_model, peak
 from plots import Series, plot
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 
 BACKENDS = ("openvino", "onnxruntime")
 LEAST_PICTURES = 1000  # below, the first tenth is hardly a window
 
 
-def growth(source: SourceModel, onnx: OnnxModel, folder: Path, pictures: int) -> Found:
+def growth(source: SourceModel, onnx: Artifact, folder: Path, pictures: int) -> Found:
     """One long run on each backend."""
     if source.preprocess is None or pictures < LEAST_PICTURES:
         raise SystemExit(f"growth needs at least {LEAST_PICTURES} pictures, not {pictures}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.process import resident_bytes
 from paddleport.worker import run_in_worker
 
@@ -149,7 +149,7 @@ def save_large(prefix: str) -> None:
     paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)
 
 
-def conversion_memory(model: PaddleModel, folder: Path, binaries: Path) -> Taken:
+def conversion_memory(model: Artifact, folder: Path, binaries: Path) -> Taken:
     """Convert with our command and with the bare one, and watch both."""
     params = Path(str(model.params))
     ours = [binaries / "paddleport", "convert", "--model", model.program, "--params", params]
@@ -165,9 +165,9 @@ def conversion_memory(model: PaddleModel, folder: Path, binaries: Path) -> Taken
     )
 
 
-def large_model(folder: Path) -> PaddleModel:
+def large_model(folder: Path) -> Artifact:
     """The model of ``save_large``."""
     place = folder / "large"
     place.mkdir()
     run_in_worker(save_large, TIMEOUT_S, str(place / "inference"))
-    return PaddleModel(place / "inference.json", place / "inference.pdiparams", "pir")
+    return paddle_artifact(place / "inference.json", place / "inference.pdiparams", "pir")

@@ -13,7 +13,7 @@ import numpy as np
 from ways import THREADS, Way
 
 from paddleport import process
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.validate.benchmark.settle import settle
 from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
@@ -27,7 +27,7 @@ TIMEOUT_S = 120.0
 PADDLE = "paddle oneDNN"
 
 
-def fp32_ways(paddle: PaddleModel, onnx: OnnxModel) -> dict[str, Way]:
+def fp32_ways(paddle: Artifact, onnx: Artifact) -> dict[str, Way]:
     """Native Paddle with oneDNN, and each runtime; the same threads and precision."""
     return {
         PADDLE: Way.as_run("paddle", paddle, SIZES),
@@ -61,7 +61,7 @@ def latency_rounds(ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, l
     return found
 
 
-def frames_pairs(onnx: OnnxModel, folder: Path) -> list[tuple[float, float]]:
+def frames_pairs(onnx: Artifact, folder: Path) -> list[tuple[float, float]]:
     """Frames a second: ``run_many`` in as many streams as threads, and benchmark_app's best.
 
     The same file and precision, on the same CPUs, A B, B A. benchmark_app may choose streams and
@@ -94,7 +94,7 @@ def frames_pairs(onnx: OnnxModel, folder: Path) -> list[tuple[float, float]]:
 class Streams:
     """OpenVINO's runner as ``run`` opens it for many pictures."""
 
-    def __init__(self, onnx: OnnxModel) -> None:
+    def __init__(self, onnx: Artifact) -> None:
         extras = {"streams": str(THREADS)}
         self.runner = Way.as_run("openvino", onnx, SIZES, extras=extras).open()
         generator = np.random.default_rng(0)

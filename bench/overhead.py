@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
 from paddleport.runners.base import Runner
 
@@ -14,9 +14,7 @@ RUNS = 200
 WARM_UP = 20
 
 
-def runner_overhead(
-    backend: str, model: OnnxModel | PaddleModel
-) -> tuple[list[float], list[float]]:
+def runner_overhead(backend: str, model: Artifact) -> tuple[list[float], list[float]]:
     """Milliseconds of ``run`` and of the vendor's call on the same session, A B B A."""
     with open_runner(backend, model) as runner:
         (spec,) = runner.inputs

@@ -13,7 +13,8 @@ import numpy as np
 from lines import NO_LIMIT, Line, spread
 from ways import THREADS, Way
 
-from paddleport.models.card import PaddleModel, Preprocess
+from paddleport.models.artifact import Artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.pipeline import Work
 from paddleport.runners.tasks.classify import classify
@@ -41,7 +42,7 @@ class Turn:
 class PlainLoop:
     """Decode, preprocess and predict one picture after the other, as PaddleClas's predictor."""
 
-    def __init__(self, model: PaddleModel, preprocess: Preprocess) -> None:
+    def __init__(self, model: Artifact, preprocess: Preprocess) -> None:
         from paddle import inference
 
         config = inference.Config(str(model.program), str(model.params))
@@ -112,7 +113,7 @@ def _turn(pictures: int, started: float, cpu: float, **shares: float) -> Turn:
 
 
 def pipeline_turns(
-    model: PaddleModel, ways: Mapping[str, Way], preprocess: Preprocess, folder: Path
+    model: Artifact, ways: Mapping[str, Way], preprocess: Preprocess, folder: Path
 ) -> dict[str, list[tuple[Turn, Turn]]]:
     """Turns of ours and of the plain loop beside it, each side in a process of its own."""
     files = _files(folder)

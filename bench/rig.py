@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from paddleport import process
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.validate.benchmark.latency import measure
 from paddleport.validate.benchmark.settle import settle
@@ -27,7 +27,7 @@ TIMEOUT_S = 120.0
 Pairs = list[tuple[float, float]]  # medians in ms: ours, theirs
 
 
-def against_benchmark_app(onnx: OnnxModel, folder: Path) -> Pairs:
+def against_benchmark_app(onnx: Artifact, folder: Path) -> Pairs:
     """OpenVINO through the rig, and by the tool that its makers measure with.
 
     The same file with its free batch, the same input type, fp32, one request, as many threads.
@@ -43,7 +43,7 @@ def against_benchmark_app(onnx: OnnxModel, folder: Path) -> Pairs:
     return _in_turn("openvino", onnx, threads, lambda feed: theirs(*_only(feed)))
 
 
-def against_bare_loop(onnx: OnnxModel) -> Pairs:
+def against_bare_loop(onnx: Artifact) -> Pairs:
     """ONNX Runtime through the rig, and the loop that anybody would write."""
     threads = available_threads()
     with Worker() as worker:
@@ -58,7 +58,7 @@ def against_bare_loop(onnx: OnnxModel) -> Pairs:
 
 def _in_turn(
     backend: str,
-    onnx: OnnxModel,
+    onnx: Artifact,
     threads: int,
     theirs: Callable[[Mapping[str, Any]], float],
     *pids: int,

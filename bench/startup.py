@@ -12,7 +12,7 @@ from commands import BINARIES, RUNS, in_turn, seconds
 from lines import Line, spread
 from why import imports
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.synthetic.samples import sample_picture
 
 LIMIT = 1.5
@@ -42,7 +42,7 @@ SCRIPTS = {"onnxruntime": _ONNXRUNTIME, "openvino": _OPENVINO}
 """What anybody would write: import the runtime, load the file, infer once on zeros."""
 
 
-def startup_lines(onnx: OnnxModel, folder: Path) -> list[Line]:
+def startup_lines(onnx: Artifact, folder: Path) -> list[Line]:
     """Each backend's ratio with warm caches, and how long its cold start takes."""
     import cv2
 
@@ -51,7 +51,7 @@ def startup_lines(onnx: OnnxModel, folder: Path) -> list[Line]:
     return [_line(backend, onnx, picture, folder) for backend in SCRIPTS]
 
 
-def _line(backend: str, onnx: OnnxModel, picture: Path, folder: Path) -> Line:
+def _line(backend: str, onnx: Artifact, picture: Path, folder: Path) -> Line:
     cache, environ = folder / "startup-cache", environment(folder / "startup-cache")
     arguments = ["run", onnx.path, "-b", backend, "--threads", THREADS, picture]
     ours = [BINARIES / "paddleport", *arguments]

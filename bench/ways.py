@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.convert.cached import cached_onnx
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import open_runner, runner_class
 from paddleport.runners.base import Precision, Runner, RunnerOptions
@@ -27,7 +27,7 @@ class Way:
     """
 
     backend: str
-    model: OnnxModel | PaddleModel
+    model: Artifact
     options: RunnerOptions
     shape: tuple[int, ...]
 
@@ -35,7 +35,7 @@ class Way:
     def as_run(
         cls,
         backend: str,
-        model: OnnxModel | PaddleModel,
+        model: Artifact,
         shape: tuple[int, ...],
         *,
         precision: Precision | None = "fp32",
@@ -80,9 +80,9 @@ class Way:
         return open_runner(self.backend, self.model, self.options)
 
 
-def _file(profile: Profile, source: SourceModel) -> OnnxModel | PaddleModel:
+def _file(profile: Profile, source: SourceModel) -> Artifact:
     if profile.file is not None:
-        return OnnxModel(profile.file)
-    if runner_class(profile.backend).consumes == "paddle":
+        return onnx_artifact(profile.file)
+    if "paddle" in runner_class(profile.backend).formats:
         return source.model
     return cached_onnx(source, opset=17)

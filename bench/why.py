@@ -14,7 +14,7 @@ import numpy as np
 from others import SIZES, THREADS, Streams
 
 from paddleport import process
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
 
@@ -63,7 +63,7 @@ def python_calls(backend: str, model: Any) -> str:
     return f"python's own time in run: {_own_times(profile)}"
 
 
-def python_streams(onnx: OnnxModel) -> str:
+def python_streams(onnx: Artifact) -> str:
     """What ``run_many`` does in Python while requests are computed; in a process of its own."""
     process.pin(process.first_cpus(THREADS))
     streams = Streams(onnx)

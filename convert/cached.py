@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
 from paddleport.convert.provenance import tool_versions
 from paddleport.errors import NotProvenError
+from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cached_folder
-from paddleport.models.card import OnnxModel
 from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.tensors import Array
 
@@ -30,7 +30,7 @@ def cached_onnx(
     feed: Mapping[str, Array] | None = None,
     proven: bool = True,
     progress: "Progress" = lambda step, share: None,
-) -> OnnxModel:
+) -> Artifact:
     """The conversion of a model, from the cache or made now with all of ``to_onnx``'s checks.
 
     The key holds the model's hash, the opset, the preprocessing and labels written into the

@@ -16,7 +16,7 @@ from paddleport.errors import (
     UsageError,
 )
 from paddleport.files import writing_atomically
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array, TensorSpec
@@ -81,7 +81,7 @@ class Conversion:
         )
 
     @property
-    def onnx(self) -> OnnxModel:
+    def onnx(self) -> Artifact:
         """The file as a model to open a runner on.
 
         Raises:

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
-from paddleport.models.card import SEEDED_WARNING, OnnxModel, PaddleModel, Preprocess
+from paddleport.models.artifact import Artifact
+from paddleport.models.card import SEEDED_WARNING, Preprocess
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
+from paddleport.models.recognize import format_of, read_artifact
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
@@ -34,7 +36,7 @@ class Prepared:
     """
 
     title: str
-    model: OnnxModel | PaddleModel
+    model: Artifact
     inputs: tuple[TensorSpec, ...]
     preprocess: Preprocess | None
     preprocess_unknown: str
@@ -55,7 +57,7 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
         return default, []
     first, rest = names[0], list(names[1:])
     path = Path(first)
-    if path.suffix == ".onnx":
+    if format_of(path):
         return first, rest
     from paddleport.models.paddle.source import holds_model
     from paddleport.models.zoo import registry as zoo
@@ -71,27 +73,27 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
 
 def prepare(
     model: str,
-    consumes: Literal["onnx", "paddle"],
+    formats: Sequence[str],
     *,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
     progress: "Progress" = lambda step, share: None,
 ) -> Prepared:
-    """Get ``model`` into the form that a backend consumes.
+    """Get ``model`` into a form that a backend loads.
 
     Raises:
         PortError: as ``resolve`` and ``to_onnx`` do.
     """
-    if Path(model).suffix == ".onnx":
-        return _prepared_file(Path(model), consumes)
+    if format_of(Path(model)):
+        return _prepared_file(Path(model), formats)
     from paddleport.convert.cached import cached_onnx  # much that an .onnx file has no use for
     from paddleport.models.resolve import resolve
 
     source = resolve(model, weights=weights, progress=progress)
-    file: OnnxModel | PaddleModel = source.model
+    file: Artifact = source.model
     inputs = source.program.inputs
     title = f"{source.name} · weights {source.weights_title}"
-    if consumes == "onnx":
+    if "paddle" not in formats:
         onnx = cached_onnx(source, opset=opset, progress=progress)
         file, (inputs, _) = onnx, onnx_tensors(onnx.path)
         title = f"{source.name} · opset {opset} · weights {source.weights_title}"
@@ -137,7 +139,7 @@ def prepare_source(
     feed: Mapping[str, Array] | None = None,
     proven: bool = True,
     progress: "Progress" = lambda step, share: None,
-) -> "tuple[SourceModel, OnnxModel]":
+) -> "tuple[SourceModel, Artifact]":
     """A Paddle model and the ONNX file to hold against it: ``onnx``, or our own conversion.
 
     Our own must be proven the same, unless ``proven`` is false.
@@ -156,18 +158,19 @@ def prepare_source(
     )
 
 
-def _prepared_file(path: Path, consumes: Literal["onnx", "paddle"]) -> Prepared:
-    found = read_onnx_model(path)
-    if consumes == "paddle":
+def _prepared_file(path: Path, formats: Sequence[str]) -> Prepared:
+    found = read_artifact(path)
+    if found.format not in formats:
         raise UsageError(
-            f"the backend takes Paddle models and {path} is ONNX: name the model's folder, "
-            "or another backend (paddleport backends)"
+            f"the backend loads {' or '.join(formats)} and {path} is {found.format}: name the "
+            "model's folder, or another backend (paddleport backends)"
         )
     weights = found.provenance.get("source", {}).get("weights", "of unknown origin")
+    opset = f" · opset {onnx_opset(path)}" if found.format == "onnx" else ""
     return Prepared(
-        f"{path.name} · opset {onnx_opset(path)} · weights {weights}",
+        f"{path.name}{opset} · weights {weights}",
         found,
-        onnx_tensors(path)[0],
+        onnx_tensors(path)[0] if found.format == "onnx" else found.inputs,
         found.preprocess,
         "its metadata has no preprocessing, so it was not written by paddleport from a "
         "model that says",

@@ -24,7 +24,7 @@ def provenance(
         + (" --embed-preprocess" if embedded else ""),
         "source": {
             "name": source.name,
-            "format": source.model.format,
+            "format": source.model.encoding,
             "format_version": source.program.version,
             "sha256": source.sha256,
             "weights": source.weights,

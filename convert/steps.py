@@ -16,7 +16,7 @@ from paddleport.errors import (
     PortError,
     WorkerCrashed,
 )
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
@@ -160,7 +160,7 @@ def _converted_outputs(
 ) -> list[dict[str, Array]]:
     try:
         options = RunnerOptions()
-        return Session("onnxruntime", OnnxModel(file), options, worker=worker).run_all(feeds)
+        return Session("onnxruntime", onnx_artifact(file), options, worker=worker).run_all(feeds)
     except BackendUnavailableError:
         raise
     except PortError as error:

@@ -18,8 +18,8 @@ from paddleport.convert.precision.wanted import Wanted, described
 from paddleport.convert.steps import Progress
 from paddleport.errors import PortError
 from paddleport.files import sha256, write_atomically
+from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cached_folder
-from paddleport.models.card import OnnxModel
 from paddleport.models.onnx.onnx_file import (
     onnx_tensors,
     read_onnx_model,
@@ -81,8 +81,8 @@ def variants_of(
 
 
 def _quantised(
-    source: SourceModel, onnx: OnnxModel, calibrate: Path | None, wanted: Wanted
-) -> OnnxModel:
+    source: SourceModel, onnx: Artifact, calibrate: Path | None, wanted: Wanted
+) -> Artifact:
     """An int8 file from the cache, or made now."""
     given = sha256(find_pictures([str(calibrate)])) if calibrate else None
     key = {

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from paddleport.errors import ModelFileError, UsageError, unknown_name
@@ -106,41 +105,6 @@ def _is_side(value: Any) -> bool:
 
 def _is_finite(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
-
-
-@dataclass(frozen=True)
-class PaddleModel:
-    """A Paddle inference program and its parameters on disk.
-
-    Attributes:
-        program: the program file, under any name.
-        params: the combined parameter file; ``None`` for a network without parameters.
-        format: ``pir`` (JSON, Paddle 3) or ``protobuf`` (ProgramDesc, Paddle 1 and 2),
-            recognised by content.
-    """
-
-    program: Path
-    params: Path | None
-    format: Literal["pir", "protobuf"]
-
-
-@dataclass(frozen=True)
-class OnnxModel:
-    """An ONNX file and what it says about itself in its metadata.
-
-    Attributes:
-        path: the .onnx file.
-        preprocess: how pictures are fed to it, if it says so.
-        labels: class names by index, if it has them.
-        provenance: how it was made (source hashes, versions, weights, opset, command).
-        input_format: what its input takes, in words, where that is no normalised picture.
-    """
-
-    path: Path
-    preprocess: Preprocess | None = None
-    labels: tuple[str, ...] | None = None
-    provenance: Mapping[str, Any] = field(default_factory=dict)
-    input_format: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from paddleport.errors import UsageError
 from paddleport.models.card import Preprocess
-from paddleport.models.onnx.onnx_file import read_onnx_model
+from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.resolve import resolve
 from paddleport.models.zoo import registry as zoo
 
@@ -18,8 +18,8 @@ def preprocess_of(model: str) -> Preprocess:
     """
     if model in zoo.names():
         return zoo.lookup(model).preprocess
-    if Path(model).suffix == ".onnx":
-        preprocess, unknown = read_onnx_model(Path(model)).preprocess, "its metadata say nothing"
+    if format_of(Path(model)):
+        preprocess, unknown = read_artifact(Path(model)).preprocess, "its metadata say nothing"
     else:
         source = resolve(model)
         preprocess, unknown = source.preprocess, source.preprocess_unknown

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.files import sha256
-from paddleport.models.card import SEEDED_WARNING, ModelCard, PaddleModel, Preprocess
+from paddleport.models.artifact import Artifact
+from paddleport.models.card import SEEDED_WARNING, ModelCard, Preprocess
 from paddleport.models.paddle.program import Program, read_program
 from paddleport.models.paddle.source import FoundModel, find_model, open_model
 from paddleport.models.weights.obtain import obtain, open_source
@@ -32,7 +33,7 @@ class SourceModel:
     """
 
     name: str
-    model: PaddleModel
+    model: Artifact
     program: Program
     weights: str
     weights_from: str
@@ -96,7 +97,7 @@ def resolve(
 
 def _own_model(name: str, found: FoundModel) -> SourceModel:
     preprocess, unknown, labels = _config(found.config)
-    files = [file for file in (found.model.program, found.model.params) if file]
+    files = [file for file in (found.model.path, found.model.weights_file) if file]
     return SourceModel(
         name,
         found.model,
@@ -114,10 +115,10 @@ def _zoo_model(
     card: ModelCard, weights: str, progress: Callable[[str, float], None] | None
 ) -> SourceModel:
     obtained = obtain(card, weights, progress=progress)
-    program = read_program(obtained.model.program)
+    program = read_program(obtained.model.path)
     preprocess: Preprocess | None = card.preprocess
     labels, unknown = card.labels, ""
-    config = obtained.model.program.with_name("inference.yml")
+    config = obtained.model.path.with_name("inference.yml")
     if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
         preprocess, unknown, own_labels = _config(config)
         labels = own_labels or labels

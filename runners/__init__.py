@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.gpu import find_driver
 
@@ -21,7 +21,7 @@ class Backend:
     Attributes:
         name: what ``--backend`` takes.
         version: of the vendor's package; ``None`` if it is not installed.
-        consumes: ``onnx`` or ``paddle``.
+        formats: those of ``Artifact`` that it loads, the one that it is best given first.
         devices: every device that the installed package can be asked for.
         precisions: every precision it can be asked for, the default first.
         usable: whether the vendor's package is installed, and its GPU there if it needs one.
@@ -30,7 +30,7 @@ class Backend:
 
     name: str
     version: str | None
-    consumes: str
+    formats: tuple[str, ...]
     devices: tuple[str, ...]
     precisions: tuple[str, ...]
     usable: bool
@@ -67,9 +67,7 @@ def runner_class(name: str) -> type[Runner]:
     return loaded
 
 
-def open_runner(
-    name: str, model: PaddleModel | OnnxModel, options: RunnerOptions | None = None
-) -> Runner:
+def open_runner(name: str, model: Artifact, options: RunnerOptions | None = None) -> Runner:
     """Load ``model`` in the backend ``name``; raises as ``runner_class`` and ``Runner`` do."""
     return runner_class(name)(model, options)
 
@@ -83,12 +81,12 @@ def _describe(name: str) -> Backend:
     try:
         found = runner_class(name)
     except BackendUnavailableError as error:
-        return Backend(name, None, "", (), (), usable=False, reason=str(error))
+        return Backend(name, None, (), (), (), usable=False, reason=str(error))
     installed = installed_version(found)
     return Backend(
         name,
         installed,
-        found.consumes,
+        found.formats,
         found.devices_of(installed_distribution(found)),
         found.precisions,
         usable=not (reason := _why_not(found, installed)),

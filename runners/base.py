@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.extras import parse_extras
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.vendor_message import one_line
@@ -74,7 +74,7 @@ class Runner(ABC):
 
     Attributes:
         name: the entry point's name.
-        consumes: which of the two kinds of file it loads.
+        formats: those of ``Artifact`` that it loads, the one that it is best given first.
         distributions: the packages that carry the vendor library, any one of which will do.
         devices: every device it can be asked for, here or on a better machine, the default first.
         precisions: every precision it can be asked for, the default first.
@@ -95,7 +95,7 @@ class Runner(ABC):
     """
 
     name: ClassVar[str]
-    consumes: ClassVar[Literal["onnx", "paddle"]]
+    formats: ClassVar[tuple[str, ...]]
     distributions: ClassVar[tuple[str, ...]]
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
@@ -112,7 +112,7 @@ class Runner(ABC):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
-    def __init__(self, model: PaddleModel | OnnxModel, options: RunnerOptions | None = None):
+    def __init__(self, model: Artifact, options: RunnerOptions | None = None):
         """Load and compile.
 
         Raises:
@@ -121,9 +121,10 @@ class Runner(ABC):
             UsageError: an option that the backend does not know.
         """
         options = options or RunnerOptions()
-        wanted = PaddleModel if self.consumes == "paddle" else OnnxModel
-        if not isinstance(model, wanted):
-            raise UsageError(f"{self.name} takes {wanted.__name__}, not {type(model).__name__}")
+        if model.format not in self.formats:
+            raise UsageError(
+                f"{self.name} loads {' or '.join(self.formats)}, and {model.path} is {model.format}"
+            )
         self.options = options
         checked = self.check_options(options)
         self.device, self.precision = checked.device, checked.precision

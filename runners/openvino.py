@@ -4,8 +4,7 @@ import importlib
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from paddleport.errors import (
     ModelFileError,
     ModelNotFoundError,
 )
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
@@ -53,7 +52,7 @@ class OpenVinoRunner(Runner):
     """
 
     name: ClassVar[str] = "openvino"
-    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "openvino")
     distributions: ClassVar[tuple[str, ...]] = ("openvino",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "int8")
     extras_type: ClassVar[type[Any]] = OpenVinoExtras
@@ -68,7 +67,7 @@ class OpenVinoRunner(Runner):
         check_streams(checked.extras.streams, options.threads)
         return checked
 
-    def load(self, model: OnnxModel) -> None:
+    def load(self, model: Artifact) -> None:
         """Read, compile, and read device, precision and threads back."""
         if not model.path.is_file():
             raise ModelNotFoundError(f"{model.path} does not exist")
@@ -90,7 +89,7 @@ class OpenVinoRunner(Runner):
         with self.vendor(ModelFileError, "does not take this model"):
             self._openvino = openvino
             self._compiled = self._compile(core, model, settings)
-            quantized = _is_quantized(core, model.path)
+            quantized = _is_quantized(core, model)
         self._in_bytes = quantized and _computes_in_bytes(self._compiled)
         self._check_compiled()
         self._request = self._compiled.create_infer_request()
@@ -101,9 +100,9 @@ class OpenVinoRunner(Runner):
         self.inputs = tuple(_spec(port) for port in self._compiled.inputs)
         self.outputs = tuple(_spec(port) for port in self._compiled.outputs)
 
-    def _compile(self, core: Any, model: OnnxModel, settings: dict[str, object]) -> Any:
+    def _compile(self, core: Any, model: Artifact, settings: dict[str, object]) -> Any:
         """Compile, or take what was compiled before; not by OpenVINO's cache, which checks less."""
-        if not self.extras.cache or model.path.suffix != ".onnx":  # an IR has a second file
+        if not self.extras.cache or model.format != "onnx":  # an IR has a second file
             return core.compile_model(self._read(core, model), "CPU", settings)
         shapes = {name: str(wanted) for name, wanted in self.options.shapes.items()}
         entry = entry_for(
@@ -119,7 +118,7 @@ class OpenVinoRunner(Runner):
         entry.write(compiled.export_model().getvalue())
         return compiled
 
-    def _read(self, core: Any, model: OnnxModel) -> Any:
+    def _read(self, core: Any, model: Artifact) -> Any:
         """The network, with the sizes fixed that all shapes to be fed have in common."""
         network = core.read_model(str(model.path))
         ports = {_spec(port): port for port in network.inputs}
@@ -273,10 +272,11 @@ def _import_silently() -> Any:
     return importlib.import_module("openvino")
 
 
-def _is_quantized(core: Any, path: Path) -> bool:
-    if path.suffix == ".onnx":
-        return weights_precision(path) == "int8"
-    return any(node.get_type_name() == _QUANTIZED for node in core.read_model(str(path)).get_ops())
+def _is_quantized(core: Any, model: Artifact) -> bool:
+    if model.format == "onnx":
+        return weights_precision(model.path) == "int8"
+    network = core.read_model(str(model.path))
+    return any(node.get_type_name() == _QUANTIZED for node in network.get_ops())
 
 
 def _computes_in_bytes(compiled: Any) -> bool:

@@ -1,12 +1,12 @@
 """The ONNX graph in float64: slow, exact, everywhere."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_proto, tensor_specs
 from paddleport.runners.base import Precision, Runner, owned
 from paddleport.tensors import Array, Feed, TensorSpec
@@ -38,14 +38,14 @@ class ReferenceRunner(Runner):
     """
 
     name: ClassVar[str] = "reference"
-    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    formats: ClassVar[tuple[str, ...]] = ("onnx",)
     distributions: ClassVar[tuple[str, ...]] = ("onnx",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp64",)
     uses_threads: ClassVar[bool] = False
     extras_type: ClassVar[type[Any]] = ReferenceExtras
     timed: ClassVar[bool] = False
 
-    def load(self, model: OnnxModel) -> None:
+    def load(self, model: Artifact) -> None:
         """Read the graph, turn it into double precision, find an operator for each node."""
         proto = read_onnx_proto(model.path)
         from paddleport.runners import float64

@@ -19,7 +19,7 @@ from paddleport.convert.paddle2onnx import export
 from paddleport.convert.paddle2onnx.export import RawExport, export_raw
 from paddleport.convert.weight_offload import kept_out, out_of_core
 from paddleport.errors import ConversionError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 
 _NEVER = 1 << 62
 
@@ -57,8 +57,8 @@ def export_copied(*arguments: Any, **options: Any) -> RawExport:
 def _export_light_with(do: Callable[[], None], *arguments: Any, **options: Any) -> RawExport:
     convert = export._paddle2onnx
 
-    def only_whole(model: PaddleModel, opset: int) -> bytes:
-        if model.params is not None and model.params.name == export.LIGHT:
+    def only_whole(model: Artifact, opset: int) -> bytes:
+        if model.weights_file is not None and model.weights_file.name == export.LIGHT:
             do()
         return convert(model, opset)
 
@@ -80,7 +80,7 @@ def export_crashed(*arguments: Any, **options: Any) -> RawExport:
     return _export_light_with(os.abort, *arguments, **options)
 
 
-def exported(model: PaddleModel, folder: Path, opset: int, *, total: int = 1) -> RawExport:
+def exported(model: Artifact, folder: Path, opset: int, *, total: int = 1) -> RawExport:
     """The half that takes Paddle, keeping all weights out of a model of ``total`` bytes."""
     folder.mkdir(parents=True)
     with mock.patch.multiple(kept_out, LEAST_TOTAL_BYTES=total, LEAST_BYTES=1):
@@ -107,7 +107,7 @@ def finished(
 
 
 def compared(
-    model: PaddleModel,
+    model: Artifact,
     opset: int,
     folder: Path,
     *,

@@ -8,7 +8,7 @@ from typing import NoReturn
 import pytest
 import small_network
 
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.worker import Worker
 
 
@@ -20,22 +20,24 @@ def skip_or_fail(backend: str, reason: str) -> NoReturn:
 
 
 @pytest.fixture(scope="session")
-def small_onnx(tmp_path_factory: pytest.TempPathFactory) -> OnnxModel:
+def small_onnx(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     small_network.save_onnx(path)
-    return OnnxModel(path)
+    return onnx_artifact(path)
 
 
 @pytest.fixture(scope="session")
-def small_pir(tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
+def small_pir(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     prefix = _saved_by_paddle(tmp_path_factory.mktemp("pir") / "small", "1")
-    return PaddleModel(prefix.with_suffix(".json"), prefix.with_suffix(".pdiparams"), "pir")
+    return paddle_artifact(prefix.with_suffix(".json"), prefix.with_suffix(".pdiparams"), "pir")
 
 
 @pytest.fixture(scope="session")
-def small_protobuf(tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
+def small_protobuf(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     prefix = _saved_by_paddle(tmp_path_factory.mktemp("protobuf") / "small", "0")
-    return PaddleModel(prefix.with_suffix(".pdmodel"), prefix.with_suffix(".pdiparams"), "protobuf")
+    return paddle_artifact(
+        prefix.with_suffix(".pdmodel"), prefix.with_suffix(".pdiparams"), "protobuf"
+    )
 
 
 def _saved_by_paddle(prefix: Path, pir: str) -> Path:

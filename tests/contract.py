@@ -19,7 +19,7 @@ from paddleport.errors import (
     ModelNotFoundError,
     UsageError,
 )
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.runners.base import Precision, Runner, RunnerOptions
 from paddleport.tensors import Array, TensorSpec
 
@@ -47,7 +47,7 @@ class Subject:
     """
 
     runner: type[Runner]
-    model: OnnxModel | PaddleModel
+    model: Artifact
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def open(self, **options: Any) -> Runner:
@@ -59,7 +59,7 @@ def check_specs(subject: Subject) -> None:
         assert list(runner.inputs) == [TensorSpec("x", "float32", (None, 3, 9, 9))]
         assert [spec.shape for spec in runner.outputs] == [(None, 5)] * 2
         assert len({spec.name for spec in runner.outputs}) == 2
-        if subject.runner.consumes == "onnx":
+        if "onnx" in subject.runner.formats:
             assert tuple(spec.name for spec in runner.outputs) == small_network.OUTPUTS
 
 
@@ -149,9 +149,9 @@ def check_refusals(subject: Subject) -> None:
     _assert_raises(BackendUnavailableError, lambda: subject.open(device="no_such_device"))
     _assert_raises(BackendUnavailableError, lambda: subject.open(precision="int3"))
     other = (
-        OnnxModel(Path("x"))
-        if subject.runner.consumes == "paddle"
-        else PaddleModel(Path("x"), None, "pir")
+        onnx_artifact(Path("x"))
+        if "paddle" in subject.runner.formats
+        else paddle_artifact(Path("x"), None, "pir")
     )
     _assert_raises(UsageError, lambda: subject.runner(other))
 
@@ -285,7 +285,7 @@ def check_broken_files(subject: Subject, folder: Path) -> None:
         (broken, ModelFileError),
         (empty, ModelFileError),
     ):
-        model = OnnxModel(path) if subject.runner.consumes == "onnx" else _program(path, subject)
+        model = onnx_artifact(path) if "onnx" in subject.runner.formats else _program(path, subject)
         _assert_raises(error, lambda model=model: subject.runner(model))  # type: ignore[misc]
 
 
@@ -307,9 +307,9 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 )
 
 
-def _program(path: Path, subject: Subject) -> PaddleModel:
-    assert isinstance(subject.model, PaddleModel)
-    return PaddleModel(path, subject.model.params, subject.model.format)
+def _program(path: Path, subject: Subject) -> Artifact:
+    assert isinstance(subject.model, Artifact)
+    return paddle_artifact(path, subject.model.weights_file, subject.model.encoding)
 
 
 def _assert_right(runner: Runner, feed: dict[str, Array]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paddleport.convert.paddle2onnx.export import export_raw, mended
 from paddleport.files import write_atomically
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class ExportResult:
 
 
 def export_onnx(
-    model: PaddleModel,
+    model: Artifact,
     onnx_file: Path,
     *,
     opset: int,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 
 Spec = tuple[list[int | None], Any]
 
@@ -137,7 +137,7 @@ NETWORKS: dict[str, tuple[Callable[[Any], Any], Spec, set[str]]] = {
 """Network, input, and the weights that are kept out of Paddle2ONNX."""
 
 
-def save(name: str, folder: Path, seed: int = 7) -> PaddleModel:
+def save(name: str, folder: Path, seed: int = 7) -> Artifact:
     """Save one in the format of this process."""
     import paddle
 
@@ -152,5 +152,5 @@ def save(name: str, folder: Path, seed: int = 7) -> PaddleModel:
         paddle.jit.save(static, str(prefix))
     params = prefix.with_suffix(".pdiparams")
     if prefix.with_suffix(".json").is_file():
-        return PaddleModel(prefix.with_suffix(".json"), params, "pir")
-    return PaddleModel(prefix.with_suffix(".pdmodel"), params, "protobuf")
+        return paddle_artifact(prefix.with_suffix(".json"), params, "pir")
+    return paddle_artifact(prefix.with_suffix(".pdmodel"), params, "protobuf")

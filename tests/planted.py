@@ -155,7 +155,7 @@ class Narrow(Planted):
     def load(self, model):
         import tempfile, pathlib, onnx
         from onnx import numpy_helper
-        from paddleport.models.card import OnnxModel
+        from paddleport.models.artifact import onnx_artifact
         proto = onnx.load(str(model.path))
         for tensor in proto.graph.initializer:
             if tensor.data_type == onnx.TensorProto.FLOAT:
@@ -164,7 +164,7 @@ class Narrow(Planted):
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "narrow.onnx"
             onnx.save(proto, str(path))
-            super().load(OnnxModel(path))
+            super().load(onnx_artifact(path))
         self._computes_in = "bf16"
     def spoil_input(self, feed):
         return {key: to_bf16(x) for key, x in feed.items()}

@@ -28,7 +28,7 @@ class Keeps(Runner):
     """Writes down every start that was to keep something, cold or warm."""
 
     name = "keeps"
-    consumes = "onnx"
+    formats = ("onnx",)
     distributions = ("numpy",)
     devices = ("cpu", "cuda")
     extras_type = Keeping

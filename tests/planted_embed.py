@@ -10,7 +10,8 @@ from onnx import helper, numpy_helper
 
 from paddleport.convert.check import FinishedFile, finish
 from paddleport.convert.embed import embed_preprocess
-from paddleport.models.card import OnnxModel, Preprocess
+from paddleport.models.artifact import Artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_file import read_onnx_model, read_onnx_proto, write_metadata
 from paddleport.tensors import TensorSpec
 
@@ -60,9 +61,7 @@ FAULTS: dict[str, Callable[[onnx.ModelProto], None]] = {
 }
 
 
-def embedded(
-    given: OnnxModel, target: Path, fault: str = "", rules: Preprocess = RULES
-) -> OnnxModel:
+def embedded(given: Artifact, target: Path, fault: str = "", rules: Preprocess = RULES) -> Artifact:
     """The file with its normalisation inside, and perhaps something wrong with that."""
     proto = read_onnx_proto(given.path)
     embed_preprocess(proto, rules)

@@ -37,7 +37,7 @@ class Faults:
 
 class Breaks(Runner):
     name = "breaks"
-    consumes = "onnx"
+    formats = ("onnx",)
     distributions = ("numpy",)
     extras_type = Faults
     computes_in = "fp32"

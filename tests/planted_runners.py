@@ -18,7 +18,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from paddleport.errors import ModelFileError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeExtras, OnnxRuntimeRunner
 
 
@@ -43,7 +43,7 @@ class Spoils(OnnxRuntimeRunner):
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "spoilt.onnx"
             onnx.save(proto, str(file))
-            super().load(OnnxModel(file))
+            super().load(onnx_artifact(file))
 
     def applies(self, proto):
         return any(self.extras.at in node.output for node in proto.graph.node)

@@ -13,7 +13,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.runners.profile import Profile, write_profile
 from paddleport.tensors import ShapeRange
 
@@ -145,11 +145,11 @@ def test_a_profile_is_opened_as_run_opens_it(load: Any, tmp_path: Path, own_file
     write_profile(tmp_path / "tune.toml", profile)
     ways = load("ways")
     source = SimpleNamespace(name="it", model=None)
-    plain = OnnxModel(tmp_path / "plain.onnx")
+    plain = onnx_artifact(tmp_path / "plain.onnx")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ways, "cached_onnx", lambda source, opset: plain)
         way = ways.Way.of_profile(tmp_path / "tune.toml", source, (9, 8))
-    assert way.model == (OnnxModel(file) if file else plain)
+    assert way.model == (onnx_artifact(file) if file else plain)
     assert way.options.precision == (None if own_file else "bf16")
     assert way.options.shapes == {"x": ShapeRange.only((4, 3, 9, 8))}
     assert way.name == f"openvino {'it.int8' if own_file else 'bf16'}, 1 thread, batch 4"

@@ -27,14 +27,14 @@ def test_the_same_state_gives_the_same_bytes(state: dict[str, Array], tmp_path: 
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
         model = build_inference_model(state, SCALE, tmp_path / name)
-        assert model.params is not None
-        contents.append((model.program.read_bytes(), model.params.read_bytes()))
+        assert model.weights_file is not None
+        contents.append((model.path.read_bytes(), model.weights_file.read_bytes()))
         assert sorted(item.name for item in (tmp_path / name).iterdir()) == [
             "inference.json",
             "inference.pdiparams",
         ]
     assert contents[0] == contents[1]
-    found = open_model(model.program, model.params)
+    found = open_model(model.path, model.weights_file)
     assert found.program.parameters["fc10_weights"].shape == (1280, 19)
 
 

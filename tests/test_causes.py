@@ -94,7 +94,7 @@ PLACE = Misplaced("batch of 3", 1, "sample 2", 0.1)
             "converter",
             "another model",
         ),
-        ({"consumes": "paddle", "from_float64": 1e-6, "reference_from_float64": 1e-2},
+        ({"format": "paddle", "from_float64": 1e-6, "reference_from_float64": 1e-2},
          "undetermined", "suspect the reference"),
     ],
 )  # fmt: skip

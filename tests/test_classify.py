@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import cv2
 import numpy as np
@@ -12,7 +12,8 @@ import pytest
 
 from paddleport.cli.run import run_extras
 from paddleport.errors import FeedError, UsageError
-from paddleport.models.card import OnnxModel, Preprocess
+from paddleport.models.artifact import onnx_artifact
+from paddleport.models.card import Preprocess
 from paddleport.runners.base import Precision, Runner, RunnerOptions
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.pipeline import Work
@@ -31,7 +32,7 @@ class Brightest(Runner):
     """Its class is the value of a picture of one colour."""
 
     name: ClassVar[str] = "brightest"
-    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    formats: ClassVar[tuple[str, ...]] = ("onnx",)
     distributions: ClassVar[tuple[str, ...]] = ("numpy",)
 
     outputs = (TensorSpec("y", "float32", (None, CLASSES)),)
@@ -69,7 +70,7 @@ class TakesPixels(Brightest):
 
 
 def opened(kind: type[Runner] = Brightest) -> Any:
-    return kind(OnnxModel(Path("none.onnx")), RunnerOptions())
+    return kind(onnx_artifact(Path("none.onnx")), RunnerOptions())
 
 
 def picture(value: int) -> tuple[str, Array]:

@@ -19,7 +19,7 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners import describe_all
 from paddleport.worker import run_in_worker
 
@@ -79,8 +79,8 @@ def one_line_error(done: Done, *words: str) -> None:
         assert word in lines[0]
 
 
-def test_convert_run_validate(paddleport: Command, small_pir: PaddleModel, tmp_path: Path) -> None:
-    folder = small_pir.program.parent
+def test_convert_run_validate(paddleport: Command, small_pir: Artifact, tmp_path: Path) -> None:
+    folder = small_pir.path.parent
     done = paddleport("convert", folder, "--opset", 11, "-o", "small.onnx", "--json")
     assert done.code == 0, done.err
     told = json.loads(done.out)
@@ -103,16 +103,16 @@ def test_convert_run_validate(paddleport: Command, small_pir: PaddleModel, tmp_p
 
 
 @pytest.mark.slow
-def test_the_same_bytes_twice(paddleport: Command, small_pir: PaddleModel, tmp_path: Path) -> None:
+def test_the_same_bytes_twice(paddleport: Command, small_pir: Artifact, tmp_path: Path) -> None:
     for name in ("first.onnx", "second.onnx"):
-        assert paddleport("convert", small_pir.program.parent, "-o", name).code == 0
+        assert paddleport("convert", small_pir.path.parent, "-o", name).code == 0
     assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
 
 
 def test_a_changed_weight_is_found(
-    paddleport: Command, small_pir: PaddleModel, tmp_path: Path
+    paddleport: Command, small_pir: Artifact, tmp_path: Path
 ) -> None:
-    folder = small_pir.program.parent
+    folder = small_pir.path.parent
     assert paddleport("convert", folder, "-o", "good.onnx").code == 0
     proto = onnx.load(str(tmp_path / "good.onnx"))
     weight = max(proto.graph.initializer, key=lambda item: len(item.raw_data))
@@ -244,10 +244,10 @@ def test_bad_archives(paddleport: Command, tmp_path: Path, name: str) -> None:
     assert not (tmp_path.parent / "evil").exists()
 
 
-def test_a_model_in_a_tar(paddleport: Command, small_protobuf: PaddleModel, tmp_path: Path) -> None:
-    assert small_protobuf.params is not None
+def test_a_model_in_a_tar(paddleport: Command, small_protobuf: Artifact, tmp_path: Path) -> None:
+    assert small_protobuf.weights_file is not None
     with tarfile.open(tmp_path / "small_infer.tar", "w") as archive:
-        for file in (small_protobuf.program, small_protobuf.params):
+        for file in (small_protobuf.path, small_protobuf.weights_file):
             archive.add(file, f"small_infer/{file.name}")
     done = paddleport("convert", "small_infer.tar")
     assert done.code == 0, done.err
@@ -264,12 +264,12 @@ def test_what_is_not_onnx(paddleport: Command, tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.usefixtures("no_leftovers")
-def test_a_full_disk(small_pir: PaddleModel, tmp_path: Path, cache: Path) -> None:
+def test_a_full_disk(small_pir: Artifact, tmp_path: Path, cache: Path) -> None:
     def few_bytes() -> None:  # a write beyond it fails as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
 
     done = subprocess.run(
-        [sys.executable, "-m", "paddleport", "convert", small_pir.program.parent],
+        [sys.executable, "-m", "paddleport", "convert", small_pir.path.parent],
         cwd=tmp_path,
         env={**os.environ, "PADDLEPORT_CACHE": str(cache)},
         preexec_fn=few_bytes,
@@ -297,12 +297,12 @@ def test_two_conversions_into_one_cache(cache: Path, tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] != b""
 
 
-def test_ctrl_c_leaves_nothing(small_pir: PaddleModel, tmp_path: Path) -> None:
+def test_ctrl_c_leaves_nothing(small_pir: Artifact, tmp_path: Path) -> None:
     scratch, work = tmp_path / "scratch", tmp_path / "work"
     scratch.mkdir()
     work.mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "paddleport", "convert", small_pir.program.parent],
+        [sys.executable, "-m", "paddleport", "convert", small_pir.path.parent],
         cwd=work,
         env={**os.environ, "TMPDIR": str(scratch), "PADDLEPORT_CACHE": str(tmp_path / "cache")},
         stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import external_files
 from paddleport.runners import compiled_cache, installed_version, open_runner, runner_class
 from paddleport.runners.base import Runner, RunnerOptions
@@ -40,12 +40,12 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def model(tmp_path: Path) -> OnnxModel:
+def model(tmp_path: Path) -> Artifact:
     small_network.save_onnx(tmp_path / "small.onnx")
-    return OnnxModel(tmp_path / "small.onnx")
+    return onnx_artifact(tmp_path / "small.onnx")
 
 
-def opened(backend: str, model: OnnxModel, cache: str = "on", **options: Any) -> Runner:
+def opened(backend: str, model: Artifact, cache: str = "on", **options: Any) -> Runner:
     return open_runner(backend, model, RunnerOptions(threads=1, extras={"cache": cache}, **options))
 
 
@@ -58,7 +58,7 @@ def blobs(cache: Path) -> list[Path]:
     return sorted(cache.rglob("*.blob"))
 
 
-def test_the_second_start_is_warm_and_gives_the_same_bits(backend: str, model: OnnxModel) -> None:
+def test_the_second_start_is_warm_and_gives_the_same_bits(backend: str, model: Artifact) -> None:
     cold, warm = opened(backend, model), opened(backend, model)
     assert FROM_CACHE not in cold.notes
     assert FROM_CACHE in warm.notes
@@ -66,9 +66,7 @@ def test_the_second_start_is_warm_and_gives_the_same_bits(backend: str, model: O
     assert answer(cold) == answer(warm)
 
 
-def test_without_the_option_nothing_is_kept(
-    backend: str, model: OnnxModel, own_cache: Path
-) -> None:
+def test_without_the_option_nothing_is_kept(backend: str, model: Artifact, own_cache: Path) -> None:
     with open_runner(backend, model) as runner:
         assert FROM_CACHE not in runner.notes
     assert not own_cache.exists()
@@ -76,7 +74,7 @@ def test_without_the_option_nothing_is_kept(
 
 @pytest.mark.parametrize("damage", ["cut", "bit", "key", "empty", "gone"])
 def test_a_damaged_blob_is_compiled_again(
-    backend: str, model: OnnxModel, own_cache: Path, damage: str
+    backend: str, model: Artifact, own_cache: Path, damage: str
 ) -> None:
     right = answer(opened(backend, model))
     (blob,) = blobs(own_cache)
@@ -95,7 +93,7 @@ def test_a_damaged_blob_is_compiled_again(
 
 
 def test_a_bit_that_is_not_looked_at_would_change_the_answer(
-    backend: str, model: OnnxModel, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    backend: str, model: Artifact, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else the test above proves nothing."""
     monkeypatch.setattr(compiled_cache, "_sum", lambda content: b"same")
@@ -112,7 +110,7 @@ def test_a_bit_that_is_not_looked_at_would_change_the_answer(
 
 
 def test_what_the_runtime_does_not_take_is_compiled_again(
-    backend: str, model: OnnxModel, own_cache: Path
+    backend: str, model: Artifact, own_cache: Path
 ) -> None:
     right = answer(opened(backend, model))
     (blob,) = blobs(own_cache)
@@ -126,7 +124,7 @@ def test_what_the_runtime_does_not_take_is_compiled_again(
 
 @pytest.mark.parametrize("other", ["version", "CPU"])
 def test_what_another_version_or_cpu_kept_is_compiled_again(
-    backend: str, model: OnnxModel, own_cache: Path, monkeypatch: pytest.MonkeyPatch, other: str
+    backend: str, model: Artifact, own_cache: Path, monkeypatch: pytest.MonkeyPatch, other: str
 ) -> None:
     right = answer(opened(backend, model))
     if other == "CPU":
@@ -141,12 +139,12 @@ def test_what_another_version_or_cpu_kept_is_compiled_again(
 
 
 def answers_of_starts(backend: str, path: Path) -> list[bytes]:
-    return [answer(opened(backend, OnnxModel(path))) for _ in range(3)]
+    return [answer(opened(backend, onnx_artifact(path))) for _ in range(3)]
 
 
 @pytest.mark.slow
 def test_processes_that_start_at_once_all_answer_right(
-    backend: str, model: OnnxModel, own_cache: Path
+    backend: str, model: Artifact, own_cache: Path
 ) -> None:
     right = answer(opened(backend, model, cache="off"))
     with ThreadPoolExecutor(3) as pool:
@@ -161,7 +159,7 @@ def test_processes_that_start_at_once_all_answer_right(
 
 
 def test_a_model_changed_in_place_is_compiled_again(
-    backend: str, model: OnnxModel, own_cache: Path
+    backend: str, model: Artifact, own_cache: Path
 ) -> None:
     opened(backend, model).close()
     before = model.path.stat()
@@ -175,12 +173,12 @@ def test_a_model_changed_in_place_is_compiled_again(
 
 
 def test_another_model_precision_or_thread_is_another_entry(
-    backend: str, model: OnnxModel, own_cache: Path
+    backend: str, model: Artifact, own_cache: Path
 ) -> None:
     opened(backend, model).close()
     other = model.path.with_name("other.onnx")
     other.write_bytes(model.path.read_bytes().replace(b"small", b"large"))
-    opened(backend, OnnxModel(other)).close()
+    opened(backend, onnx_artifact(other)).close()
     assert len(blobs(own_cache)) == 2
     try:
         with opened(backend, model, precision="bf16") as runner:
@@ -192,7 +190,7 @@ def test_another_model_precision_or_thread_is_another_entry(
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(
-    backend: str, model: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    backend: str, model: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("no folder")
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "file"))
@@ -202,17 +200,17 @@ def test_a_cache_that_cannot_be_written_is_done_without(
 
 
 def test_an_entry_that_only_the_runtime_fails_to_write_is_done_without(
-    backend: str, model: OnnxModel, own_cache: Path
+    backend: str, model: Artifact, own_cache: Path
 ) -> None:
     right = answer(opened(backend, model))
     long = model.path.with_name(f"{'n' * 240}.onnx")  # its temporary name is longer than 255
     long.write_bytes(model.path.read_bytes())
-    again = opened(backend, OnnxModel(long))
+    again = opened(backend, onnx_artifact(long))
     assert answer(again) == right
     assert len(list(own_cache.rglob("*.blob*"))) == 1, "of the first, and nothing half-written"
 
 
-def test_the_key_holds_version_settings_and_the_files(model: OnnxModel) -> None:
+def test_the_key_holds_version_settings_and_the_files(model: Artifact) -> None:
     def entry(version: str = "1", threads: int = 1) -> Entry:
         return entry_for("openvino", version, model.path, {"threads": threads})
 
@@ -224,7 +222,7 @@ def test_the_key_holds_version_settings_and_the_files(model: OnnxModel) -> None:
     assert len({item.key for item in (first, *others)}) == 4
 
 
-def with_external_data(path: Path, value: float) -> OnnxModel:
+def with_external_data(path: Path, value: float) -> Artifact:
     """y = w * x with w in a file beside it; ``path`` itself is left as it is, if it is there."""
     weights = numpy_helper.from_array(np.full((3, 4), value, np.float32), "w")
     path.with_name("weights.bin").write_bytes(weights.raw_data)
@@ -241,7 +239,7 @@ def with_external_data(path: Path, value: float) -> OnnxModel:
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     if not path.exists():
         path.write_bytes(proto.SerializeToString())
-    return OnnxModel(path)
+    return onnx_artifact(path)
 
 
 def test_weights_in_another_file_are_not_taken_for_the_old_ones(
@@ -259,7 +257,7 @@ def test_weights_in_another_file_are_not_taken_for_the_old_ones(
     assert bool(blobs(own_cache)) is (backend == "openvino")  # the other would not find them
 
 
-def quantized(path: Path) -> OnnxModel:
+def quantized(path: Path) -> Artifact:
     """A convolution in int8 between Q/DQ, as ``convert --precision int8`` writes it."""
     kernel = np.random.default_rng(0).integers(-127, 128, (8, 3, 3, 3)).astype(np.int8)
     weights = {
@@ -287,7 +285,7 @@ def quantized(path: Path) -> OnnxModel:
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     onnx.save(proto, str(path))
-    return OnnxModel(path)
+    return onnx_artifact(path)
 
 
 def test_int8_from_the_cache_gives_the_same_bits(backend: str, tmp_path: Path) -> None:
@@ -305,7 +303,7 @@ def test_int8_from_the_cache_gives_the_same_bits(backend: str, tmp_path: Path) -
 @pytest.mark.parametrize("backend", ["onnxruntime"], indirect=True)
 @pytest.mark.parametrize("optimization", ["disabled", "basic", "extended"])
 def test_each_level_has_an_entry_of_its_own(
-    backend: str, model: OnnxModel, own_cache: Path, optimization: str
+    backend: str, model: Artifact, own_cache: Path, optimization: str
 ) -> None:
     opened(backend, model).close()
     extras = {"cache": "on", "optimization": optimization}
@@ -319,7 +317,7 @@ def test_each_level_has_an_entry_of_its_own(
 
 @pytest.mark.parametrize("backend", ["onnxruntime"], indirect=True)
 def test_a_file_put_there_after_it_was_looked_at_is_not_used(
-    backend: str, model: OnnxModel, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    backend: str, model: Artifact, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     right = answer(opened(backend, model))
     look = Entry.intact
@@ -341,7 +339,7 @@ def test_a_file_put_there_after_it_was_looked_at_is_not_used(
 
 @pytest.mark.parametrize("backend", ["onnxruntime"], indirect=True)
 def test_what_protobuf_cannot_hold_is_not_kept(
-    backend: str, model: OnnxModel, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+    backend: str, model: Artifact, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optimized, "MOST_BYTES", 100)
     opened(backend, model).close()

@@ -22,7 +22,7 @@ from paddleport.runners.base import Runner
 
 class Sound(Runner):
     name = "sound"
-    consumes = "onnx"
+    formats = ("onnx",)
     distributions = ({distribution!r},)
     def load(self, model): pass
     def infer(self, feed): return {{}}

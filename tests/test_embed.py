@@ -22,7 +22,8 @@ from paddleport.convert import steps, to_onnx
 from paddleport.convert.embed import embed_preprocess, pixel_input
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.errors import FeedError, UsageError
-from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.onnx.normalised_inside import normalisation_nodes
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel, resolve
@@ -52,8 +53,8 @@ ODD = Preprocess(
 
 
 @pytest.fixture
-def source(small_pir: PaddleModel) -> SourceModel:
-    return replace(resolve(small_pir.program.parent), preprocess=RULES, preprocess_unknown="")
+def source(small_pir: Artifact) -> SourceModel:
+    return replace(resolve(small_pir.path.parent), preprocess=RULES, preprocess_unknown="")
 
 
 def identity(opset: int, shape: tuple[int | str | None, ...]) -> onnx.ModelProto:
@@ -84,10 +85,10 @@ def test_the_network_is_fed_the_same_bits(tmp_path: Path, rules: Preprocess, ops
     pixels = np.stack([fed_picture(picture, rules, spec) for picture in pictures])
     wanted = np.stack([preprocess_image(picture, rules) for picture in pictures])
     options = RunnerOptions(threads=1)
-    with runner_class("onnxruntime")(OnnxModel(path), options) as runner:
+    with runner_class("onnxruntime")(onnx_artifact(path), options) as runner:
         assert runner.run({"x": pixels})["y"].tobytes() == wanted.tobytes()
     for backend in ("openvino", "reference"):
-        with runner_class(backend)(OnnxModel(path), options) as runner:
+        with runner_class(backend)(onnx_artifact(path), options) as runner:
             found = runner.run({"x": pixels})["y"]
         np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
@@ -122,7 +123,9 @@ def test_what_reads_the_input_in_a_body_reads_the_normalised_one(tmp_path: Path)
     onnx.save(proto, str(tmp_path / "if.onnx"))
     picture = draw_picture(0, (20, 20))
     pixels = fed_picture(picture, RULES, PIXELS)[None]
-    with runner_class("onnxruntime")(OnnxModel(tmp_path / "if.onnx"), RunnerOptions()) as runner:
+    with runner_class("onnxruntime")(
+        onnx_artifact(tmp_path / "if.onnx"), RunnerOptions()
+    ) as runner:
         found = runner.run({"x": pixels})["y"][0]
     assert np.array_equal(found, -preprocess_image(picture, RULES))
 
@@ -177,7 +180,7 @@ def test_a_faulty_conversion_differs(
 
 
 def test_ranges_are_turned() -> None:
-    ready = Prepared("", OnnxModel(Path("x")), (PIXELS,), RULES, "", None, "")
+    ready = Prepared("", onnx_artifact(Path("x")), (PIXELS,), RULES, "", None, "")
     wide = ShapeRange((1, 9, 9, 3), (4, 9, 9, 3), (8, 9, 9, 3))
     assert fed_shapes(ready, runner_class("tensorrt"), 4)["x"] == wide
     assert fed_shapes(ready, runner_class("openvino"), 4)["x"] == ShapeRange.only((4, 9, 9, 3))
@@ -185,9 +188,7 @@ def test_ranges_are_turned() -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_tensorrt_rtx_builds_it(
-    small_onnx: OnnxModel, tmp_path: Path, precision: Precision
-) -> None:
+def test_tensorrt_rtx_builds_it(small_onnx: Artifact, tmp_path: Path, precision: Precision) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx")
     engine = rtx_engine(model.path, wanted_for(model.path, precision))
     assert engine.facts.inputs[0] == PIXELS
@@ -206,15 +207,15 @@ def test_the_nodes_of_a_normalisation() -> None:
     assert normalisation_nodes(proto) == ()
 
 
-def test_the_command_tells(small_pir: PaddleModel, tmp_path: Path) -> None:
+def test_the_command_tells(small_pir: Artifact, tmp_path: Path) -> None:
     folder = tmp_path / "net"
-    shutil.copytree(small_pir.program.parent, folder)
+    shutil.copytree(small_pir.path.parent, folder)
     (folder / "inference.yml").write_text(YML)
     arguments = ["convert", str(folder), "--embed-preprocess", "-o", str(tmp_path / "net.onnx")]
     assert "input      uint8 [?, 9, 9, 3] RGB, normalised inside" in paddleport(*arguments)
     told = json.loads(paddleport(*arguments, "--json"))
     assert (told["embedded_preprocess"], told["input"]) == (True, "uint8 [?, 9, 9, 3] RGB")
-    refused = paddleport("convert", str(small_pir.program.parent), "--embed-preprocess", code=2)
+    refused = paddleport("convert", str(small_pir.path.parent), "--embed-preprocess", code=2)
     assert refused == ""
 
 

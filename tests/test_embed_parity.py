@@ -11,7 +11,7 @@ from planted_embed import FAULTS, PIXELS, RULES, embedded
 from plugin import install
 
 from paddleport.errors import FeedError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model, read_onnx_proto
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.synthetic.samples import draw_picture
@@ -48,8 +48,8 @@ class Turns(OnnxRuntimeRunner):
 
 
 @pytest.fixture
-def source(small_pir: PaddleModel) -> SourceModel:
-    return replace(resolve(small_pir.program.parent), preprocess=RULES, preprocess_unknown="")
+def source(small_pir: Artifact) -> SourceModel:
+    return replace(resolve(small_pir.path.parent), preprocess=RULES, preprocess_unknown="")
 
 
 def by_name(report: ParityReport) -> dict[str, BackendRow]:
@@ -58,7 +58,7 @@ def by_name(report: ParityReport) -> dict[str, BackendRow]:
 
 @pytest.mark.parametrize("fault", SHORT)
 def test_a_faulty_file_is_the_converters(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, fault: str
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, fault: str
 ) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx", fault)
     plan = Plan(("onnxruntime",), seconds_each=0, quick=True, locate=True, threads=1)
@@ -73,7 +73,7 @@ def test_a_faulty_file_is_the_converters(
         assert row.located.operator == "Div"
 
 
-def test_every_runner_agrees(source: SourceModel, small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_every_runner_agrees(source: SourceModel, small_onnx: Artifact, tmp_path: Path) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx")
     plan = Plan(("onnxruntime", "openvino", "reference"), seconds_each=0, quick=True, threads=1)
     report = validate(source, model, plan)
@@ -90,7 +90,7 @@ def test_every_runner_agrees(source: SourceModel, small_onnx: OnnxModel, tmp_pat
         assert any("8-bit pictures" in note for note in rows[name].notes)
 
 
-def test_it_is_timed_from_a_jpeg(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_it_is_timed_from_a_jpeg(small_onnx: Artifact, tmp_path: Path) -> None:
     opened = Opened("onnxruntime", embedded(small_onnx, tmp_path / "model.onnx"), RunnerOptions())
     jpeg = jpeg_of(NamedFeed("a", "picture", {}, picture=draw_picture(0, (20, 30))), RULES)
     assert len(opened.time_from_jpeg_ms(jpeg, RULES, "x", 2, 0.001, 0.0)) > 0
@@ -98,7 +98,7 @@ def test_it_is_timed_from_a_jpeg(small_onnx: OnnxModel, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_locate_finds_nothing_and_feeds_pixels(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx")
     assert locate(source, model, "onnxruntime", RunnerOptions()) == ()
@@ -106,7 +106,7 @@ def test_locate_finds_nothing_and_feeds_pixels(
 
 @pytest.mark.slow
 def test_a_fault_behind_the_normalisation_is_not_blamed_on_it(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     proto = read_onnx_proto(embedded(small_onnx, tmp_path / "model.onnx").path)
     kernel = next(item for item in proto.graph.initializer if item.name == "kernel")
@@ -121,7 +121,7 @@ def test_a_fault_behind_the_normalisation_is_not_blamed_on_it(
 
 @pytest.mark.slow
 def test_a_runtime_that_swaps_channels_is_not_the_converter(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(tmp_path / "planted", monkeypatch, "planted_pixels", TURNS, ["Turns"])
     model = embedded(small_onnx, tmp_path / "model.onnx")
@@ -133,7 +133,7 @@ def test_a_runtime_that_swaps_channels_is_not_the_converter(
 
 @pytest.mark.slow
 def test_the_worst_feeds_can_be_fed_again(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx", "swapped")
     plan = Plan(("onnxruntime",), seconds_each=0, quick=True)
@@ -148,7 +148,7 @@ def test_the_worst_feeds_can_be_fed_again(
 
 
 def test_a_file_with_other_channels_gets_its_own(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     """It turns BGR pixels itself and says BGR: another crop than Paddle's, the same answer."""
     rules = replace(RULES, mean=RULES.mean[::-1], std=RULES.std[::-1], channels="BGR")
@@ -163,7 +163,7 @@ def test_a_file_with_other_channels_gets_its_own(
     assert np.array_equal(wanted, preprocess_image(pixels[0], whole))
 
 
-def test_what_cannot_be_fed(source: SourceModel, small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_what_cannot_be_fed(source: SourceModel, small_onnx: Artifact, tmp_path: Path) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx")
     pixels = OnnxFeeds(source, model).pixels
     assert pixels is not None
@@ -175,12 +175,12 @@ def test_what_cannot_be_fed(source: SourceModel, small_onnx: OnnxModel, tmp_path
         make_feeds([TensorSpec("x", "float32", (2, 3, 8, 8))], pixels=replace(pixels, spec=PIXELS))
     unknown = replace(source, preprocess=None, preprocess_unknown="no inference.yml")
     with pytest.raises(FeedError, match=r"not known how Paddle's are .*\(no inference.yml\)"):
-        OnnxFeeds(unknown, OnnxModel(model.path))
+        OnnxFeeds(unknown, onnx_artifact(model.path))
     assert OnnxFeeds(unknown, model).pixels is not None  # the file says it
 
 
 def test_ranges_that_are_asked_for_are_paddles(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     feeds = OnnxFeeds(source, embedded(small_onnx, tmp_path / "model.onnx"))
     asked = ShapeRange((1, 3, 9, 9), (1, 3, 9, 9), (5, 3, 9, 9))

@@ -7,17 +7,17 @@ import pytest
 from engines import need_rtx
 from test_cli import Command, cache, one_line_error, paddleport
 
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.gpu import find_driver
 
 __all__ = ["cache", "paddleport"]
 
 
 def test_an_engine_and_what_is_known_of_it(
-    paddleport: Command, small_pir: PaddleModel, tmp_path: Path
+    paddleport: Command, small_pir: Artifact, tmp_path: Path
 ) -> None:
     need_rtx()
-    folder = small_pir.program.parent
+    folder = small_pir.path.parent
     words = ("--to", "tensorrt-rtx", "--compute-capability", "8.9", "--precision", "fp16")
     done = paddleport("convert", folder, *words, "--json", "--shape", "x=1,3,9,9:2,3,9,9:4,3,9,9")
     assert done.code == 0, done.err
@@ -49,27 +49,27 @@ def test_an_engine_and_what_is_known_of_it(
     ],
 )
 def test_what_cannot_be(
-    words: tuple[str, ...], told: str, paddleport: Command, small_pir: PaddleModel
+    words: tuple[str, ...], told: str, paddleport: Command, small_pir: Artifact
 ) -> None:
-    one_line_error(paddleport("convert", small_pir.program.parent, *words), told)
+    one_line_error(paddleport("convert", small_pir.path.parent, *words), told)
 
 
 @pytest.mark.skipif(not find_driver().missing, reason="there is a GPU")
-def test_tensorrt_itself_needs_the_gpu(paddleport: Command, small_pir: PaddleModel) -> None:
-    done = paddleport("convert", small_pir.program.parent, "--to", "tensorrt")
+def test_tensorrt_itself_needs_the_gpu(paddleport: Command, small_pir: Artifact) -> None:
+    done = paddleport("convert", small_pir.path.parent, "--to", "tensorrt")
     one_line_error(done, "tensorrt needs a GPU: no NVIDIA driver")
 
 
 @pytest.mark.skipif(not find_driver().missing, reason="there is a GPU")
-def test_insisting_on_paddle_tensorrt(paddleport: Command, small_pir: PaddleModel) -> None:
-    done = paddleport("validate", small_pir.program.parent, "--reference", "paddle-tensorrt")
+def test_insisting_on_paddle_tensorrt(paddleport: Command, small_pir: Artifact) -> None:
+    done = paddleport("validate", small_pir.path.parent, "--reference", "paddle-tensorrt")
     one_line_error(done, "--reference paddle-tensorrt can't be", "no NVIDIA driver")
 
 
 def test_the_first_line_says_which_reference_and_why(
-    paddleport: Command, small_pir: PaddleModel
+    paddleport: Command, small_pir: Artifact
 ) -> None:
-    folder = small_pir.program.parent
+    folder = small_pir.path.parent
     done = paddleport("validate", folder, "--quick", "--seconds", 0, "-b", "onnxruntime")
     (line,) = (line for line in done.out.splitlines() if line.startswith("reference "))
     if find_driver().missing:

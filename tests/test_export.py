@@ -11,7 +11,7 @@ from exported import export_onnx
 
 from paddleport.convert.paddle2onnx.export import explain_crash
 from paddleport.errors import ConversionError, ModelFileError, WorkerCrashed
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.worker import Worker
 
 pytestmark = pytest.mark.conversion
@@ -38,11 +38,11 @@ def opset_of(file: Path) -> int:
 def test_any_file_names(
     kind: str, worker: Worker, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    model: PaddleModel = request.getfixturevalue(kind)
+    model: Artifact = request.getfixturevalue(kind)
     program, params = tmp_path / "the program", tmp_path / "weights.of.another.stem"
-    program.write_bytes(model.program.read_bytes())
-    params.write_bytes((model.params or Path()).read_bytes())
-    renamed = PaddleModel(program, params, model.format)
+    program.write_bytes(model.path.read_bytes())
+    params.write_bytes((model.weights_file or Path()).read_bytes())
+    renamed = paddle_artifact(program, params, model.encoding)
     contents = []
     for number, given in enumerate((model, renamed, renamed)):
         file = tmp_path / f"{number}.onnx"
@@ -53,7 +53,7 @@ def test_any_file_names(
 
 
 def test_nothing_is_left_behind(
-    worker: Worker, small_protobuf: PaddleModel, scratch: Path, tmp_path: Path
+    worker: Worker, small_protobuf: Artifact, scratch: Path, tmp_path: Path
 ) -> None:
     worker.call(export_onnx, TIMEOUT_S, small_protobuf, tmp_path / "x.onnx", opset=11)
     with pytest.raises(ModelFileError):
@@ -64,7 +64,7 @@ def test_nothing_is_left_behind(
         worker.call(
             export_onnx,
             TIMEOUT_S,
-            PaddleModel(broken, None, "pir"),
+            paddle_artifact(broken, None, "pir"),
             tmp_path / "y.onnx",
             opset=11,
         )
@@ -86,7 +86,7 @@ def test_too_low_an_opset_names_the_lowest(tmp_path: Path, worker: Worker) -> No
         assert worker.call(export_onnx, TIMEOUT_S, model, file, opset=opset).opset == opset
 
 
-def save_circular_pad(prefix: str) -> PaddleModel:
+def save_circular_pad(prefix: str) -> Artifact:
     import paddle
 
     paddle.enable_static()
@@ -97,10 +97,10 @@ def save_circular_pad(prefix: str) -> PaddleModel:
         padded = paddle.nn.functional.pad(x, [1, 1, 1, 1], mode="circular")
         executor = static.Executor(paddle.CPUPlace())
         static.save_inference_model(prefix, [x], [padded], executor, program=main)
-    return PaddleModel(Path(f"{prefix}.json"), None, "pir")
+    return paddle_artifact(Path(f"{prefix}.json"), None, "pir")
 
 
-def test_an_abort_is_told_in_one_line(tmp_path: Path, small_pir: PaddleModel) -> None:
+def test_an_abort_is_told_in_one_line(tmp_path: Path, small_pir: Artifact) -> None:
     with Worker(preload=("paddle",)) as own, pytest.raises(WorkerCrashed) as caught:
         own.call(export_onnx, TIMEOUT_S, small_pir, tmp_path / "x.onnx", opset=99)
     message = str(explain_crash(caught.value))

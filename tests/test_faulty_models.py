@@ -9,7 +9,7 @@ from planted import plant
 from paddleport.convert import to_onnx
 from paddleport.convert.prepare import prepare_source
 from paddleport.errors import ConversionError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import resolve
 from paddleport.validate import Plan, validate
 from paddleport.worker import run_in_worker
@@ -68,19 +68,19 @@ def test_a_fault_in_an_ill_conditioned_model_is_still_seen(
     head.CopyFrom(numpy_helper.from_array(wrong, head.name))
     onnx.save(proto, str(tmp_path / "wrong.onnx"))
     plan = Plan(("onnxruntime",), seconds_each=0)
-    row = validate(source, OnnxModel(tmp_path / "wrong.onnx"), plan).rows[1]
+    row = validate(source, onnx_artifact(tmp_path / "wrong.onnx"), plan).rows[1]
     assert (row.verdict, row.cause) == ("differs", "converter"), row.explanation
 
 
 @pytest.mark.slow
 def test_a_hang_and_a_hunger_are_rows_and_the_others_finish(
-    small_pir: PaddleModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_pir: Artifact, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path / "planted", monkeypatch, "sleeps", "eats", "honest")
     plan = Plan(
         ("sleeps", "eats", "honest"), seconds_each=0, timeout_s=5, memory_limit_bytes=700 << 20
     )
-    report = validate(resolve(small_pir.program.parent), small_onnx, plan)
+    report = validate(resolve(small_pir.path.parent), small_onnx, plan)
     rows = {row.name: row for row in report.rows}
     assert rows["honest"].verdict == "agrees"
     assert (rows["sleeps"].verdict, rows["eats"].verdict) == ("failed", "failed")

@@ -32,7 +32,7 @@ FORMATS = {"onnx": ("small_onnx",), "paddle": ("small_pir", "small_protobuf")}
 SUBJECTS = [
     (path, fixture)
     for path, (name, _) in PATHS.items()
-    for fixture in FORMATS[runner_class(name).consumes]
+    for fixture in FORMATS[runner_class(name).formats[0]]
 ]
 CPU_ONLY = (contract.check_refusals, contract.check_devices, contract.check_one_thread)
 

@@ -29,7 +29,7 @@ from paddleport.convert.weight_offload.references import (
     set_reference,
 )
 from paddleport.errors import WorkerCrashed
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.paddle.params import ParameterSpec, read_stored_parameters
 from paddleport.models.resolve import resolve
 from paddleport.process import resident_bytes
@@ -104,14 +104,14 @@ def test_the_file_is_the_same_at_every_opset(
 
 
 @pytest.fixture(scope="module")
-def attention(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> PaddleModel:
+def attention(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("attention")
     return workers["pir"].call(kept_out_networks.save, TIMEOUT_S, "attention", folder)
 
 
 @pytest.mark.slow
 def test_swapped_weights_are_other_bytes(
-    attention: PaddleModel, workers: Workers, tmp_path: Path
+    attention: Artifact, workers: Workers, tmp_path: Path
 ) -> None:
     worker = workers["pir"]
     _, different = worker.call(
@@ -136,12 +136,12 @@ def test_a_conversion_proves_what_it_put_back_and_says_what_it_did(
     export: Any,
     verdict: str,
     told: dict[str, Any],
-    attention: PaddleModel,
+    attention: Artifact,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(steps, "export_raw", export)
-    done = to_onnx(resolve(attention.program), tmp_path / "it.onnx", keep=True)
+    done = to_onnx(resolve(attention.path), tmp_path / "it.onnx", keep=True)
     assert done.verdict == verdict
     provenance = done.onnx.provenance
     assert {key: provenance[key] for key in provenance if key.startswith("weights_")} == told
@@ -152,7 +152,7 @@ def test_a_conversion_proves_what_it_put_back_and_says_what_it_did(
     [(both_ways.export_refused, "no such weight"), (both_ways.export_copied, "it read one")],
 )
 def test_what_cannot_do_without_gets_all(
-    export: Any, reason: str, attention: PaddleModel, workers: Workers, tmp_path: Path
+    export: Any, reason: str, attention: Artifact, workers: Workers, tmp_path: Path
 ) -> None:
     raws = []
     for number, way in enumerate((export, export_raw)):
@@ -164,13 +164,13 @@ def test_what_cannot_do_without_gets_all(
 
 
 def test_a_small_model_keeps_nothing_out(
-    attention: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attention: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = json.loads(attention.program.read_bytes())
-    params = attention.params or Path()
+    document = json.loads(attention.path.read_bytes())
+    params = attention.weights_file or Path()
 
     def kept() -> list[KeptOut]:
-        return keep_out(document, attention.program, params, tmp_path / "light")
+        return keep_out(document, attention.path, params, tmp_path / "light")
 
     monkeypatch.setattr(kept_out, "LEAST_BYTES", 8 * 16 * 4)  # of the two larger of six
     assert kept() == []
@@ -180,14 +180,14 @@ def test_a_small_model_keeps_nothing_out(
 
 
 def test_parameters_that_are_not_plainly_the_programs_are_not_kept_out(
-    attention: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attention: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept_out, "LEAST_TOTAL_BYTES", 1)
     params = tmp_path / "other.pdiparams"
-    stored = read_stored_parameters(attention.params or Path())
-    params.write_bytes((attention.params or Path()).read_bytes()[: stored[-1].start])
+    stored = read_stored_parameters(attention.weights_file or Path())
+    params.write_bytes((attention.weights_file or Path()).read_bytes()[: stored[-1].start])
     light = tmp_path / "light"
-    assert keep_out({}, attention.program, params, light) == []
+    assert keep_out({}, attention.path, params, light) == []
     assert not light.exists()
 
 
@@ -227,7 +227,7 @@ def test_only_what_was_passed_on_untouched_is_put_back(
 
 
 def test_an_onnxslim_of_other_insides_is_used_in_memory(
-    attention: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    attention: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Worker() as worker:
         raws = [

@@ -11,7 +11,7 @@ import pytest
 from planted_runners import plant_runners
 
 from paddleport.errors import BackendUnavailableError, PortError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.bisect.cut import Cutter
@@ -47,7 +47,9 @@ def find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Locat
     ) -> Located | None:
         options = RunnerOptions(threads=1, extras={"at": at, **extras} if at else {})
         feed = NamedFeed("planted", "given", tensors)
-        return locate_runtime(OnnxModel(path), backend, options, feed, limit=limit, seconds=seconds)
+        return locate_runtime(
+            onnx_artifact(path), backend, options, feed, limit=limit, seconds=seconds
+        )
 
     return locate
 
@@ -282,7 +284,7 @@ def test_every_cut_of_a_graph_runs_and_is_exact(
         for tensor in sorted(cutter.graph.varying):
             cutter.write(tensor, exact.stored, cut)
             onnx.checker.check_model(onnx.load(str(cut)), full_check=True)
-            ((found,),) = probe.run(OnnxModel(cut), [tensors]).outputs
+            ((found,),) = probe.run(onnx_artifact(cut), [tensors]).outputs
             assert relative_error(found, exact.load(tensor)) < 1e-5, tensor
 
 
@@ -291,7 +293,7 @@ def test_a_backend_that_is_not_there_is_no_answer(find: Find, tmp_path: Path) ->
     feed = NamedFeed("planted", "given", planted_networks.feed("x"))
     options = RunnerOptions(device="cuda")
     with pytest.raises(BackendUnavailableError):
-        locate_runtime(OnnxModel(path), "onnxruntime", options, feed, limit=LIMIT, seconds=9)
+        locate_runtime(onnx_artifact(path), "onnxruntime", options, feed, limit=LIMIT, seconds=9)
 
 
 def test_an_operator_without_float64_is_no_answer(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from onnx import numpy_helper
 from planted_runners import plant_runners
 
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 
 ERROR = {"type": ["number", "null"], "minimum": 0}
 NUMBER = {"type": ["number", "null"]}
@@ -89,13 +89,13 @@ Locate = Callable[..., Done]
 
 
 @pytest.fixture
-def locate(tmp_path: Path, small_pir: PaddleModel) -> Locate:
+def locate(tmp_path: Path, small_pir: Artifact) -> Locate:
     """``paddleport locate`` of the small network; the planted backends are known to it."""
     environment = pytest.MonkeyPatch()
     plant_runners(tmp_path / "planted", environment)
     environment.undo()  # only the command's own process is to see them
 
-    def run(*arguments: object, model: object = small_pir.program.parent) -> Done:
+    def run(*arguments: object, model: object = small_pir.path.parent) -> Done:
         done = subprocess.run(
             [sys.executable, "-m", "paddleport", "locate", *map(str, (model, *arguments))],
             cwd=tmp_path,
@@ -116,7 +116,7 @@ def locate(tmp_path: Path, small_pir: PaddleModel) -> Locate:
 
 
 @pytest.fixture
-def wrong(small_onnx: OnnxModel, tmp_path: Path) -> Path:
+def wrong(small_onnx: Artifact, tmp_path: Path) -> Path:
     """The small network's file with a kernel that is not Paddle's."""
     proto = onnx.load(str(small_onnx.path))
     kernel = next(item for item in proto.graph.initializer if item.name == "kernel")
@@ -127,7 +127,7 @@ def wrong(small_onnx: OnnxModel, tmp_path: Path) -> Path:
     return tmp_path / "wrong.onnx"
 
 
-def test_nothing_parts(locate: Locate, small_onnx: OnnxModel) -> None:
+def test_nothing_parts(locate: Locate, small_onnx: Artifact) -> None:
     done = locate("--onnx", small_onnx.path, "-b", "onnxruntime")
     assert done.code == 0, done.err
     assert "nothing parts" in done.out
@@ -179,7 +179,7 @@ def test_a_backend_that_reads_paddles_file_and_no_time_at_all(locate: Locate, wr
 
 
 @pytest.mark.slow
-def test_a_crash_is_beyond_comparison(locate: Locate, small_onnx: OnnxModel) -> None:
+def test_a_crash_is_beyond_comparison(locate: Locate, small_onnx: Artifact) -> None:
     done = locate("--onnx", small_onnx.path, "-b", "crashes", "-o", "at=m", "--json")
     assert done.code == 1, done.err
     (found,) = done.told()["located"]

@@ -13,7 +13,7 @@ from onnx import numpy_helper
 
 from paddleport.convert import to_onnx
 from paddleport.errors import ModelFileError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array
 from paddleport.validate.bisect.converter import compare_sides, locate_converter
@@ -56,7 +56,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with Worker(environ={"FLAGS_enable_pir_api": str(int(request.param == "pir"))}) as worker:
         worker.call(planted_networks.save_by_paddle, 120, str(folder / "net"))
     source = resolve(folder)
-    assert source.model.format == request.param
+    assert source.model.encoding == request.param
     files = {True: folder / "simplified.onnx", False: folder / "raw.onnx"}
     for simplified, file in files.items():
         assert to_onnx(source, file, simplify=simplified).verdict == "agrees"
@@ -173,7 +173,7 @@ def test_a_fault(case: Case, fault: Fault, simplified: bool, renamed: bool, tmp_
         planted_networks.rename(proto)
     found = case.locate(proto, tmp_path)
     assert found is not None
-    assert (found.node, found.position) == FAULTS[fault][case.source.model.format], found.sentence
+    assert (found.node, found.position) == FAULTS[fault][case.source.model.encoding], found.sentence
     assert (found.side, found.complete) == ("converter", True)
     assert found.nodes == len(case.paddle.graph.steps)
     assert found.operator == found.node.rpartition(".")[0]
@@ -261,14 +261,14 @@ def test_another_shape_is_beyond_comparison(case: Case, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def spoilt(case: Case, tmp_path: Path) -> Iterator[OnnxModel]:
+def spoilt(case: Case, tmp_path: Path) -> Iterator[Artifact]:
     proto = onnx.load(str(case.files[True]))
     dropout_factor(proto, case)
     onnx.save(proto, str(tmp_path / "spoilt.onnx"))
-    yield OnnxModel(tmp_path / "spoilt.onnx")
+    yield onnx_artifact(tmp_path / "spoilt.onnx")
 
 
-def test_from_the_files(case: Case, spoilt: OnnxModel) -> None:
+def test_from_the_files(case: Case, spoilt: Artifact) -> None:
     """The whole way: both sides in processes of their own, with progress."""
     told: list[tuple[str, float]] = []
     found = locate_converter(
@@ -281,7 +281,7 @@ def test_from_the_files(case: Case, spoilt: OnnxModel) -> None:
         progress=lambda step, share: told.append((step, share)),
     )
     assert found is not None
-    assert (found.node, found.position) == FAULTS[dropout_factor][case.source.model.format]
+    assert (found.node, found.position) == FAULTS[dropout_factor][case.source.model.encoding]
     assert found.feed == "planted"
     shares = [share for _, share in told]
     assert shares == sorted(shares)

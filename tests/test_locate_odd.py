@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.convert import to_onnx
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array
 from paddleport.validate.bisect import Located, locate_converter
@@ -41,7 +41,7 @@ def located(
     source: SourceModel, proto: onnx.ModelProto, folder: Path, feed: dict[str, Array]
 ) -> Located | None:
     onnx.save(proto, str(folder / "spoilt.onnx"))
-    model = OnnxModel(folder / "spoilt.onnx")
+    model = onnx_artifact(folder / "spoilt.onnx")
     named = NamedFeed("planted", "given", feed)
     return locate_converter(source.model, model, named, feed, limit=1e-4, seconds=60)
 
@@ -140,7 +140,7 @@ def test_weights_in_half_precision(saved: Saved, tmp_path: Path) -> None:
     slope = next(node for node in sound.graph.node if node.op_type == "LeakyRelu")
     slope.attribute[0].f = 0.0
     onnx.save(sound, str(tmp_path / "spoilt.onnx"))
-    model, named = OnnxModel(tmp_path / "spoilt.onnx"), NamedFeed("planted", "given", feed)
+    model, named = onnx_artifact(tmp_path / "spoilt.onnx"), NamedFeed("planted", "given", feed)
     found = locate_converter(source.model, model, named, feed, limit=1e-2, seconds=60)
     assert found is not None
     assert found.node == "pd_op.leaky_relu.0"

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from planted import plant
 from planted_runners import plant_runners
 
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import Plan, validate
 from paddleport.validate.diagnose.causes import Cause
@@ -25,11 +25,11 @@ Told = list[tuple[str, float]]
 
 
 @pytest.fixture
-def source(small_pir: PaddleModel) -> SourceModel:
-    return resolve(small_pir.program.parent)
+def source(small_pir: Artifact) -> SourceModel:
+    return resolve(small_pir.path.parent)
 
 
-def changed(given: OnnxModel, target: Path, weight: str) -> OnnxModel:
+def changed(given: Artifact, target: Path, weight: str) -> Artifact:
     """The file with one element of a weight changed."""
     proto = onnx.load(str(given.path))
     tensor = next(item for item in proto.graph.initializer if item.name == weight)
@@ -37,7 +37,7 @@ def changed(given: OnnxModel, target: Path, weight: str) -> OnnxModel:
     values.flat[values.size // 2] += np.float32(1)
     tensor.CopyFrom(numpy_helper.from_array(values, weight))
     onnx.save(proto, str(target))
-    return OnnxModel(target)
+    return onnx_artifact(target)
 
 
 def differs(backend: str, cause: Cause) -> BackendRow:
@@ -45,7 +45,7 @@ def differs(backend: str, cause: Cause) -> BackendRow:
 
 
 def searched(
-    source: SourceModel, onnx_model: OnnxModel, *rows: BackendRow, plan: Plan, told: Told
+    source: SourceModel, onnx_model: Artifact, *rows: BackendRow, plan: Plan, told: Told
 ) -> list[BackendRow]:
     """What the search makes of rows that a validation would have judged so."""
     lineup = Lineup(source, onnx_model, plan, OnnxFeeds(source, onnx_model))
@@ -59,7 +59,7 @@ def searched(
 
 @pytest.mark.slow
 def test_a_whole_validation(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant_runners(tmp_path / "spoilers", monkeypatch)
     plant(tmp_path / "planted", monkeypatch, "swaps", "buffers")
@@ -90,7 +90,7 @@ def test_a_whole_validation(
 
 
 def test_the_conversion_is_looked_at_once(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     wrong = changed(small_onnx, tmp_path / "wrong.onnx", "kernel")
     told: Told = []
@@ -103,7 +103,7 @@ def test_the_conversion_is_looked_at_once(
 
 
 def test_the_budget_holds(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant_runners(tmp_path / "planted", monkeypatch)
     plan = Plan(threads=1, locate_seconds=0.5, extras={"at": "c", "pause": "0.4"})
@@ -127,7 +127,7 @@ def test_the_budget_holds(
     ],
 )
 def test_no_node(
-    source: SourceModel, small_onnx: OnnxModel, backend: str, cause: Cause, note: str
+    source: SourceModel, small_onnx: Artifact, backend: str, cause: Cause, note: str
 ) -> None:
     (row,) = searched(source, small_onnx, differs(backend, cause), plan=Plan(), told=[])
     assert row.located is None
@@ -135,18 +135,18 @@ def test_no_node(
     assert told.startswith(note)
 
 
-def test_rows_that_do_not_differ_are_left_alone(source: SourceModel, small_onnx: OnnxModel) -> None:
+def test_rows_that_do_not_differ_are_left_alone(source: SourceModel, small_onnx: Artifact) -> None:
     rows = [BackendRow("openvino", "agrees"), BackendRow("tensorrt", "skipped", reason="no GPU")]
     assert searched(source, small_onnx, *rows, plan=Plan(), told=[]) == rows
 
 
 def test_an_operator_without_float64_is_told(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     proto = onnx.load(str(small_onnx.path))
     next(node for node in proto.graph.node if node.op_type == "Relu").op_type = "Shrink"
     onnx.save(proto, str(tmp_path / "shrinks.onnx"))
-    wrong = OnnxModel(tmp_path / "shrinks.onnx")
+    wrong = onnx_artifact(tmp_path / "shrinks.onnx")
     (row,) = searched(source, wrong, differs("onnxruntime", "undetermined"), plan=Plan(), told=[])
     assert row.located is None
     assert "reference does not compute Shrink" in row.notes[0]

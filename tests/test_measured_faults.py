@@ -10,7 +10,7 @@ import planted_faults
 import pytest
 
 from paddleport.errors import WorkerCrashed
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import resolve
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Feed
@@ -25,7 +25,7 @@ SECONDS = Budget(main_s=0.15, grid_s=0.03)
 FEEDS: dict[int, Feed] = {
     batch: {"x": np.zeros((batch, 3, 9, 9), np.float32)} for batch in (1, 4, 8)
 }
-MODEL = OnnxModel(Path("never read.onnx"))
+MODEL = onnx_artifact(Path("never read.onnx"))
 FAULTS = {
     "segfault": "SIGSEGV",
     "sleep": "no answer within",
@@ -147,8 +147,8 @@ def test_peak_memory_is_that_of_the_child() -> None:
 
 @pytest.mark.slow
 def test_a_whole_validation_with_a_crash_while_measuring(
-    small_pir: PaddleModel,
-    small_onnx: OnnxModel,
+    small_pir: Artifact,
+    small_onnx: Artifact,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -160,7 +160,7 @@ def test_a_whole_validation_with_a_crash_while_measuring(
         threads=2,
         seconds_each=0.15,
     )
-    report = validate(resolve(small_pir.program.parent), small_onnx, plan)
+    report = validate(resolve(small_pir.path.parent), small_onnx, plan)
     rows = {row.name: row for row in report.rows}
     late = rows["late"]
     assert late.verdict == "failed"

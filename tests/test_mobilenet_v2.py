@@ -131,8 +131,8 @@ def test_paddle_and_float64_agree(worker: Worker, side: int) -> None:
 def test_the_exported_program_has_paddleclas_s_operators(tmp_path: Path, worker: Worker) -> None:
     state = seeded_state("operators", architecture(0.25, 10))
     model = build_inference_model(state, 0.25, tmp_path)
-    assert model.params is not None
-    program = read_program(model.program)
+    assert model.weights_file is not None
+    program = read_program(model.path)
     assert [str(spec) for spec in program.inputs] == ["x float32 [?, 3, 224, 224]"]
     counts = program.operators
     assert counts["conv2d"] + counts["depthwise_conv2d"] == 53

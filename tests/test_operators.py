@@ -13,7 +13,7 @@ from paddleport.convert.paddle2onnx.fixups import MENDS, REFUSALS, STAND_INS
 from paddleport.convert.paddle2onnx.fixups.declared_shapes import OTHER_SHAPE, RANKS
 from paddleport.convert.paddle2onnx.fixups.graph import GRAPH_MENDS
 from paddleport.errors import WorkerCrashed
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import paddle_artifact
 from paddleport.worker import RemoteError, Worker
 
 pytestmark = pytest.mark.conversion
@@ -195,20 +195,20 @@ def test_the_matrix_sees_a_wrong_attribute(tmp_path: Path) -> None:
             matrix.feed_and_outputs, TIMEOUT_S, "activations", "leaky_relu 0.3", model
         )
         planted = tmp_path / "planted.json"
-        wrong, places = re.subn(r"0\.3(0000001192092896)?\b", "0.31", model.program.read_text())
+        wrong, places = re.subn(r"0\.3(0000001192092896)?\b", "0.31", model.path.read_text())
         assert places == 1
         planted.write_text(wrong)
         outcomes = [
             worker.call(
                 matrix.judge,
                 TIMEOUT_S,
-                PaddleModel(program, None, "pir"),
+                paddle_artifact(program, None, "pir"),
                 feed,
                 expected,
                 17,
                 tmp_path / "x.onnx",
             )
-            for program in (model.program, planted)
+            for program in (model.path, planted)
         ]
     assert outcomes[0] == "agrees"
     assert outcomes[1].startswith("differs: output 0 is up to")

@@ -12,7 +12,7 @@ import small_network
 from contract import Subject
 from onnx import TensorProto, helper
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners.onnxruntime.binding import Binding, can_bind
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.tensors import Array
@@ -28,7 +28,7 @@ class BoundRunner(OnnxRuntimeRunner):
 
 
 @pytest.mark.parametrize("check", contract.CHECKS, ids=lambda check: check.__name__)
-def test_bound_keeps_the_contract(check: Callable[[Subject], None], small_onnx: OnnxModel) -> None:
+def test_bound_keeps_the_contract(check: Callable[[Subject], None], small_onnx: Artifact) -> None:
     check(Subject(BoundRunner, small_onnx))
 
 
@@ -165,13 +165,13 @@ def text_model(folder: Path) -> Path:
 def test_texts_take_the_plain_way(tmp_path: Path) -> None:
     path = text_model(tmp_path)
     assert not can_bind(ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]))
-    with BoundRunner(OnnxModel(path)) as runner:
+    with BoundRunner(onnx_artifact(path)) as runner:
         assert not runner.keeps_on_device
         (found,) = runner.run({"x": np.array([1, 2], np.float32)}).values()
     assert found.tolist() == ["1", "2"]
 
 
-def test_a_runner_that_keeps_on_its_device(small_onnx: OnnxModel) -> None:
+def test_a_runner_that_keeps_on_its_device(small_onnx: Artifact) -> None:
     feed = small_network.feed(2)
     with BoundRunner(small_onnx) as runner:
         assert runner.keeps_on_device

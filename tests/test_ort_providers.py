@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from pretended_gpu import CUDA, L4, TENSORRT, pretend
 
 from paddleport.errors import BackendUnavailableError, UsageError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
 from paddleport.runners.base import Precision, RunnerOptions
 from paddleport.runners.onnxruntime import providers as ort_providers
@@ -80,7 +80,7 @@ def test_options_that_cannot_be(given: RunnerOptions, words: str) -> None:
 
 
 @pytest.mark.parametrize("provider", ["cuda", "tensorrt", "openvino"])
-def test_a_build_without_the_provider(provider: str, small_onnx: OnnxModel) -> None:
+def test_a_build_without_the_provider(provider: str, small_onnx: Artifact) -> None:
     ort = pytest.importorskip("onnxruntime")
     wanted = ort_providers.PROVIDERS[provider]
     if wanted.vendor_name in ort.get_available_providers():
@@ -92,7 +92,7 @@ def test_a_build_without_the_provider(provider: str, small_onnx: OnnxModel) -> N
     assert "CPUExecutionProvider" in str(caught.value)
 
 
-def test_cuda_from_end_to_end(small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_from_end_to_end(small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     state = pretend(monkeypatch, nodes={CUDA: 5, "CPUExecutionProvider": 1})
     with open_runner("onnxruntime", small_onnx, options("cuda", device_id="1")) as runner:
         assert state.given == [(CUDA, {"device_id": "1", "use_tf32": "0"})]
@@ -108,7 +108,7 @@ def test_cuda_from_end_to_end(small_onnx: OnnxModel, monkeypatch: pytest.MonkeyP
     assert state.moved == each * 2
 
 
-def test_tf32_is_said(small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tf32_is_said(small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
     state = pretend(monkeypatch)
     with open_runner("onnxruntime", small_onnx, options("cuda", tf32="on")) as runner:
         assert state.given[0][1]["use_tf32"] == "1"
@@ -129,7 +129,7 @@ def test_tf32_is_said(small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_what_is_read_back_is_what_was_asked(
-    how: dict[str, Any], words: str, small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch
+    how: dict[str, Any], words: str, small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch, **how)
     with pytest.raises(BackendUnavailableError, match=words):
@@ -138,7 +138,7 @@ def test_what_is_read_back_is_what_was_asked(
 
 @pytest.mark.usefixtures("tensorrt")
 def test_tensorrt_from_end_to_end(
-    small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     took = {"trt_fp16_enable": "True", "trt_int8_enable": "False"}
     state = pretend(monkeypatch, took=took, nodes={TENSORRT: 6})
@@ -160,7 +160,7 @@ def test_tensorrt_from_end_to_end(
 
 @pytest.mark.usefixtures("tensorrt")
 def test_precision_asks_tensorrt_for_fp16_too(
-    small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch
+    small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = pretend(monkeypatch)
     given = options(None, "fp16", provider="tensorrt", engine_cache="off")
@@ -176,7 +176,7 @@ def test_precision_asks_tensorrt_for_fp16_too(
 
 @pytest.mark.usefixtures("tensorrt")
 def test_an_environment_that_overrides(
-    small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch
+    small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pretend(monkeypatch)
     monkeypatch.setenv("ORT_TENSORRT_FP16_ENABLE", "1")
@@ -282,13 +282,13 @@ OF_DEVICES = (contract.check_devices, contract.check_refusals)  # there the prov
     ids=lambda check: check.__name__,
 )
 def test_openvino_keeps_the_contract(
-    check: Callable[[Subject], None], small_onnx: OnnxModel
+    check: Callable[[Subject], None], small_onnx: Artifact
 ) -> None:
     check(Subject(OpenVinoProvider, small_onnx))
 
 
 @pytest.mark.usefixtures("openvino_build")
-def test_openvino_computes(small_onnx: OnnxModel) -> None:
+def test_openvino_computes(small_onnx: Artifact) -> None:
     with open_runner("onnxruntime", small_onnx, options(provider="openvino")) as runner:
         assert runner.notes == ("provider openvino",)
         assert (runner.device, runner.computes_in) == ("cpu", "fp32")
@@ -300,7 +300,7 @@ def test_openvino_computes(small_onnx: OnnxModel) -> None:
 
 @pytest.mark.usefixtures("openvino_build")
 def test_openvino_that_does_not_start_is_no_cpu_result(
-    small_onnx: OnnxModel, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """ONNX Runtime itself runs such a session on its CPU provider and says so in a log alone."""
     wrong = {"device_type": "CPU", "precision": "FP16"}

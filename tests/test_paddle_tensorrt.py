@@ -23,7 +23,7 @@ import small_network
 from fake_cuda import fake_driver
 
 from paddleport.errors import BackendUnavailableError, FeedError, PortError, UsageError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.program import Program
 from paddleport.runners import gpu
 from paddleport.runners.base import Runner, RunnerOptions
@@ -135,7 +135,7 @@ def parameters(method: Any) -> list[str]:
     return re.findall(r"(?:^|, )(\w+): ", signature)
 
 
-def opened(model: PaddleModel, **options: Any) -> Runner:
+def opened(model: Artifact, **options: Any) -> Runner:
     return PaddleTensorRtRunner(model, RunnerOptions(**{"shapes": SHAPES, **options}))
 
 
@@ -150,7 +150,7 @@ def assert_right(runner: Runner, batch: int) -> None:
 # What is missing
 
 
-def test_without_a_gpu_it_says_so_at_once(small_pir: PaddleModel) -> None:
+def test_without_a_gpu_it_says_so_at_once(small_pir: Artifact) -> None:
     if not gpu.find_driver().missing:
         pytest.skip("a GPU is here")
     assert "no NVIDIA driver" in why_not(small_pir)
@@ -163,11 +163,11 @@ def test_without_a_gpu_it_says_so_at_once(small_pir: PaddleModel) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.runners.paddle.needs import why_not
 if sys.argv[1] == "hidden":
     sys.path.clear()
-print(why_not(PaddleModel(Path("x"), None, "pir")))
+print(why_not(paddle_artifact(Path("x"), None, "pir")))
 """
 
 
@@ -247,7 +247,7 @@ def test_each_missing_thing_is_named(
     form, plant = PLANTED[expected]
     assert missing("pir") == missing("protobuf") == missing() == ""
     plant(able, inference)
-    model = PaddleModel(Path("x"), None, form)  # type: ignore[arg-type]
+    model = paddle_artifact(Path("x"), None, form)  # type: ignore[arg-type]
     assert expected in why_not(model)
     assert "\n" not in why_not(model)
 
@@ -264,7 +264,7 @@ def test_a_format_that_is_not_asked_for_is_not_missing(able: pytest.MonkeyPatch)
 
 
 def test_paddle_on_cuda_says_what_is_missing(
-    small_pir: PaddleModel, monkeypatch: pytest.MonkeyPatch
+    small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paddle = pytest.importorskip("paddle")
     if paddle.is_compiled_with_cuda() or not gpu.find_driver().missing:
@@ -280,14 +280,14 @@ def test_paddle_on_cuda_says_what_is_missing(
 
 
 def test_shapes_are_collected_by_paddle_itself(
-    inference: Any, small_protobuf: PaddleModel, tmp_path: Path
+    inference: Any, small_protobuf: Artifact, tmp_path: Path
 ) -> None:
-    config = inference.Config(str(small_protobuf.program), str(small_protobuf.params))
+    config = inference.Config(str(small_protobuf.path), str(small_protobuf.weights_file))
     config.disable_glog_info()
     config.disable_mkldnn()
     plan = EnginePlan(
-        small_protobuf.program,
-        small_protobuf.params,
+        small_protobuf.path,
+        small_protobuf.weights_file,
         "protobuf",
         (TensorSpec("x", "float32", (None, 3, 9, 9)),),
         SHAPES,
@@ -307,7 +307,7 @@ def test_shapes_are_collected_by_paddle_itself(
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_a_pdmodel_goes_through_config(
-    precision: Any, able: pytest.MonkeyPatch, inference: Any, small_protobuf: PaddleModel
+    precision: Any, able: pytest.MonkeyPatch, inference: Any, small_protobuf: Artifact
 ) -> None:
     extras = {"workspace_mb": "64", "min_subgraph_size": "1"}
     with opened(small_protobuf, precision=precision, extras=extras) as runner:
@@ -333,7 +333,7 @@ def test_a_pdmodel_goes_through_config(
 
 
 def test_engines_are_built_once_for_what_they_depend_on(
-    able: pytest.MonkeyPatch, small_protobuf: PaddleModel, inference: Any
+    able: pytest.MonkeyPatch, small_protobuf: Artifact, inference: Any
 ) -> None:
     def builds(**options: Any) -> bool:
         Watched.made.clear()
@@ -357,7 +357,7 @@ def test_engines_are_built_once_for_what_they_depend_on(
 
 @pytest.mark.parametrize("later", [False, True])
 def test_a_pir_program_is_converted(
-    later: bool, able: pytest.MonkeyPatch, small_pir: PaddleModel
+    later: bool, able: pytest.MonkeyPatch, small_pir: Artifact
 ) -> None:
     if later:
         able.setattr(
@@ -379,20 +379,20 @@ def test_a_pir_program_is_converted(
     assert "enable_tensorrt_engine" not in Watched.made[-1].calls
 
 
-def _reads_the_original(model: PaddleModel) -> Any:
+def _reads_the_original(model: Artifact) -> Any:
     """The stub's engines are none, so the predictor gets the program that was converted."""
 
     def start(self: Watched, program: str, params: str) -> None:
         assert Path(program).is_file() and Path(params).is_file()
         self.calls = {}
-        self.config = Watched.real(str(model.program), str(model.params))
+        self.config = Watched.real(str(model.path), str(model.weights_file))
         Watched.made.append(self)
 
     return start
 
 
 def test_a_timed_run_waits_for_the_device(
-    able: pytest.MonkeyPatch, small_protobuf: PaddleModel
+    able: pytest.MonkeyPatch, small_protobuf: Artifact
 ) -> None:
     waited: list[str] = []
     able.setattr(sys.modules["paddle"].device, "synchronize", waited.append)
@@ -412,7 +412,7 @@ def test_a_timed_run_waits_for_the_device(
 
 @pytest.mark.parametrize("form", ["pdmodel", "pir"])
 def test_a_program_of_which_nothing_goes_to_tensorrt_is_refused(
-    form: str, able: pytest.MonkeyPatch, small_pir: PaddleModel, small_protobuf: PaddleModel
+    form: str, able: pytest.MonkeyPatch, small_pir: Artifact, small_protobuf: Artifact
 ) -> None:
     Watched.lies["no engine"] = True
     able.setattr(paddle_tensorrt_stub, "engines", 0)
@@ -433,7 +433,7 @@ def test_a_program_of_which_nothing_goes_to_tensorrt_is_refused(
     ],
 )
 def test_a_switch_that_did_not_take_is_refused(
-    answer: str, lie: Any, expected: str, able: pytest.MonkeyPatch, small_protobuf: PaddleModel
+    answer: str, lie: Any, expected: str, able: pytest.MonkeyPatch, small_protobuf: Artifact
 ) -> None:
     Watched.lies[answer] = lie
     with pytest.raises(BackendUnavailableError, match=expected):
@@ -465,8 +465,8 @@ def test_what_cannot_be_is_refused(
     kind: type[PortError],
     expected: str,
     able: pytest.MonkeyPatch,
-    small_pir: PaddleModel,
-    small_protobuf: PaddleModel,
+    small_pir: Artifact,
+    small_protobuf: Artifact,
 ) -> None:
     able.setattr(gpu, "find_driver", lambda: driver_of(card))
     with pytest.raises(kind, match=expected) as caught:
@@ -475,7 +475,7 @@ def test_what_cannot_be_is_refused(
 
 
 def test_a_pir_program_on_another_gpu_is_refused(
-    able: pytest.MonkeyPatch, small_pir: PaddleModel
+    able: pytest.MonkeyPatch, small_pir: Artifact
 ) -> None:
     able.setattr(gpu, "find_driver", lambda: driver_of(L4, L4))
     with pytest.raises(BackendUnavailableError, match="set CUDA_VISIBLE_DEVICES=1"):
@@ -489,9 +489,7 @@ def test_int8_takes_a_program_with_its_own_quantisation(able: pytest.MonkeyPatch
     runner._check_precision(program)
 
 
-def test_tf32_is_allowed_when_asked_for(
-    able: pytest.MonkeyPatch, small_protobuf: PaddleModel
-) -> None:
+def test_tf32_is_allowed_when_asked_for(able: pytest.MonkeyPatch, small_protobuf: Artifact) -> None:
     able.delenv(TF32)
     with opened(small_protobuf, extras={"tf32": "true"}) as runner:
         assert runner.notes[0] == "TF32 allowed"

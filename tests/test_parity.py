@@ -11,7 +11,7 @@ from planted import plant
 
 from paddleport.cli.options import feed_from
 from paddleport.errors import BackendUnavailableError, UsageError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import Plan, validate
 from paddleport.validate.parity.report import BackendRow, ParityReport
@@ -22,8 +22,8 @@ UNTIMED = Plan(seconds_each=0)
 
 
 @pytest.fixture
-def source(small_pir: PaddleModel) -> SourceModel:
-    return resolve(small_pir.program.parent)
+def source(small_pir: Artifact) -> SourceModel:
+    return resolve(small_pir.path.parent)
 
 
 def by_name(report: ParityReport) -> dict[str, BackendRow]:
@@ -45,7 +45,7 @@ FAULTS = [
 
 def test_every_planted_fault_is_named(
     source: SourceModel,
-    small_onnx: OnnxModel,
+    small_onnx: Artifact,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -72,7 +72,7 @@ def test_every_planted_fault_is_named(
 
 @pytest.mark.slow
 def test_a_narrow_precision_that_is_admitted(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Within bf16's limit it agrees; fp32's limit is held against what claims to be fp32."""
     plant(tmp_path / "planted", monkeypatch, "narrow", "rounds")
@@ -82,7 +82,7 @@ def test_a_narrow_precision_that_is_admitted(
     assert (rows["rounds"].verdict, rows["rounds"].computes_in) == ("differs", "fp32")
 
 
-def changed(onnx_model: OnnxModel, target: Path, weight: str, factor: float) -> OnnxModel:
+def changed(onnx_model: Artifact, target: Path, weight: str, factor: float) -> Artifact:
     """The file with one weight multiplied."""
     proto = onnx.load(str(onnx_model.path))
     for tensor in proto.graph.initializer:
@@ -90,12 +90,12 @@ def changed(onnx_model: OnnxModel, target: Path, weight: str, factor: float) -> 
             values = numpy_helper.to_array(tensor) * np.float32(factor)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     onnx.save(proto, str(target))
-    return OnnxModel(target)
+    return onnx_artifact(target)
 
 
 @pytest.mark.parametrize(("weight", "factor"), [("kernel", 1.01), ("linear", 0.8)])
 def test_a_fault_in_the_file_is_the_converters(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, weight: str, factor: float
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, weight: str, factor: float
 ) -> None:
     file = changed(small_onnx, tmp_path / "wrong.onnx", weight, factor)
     rows = by_name(validate(source, file, UNTIMED))
@@ -104,7 +104,7 @@ def test_a_fault_in_the_file_is_the_converters(
     assert rows["paddle"].verdict == "agrees"
 
 
-def test_three_voices(source: SourceModel, small_onnx: OnnxModel) -> None:
+def test_three_voices(source: SourceModel, small_onnx: Artifact) -> None:
     report = validate(source, small_onnx, Plan(("onnxruntime",), seconds_each=0))
     reference, row = report.rows
     own = reference.comparisons[0].against_float64
@@ -129,7 +129,7 @@ def test_three_voices(source: SourceModel, small_onnx: OnnxModel) -> None:
 
 
 def test_the_worst_feeds_can_be_fed_again(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     plan = Plan(("onnxruntime",), seconds_each=0)
     found = validate_on_feeds(source, small_onnx, plan)
@@ -146,7 +146,7 @@ def test_the_worst_feeds_can_be_fed_again(
 
 
 def test_a_named_backend_must_be_there(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path / "planted", monkeypatch, "missing")
     with pytest.raises(BackendUnavailableError, match="no such chip"):
@@ -155,14 +155,14 @@ def test_a_named_backend_must_be_there(
 
 @pytest.mark.slow
 def test_strict_counts_what_is_skipped(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path / "planted", monkeypatch, "missing")
     assert validate(source, small_onnx, UNTIMED).verdict == "agrees"
     assert validate(source, small_onnx, Plan(seconds_each=0, strict=True)).verdict == "differs"
 
 
-def test_options_go_to_those_who_know_them(source: SourceModel, small_onnx: OnnxModel) -> None:
+def test_options_go_to_those_who_know_them(source: SourceModel, small_onnx: Artifact) -> None:
     plan = Plan(backends=("paddle",), extras={"onednn": "false"}, seconds_each=0)
     assert validate(source, small_onnx, plan).verdict == "agrees"
     with pytest.raises(UsageError, match="Did you mean 'onednn'"):
@@ -170,7 +170,7 @@ def test_options_go_to_those_who_know_them(source: SourceModel, small_onnx: Onnx
 
 
 def test_the_report_in_its_forms(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     plan = Plan(backends=("onnxruntime",), seconds_each=0.2)
@@ -196,7 +196,7 @@ def test_the_report_in_its_forms(
 
 
 def test_a_file_from_elsewhere_with_another_input_name(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     proto = onnx.load(str(small_onnx.path))
     old = proto.graph.input[0].name
@@ -207,18 +207,18 @@ def test_a_file_from_elsewhere_with_another_input_name(
     proto.graph.input[0].name = "pixels"
     onnx.save(proto, str(tmp_path / "theirs.onnx"))
     plan = Plan(backends=("onnxruntime",), seconds_each=0)
-    report = validate(source, OnnxModel(tmp_path / "theirs.onnx"), plan)
+    report = validate(source, onnx_artifact(tmp_path / "theirs.onnx"), plan)
     assert report.verdict == "agrees"
     assert "as pixels" in report.rows[1].notes[0]
 
 
 def test_a_file_with_a_fixed_batch_is_fed_no_others(
-    source: SourceModel, small_onnx: OnnxModel, tmp_path: Path
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     proto = onnx.load(str(small_onnx.path))
     proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     onnx.save(proto, str(tmp_path / "fixed.onnx"))
     plan = Plan(backends=("onnxruntime",), seconds_each=0)
-    report = validate(source, OnnxModel(tmp_path / "fixed.onnx"), plan)
+    report = validate(source, onnx_artifact(tmp_path / "fixed.onnx"), plan)
     assert report.verdict == "agrees"
     assert {feed.batch for feed in report.feeds} == {1}

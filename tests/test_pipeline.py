@@ -11,7 +11,7 @@ import pytest
 from paddleport.convert import steps, to_onnx
 from paddleport.convert.check import check_file
 from paddleport.errors import ConversionError, OutputError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array
 from paddleport.worker import Worker
@@ -22,8 +22,8 @@ pytestmark = pytest.mark.conversion
 @pytest.fixture(params=["pir", "protobuf"])
 def source(request: pytest.FixtureRequest) -> SourceModel:
     model = request.getfixturevalue(f"small_{request.param}")
-    assert isinstance(model, PaddleModel)
-    return resolve(model.program)
+    assert isinstance(model, Artifact)
+    return resolve(model.path)
 
 
 def disturb(monkeypatch: pytest.MonkeyPatch, change: Callable[[Array], Array]) -> None:
@@ -81,7 +81,7 @@ def test_a_swapped_channel_is_seen(
     ("least", "order"), [(1, ["reference", "check"]), (1 << 40, ["check", "reference"])]
 )
 def test_a_large_file_is_checked_after_the_reference(
-    small_pir: PaddleModel,
+    small_pir: Artifact,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     least: int,
@@ -103,7 +103,7 @@ def test_a_large_file_is_checked_after_the_reference(
     monkeypatch.setattr(steps, "LEAST_TOTAL_BYTES", least)
     monkeypatch.setattr(steps, "_native_outputs", late)
     monkeypatch.setattr(Worker, "call", watched)
-    assert to_onnx(resolve(small_pir.program), tmp_path / "model.onnx").verdict == "agrees"
+    assert to_onnx(resolve(small_pir.path), tmp_path / "model.onnx").verdict == "agrees"
     assert done == order
 
 

@@ -11,7 +11,7 @@ from exported import export_onnx
 
 from paddleport.convert.paddle2onnx.normalize import normalize_program
 from paddleport.errors import ModelFileError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.paddle.pir import downgrade_document, downgrade_pir
 from paddleport.models.paddle.program import read_program
 from paddleport.runners.base import RunnerOptions
@@ -27,23 +27,23 @@ RELATIVE = 1e-5  # float32 rounding (6e-8) of sums of some tens of elements
 TIMEOUT_S = 120
 
 
-def saved(name: str) -> PaddleModel:
+def saved(name: str) -> Artifact:
     params = SAVED / f"{name}.pdiparams"
-    return PaddleModel(SAVED / f"{name}.json", params if params.is_file() else None, "pir")
+    return paddle_artifact(SAVED / f"{name}.json", params if params.is_file() else None, "pir")
 
 
-def natively(model: PaddleModel) -> Array:
+def natively(model: Artifact) -> Array:
     with PaddleRunner(model, PLAIN) as runner:
         return runner.run({"x": saved_by_3_3.feed()})[runner.outputs[0].name]
 
 
-def natively_as_normalized(model: PaddleModel, folder: Path) -> Array:
+def natively_as_normalized(model: Artifact, folder: Path) -> Array:
     return natively(normalize_program(model, folder))
 
 
-def converted(model: PaddleModel, folder: Path) -> Array:
+def converted(model: Artifact, folder: Path) -> Array:
     exported = export_onnx(model, folder / "raw.onnx", opset=17)
-    with OnnxRuntimeRunner(OnnxModel(exported.path), RunnerOptions(threads=1)) as runner:
+    with OnnxRuntimeRunner(onnx_artifact(exported.path), RunnerOptions(threads=1)) as runner:
         return runner.run({"x": saved_by_3_3.feed()})[runner.outputs[0].name]
 
 
@@ -96,7 +96,7 @@ def test_paddle2onnx_still_misreads_doubles(worker: Worker, tmp_path: Path) -> N
     import onnx
 
     target = tmp_path / "raw.onnx"
-    worker.call(raw_paddle2onnx, TIMEOUT_S, str(saved("leaky_relu").program), str(target))
+    worker.call(raw_paddle2onnx, TIMEOUT_S, str(saved("leaky_relu").path), str(target))
     (node,) = [item for item in onnx.load(str(target)).graph.node if item.op_type == "LeakyRelu"]
     slope = next((item.f for item in node.attribute if item.name == "alpha"), 0.01)
     assert abs(slope - 0.3) > 0.1
@@ -104,14 +104,14 @@ def test_paddle2onnx_still_misreads_doubles(worker: Worker, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_saved_files_are_of_version_4(name: str) -> None:
-    assert read_program(saved(name).program).version == 4
+    assert read_program(saved(name).path).version == 4
 
 
 def test_only_what_became_a_double_is_made_a_float(tmp_path: Path) -> None:
     kinds: dict[str, dict[str, str]] = {}
     for name in ("leaky_relu", "interpolate", "full"):
         target = tmp_path / f"{name}.json"
-        assert downgrade_pir(saved(name).program, target)
+        assert downgrade_pir(saved(name).path, target)
         assert read_program(target).version == 3
         for op in json.loads(target.read_bytes())["program"]["regions"][0]["blocks"][0]["ops"]:
             kinds.setdefault(op["#"], {}).update({a["N"]: json.dumps(a["AT"]) for a in op["A"]})
@@ -129,10 +129,10 @@ def test_a_double_in_an_inner_block_is_made_a_float_too() -> None:
     assert slope["AT"] == {"#": "0.a_f32", "D": 0.3}
 
 
-def test_a_file_of_version_3_is_left_alone(small_pir: PaddleModel, tmp_path: Path) -> None:
+def test_a_file_of_version_3_is_left_alone(small_pir: Artifact, tmp_path: Path) -> None:
     older = tmp_path / "older.json"
-    if not downgrade_pir(small_pir.program, older):  # saved by Paddle <= 3.2
-        older.write_bytes(small_pir.program.read_bytes())
+    if not downgrade_pir(small_pir.path, older):  # saved by Paddle <= 3.2
+        older.write_bytes(small_pir.path.read_bytes())
     assert not downgrade_pir(older, tmp_path / "copy.json")
     assert not (tmp_path / "copy.json").exists()
 
@@ -149,13 +149,13 @@ def test_what_is_no_program_is_refused(content: str, tmp_path: Path) -> None:
 
 @pytest.mark.conversion
 def test_an_old_program_keeps_its_outputs_names_and_order(
-    worker: Worker, small_protobuf: PaddleModel, tmp_path: Path
+    worker: Worker, small_protobuf: Artifact, tmp_path: Path
 ) -> None:
     import onnx
 
     from paddleport.models.paddle.program import read_program
 
     exported = worker.call(export_onnx, TIMEOUT_S, small_protobuf, tmp_path / "r.onnx", opset=17)
-    wanted = [item.name for item in read_program(small_protobuf.program).outputs]
+    wanted = [item.name for item in read_program(small_protobuf.path).outputs]
     assert [item.name for item in onnx.load(str(exported.path)).graph.output] == wanted
     assert len(wanted) == 2

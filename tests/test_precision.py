@@ -17,8 +17,9 @@ from paddleport.convert.precision.layers import rank_layers
 from paddleport.convert.precision.make import make_candidate
 from paddleport.convert.precision.wanted import BackendGate, Pictures, Wanted
 from paddleport.errors import BackendUnavailableError, UsageError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import weights_precision
+from paddleport.models.recognize import read_artifact
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed, TensorSpec
@@ -51,7 +52,7 @@ def made(
     return run_in_worker(make_candidate, 120, onnx_file, target, wanted, feeds)
 
 
-def test_fp16_passes_and_says_what_it_computes_in(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_fp16_passes_and_says_what_it_computes_in(small_onnx: Artifact, tmp_path: Path) -> None:
     file = tmp_path / "half.onnx"
     made(small_onnx.path, file, Wanted("fp16", "onnx"))
     assert weights_precision(file) == "fp16"
@@ -60,7 +61,7 @@ def test_fp16_passes_and_says_what_it_computes_in(small_onnx: OnnxModel, tmp_pat
     assert rows[0].computes_in == "fp16"
 
 
-def test_a_changed_weight_fails_though_it_is_fp16(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_a_changed_weight_fails_though_it_is_fp16(small_onnx: Artifact, tmp_path: Path) -> None:
     proto = onnx.load(str(small_onnx.path))
     weight = next(item for item in proto.graph.initializer if item.name == "linear")
     values = onnx.numpy_helper.to_array(weight)
@@ -75,17 +76,17 @@ def test_a_changed_weight_fails_though_it_is_fp16(small_onnx: OnnxModel, tmp_pat
     assert "above the limit" in tolerance
 
 
-def test_int8_is_the_same_bytes_twice_and_read_back(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_int8_is_the_same_bytes_twice_and_read_back(small_onnx: Artifact, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("one.onnx", "two.onnx")]
     for file in files:
         told = made(small_onnx.path, file, Wanted("int8", "onnx"))
         assert told.tools["nncf"]
     assert files[0].read_bytes() == files[1].read_bytes()
     for backend in ("onnxruntime", "openvino"):
-        with open_runner(backend, OnnxModel(files[0])) as runner:
+        with open_runner(backend, onnx_artifact(files[0])) as runner:
             assert runner.computes_in == "int8"
         with pytest.raises(BackendUnavailableError, match="fp32"):
-            open_runner(backend, OnnxModel(files[0]), RunnerOptions(precision="fp32"))
+            open_runner(backend, onnx_artifact(files[0]), RunnerOptions(precision="fp32"))
     with pytest.raises(BackendUnavailableError, match="int8"):
         open_runner("openvino", small_onnx, RunnerOptions(precision="int8"))
 
@@ -97,7 +98,7 @@ def telemetry(onnx_file: Path, target: Path, wanted: Wanted, feeds: list[Feed]) 
     return [name for name in sys.modules if name.startswith("openvino_telemetry")]
 
 
-def test_nothing_is_reported(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_nothing_is_reported(small_onnx: Artifact, tmp_path: Path) -> None:
     if find_spec("nncf") is None:
         pytest.skip("nncf is not installed")
     for wanted in (Wanted("int8", "onnx"), Wanted("int8", "openvino")):
@@ -216,7 +217,7 @@ def test_who_judges() -> None:
             backends_for(Wanted("int8", "onnx"), [name])
 
 
-def test_a_file_that_nobody_runs_is_not_passed(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_a_file_that_nobody_runs_is_not_passed(small_onnx: Artifact, tmp_path: Path) -> None:
     file = tmp_path / "damaged.onnx"
     file.write_bytes(small_onnx.path.read_bytes()[:200])
     rows, _ = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "int8")
@@ -226,7 +227,7 @@ def test_a_file_that_nobody_runs_is_not_passed(small_onnx: OnnxModel, tmp_path: 
 
 @pytest.mark.parametrize("package", ["nncf", "openvino"])
 def test_what_is_missing_is_named(
-    package: str, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    package: str, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def absent(name: str) -> str:
         from importlib.metadata import PackageNotFoundError
@@ -252,15 +253,15 @@ def test_what_is_missing_is_named(
     ],
 )
 def test_what_cannot_be(
-    words: tuple[str, ...], told: str, paddleport: Command, small_pir: PaddleModel
+    words: tuple[str, ...], told: str, paddleport: Command, small_pir: Artifact
 ) -> None:
-    one_line_error(paddleport("convert", small_pir.program.parent, *words), told)
+    one_line_error(paddleport("convert", small_pir.path.parent, *words), told)
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is not installed")
-def test_as_typed(paddleport: Command, small_pir: PaddleModel, tmp_path: Path) -> None:
-    folder = small_pir.program.parent
+def test_as_typed(paddleport: Command, small_pir: Artifact, tmp_path: Path) -> None:
+    folder = small_pir.path.parent
     done = paddleport("convert", folder, "--precision", "fp16", "-o", "half.onnx")
     assert done.code == 0, done.err
     assert "onnxruntime" in done.out and "passed" in done.out
@@ -288,6 +289,6 @@ def test_as_typed(paddleport: Command, small_pir: PaddleModel, tmp_path: Path) -
     assert {f"{name}{end}" for end in (".xml", ".bin", ".xml.json")} <= {
         file.name for file in tmp_path.iterdir()
     }
-    with open_runner("openvino", OnnxModel(tmp_path / f"{name}.xml")) as runner:
+    with open_runner("openvino", read_artifact(tmp_path / f"{name}.xml")) as runner:
         logits, _ = runner.run(FEEDS[0]).values()
     np.testing.assert_allclose(logits, small_network.expected(FEEDS[0]["x"])[0], atol=1e-4)

@@ -10,7 +10,7 @@ from trained import trained_state
 from vision_models import NETWORKS, save_vision_model
 
 from paddleport.convert import to_onnx
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.zoo import registry as zoo
 from paddleport.runners import open_runner
@@ -58,7 +58,7 @@ def test_pp_ocr(name: str, opset: int, tmp_path: Path) -> None:
     assert done.verdict == "agrees"
     # The independent conversion of the same weights is the same model, by every backend.
     plan = Plan(seconds_each=0, quick=True)
-    report = validate(source, OnnxModel(independent), plan, shapes=shapes)
+    report = validate(source, onnx_artifact(independent), plan, shapes=shapes)
     assert report.verdict == "agrees", report.to_markdown()
     report = validate(source, done.onnx, plan, shapes=shapes)
     assert report.verdict == "agrees", report.to_markdown()

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from operator_cases import Case, cases, values
 
 from paddleport.errors import BackendUnavailableError, FeedError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.runners import float64
 from paddleport.runners.float64.node import Node
 from paddleport.runners.float64.resize import resize
@@ -102,7 +102,7 @@ def _onnx_runtime(model: onnx.ModelProto, feed: dict[str, Array]) -> list[Array]
 def _reference(model: onnx.ModelProto, feed: dict[str, Array], folder: Path) -> list[Array]:
     path = folder / "case.onnx"
     onnx.save(model, str(path))
-    with ReferenceRunner(OnnxModel(path)) as runner:
+    with ReferenceRunner(onnx_artifact(path)) as runner:
         return list(runner.run(feed).values())
 
 
@@ -331,7 +331,7 @@ def test_real_models_agree_with_onnx_runtime(kind: str) -> None:
     found = [path for path in _rapidocr_models() if f"_{kind}_" in path.name]
     if not found:
         pytest.skip("rapidocr-onnxruntime is not installed")
-    with ReferenceRunner(OnnxModel(found[0])) as runner:
+    with ReferenceRunner(onnx_artifact(found[0])) as runner:
         x = values(*REAL_INPUTS[kind], low=-1, high=1)
         (result,) = runner.run({runner.inputs[0].name: x}).values()
         (expected,) = _onnx_runtime(onnx.load(str(found[0])), {runner.inputs[0].name: x})

@@ -20,7 +20,7 @@ from paddleport.runners.base import Runner
 
 class Plugin(Runner):
     name = "plugin"
-    consumes = "onnx"
+    formats = ("onnx",)
     distributions = ("no-such-vendor",)
     def load(self, model): pass
     def infer(self, feed): return {}

@@ -23,7 +23,7 @@ from made_report import (
 )
 from planted import plant
 
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import resolve
 from paddleport.models.zoo import registry as zoo
 from paddleport.validate import Plan, validate
@@ -86,14 +86,14 @@ def test_every_published_figure_of_the_zoo_fits() -> None:
 
 
 def test_a_computed_report_is_as_the_schema_says(
-    small_pir: PaddleModel,
-    small_onnx: OnnxModel,
+    small_pir: Artifact,
+    small_onnx: Artifact,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """With outputs that are not finite."""
     plant(tmp_path / "planted", monkeypatch, "poisons")
-    source = resolve(small_pir.program.parent)
+    source = resolve(small_pir.path.parent)
     plan = Plan(("onnxruntime", "poisons"), seconds_each=0.1, quick=True)
     report = validate(source, small_onnx, plan, command="paddleport validate small")
     verdicts = {row.name: row.verdict for row in report.rows}

@@ -8,36 +8,36 @@ import pytest
 import small_network
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import RunnerOptions, open_runner
 from paddleport.tensors import Array
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
 
 
-def logits(model: OnnxModel, backend: str = "reference", **extras: str) -> Array:
+def logits(model: Artifact, backend: str = "reference", **extras: str) -> Array:
     with open_runner(backend, model, RunnerOptions(extras=extras)) as runner:
         return runner.run(small_network.feed(4))["logits"]
 
 
-def moved(model: OnnxModel, unit_roundoff: float, seed: int) -> float:
+def moved(model: Artifact, unit_roundoff: float, seed: int) -> float:
     found = logits(model, rounding=repr(unit_roundoff), seed=str(seed))
     return float(np.abs(found - logits(model)).max())
 
 
-def test_it_grows_with_the_unit_roundoff_and_varies_with_the_seed(small_onnx: OnnxModel) -> None:
+def test_it_grows_with_the_unit_roundoff_and_varies_with_the_seed(small_onnx: Artifact) -> None:
     first, same, other = (moved(small_onnx, 1e-6, seed) for seed in (1, 1, 2))
     assert first == same != other
     assert moved(small_onnx, 1e-4, 1) == pytest.approx(100 * first, rel=0.05)
     assert moved(small_onnx, 0.0, 1) == 0
 
 
-def test_real_rounding_is_of_that_size(small_onnx: OnnxModel) -> None:
+def test_real_rounding_is_of_that_size(small_onnx: Artifact) -> None:
     real = float(np.abs(logits(small_onnx, "onnxruntime") - logits(small_onnx)).max())
     imitated = max(moved(small_onnx, UNIT_ROUNDOFF["fp32"], seed) for seed in (1, 2))
     assert imitated / 10 < real < imitated * 10
 
 
-def test_weights_in_constant_nodes_are_disturbed_too(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_weights_in_constant_nodes_are_disturbed_too(small_onnx: Artifact, tmp_path: Path) -> None:
     proto = onnx.load(str(small_onnx.path))
     constants = [
         helper.make_node("Constant", [], [item.name], value=item)
@@ -47,7 +47,7 @@ def test_weights_in_constant_nodes_are_disturbed_too(small_onnx: OnnxModel, tmp_
     del proto.graph.node[:], proto.graph.initializer[:]
     proto.graph.node.extend([*constants, *nodes])
     onnx.save(proto, str(tmp_path / "constants.onnx"))
-    other = OnnxModel(tmp_path / "constants.onnx")
+    other = onnx_artifact(tmp_path / "constants.onnx")
     assert moved(other, 1e-5, 1) == moved(small_onnx, 1e-5, 1) > 0
 
 
@@ -77,7 +77,7 @@ def test_sizes_stay_exact(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[opset]), str(tmp_path / "sizes.onnx"))
     options = RunnerOptions(extras={"rounding": "0.01", "seed": "3"})
     x = np.ones((4, 6), np.float32)
-    with open_runner("reference", OnnxModel(tmp_path / "sizes.onnx"), options) as runner:
+    with open_runner("reference", onnx_artifact(tmp_path / "sizes.onnx"), options) as runner:
         y = runner.run({"x": x})["y"]
     assert y.shape == (2, 3)
     assert not np.allclose(y, np.e, rtol=1e-6)  # the values themselves are disturbed

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import contract
 import numpy as np
@@ -22,7 +22,7 @@ SUBJECTS = [
     (name, fixture)
     for name in names()
     if runner_class(name).devices != ("cuda",)
-    for fixture in FIXTURES[runner_class(name).consumes]
+    for fixture in FIXTURES[runner_class(name).formats[0]]
 ]
 
 
@@ -48,7 +48,7 @@ class NumpyRunner(Runner):
     """Keeps the contract; the faults below are planted into it."""
 
     name: ClassVar[str] = "numpy"
-    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    formats: ClassVar[tuple[str, ...]] = ("onnx",)
     distributions: ClassVar[tuple[str, ...]] = ("numpy",)
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16")
 

@@ -15,7 +15,7 @@ from conftest import skip_or_fail
 from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.runners import installed_version, open_runner, runner_class
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.vendor_message import one_line
@@ -39,30 +39,30 @@ def _options(**extras: str) -> RunnerOptions:
 def test_paddle_takes_files_of_any_name(
     fixture: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    model: PaddleModel = request.getfixturevalue(fixture)
-    wrong = {"pir": "net.pdmodel", "protobuf": "net.json"}[model.format]
+    model: Artifact = request.getfixturevalue(fixture)
+    wrong = {"pir": "net.pdmodel", "protobuf": "net.json"}[model.encoding]
     for name in ("network", wrong):
-        program = Path(shutil.copy(model.program, tmp_path / name))
-        params = Path(shutil.copy(str(model.params), tmp_path / "numbers.bin"))
-        with open_runner("paddle", PaddleModel(program, params, model.format)) as runner:
+        program = Path(shutil.copy(model.path, tmp_path / name))
+        params = Path(shutil.copy(str(model.weights_file), tmp_path / "numbers.bin"))
+        with open_runner("paddle", paddle_artifact(program, params, model.encoding)) as runner:
             results = runner.run(FEED)
         for found, wanted in zip(results.values(), small_network.expected(FEED["x"]), strict=True):
             assert np.allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_paddle_reads_a_program_of_a_newer_paddle(
-    small_pir: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Version 4 states its floats as double; Paddle up to 3.2 refuses that, 3.3 the older one."""
     import tempfile
 
-    text = small_pir.program.read_text()
+    text = small_pir.path.read_text()
     newer = text.replace('"version":3', '"version":4').replace("0.a_f32", "0.a_f64")
     (tmp_path / "newer.json").write_text(newer)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    model = PaddleModel(tmp_path / "newer.json", small_pir.params, "pir")
+    model = paddle_artifact(tmp_path / "newer.json", small_pir.weights_file, "pir")
     runner: Any = open_runner("paddle", model)
     with runner:
         results = runner.run(FEED)
@@ -77,27 +77,27 @@ def test_paddle_reads_a_program_of_a_newer_paddle(
 def test_paddle_refuses_wrong_parameters_before_it_crashes(
     fixture: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    model: PaddleModel = request.getfixturevalue(fixture)
-    whole = Path(str(model.params)).read_bytes()
+    model: Artifact = request.getfixturevalue(fixture)
+    whole = Path(str(model.weights_file)).read_bytes()
     wrong = tmp_path / "wrong.pdiparams"
     for content in (whole[: len(whole) // 2], b"", b"text" * 99):
         wrong.write_bytes(content)
         with pytest.raises(ModelFileError):
-            open_runner("paddle", PaddleModel(model.program, wrong, model.format))
+            open_runner("paddle", paddle_artifact(model.path, wrong, model.encoding))
     with pytest.raises(ModelFileError):
-        open_runner("paddle", PaddleModel(model.program, None, model.format))
+        open_runner("paddle", paddle_artifact(model.path, None, model.encoding))
 
 
 def test_paddle_leaves_no_temporary_files(
-    small_pir: PaddleModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import tempfile
 
-    program = Path(shutil.copy(small_pir.program, tmp_path / "network"))
+    program = Path(shutil.copy(small_pir.path, tmp_path / "network"))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    with open_runner("paddle", PaddleModel(program, small_pir.params, "pir")) as runner:
+    with open_runner("paddle", paddle_artifact(program, small_pir.weights_file, "pir")) as runner:
         runner.run(FEED)
     assert list(scratch.iterdir()) == []
 
@@ -105,7 +105,7 @@ def test_paddle_leaves_no_temporary_files(
 @pytest.mark.parametrize("onednn", ["true", "false"])
 @pytest.mark.parametrize("ir_optim", ["true", "false"])
 def test_paddle_switches_are_what_they_say(
-    onednn: str, ir_optim: str, small_pir: PaddleModel, monkeypatch: pytest.MonkeyPatch
+    onednn: str, ir_optim: str, small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inference = pytest.importorskip("paddle.inference")
     create = inference.create_predictor
@@ -128,13 +128,13 @@ def test_paddle_without_a_parameter_file(tmp_path: Path) -> None:
 
     with Worker() as worker:
         worker.call(small_network.save_paddle_without_parameters, 120, str(tmp_path / "plain"))
-    model = PaddleModel(tmp_path / "plain.json", None, "pir")
+    model = paddle_artifact(tmp_path / "plain.json", None, "pir")
     with open_runner("paddle", model) as runner:
         (found,) = runner.run(FEED).values()
     assert np.array_equal(found, np.maximum(FEED["x"], 0))
 
 
-def test_onnxruntime_optimization_is_an_option(small_onnx: OnnxModel) -> None:
+def test_onnxruntime_optimization_is_an_option(small_onnx: Artifact) -> None:
     for level in ("disabled", "basic", "extended", "all"):
         with open_runner("onnxruntime", small_onnx, _options(optimization=level)) as runner:
             runner.run(FEED)
@@ -142,7 +142,7 @@ def test_onnxruntime_optimization_is_an_option(small_onnx: OnnxModel) -> None:
         open_runner("onnxruntime", small_onnx, _options(optimization="basics"))
 
 
-def test_onnxruntime_never_falls_back_to_another_provider(small_onnx: OnnxModel) -> None:
+def test_onnxruntime_never_falls_back_to_another_provider(small_onnx: Artifact) -> None:
     ort = pytest.importorskip("onnxruntime")
     if "CUDAExecutionProvider" in ort.get_available_providers():
         pytest.skip("a build with CUDA")
@@ -159,21 +159,21 @@ def test_an_output_that_is_an_input_is_fresh_too(backend: str, tmp_path: Path) -
     path = tmp_path / "same.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), str(path))
     x = np.ones((2, 3), np.float32)
-    with open_runner(backend, OnnxModel(path)) as runner:
+    with open_runner(backend, onnx_artifact(path)) as runner:
         (found,) = runner.run({"x": x}).values()
         assert not np.shares_memory(found, x)
         found[:] = 5
         assert (x == 1).all()
 
 
-def test_openvino_reports_nothing_to_its_maker(small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_openvino_reports_nothing_to_its_maker(small_onnx: Artifact, tmp_path: Path) -> None:
     """Importing it writes into the home directory and sends an event, unless it is kept from it."""
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from paddleport.models.card import OnnxModel\n"
+        "from paddleport.models.card import Artifact\n"
         "from paddleport.runners import open_runner\n"
-        f"open_runner('openvino', OnnxModel(Path({str(small_onnx.path)!r}))).close()\n"
+        f"open_runner('openvino', onnx_artifact(Path({str(small_onnx.path)!r}))).close()\n"
         "assert 'openvino_telemetry' not in sys.modules\n"
     )
     home = tmp_path / "home"
@@ -202,7 +202,7 @@ def test_a_graph_with_an_unknown_operator_is_one_line(backend: str, tmp_path: Pa
     path = tmp_path / "odd.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), str(path))
     with pytest.raises((ModelFileError, BackendUnavailableError), match="Frobnicate") as caught:
-        open_runner(backend, OnnxModel(path))
+        open_runner(backend, onnx_artifact(path))
     assert "\n" not in str(caught.value)
 
 
@@ -226,14 +226,14 @@ def test_onnxruntime_says_that_a_file_holds_fp16(tmp_path: Path) -> None:
     graph = helper.make_graph([node], "half", [half], [result], [weight])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     onnx.save(model, str(tmp_path / "half.onnx"))
-    given = OnnxModel(tmp_path / "half.onnx")
+    given = onnx_artifact(tmp_path / "half.onnx")
     with open_runner("onnxruntime", given) as runner:
         assert runner.computes_in == "fp16"
     with pytest.raises(BackendUnavailableError, match="holds fp16 weights"):
         open_runner("onnxruntime", given, RunnerOptions(precision="fp32"))
 
 
-def test_a_feed_is_checked_again_when_it_changes(small_onnx: OnnxModel) -> None:
+def test_a_feed_is_checked_again_when_it_changes(small_onnx: Artifact) -> None:
     with open_runner("onnxruntime", small_onnx) as runner:
         (name,) = FEED
         runner.run(FEED)

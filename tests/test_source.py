@@ -5,59 +5,59 @@ from pathlib import Path
 import pytest
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.params import looks_like_params, read_parameter_specs
 from paddleport.models.paddle.program import program_format, read_program
 from paddleport.models.paddle.source import find_model, holds_model, open_model
 
 
 @pytest.fixture(params=["pir", "protobuf"])
-def small(request: pytest.FixtureRequest) -> PaddleModel:
+def small(request: pytest.FixtureRequest) -> Artifact:
     model = request.getfixturevalue(f"small_{request.param}")
-    assert isinstance(model, PaddleModel)
+    assert isinstance(model, Artifact)
     return model
 
 
-def copied(model: PaddleModel, folder: Path) -> tuple[Path, Path]:
-    assert model.params is not None
+def copied(model: Artifact, folder: Path) -> tuple[Path, Path]:
+    assert model.weights_file is not None
     folder.mkdir(exist_ok=True)
-    program = folder / model.program.name
-    params = folder / model.params.name
-    shutil.copy(model.program, program)
-    shutil.copy(model.params, params)
+    program = folder / model.path.name
+    params = folder / model.weights_file.name
+    shutil.copy(model.path, program)
+    shutil.copy(model.weights_file, params)
     return program, params
 
 
-def test_programs_are_read_without_paddle(small: PaddleModel) -> None:
-    program = read_program(small.program)
-    assert program.format == small.format
+def test_programs_are_read_without_paddle(small: Artifact) -> None:
+    program = read_program(small.path)
+    assert program.format == small.encoding
     assert [spec.dtype for spec in program.inputs] == ["float32"]
     assert program.inputs[0].shape[0] is None
     assert program.operators["conv2d"] >= 1
-    assert small.params is not None
-    stored = read_parameter_specs(small.params)
+    assert small.weights_file is not None
+    stored = read_parameter_specs(small.weights_file)
     assert stored == [program.parameters[name] for name in sorted(program.parameters)]
 
 
-def test_files_are_recognised_by_content(small: PaddleModel, tmp_path: Path) -> None:
+def test_files_are_recognised_by_content(small: Artifact, tmp_path: Path) -> None:
     program, params = copied(small, tmp_path / "model")
     program = program.rename(program.with_name("network.bin"))
     params = params.rename(params.with_name("weights"))
     (tmp_path / "model" / "config.json").write_text('{"a": 1}')
     found = find_model(tmp_path)  # the model is in the only subfolder
-    assert found.model == PaddleModel(program, params, small.format)
+    assert found.model == paddle_artifact(program, params, small.encoding)
     assert holds_model(tmp_path)
 
 
-def test_the_format_is_told_by_content(small_pir: PaddleModel, small_protobuf: PaddleModel) -> None:
-    assert program_format(small_pir.program) == "pir"
-    assert program_format(small_protobuf.program) == "protobuf"
-    assert small_pir.params is not None
-    assert program_format(small_pir.params) is None
-    assert looks_like_params(small_pir.params.read_bytes()[:64])
+def test_the_format_is_told_by_content(small_pir: Artifact, small_protobuf: Artifact) -> None:
+    assert program_format(small_pir.path) == "pir"
+    assert program_format(small_protobuf.path) == "protobuf"
+    assert small_pir.weights_file is not None
+    assert program_format(small_pir.weights_file) is None
+    assert looks_like_params(small_pir.weights_file.read_bytes()[:64])
 
 
-def test_every_truncation_of_the_parameters_is_seen(small: PaddleModel, tmp_path: Path) -> None:
+def test_every_truncation_of_the_parameters_is_seen(small: Artifact, tmp_path: Path) -> None:
     program, params = copied(small, tmp_path)
     whole = params.read_bytes()
     for size in range(1, len(whole), max(1, len(whole) // 97)):
@@ -66,7 +66,7 @@ def test_every_truncation_of_the_parameters_is_seen(small: PaddleModel, tmp_path
             open_model(program, params)
 
 
-def test_every_truncation_of_the_program_is_seen(small: PaddleModel, tmp_path: Path) -> None:
+def test_every_truncation_of_the_program_is_seen(small: Artifact, tmp_path: Path) -> None:
     program, _ = copied(small, tmp_path)
     whole = program.read_bytes()
     for size in range(0, len(whole), max(1, len(whole) // 97)):
@@ -76,7 +76,7 @@ def test_every_truncation_of_the_program_is_seen(small: PaddleModel, tmp_path: P
 
 
 @pytest.mark.parametrize("what", ["program", "params"])
-def test_empty_files_are_named(small: PaddleModel, tmp_path: Path, what: str) -> None:
+def test_empty_files_are_named(small: Artifact, tmp_path: Path, what: str) -> None:
     program, params = copied(small, tmp_path)
     empty = program if what == "program" else params
     empty.write_bytes(b"")
@@ -84,14 +84,14 @@ def test_empty_files_are_named(small: PaddleModel, tmp_path: Path, what: str) ->
         find_model(tmp_path)
 
 
-def test_missing_parameters_are_asked_for(small: PaddleModel, tmp_path: Path) -> None:
+def test_missing_parameters_are_asked_for(small: Artifact, tmp_path: Path) -> None:
     _, params = copied(small, tmp_path)
     params.unlink()
     with pytest.raises(ModelFileError, match="--params FILE"):
         find_model(tmp_path)
 
 
-def test_swapped_files_are_told(small: PaddleModel, tmp_path: Path) -> None:
+def test_swapped_files_are_told(small: Artifact, tmp_path: Path) -> None:
     program, params = copied(small, tmp_path)
     with pytest.raises(ModelFileError, match="swapped"):
         open_model(params, program)
@@ -102,7 +102,7 @@ def test_swapped_files_are_told(small: PaddleModel, tmp_path: Path) -> None:
         find_model(tmp_path)
 
 
-def test_two_models_in_a_folder(small: PaddleModel, tmp_path: Path) -> None:
+def test_two_models_in_a_folder(small: Artifact, tmp_path: Path) -> None:
     program, _ = copied(small, tmp_path)
     shutil.copy(program, tmp_path / f"second{program.suffix}")
     with pytest.raises(ModelFileError, match=r"more than one program: .*second"):
@@ -110,10 +110,10 @@ def test_two_models_in_a_folder(small: PaddleModel, tmp_path: Path) -> None:
 
 
 def test_parameters_of_another_model(
-    small_pir: PaddleModel, small_protobuf: PaddleModel, tmp_path: Path
+    small_pir: Artifact, small_protobuf: Artifact, tmp_path: Path
 ) -> None:
-    assert small_pir.params is not None
-    document = json.loads(small_pir.program.read_text())
+    assert small_pir.weights_file is not None
+    document = json.loads(small_pir.path.read_text())
     for op in document["program"]["regions"][0]["blocks"][0]["ops"]:
         if op["#"] == "p":
             op["O"]["TT"]["D"][1][0] += 1
@@ -122,7 +122,7 @@ def test_parameters_of_another_model(
     program = tmp_path / "inference.json"
     program.write_text(json.dumps(document))
     with pytest.raises(ModelFileError, match=f"another model: .* needs {changed}"):
-        open_model(program, small_pir.params)
+        open_model(program, small_pir.weights_file)
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from engines import L4, rtx_engine, trt_engine, wanted_for
 from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.base import Precision
 from paddleport.runners.tensorrt.parse import check_precision
 from paddleport.tensors import ShapeRange, TensorSpec
@@ -73,28 +73,28 @@ def test_an_engine(
     assert 0.5 * largest_share * stored < len(engine.content) < 1.3 * largest_share * stored
 
 
-def test_tf32_is_on_only_where_it_is_asked_for(small_onnx: OnnxModel) -> None:
+def test_tf32_is_on_only_where_it_is_asked_for(small_onnx: Artifact) -> None:
     assert not rtx_engine(small_onnx.path, wanted_for(small_onnx.path)).facts.tf32
     assert rtx_engine(small_onnx.path, wanted_for(small_onnx.path, tf32=True)).facts.tf32
     posing = wanted_for(small_onnx.path, tf32=True, capabilities=())
     assert trt_engine(small_onnx.path, posing).facts.tf32
 
 
-def test_workspace_is_taken(small_onnx: OnnxModel) -> None:
+def test_workspace_is_taken(small_onnx: Artifact) -> None:
     assert rtx_engine(small_onnx.path, wanted_for(small_onnx.path, workspace_mb=64)).content
 
 
-def test_several_capabilities(small_onnx: OnnxModel) -> None:
+def test_several_capabilities(small_onnx: Artifact) -> None:
     wanted = wanted_for(small_onnx.path, capabilities=((8, 6), (12, 0)))
     assert rtx_engine(small_onnx.path, wanted).facts.capabilities == ("8.6", "12.0")
 
 
-def test_a_capability_that_it_does_not_build_for(small_onnx: OnnxModel) -> None:
+def test_a_capability_that_it_does_not_build_for(small_onnx: Artifact) -> None:
     with pytest.raises(UsageError, match=r"capability 1\.2, only 7\.5, 8\.0"):
         rtx_engine(small_onnx.path, wanted_for(small_onnx.path, capabilities=((1, 2),)))
 
 
-def test_tensorrt_takes_no_capability(small_onnx: OnnxModel) -> None:
+def test_tensorrt_takes_no_capability(small_onnx: Artifact) -> None:
     with pytest.raises(UsageError, match="--to tensorrt-rtx"):
         trt_engine(small_onnx.path, wanted_for(small_onnx.path))
 
@@ -138,7 +138,7 @@ def test_a_quantised_graph_computes_in_int8(tmp_path: Path) -> None:
         check_precision(path, "fp16", "tensorrt")
 
 
-def test_int8_needs_a_quantised_graph(small_onnx: OnnxModel) -> None:
+def test_int8_needs_a_quantised_graph(small_onnx: Artifact) -> None:
     with pytest.raises(BackendUnavailableError, match="QuantizeLinear"):
         check_precision(small_onnx.path, "int8", "tensorrt")
 
@@ -162,13 +162,13 @@ def test_a_range_of_every_dimension(tmp_path: Path) -> None:
         wanted_for(path)
 
 
-def test_the_timing_cache_is_kept_and_taken_again(small_onnx: OnnxModel) -> None:
+def test_the_timing_cache_is_kept_and_taken_again(small_onnx: Artifact) -> None:
     wanted = wanted_for(small_onnx.path, capabilities=())
     first = trt_engine(small_onnx.path, wanted)
     assert first.timing_cache
     assert trt_engine(small_onnx.path, wanted, first.timing_cache).timing_cache
 
 
-def test_a_damaged_timing_cache_is_no_hindrance(small_onnx: OnnxModel) -> None:
+def test_a_damaged_timing_cache_is_no_hindrance(small_onnx: Artifact) -> None:
     wanted = wanted_for(small_onnx.path, capabilities=())
     assert trt_engine(small_onnx.path, wanted, b"no timings at all").content

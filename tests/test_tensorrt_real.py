@@ -35,7 +35,7 @@ def check(
     assert facts.inputs[0].shape[0] is None  # the batch stays free
     assert len(facts.outputs) == len(source.program.outputs)
     assert file.ranges["x"].min[0] < file.ranges["x"].max[0]
-    weights = sum(path.stat().st_size for path in [source.model.params] if path)
+    weights = sum(path.stat().st_size for path in [source.model.weights_file] if path)
     share = 1.0 if precision == "fp32" else 0.5
     assert file.size_bytes > 0.9 * share * weights  # they are all in it
 

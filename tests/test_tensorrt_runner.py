@@ -11,7 +11,7 @@ from contract import Subject
 from pretended_tensorrt import Pretence, pretended_tensorrt
 
 from paddleport.errors import BackendUnavailableError, FeedError, UsageError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.gpu import find_driver
@@ -37,16 +37,16 @@ def test_contract(
     check: Callable[[Subject], None],
     runner: type[TensorRtRunner],
     gpu: Pretence,
-    small_onnx: OnnxModel,
+    small_onnx: Artifact,
 ) -> None:
     check(Subject(runner, small_onnx))
 
 
-def test_broken_files(gpu: Pretence, small_onnx: OnnxModel, tmp_path: Path) -> None:
+def test_broken_files(gpu: Pretence, small_onnx: Artifact, tmp_path: Path) -> None:
     contract.check_broken_files(Subject(TensorRtRunner, small_onnx), tmp_path)
 
 
-def test_polygraphys_runner_is_called_as_it_is_meant(gpu: Pretence, small_onnx: OnnxModel) -> None:
+def test_polygraphys_runner_is_called_as_it_is_meant(gpu: Pretence, small_onnx: Artifact) -> None:
     with TensorRtRunner(small_onnx) as runner:
         runner.run(small_network.feed(1))
     (used,) = gpu.runners
@@ -56,7 +56,7 @@ def test_polygraphys_runner_is_called_as_it_is_meant(gpu: Pretence, small_onnx: 
     used.deactivate.assert_called_once_with()
 
 
-def test_what_lies_on_the_device_stays_there(gpu: Pretence, small_onnx: OnnxModel) -> None:
+def test_what_lies_on_the_device_stays_there(gpu: Pretence, small_onnx: Artifact) -> None:
     feed = small_network.feed(4)
     with TensorRtRunner(small_onnx) as runner:
         placed = runner.place(feed)
@@ -69,7 +69,7 @@ def test_what_lies_on_the_device_stays_there(gpu: Pretence, small_onnx: OnnxMode
     assert np.array_equal(placed["x"].content, feed["x"])  # type: ignore[index]
 
 
-def test_what_is_told(gpu: Pretence, small_onnx: OnnxModel) -> None:
+def test_what_is_told(gpu: Pretence, small_onnx: Artifact) -> None:
     with TensorRtRunner(small_onnx) as runner:
         assert runner.notes == (
             "tensorrt 10.13.3.9",
@@ -80,7 +80,7 @@ def test_what_is_told(gpu: Pretence, small_onnx: OnnxModel) -> None:
         assert "TF32 on" in runner.notes
 
 
-def test_shapes_outside_the_profile(gpu: Pretence, small_onnx: OnnxModel) -> None:
+def test_shapes_outside_the_profile(gpu: Pretence, small_onnx: Artifact) -> None:
     with (
         TensorRtRunner(small_onnx) as runner,
         pytest.raises(FeedError, match=r"\[9, 3, 9, 9\], and .*--shape x="),
@@ -88,7 +88,7 @@ def test_shapes_outside_the_profile(gpu: Pretence, small_onnx: OnnxModel) -> Non
         runner.run(small_network.feed(9))
 
 
-def test_shapes_that_are_asked_for(gpu: Pretence, small_onnx: OnnxModel) -> None:
+def test_shapes_that_are_asked_for(gpu: Pretence, small_onnx: Artifact) -> None:
     shapes = {"x": ShapeRange((2, 3, 9, 9), (4, 3, 9, 9), (8, 3, 9, 9))}
     TensorRtRunner(small_onnx, RunnerOptions(shapes=shapes)).close()
     assert gpu.built[0].ranges == shapes
@@ -96,14 +96,14 @@ def test_shapes_that_are_asked_for(gpu: Pretence, small_onnx: OnnxModel) -> None
         TensorRtRunner(small_onnx, RunnerOptions(shapes={"y": shapes["x"]}))
 
 
-def test_an_engine_is_built_once(gpu: Pretence, small_onnx: OnnxModel) -> None:
+def test_an_engine_is_built_once(gpu: Pretence, small_onnx: Artifact) -> None:
     for _ in range(2):
         TensorRtRunner(small_onnx).close()
     assert len(gpu.built) == 1
 
 
 def test_a_truncated_engine_is_built_again(
-    gpu: Pretence, small_onnx: OnnxModel, cache: Path
+    gpu: Pretence, small_onnx: Artifact, cache: Path
 ) -> None:
     TensorRtRunner(small_onnx).close()
     (engine,) = cache.glob("engines/*/model.engine")
@@ -112,16 +112,14 @@ def test_a_truncated_engine_is_built_again(
     assert len(gpu.built) == 2
 
 
-def test_an_engine_that_no_longer_loads_is_built_again(
-    gpu: Pretence, small_onnx: OnnxModel
-) -> None:
+def test_an_engine_that_no_longer_loads_is_built_again(gpu: Pretence, small_onnx: Artifact) -> None:
     TensorRtRunner(small_onnx).close()
     gpu.loads = b"engine 2"  # a new driver, say
     TensorRtRunner(small_onnx).close()
     assert len(gpu.built) == 2
 
 
-def test_timings_are_handed_on(gpu: Pretence, small_onnx: OnnxModel, cache: Path) -> None:
+def test_timings_are_handed_on(gpu: Pretence, small_onnx: Artifact, cache: Path) -> None:
     TensorRtRunner(small_onnx).close()
     TensorRtRunner(small_onnx, RunnerOptions(precision="fp16")).close()
     assert gpu.timings == [b"", b"timings"]
@@ -133,6 +131,6 @@ def test_timings_are_handed_on(gpu: Pretence, small_onnx: OnnxModel, cache: Path
 
 @pytest.mark.skipif(not find_driver().missing, reason="there is a GPU")
 @pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx"])
-def test_without_a_gpu_there_is_a_reason(name: str, small_onnx: OnnxModel) -> None:
+def test_without_a_gpu_there_is_a_reason(name: str, small_onnx: Artifact) -> None:
     with pytest.raises(BackendUnavailableError, match=f"^{name} needs a GPU: no NVIDIA driver"):
         open_runner(name, small_onnx)

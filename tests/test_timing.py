@@ -12,7 +12,8 @@ import pytest
 from fake_sessions import Call, FakeSession, TimesMs, steady
 
 from paddleport.errors import FeedError, WorkerCrashed
-from paddleport.models.card import OnnxModel, Preprocess
+from paddleport.models.artifact import onnx_artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.onnx.cost import Cost
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
@@ -44,7 +45,7 @@ class StubLineup:
         self.sessions, self.plan = sessions, plan
         program = SimpleNamespace(inputs=tuple(inputs))
         self.source = SimpleNamespace(preprocess=preprocess, program=program)
-        self.onnx = OnnxModel(Path("model.onnx"))
+        self.onnx = onnx_artifact(Path("model.onnx"))
         self.onnx_feeds = SimpleNamespace(
             of=lambda feeds: [feed.tensors for feed in feeds], pixels=None
         )

@@ -68,6 +68,6 @@ def test_it_builds(state: dict[str, Array], tmp_path: Path) -> None:
     if find_spec("paddle") is None:
         pytest.skip("paddle is not installed")
     model = build_inference_model(state, 1.0, tmp_path, image_side=SIDE)
-    found = open_model(model.program, model.params)
+    found = open_model(model.path, model.weights_file)
     assert found.program.inputs[0].shape == (None, 3, SIDE, SIDE)
     assert found.program.parameters["fc10_weights"].shape == (1280, CLASSES)

@@ -9,7 +9,7 @@ from plugin import install
 
 from paddleport.convert.cached import cached_onnx
 from paddleport.errors import BackendUnavailableError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate.accuracy_gate.gate import GateSet, gate_set
 from paddleport.validate.tune.candidate import Variant
@@ -67,8 +67,8 @@ class Mortal(OnnxRuntimeRunner):
 
 
 @pytest.fixture(scope="module")
-def source(small_pir: PaddleModel) -> SourceModel:
-    return resolve(small_pir.program.parent)
+def source(small_pir: Artifact) -> SourceModel:
+    return resolve(small_pir.path.parent)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 from pathlib import Path
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.validate.tune.candidate import Candidate, Variant, candidates
 
-FP32 = Variant("fp32", OnnxModel(Path("model.onnx")))
-INT8 = Variant("int8", OnnxModel(Path("model.int8.onnx")))
+FP32 = Variant("fp32", onnx_artifact(Path("model.onnx")))
+INT8 = Variant("int8", onnx_artifact(Path("model.int8.onnx")))
 
 
 def test_latency_is_one_picture_at_a_time() -> None:
@@ -19,7 +19,7 @@ def test_latency_is_one_picture_at_a_time() -> None:
 
 
 def test_a_file_that_is_good_for_one_backend() -> None:
-    own = Variant("int8", OnnxModel(Path("own.onnx")), "int8-by-channel", ("openvino",))
+    own = Variant("int8", onnx_artifact(Path("own.onnx")), "int8-by-channel", ("openvino",))
     found = candidates(
         ["onnxruntime", "openvino"], [FP32, INT8, own], "latency", threads=1, fixed_batch=None
     )

@@ -11,7 +11,8 @@ from PIL import Image
 from planted import plant
 
 from paddleport.errors import FeedError, WorkerCrashed
-from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.resolve import resolve
 from paddleport.models.synthetic.samples import sample_pictures
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
@@ -218,7 +219,7 @@ class Asking:
         self.reference, self.feeds = reference, feeds
         outputs = [{"y": reference(feed.tensors["x"])} for feed in feeds]
         self.case = Case(
-            feeds, outputs, outputs[0], Arbiter(OnnxModel(Path("none"))), preprocess, self.ask
+            feeds, outputs, outputs[0], Arbiter(onnx_artifact(Path("none"))), preprocess, self.ask
         )
 
     def ask(self, feed: Feed) -> Mapping[str, Array]:
@@ -394,11 +395,11 @@ def test_one_crash_is_skipped() -> None:
 
 @pytest.mark.slow
 def test_a_validation_outlives_a_reference_that_crashes_on_variants(
-    small_pir: PaddleModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_pir: Artifact, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path / "planted", monkeypatch, "brittle", "scales")
     plan = Plan(("scales",), reference="brittle", seconds_each=0)
-    rows = validate(resolve(small_pir.program.parent), small_onnx, plan).rows
+    rows = validate(resolve(small_pir.path.parent), small_onnx, plan).rows
     assert [(row.verdict, row.cause) for row in rows] == [("reference", ""), ("differs", "runtime")]
 
 
@@ -415,12 +416,12 @@ PLANTED = [
 
 @pytest.mark.slow
 def test_planted_backends_that_are_fed_another_input(
-    small_pir: PaddleModel, small_onnx: OnnxModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_pir: Artifact, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [name for name, _ in PLANTED]
     plant(tmp_path / "planted", monkeypatch, *names, "scales", "rounds")
     plan = Plan((*names, "scales", "rounds"), seconds_each=0)
-    report = validate(resolve(small_pir.program.parent), small_onnx, plan)
+    report = validate(resolve(small_pir.path.parent), small_onnx, plan)
     rows = {row.name: row for row in report.rows}
     for name, telling in PLANTED:
         assert rows[name].cause == "preprocessing", rows[name]

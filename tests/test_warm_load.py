@@ -13,7 +13,7 @@ import pytest
 from conftest import skip_or_fail
 from onnx import numpy_helper
 
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import resolve
 from paddleport.runners import installed_version, open_runner, runner_class
 from paddleport.runners.base import RunnerOptions
@@ -54,7 +54,7 @@ class Stand:
         return [feed.tensors for feed in feeds]
 
     def open(self, row: str, options: RunnerOptions) -> Session:
-        return Session(row, OnnxModel(Path("never read.onnx")), options)
+        return Session(row, onnx_artifact(Path("never read.onnx")), options)
 
     def row(self, row: BackendRow = ROW, **extras: str) -> BackendRow:
         self.options = replace(self.options, extras=extras)
@@ -166,11 +166,11 @@ def content_and_key(kept: Path) -> tuple[bytes, bytes]:
 
 @pytest.mark.slow
 def test_in_a_validation(
-    small_pir: PaddleModel, small_onnx: OnnxModel, own_cache: Path, tmp_path: Path
+    small_pir: Artifact, small_onnx: Artifact, own_cache: Path, tmp_path: Path
 ) -> None:
     if installed_version(runner_class("openvino")) is None:
         skip_or_fail("openvino", runner_class("openvino").how_to_install())
-    source = resolve(small_pir.program.parent)
+    source = resolve(small_pir.path.parent)
     plan = Plan(("openvino",), "openvino", threads=1, seconds_each=0.1)
     reference, row = validate(source, small_onnx, plan).rows
     assert (row.verdict, row.notes) == ("agrees", ())
@@ -187,17 +187,17 @@ def test_in_a_validation(
     assert {item.verdict for item in row.comparisons} == {"agrees"}  # of the session without it
 
 
-def with_weights_doubled(model: OnnxModel, target: Path) -> OnnxModel:
+def with_weights_doubled(model: Artifact, target: Path) -> Artifact:
     proto = onnx.load(str(model.path))
     for tensor in proto.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             values = numpy_helper.to_array(tensor) * np.float32(2)
             tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
     onnx.save(proto, str(target))
-    return OnnxModel(target)
+    return onnx_artifact(target)
 
 
-def compiled(model: OnnxModel, cache: Path) -> Path:
+def compiled(model: Artifact, cache: Path) -> Path:
     """What OpenVINO's runner keeps of it."""
     before = set(cache.rglob("*.blob"))
     open_runner("openvino", model, RunnerOptions(threads=1, extras={"cache": "on"})).close()
@@ -206,10 +206,8 @@ def compiled(model: OnnxModel, cache: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_row_says_which_option_it_did_not_get(
-    small_pir: PaddleModel, small_onnx: OnnxModel
-) -> None:
-    source = resolve(small_pir.program.parent)
+def test_a_row_says_which_option_it_did_not_get(small_pir: Artifact, small_onnx: Artifact) -> None:
+    source = resolve(small_pir.path.parent)
     plan = Plan(threads=2, extras={"tf32": "true"}, seconds_each=0)
     rows = {row.name: row for row in validate(source, small_onnx, plan).rows}
     assert rows["onnxruntime"].verdict == "agrees"

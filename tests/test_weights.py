@@ -85,7 +85,7 @@ def test_pretrained_is_downloaded_once(
     assert first.kind == "pretrained"
     assert first.warning is None
     assert server.url in first.source
-    assert first.model.program.read_bytes() == (folder / "inference.json").read_bytes()
+    assert first.model.path.read_bytes() == (folder / "inference.json").read_bytes()
     assert told[-1] == (f"downloading {NAME}", 1.0)
     assert obtain(card(server.url), weights, cache=tmp_path) == first
     assert server.asked == [None]
@@ -152,13 +152,13 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
 ) -> None:
     first = obtain(card(), "seeded", cache=tmp_path)
     assert (first.kind, first.classes, first.warning) == ("seeded", 1000, None)
-    assert first.model.params is not None
-    original = first.model.params.read_bytes()
+    assert first.model.weights_file is not None
+    original = first.model.weights_file.read_bytes()
     changed = bytearray(original)
     changed[-1] ^= 1
-    first.model.params.write_bytes(changed)
+    first.model.weights_file.write_bytes(changed)
     assert obtain(card(), "seeded", cache=tmp_path) == first
-    assert first.model.params.read_bytes() == original
+    assert first.model.weights_file.read_bytes() == original
 
     def never(*args: object) -> None:
         raise AssertionError("made again")
@@ -172,11 +172,11 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
 def test_a_new_recipe_or_paddle_does_not_find_the_old_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = obtain(card(), "seeded", cache=tmp_path).model.program
+    first = obtain(card(), "seeded", cache=tmp_path).model.path
     monkeypatch.setattr(module, "RECIPE", 0)
-    second = obtain(card(), "seeded", cache=tmp_path).model.program
+    second = obtain(card(), "seeded", cache=tmp_path).model.path
     monkeypatch.setattr(module, "_paddle_version", lambda: "0.0")
-    third = obtain(card(), "seeded", cache=tmp_path).model.program
+    third = obtain(card(), "seeded", cache=tmp_path).model.path
     assert len({first, second, third}) == 3
 
 
@@ -188,10 +188,10 @@ def test_a_checkpoint_with_its_own_number_of_classes(
     path.write_bytes(pickle.dumps(state))
     obtained = obtain(card(), str(path), cache=tmp_path)
     assert (obtained.kind, obtained.classes, obtained.source) == ("checkpoint", 7, str(path))
-    found = find_model(obtained.model.program)
+    found = find_model(obtained.model.path)
     assert found.program.parameters["fc10_weights"].shape == (1280, CLASSES)
-    assert obtained.model.params is not None
-    assert obtained.model.params.read_bytes() == (folder / "inference.pdiparams").read_bytes()
+    assert obtained.model.weights_file is not None
+    assert obtained.model.weights_file.read_bytes() == (folder / "inference.pdiparams").read_bytes()
     path.write_bytes(pickle.dumps(state | {"out.bias": np.ones(CLASSES, np.float32)}))
     assert obtain(card(), str(path), cache=tmp_path).sha256 != obtained.sha256
 
@@ -210,7 +210,7 @@ def test_the_user_s_own_folder_and_archive(folder: Path, archive: bytes, tmp_pat
     by_folder = obtain(card(), str(folder), cache=tmp_path)
     by_archive = obtain(card(), str(path), cache=tmp_path)
     assert (by_folder.kind, by_archive.kind) == ("own", "own")
-    assert by_folder.model.program == folder / "inference.json"
+    assert by_folder.model.path == folder / "inference.json"
     assert by_archive.sha256 == by_folder.sha256
     assert open_source(path, cache=tmp_path).model == by_archive.model
 

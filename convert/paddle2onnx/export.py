@@ -17,7 +17,7 @@ from paddleport.convert.weight_offload.kept_out import KeptOut, keep_out
 from paddleport.convert.weight_offload.put_back import refer, why_not_passed_by
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
 from paddleport.models import protobuf
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.program import read_program
 from paddleport.models.paddle.vendor import import_paddle
 
@@ -60,7 +60,7 @@ class RawExport:
 
 
 def export_raw(
-    model: PaddleModel,
+    model: Artifact,
     folder: Path,
     *,
     opset: int,
@@ -83,15 +83,15 @@ def export_raw(
             is needed.
     """
     normal = normalize_program(model, folder)
-    normalized = not normal.program.is_symlink()
-    document = json.loads(normal.program.read_bytes())
+    normalized = not normal.path.is_symlink()
+    document = json.loads(normal.path.read_bytes())
     sentences, _ = mend_program(document, opset, without=without)
-    program = normal.program
+    program = normal.path
     if sentences:
         program = folder / "mended.json"
         program.write_text(json.dumps(document), encoding="utf-8")
     refuse_unknown_operators(read_program(program).operators)
-    given = PaddleModel(program, normal.params, "pir")
+    given = paddle_artifact(program, normal.weights_file, "pir")
     content, kept_out, not_kept_out = _converted(given, document, folder, opset, whole_because)
     produced = _opset(content)
     if produced != opset and not allow_upgrade:
@@ -103,29 +103,29 @@ def export_raw(
     raw.write_bytes(content)
     return RawExport(
         raw,
-        normal.program,
+        normal.path,
         opset,
         produced,
         sentences,
         normalized,
-        normal.params,
+        normal.weights_file,
         kept_out,
         not_kept_out,
     )
 
 
 def _converted(
-    model: PaddleModel, document: dict[str, Any], folder: Path, opset: int, whole_because: str
+    model: Artifact, document: dict[str, Any], folder: Path, opset: int, whole_because: str
 ) -> tuple[bytes, tuple[KeptOut, ...], str]:
     """Paddle2ONNX's file, without its large weights if it can do without, else with all."""
-    if model.params is None or whole_because:
+    if model.weights_file is None or whole_because:
         return _paddle2onnx(model, opset), (), whole_because
     light = folder / LIGHT
-    kept_out = keep_out(document, model.program, model.params, light)
+    kept_out = keep_out(document, model.path, model.weights_file, light)
     if not kept_out:
         return _paddle2onnx(model, opset), (), ""
     try:
-        content = _paddle2onnx(PaddleModel(model.program, light, "pir"), opset)
+        content = _paddle2onnx(paddle_artifact(model.path, light, "pir"), opset)
         reason = why_not_passed_by(content, kept_out)
     except ConversionError as error:
         reason = str(error)
@@ -181,7 +181,7 @@ def explain_crash(error: WorkerCrashed) -> ConversionError:
     return ConversionError(f"Paddle2ONNX ended with {error.reason}: {reason}")
 
 
-def _paddle2onnx(model: PaddleModel, opset: int) -> bytes:
+def _paddle2onnx(model: Artifact, opset: int) -> bytes:
     """Paddle2ONNX's C++ function itself, as its Python wrapper swallows errors.
 
     Its optimiser and its checker are off: both are done better after the mends.
@@ -195,8 +195,8 @@ def _paddle2onnx(model: PaddleModel, opset: int) -> bytes:
         ) from error
     try:
         content: bytes = paddle2onnx.export(
-            str(model.program),
-            str(model.params or ""),
+            str(model.path),
+            str(model.weights_file or ""),
             opset,
             True,  # upgrade the opset; the one produced is read back
             True,  # verbose: a crash leaves its reason in the log

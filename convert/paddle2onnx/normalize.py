@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.errors import ModelFileError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.pir import downgrade_document, downgrade_pir
 from paddleport.models.paddle.program import read_program
 
 _PARAMETER_OPERATORS = ("builtin.parameter", "pd_op.data")
 
 
-def normalize_program(model: PaddleModel, folder: Path) -> PaddleModel:
+def normalize_program(model: Artifact, folder: Path) -> Artifact:
     """Make a PIR program of format version 3, with its parameters beside it, in ``folder``.
 
     A .pdmodel is translated by the installed Paddle, as Paddle2ONNX would do it, and keeps the
@@ -23,35 +23,35 @@ def normalize_program(model: PaddleModel, folder: Path) -> PaddleModel:
         ModelFileError: the program is neither, or Paddle can't translate it.
     """
     program, params = folder / "model.json", folder / "model.pdiparams"
-    if model.format == "protobuf":
+    if model.encoding == "protobuf":
         _translate(model, folder)
         document = json.loads(program.read_bytes())
         downgrade_document(document)
-        _name_outputs(document, [item.name for item in read_program(model.program).outputs])
+        _name_outputs(document, [item.name for item in read_program(model.path).outputs])
         program.write_text(json.dumps(document, separators=(",", ":")), encoding="utf-8")
-        return PaddleModel(program, params if params.is_file() else None, "pir")
-    if not downgrade_pir(model.program, program):
-        program.symlink_to(model.program.resolve())
-    if model.params is None:
-        return PaddleModel(program, None, "pir")
-    params.symlink_to(model.params.resolve())
-    return PaddleModel(program, params, "pir")
+        return paddle_artifact(program, params if params.is_file() else None, "pir")
+    if not downgrade_pir(model.path, program):
+        program.symlink_to(model.path.resolve())
+    if model.weights_file is None:
+        return paddle_artifact(program, None, "pir")
+    params.symlink_to(model.weights_file.resolve())
+    return paddle_artifact(program, params, "pir")
 
 
-def _translate(model: PaddleModel, folder: Path) -> None:
+def _translate(model: Artifact, folder: Path) -> None:
     """Let Paddle turn an old program into PIR, in a scope of its own."""
     import paddle
 
     old = folder / "old"
-    (folder / "old.pdmodel").symlink_to(model.program.resolve())
-    if model.params is not None:
-        (folder / "old.pdiparams").symlink_to(model.params.resolve())
+    (folder / "old.pdmodel").symlink_to(model.path.resolve())
+    if model.weights_file is not None:
+        (folder / "old.pdiparams").symlink_to(model.weights_file.resolve())
     scope = paddle.static.Scope()
     executor = paddle.static.Executor(paddle.CPUPlace())
     try:
         with paddle.static.scope_guard(scope):
             with paddle.pir_utils.OldIrGuard():
-                if model.params is None:
+                if model.weights_file is None:
                     content = (folder / "old.pdmodel").read_bytes()
                     loaded = paddle.static.deserialize_program(content)
                 else:
@@ -63,7 +63,7 @@ def _translate(model: PaddleModel, folder: Path) -> None:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         reason = next((line for line in lines if "Error:" in line), lines[-1] if lines else "")
         raise ModelFileError(
-            f"Paddle {paddle.__version__} can't translate {model.program}: {reason}"
+            f"Paddle {paddle.__version__} can't translate {model.path}: {reason}"
         ) from error
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from paddleport import runners
 from paddleport.convert.precision.wanted import BackendGate, Pictures, Verdict, Wanted
 from paddleport.errors import PortError, UsageError
-from paddleport.models.card import OnnxModel
+from paddleport.models.recognize import read_artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
@@ -38,7 +38,7 @@ def backends_for(wanted: Wanted, named: Sequence[str]) -> dict[str, str]:
     if wanted.format == "openvino":
         possible = ["openvino"]
     else:
-        found = {item.name: item for item in runners.describe_all() if item.consumes == "onnx"}
+        found = {item.name: item for item in runners.describe_all() if "onnx" in item.formats}
         timed = [name for name in found if runners.runner_class(name).timed]
         possible = [name for name in timed if named or found[name].usable]
     for name in named:
@@ -115,7 +115,7 @@ def _answers(backend: str, file: Path, feeds: Sequence[Feed]) -> tuple[str, list
     shapes = {}
     if runners.runner_class(backend).compiles_for_shapes:
         shapes = {name: ShapeRange.covering([item.shape]) for name, item in feeds[0].items()}
-    session = Session(backend, OnnxModel(file), RunnerOptions(shapes=shapes))
+    session = Session(backend, read_artifact(file), RunnerOptions(shapes=shapes))
     try:
         return session.facts.computes_in, session.run_all(feeds)
     finally:

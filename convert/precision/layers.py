@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from paddleport.convert.precision.make import named
 from paddleport.convert.precision.wanted import Wanted
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import onnx_artifact
 from paddleport.models.onnx.mixed_precision.cast import cast_to_half
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.runners import open_runner
@@ -66,7 +66,7 @@ _Alone = Iterator[tuple[str, Callable[[], "onnx.ModelProto"]]]
 
 
 def _outputs(file: Path, feeds: Sequence[Feed]) -> list[Array]:
-    with open_runner("onnxruntime", OnnxModel(file)) as runner:
+    with open_runner("onnxruntime", onnx_artifact(file)) as runner:
         return [tensor for feed in feeds for tensor in runner.run(feed).values()]
 
 

@@ -28,7 +28,7 @@ from paddleport.convert.precision.wanted import (
 from paddleport.convert.steps import Progress
 from paddleport.errors import OutputError, UsageError
 from paddleport.files import write_atomically
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, write_metadata
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import TensorSpec
@@ -118,7 +118,7 @@ def to_precision(
     )
 
 
-def _picture_input(onnx: OnnxModel, shapes: Mapping[str, Sequence[int]]) -> TensorSpec:
+def _picture_input(onnx: Artifact, shapes: Mapping[str, Sequence[int]]) -> TensorSpec:
     """The only input, with every dimension known but the batch."""
     inputs, _ = onnx_tensors(onnx.path)
     if len(inputs) != 1:
@@ -164,7 +164,7 @@ def calibration_pictures(source: SourceModel, spec: TensorSpec, calibrate: Path 
 
 
 def _provenance(
-    onnx: OnnxModel,
+    onnx: Artifact,
     wanted: Wanted,
     made: Made,
     pictures: Pictures,
@@ -188,7 +188,7 @@ def _provenance(
     return {**onnx.provenance, "lowered": lowered}
 
 
-def _write(file: Path, path: Path | None, onnx: OnnxModel, told: Mapping[str, Any]) -> int:
+def _write(file: Path, path: Path | None, onnx: Artifact, told: Mapping[str, Any]) -> int:
     """Give the file its metadata and, where there is one, its name; returns bytes."""
     if file.suffix == ".onnx":
         proto = read_onnx_proto(file)

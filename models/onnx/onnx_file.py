@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
-from paddleport.models.card import OnnxModel, Preprocess
+from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_header import read_header
 from paddleport.tensors import TensorSpec
 
@@ -42,7 +44,7 @@ def read_onnx_proto(path: Path, *, external_data: bool = True) -> "onnx.ModelPro
     return proto
 
 
-def read_onnx_model(path: Path) -> OnnxModel:
+def read_onnx_model(path: Path) -> Artifact:
     """Read what an ONNX file, from here or from elsewhere, says of itself.
 
     Raises:
@@ -56,12 +58,12 @@ def read_onnx_model(path: Path) -> OnnxModel:
     try:
         preprocess = found.get(PREPROCESS_KEY)
         labels = found.get(LABELS_KEY)
-        return OnnxModel(
-            path,
-            Preprocess.from_dict(json.loads(preprocess)) if preprocess else None,
-            tuple(json.loads(labels)) if labels else None,
-            json.loads(found.get(PROVENANCE_KEY, "{}")),
-            found.get(INPUT_KEY, ""),
+        return replace(
+            onnx_artifact(path),
+            preprocess=Preprocess.from_dict(json.loads(preprocess)) if preprocess else None,
+            labels=tuple(json.loads(labels)) if labels else None,
+            provenance=json.loads(found.get(PROVENANCE_KEY, "{}")),
+            input_format=found.get(INPUT_KEY, ""),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise ModelFileError(f"{path} has damaged paddleport metadata ({error})") from None

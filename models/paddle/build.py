@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from paddleport.errors import ModelFileError, OutputError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.vendor import import_paddle
 from paddleport.models.zoo.mobilenet_v2 import State, architecture, build_network, state_entries
 from paddleport.tensors import Array
@@ -16,7 +16,7 @@ _PREFIX = "inference"
 
 def build_inference_model(
     state: State, scale: float, folder: Path, *, image_side: int | None = 224
-) -> PaddleModel:
+) -> Artifact:
     """Write ``inference.json`` and ``inference.pdiparams`` as PaddleClas's export does.
 
     The network with a softmax behind it; input ``x``, float32 [?, 3, side, side]. The same
@@ -38,7 +38,7 @@ def build_inference_model(
     check_state(state, scale, "the state")
     with Worker(environ={"FLAGS_enable_pir_api": "1"}) as worker:  # the user's may say 0
         worker.call(_build, TIMEOUT_S, dict(state), scale, str(folder), image_side)
-    return PaddleModel(folder / f"{_PREFIX}.json", folder / f"{_PREFIX}.pdiparams", "pir")
+    return paddle_artifact(folder / f"{_PREFIX}.json", folder / f"{_PREFIX}.pdiparams", "pir")
 
 
 def check_state(state: State, scale: float, source: str) -> None:

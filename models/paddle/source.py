@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.params import looks_like_params, read_parameter_specs
 from paddleport.models.paddle.program import Program, program_format, read_program
 from paddleport.models.weights.archive import is_archive
@@ -23,7 +23,7 @@ class FoundModel:
         config: the inference.yml beside it, if there is one.
     """
 
-    model: PaddleModel
+    model: Artifact
     program: Program
     config: Path | None
 
@@ -95,7 +95,7 @@ def open_model(program: Path, params: Path | None) -> FoundModel:
     _check_params(program, description, params)
     config = program.parent / "inference.yml"
     return FoundModel(
-        PaddleModel(program, params if description.parameters else None, description.format),
+        paddle_artifact(program, params if description.parameters else None, description.format),
         description,
         config if config.is_file() else None,
     )

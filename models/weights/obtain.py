@@ -16,8 +16,9 @@ from paddleport.errors import (
     ModelNotFoundError,
 )
 from paddleport.files import sha256
+from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cached_folder, is_intact
-from paddleport.models.card import ModelCard, PaddleModel
+from paddleport.models.card import ModelCard
 from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.paddle.checkpoint import read_checkpoint
 from paddleport.models.paddle.source import FoundModel, find_model
@@ -49,7 +50,7 @@ class ObtainedModel:
         warning: what nobody may miss; ``None`` if the weights are those that were asked for.
     """
 
-    model: PaddleModel
+    model: Artifact
     kind: Kind
     source: str
     sha256: str
@@ -184,7 +185,7 @@ def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> 
 
 def _built(
     name: str, card: ModelCard, make: Callable[[], State], cache: Path, progress: Progress
-) -> PaddleModel:
+) -> Artifact:
     side = card.input.shape[-1]
 
     def build(folder: Path) -> None:
@@ -209,7 +210,7 @@ def _paddle_version() -> str:
 
 
 def _obtained(
-    model: PaddleModel,
+    model: Artifact,
     kind: Kind,
     source: str,
     *,
@@ -217,5 +218,5 @@ def _obtained(
     warning: str | None = None,
 ) -> ObtainedModel:
     _logger.info("weights %s: %s", kind, source)
-    files = [file for file in (model.program, model.params) if file]
+    files = [file for file in (model.path, model.weights_file) if file]
     return ObtainedModel(model, kind, source, sha256(files), classes, warning)

@@ -19,7 +19,7 @@ def backends(json: JsonOption = False) -> None:
         table.add_row(
             backend.name,
             backend.version or "–",
-            backend.consumes,
+            ", ".join(backend.formats),
             ", ".join(backend.devices),
             ", ".join(backend.precisions),
             "[green]yes[/]" if backend.usable else f"[yellow]no[/]: {backend.reason}",

@@ -65,7 +65,7 @@ def locate(
         available_threads() if threads is None else threads,
         options.extras_from(extra),
     )
-    reads_onnx = check_backend(backend, wanted).consumes == "onnx"
+    reads_onnx = "onnx" in check_backend(backend, wanted).formats
     shapes, tensors = options.shapes_from(shape), options.feed_from(feed)
     with progress_bar() as progress:
         source, file = prepare_source(

@@ -109,9 +109,7 @@ def run(
     streams = min(threads, MOST_STREAMS) if several and tuned.profile is None else 1
     run_options = replace(run_options, extras=run_extras(runner_type, run_options, streams))
     with progress_bar() as progress:
-        ready = prepare(
-            model, runner_type.consumes, opset=opset, weights=weights, progress=progress
-        )
+        ready = prepare(model, runner_type.formats, opset=opset, weights=weights, progress=progress)
     if ready.preprocess is None:
         raise UsageError(
             f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "

@@ -18,7 +18,7 @@ from paddleport.cli.console import (
 from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from paddleport.models.card import OnnxModel
+    from paddleport.models.artifact import Artifact
     from paddleport.models.resolve import SourceModel
     from paddleport.validate.tune.tuning import Tuning
 
@@ -135,7 +135,7 @@ def tune(
 
 
 def _save(
-    source: "SourceModel", tuning: "Tuning", files: "dict[str, OnnxModel]", target: Path
+    source: "SourceModel", tuning: "Tuning", files: "dict[str, Artifact]", target: Path
 ) -> Path:
     """The profile, with a copy of its file beside it where that is not the plain conversion."""
     from paddleport.files import write_atomically

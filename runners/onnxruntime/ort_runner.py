@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 from paddleport.errors import (
     BackendUnavailableError,
@@ -15,7 +15,7 @@ from paddleport.errors import (
     UsageError,
     unknown_name,
 )
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE
@@ -71,7 +71,7 @@ class OnnxRuntimeRunner(Runner):
     """An ONNX file in ONNX Runtime, on exactly the provider that was asked for."""
 
     name: ClassVar[str] = "onnxruntime"
-    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    formats: ClassVar[tuple[str, ...]] = ("onnx",)
     distributions: ClassVar[tuple[str, ...]] = known_providers.PACKAGES
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
@@ -99,7 +99,7 @@ class OnnxRuntimeRunner(Runner):
         """The provider's, if one is named."""
         return known_providers.device_of(extras.provider, asked)
 
-    def load(self, model: OnnxModel) -> None:
+    def load(self, model: Artifact) -> None:
         """Start a session, and read its provider, its options and its nodes back."""
         provider, extras = PROVIDERS[self.extras.provider or self.device], self.extras
         if not model.path.is_file():
@@ -129,7 +129,7 @@ class OnnxRuntimeRunner(Runner):
             self.in_flight = self.streams + 1  # the next one waits where a thread finds it
             self._pool = ThreadPoolExecutor(self.streams, thread_name_prefix="onnxruntime")
 
-    def _precision(self, model: OnnxModel, provider: Provider) -> Precision:
+    def _precision(self, model: Artifact, provider: Provider) -> Precision:
         held = weights_precision(model.path)
         half = self.extras.fp16 or self.options.precision == "fp16"
         found = known_providers.precision_of(
@@ -143,7 +143,7 @@ class OnnxRuntimeRunner(Runner):
             )
         return found
 
-    def _start(self, ort: Any, model: OnnxModel, provider: Provider, gpu: Gpu | None) -> Any:
+    def _start(self, ort: Any, model: Artifact, provider: Provider, gpu: Gpu | None) -> Any:
         settings = ort.SessionOptions()
         settings.intra_op_num_threads = self.options.threads // self.extras.streams
         if self.extras.streams > 1:  # a thread that spins takes a CPU from another stream
@@ -170,7 +170,7 @@ class OnnxRuntimeRunner(Runner):
         return session
 
     def _providers(
-        self, ort: Any, model: OnnxModel, provider: Provider, gpu: Gpu | None
+        self, ort: Any, model: Artifact, provider: Provider, gpu: Gpu | None
     ) -> tuple[list[tuple[str, dict[str, str]]], Any]:
         """Providers with their options, the one asked for first; and what to hold meanwhile."""
         extras = self.extras

@@ -4,7 +4,7 @@ import ctypes
 from importlib.util import find_spec
 from typing import Any, Literal
 
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners import gpu
 from paddleport.runners.paddle.program import GPU_BUILD, import_quietly
 
@@ -15,9 +15,9 @@ _LIBRARIES = ("libnvinfer.so", "libnvinfer_plugin.so")
 ModelFormat = Literal["pir", "protobuf"]
 
 
-def why_not(model: PaddleModel) -> str:
+def why_not(model: Artifact) -> str:
     """Why ``paddle-tensorrt`` can't run ``model`` here and what to type; empty where it can."""
-    return missing(model.format)
+    return missing(model.encoding or None)
 
 
 def missing(model_format: ModelFormat | None = None) -> str:

@@ -51,7 +51,7 @@ class PaddleRunner(PaddleProgramRunner):
         """A predictor whose switches were read back."""
         if self.device == "cuda":
             self._need_cuda()
-        config = self._config(inference, program, found.model.params)
+        config = self._config(inference, program, found.model.weights_file)
         with self.vendor(ModelFileError, "does not take this model"):
             return inference.create_predictor(config)
 

@@ -126,7 +126,7 @@ class PaddleTensorRtRunner(PaddleProgramRunner):
         """A predictor with engines, from the cache if they are there."""
         plan = EnginePlan(
             program=program,
-            params=found.model.params,
+            params=found.model.weights_file,
             format=found.program.format,
             inputs=found.program.inputs,
             shapes=self._shapes,

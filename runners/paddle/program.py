@@ -7,11 +7,12 @@ import tempfile
 import warnings
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
+from paddleport.models.artifact import Artifact
 from paddleport.models.paddle.source import FoundModel, open_model
 from paddleport.runners.base import Runner
 from paddleport.tensors import Array, Feed
@@ -33,12 +34,12 @@ class PaddleProgramRunner(Runner):
         reads_copy: the program was written by a newer Paddle, and a rewritten copy was read.
     """
 
-    consumes: ClassVar[Literal["onnx", "paddle"]] = "paddle"
+    formats: ClassVar[tuple[str, ...]] = ("paddle",)
     reads_copy: bool = False
 
-    def load(self, model: Any) -> None:
+    def load(self, model: Artifact) -> None:
         """Build a predictor and connect its inputs and outputs."""
-        found = open_model(model.program, model.params)  # on a wrong file Paddle may segfault
+        found = open_model(model.path, model.weights_file)  # on a wrong file Paddle may segfault
         self.prepare(found)
         with self.vendor(BackendUnavailableError, "does not start"):
             paddle = import_quietly("paddle")
@@ -91,13 +92,13 @@ class PaddleProgramRunner(Runner):
         if newer and _release(version) < (3, 3):
             from paddleport.models.paddle.pir import downgrade_pir
 
-            self.reads_copy = downgrade_pir(model.program, path)
+            self.reads_copy = downgrade_pir(model.path, path)
             if self.reads_copy:
                 self.notes = (*self.notes, "reads a copy rewritten for this Paddle")
                 return path
-        if model.program.suffix == path.suffix:
-            return model.program
-        path.symlink_to(model.program.resolve())
+        if model.path.suffix == path.suffix:
+            return model.path
+        path.symlink_to(model.path.resolve())
         return path
 
 

@@ -2,12 +2,12 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.base import Precision, Runner, owned
 from paddleport.runners.gpu import need_gpu
@@ -47,7 +47,7 @@ class TensorRtRunner(Runner):
     """An engine built for this GPU, from the cache or now, in Polygraphy's TrtRunner."""
 
     name: ClassVar[str] = "tensorrt"
-    consumes: ClassVar[Literal["onnx", "paddle"]] = "onnx"
+    formats: ClassVar[tuple[str, ...]] = ("onnx",)
     library: ClassVar[Library] = TENSORRT
     distributions: ClassVar[tuple[str, ...]] = TENSORRT.distributions
     install: ClassVar[str] = TENSORRT.install
@@ -59,7 +59,7 @@ class TensorRtRunner(Runner):
 
     keeps_on_device = True
 
-    def load(self, model: OnnxModel) -> None:
+    def load(self, model: Artifact) -> None:
         """Find the GPU, then the engine, and make an execution context of it."""
         precision = check_precision(model.path, self.options.precision, self.name)
         self.inputs, self.outputs = onnx_tensors(model.path)

@@ -10,7 +10,7 @@ from operators import activations, arithmetic, arrays, attention, norms, recurre
 from operators.network import Network
 from operators.old_format import teach_old_programs
 from paddleport.errors import ConversionError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.tensors import Array
 
 FAMILIES: dict[str, Any] = {
@@ -39,7 +39,7 @@ def names(family: str, kind: str) -> dict[str, tuple[int, ...]]:
 
 
 def judge(
-    model: PaddleModel,
+    model: Artifact,
     feed: dict[str, Array],
     expected: list[Array],
     opset: int,
@@ -60,7 +60,7 @@ def judge(
     return f"differs: {wrong}" if wrong else "agrees"
 
 
-def build(family: str, name: str, folder: Path) -> PaddleModel:
+def build(family: str, name: str, folder: Path) -> Artifact:
     """Save a network in the format of this process, with seeded parameters."""
     import paddle
 
@@ -94,25 +94,25 @@ def build(family: str, name: str, folder: Path) -> PaddleModel:
     pir = prefix.with_suffix(".json")
     params = prefix.with_suffix(".pdiparams")
     if pir.is_file():
-        return PaddleModel(pir, params if params.is_file() else None, "pir")
-    return PaddleModel(
+        return paddle_artifact(pir, params if params.is_file() else None, "pir")
+    return paddle_artifact(
         prefix.with_suffix(".pdmodel"), params if params.is_file() else None, "protobuf"
     )
 
 
 def feed_and_outputs(
-    family: str, name: str, model: PaddleModel
+    family: str, name: str, model: Artifact
 ) -> tuple[dict[str, Array], list[Array]]:
     """The feed of a network, and what native Paddle makes of it."""
     feed = dict(all_networks(family)[name].feed)
     return feed, run_paddle(model, feed)
 
 
-def run_paddle(model: PaddleModel, feed: dict[str, Array]) -> list[Array]:
+def run_paddle(model: Artifact, feed: dict[str, Array]) -> list[Array]:
     """Native Paddle at its plainest."""
     from paddle import inference
 
-    config = inference.Config(str(model.program), str(model.params or ""))
+    config = inference.Config(str(model.path), str(model.weights_file or ""))
     config.disable_gpu()
     config.disable_mkldnn()
     config.switch_ir_optim(False)

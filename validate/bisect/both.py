@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import installed_version, runner_class
@@ -29,7 +29,7 @@ _SAMPLES = 2  # of them drawn pictures, where the model takes pictures
 
 def locate(
     source: SourceModel,
-    onnx: OnnxModel,
+    onnx: Artifact,
     backend: str,
     options: RunnerOptions,
     *,
@@ -65,7 +65,7 @@ def locate(
     """
     if limit is not None and not (math.isfinite(limit) and limit > 0):
         raise UsageError(f"a limit of {limit} is not possible: a number above 0")
-    reads_onnx = check_backend(backend, options).consumes == "onnx"
+    reads_onnx = "onnx" in check_backend(backend, options).formats
     check_operators(onnx.path)
     onnx_feeds = OnnxFeeds(source, onnx)
     feeds = make_feeds(
@@ -115,8 +115,8 @@ class _Both:
         progress: of the whole.
     """
 
-    model: PaddleModel
-    onnx: OnnxModel
+    model: Artifact
+    onnx: Artifact
     feeds: Sequence[NamedFeed]
     onnx_feeds: Sequence[NamedFeed]
     exact: Answer
@@ -164,7 +164,7 @@ class _Both:
 
 def _answers(
     backend: str,
-    model: PaddleModel | OnnxModel,
+    model: Artifact,
     options: RunnerOptions,
     feeds: Sequence[NamedFeed],
     progress: Progress,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from paddleport.errors import UsageError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.tensors import Feed
 from paddleport.validate.bisect.exact import save_exact_values
@@ -25,8 +25,8 @@ Progress = Callable[[str, float], None]
 
 
 def locate_converter(
-    model: PaddleModel,
-    onnx: OnnxModel,
+    model: Artifact,
+    onnx: Artifact,
     feed: NamedFeed,
     onnx_feed: Feed,
     *,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.errors import FeedError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.paddle.pir import LAST_FLOAT_VERSION, downgrade_pir
 from paddleport.models.paddle.program import read_program
 from paddleport.models.paddle.vendor import import_paddle
@@ -32,16 +32,16 @@ class PaddleRecord:
     stored: dict[str, Stored]
 
 
-def environ(model: PaddleModel) -> dict[str, str]:
+def environ(model: Artifact) -> dict[str, str]:
     """What the process that calls ``save_paddle_values`` must have in its environment."""
     return {
-        "FLAGS_enable_pir_api": "1" if model.format == "pir" else "0",  # read while importing
+        "FLAGS_enable_pir_api": "1" if model.encoding == "pir" else "0",  # read while importing
         "FLAGS_use_mkldnn": "0",  # plain kernels, as those of the reference
         "GLOG_minloglevel": "2",
     }
 
 
-def save_paddle_values(model: PaddleModel, feed: Feed, folder: Path) -> PaddleRecord:
+def save_paddle_values(model: Artifact, feed: Feed, folder: Path) -> PaddleRecord:
     """Run the program once, and write every operator's results and the feeds to ``folder``.
 
     All results are in memory at once, as Paddle gives them.
@@ -55,7 +55,7 @@ def save_paddle_values(model: PaddleModel, feed: Feed, folder: Path) -> PaddleRe
     executor = paddle.static.Executor(paddle.CPUPlace())
     prefix = _under_its_suffix(model, folder, paddle.__version__)
     program = _load(paddle, model, prefix, executor)
-    read = read_pir if model.format == "pir" else read_old
+    read = read_pir if model.encoding == "pir" else read_old
     graph, fetchable = read(program)
     names = list(fetchable)
     results = _run(executor, program, feed, [fetchable[name] for name in names])
@@ -66,14 +66,14 @@ def save_paddle_values(model: PaddleModel, feed: Feed, folder: Path) -> PaddleRe
     return PaddleRecord(graph, store.stored)
 
 
-def _load(paddle: Any, model: PaddleModel, prefix: Path, executor: Any) -> Any:
+def _load(paddle: Any, model: Artifact, prefix: Path, executor: Any) -> Any:
     try:
-        if model.params is None and model.format == "protobuf":
+        if model.weights_file is None and model.encoding == "protobuf":
             content = prefix.with_suffix(".pdmodel").read_bytes()
             return paddle.static.deserialize_program(content)
         return paddle.static.load_inference_model(str(prefix), executor)[0]
     except Exception as error:  # Paddle raises what it likes; the cause is kept
-        raise FeedError(f"Paddle can't load {model.program}: {one_line(error)}") from error
+        raise FeedError(f"Paddle can't load {model.path}: {one_line(error)}") from error
 
 
 def _run(executor: Any, program: Any, feed: Feed, wanted: list[Any]) -> list[Any]:
@@ -84,15 +84,15 @@ def _run(executor: Any, program: Any, feed: Feed, wanted: list[Any]) -> list[Any
     return found
 
 
-def _under_its_suffix(model: PaddleModel, folder: Path, version: str) -> Path:
+def _under_its_suffix(model: Artifact, folder: Path, version: str) -> Path:
     """Both files under names that tell Paddle the format; the prefix of their names."""
-    pir = model.format == "pir"
+    pir = model.encoding == "pir"
     prefix = folder / "program"
     program = prefix.with_suffix(".json" if pir else ".pdmodel")
-    newer = pir and read_program(model.program).version > LAST_FLOAT_VERSION
+    newer = pir and read_program(model.path).version > LAST_FLOAT_VERSION
     release = tuple(int(part) for part in version.split(".")[:2])
-    if not (newer and release < _FIRST_WITH_DOUBLES and downgrade_pir(model.program, program)):
-        os.symlink(model.program.resolve(), program)
-    if model.params is not None:
-        os.symlink(model.params.resolve(), prefix.with_suffix(".pdiparams"))
+    if not (newer and release < _FIRST_WITH_DOUBLES and downgrade_pir(model.path, program)):
+        os.symlink(model.path.resolve(), program)
+    if model.weights_file is not None:
+        os.symlink(model.weights_file.resolve(), prefix.with_suffix(".pdiparams"))
     return prefix

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from paddleport.errors import PortError, WorkerCrashed
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import runner_class
 from paddleport.runners.base import Precision, RunnerOptions
 from paddleport.tensors import Array, Feed
@@ -68,7 +68,7 @@ class Probe:
 
     def run(
         self,
-        model: PaddleModel | OnnxModel,
+        model: Artifact,
         feeds: Sequence[Feed],
         timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> Answer:
@@ -108,14 +108,14 @@ class Probe:
 def outcome(probe: Probe, path: Path, feed: Feed, timeout_s: float) -> Answer | PortError:
     """The answer for an ONNX file on one feed, or the error that stands for it."""
     try:
-        return probe.run(OnnxModel(path), [feed], timeout_s)
+        return probe.run(onnx_artifact(path), [feed], timeout_s)
     except PortError as error:
         return error
 
 
 def _answer(
     backend: str,
-    model: PaddleModel | OnnxModel,
+    model: Artifact,
     options: RunnerOptions,
     feeds: Sequence[Feed],
 ) -> Answer:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.errors import UsageError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions
 from paddleport.validate.bisect.cut import Cutter
 from paddleport.validate.bisect.cuts import Cuts
@@ -26,7 +26,7 @@ _ROUNDING_SHARE = 100.0  # of the limit: errors below are taken for rounding
 
 
 def locate_runtime(
-    onnx: OnnxModel,
+    onnx: Artifact,
     backend: str,
     options: RunnerOptions,
     feed: NamedFeed,
@@ -43,7 +43,7 @@ def locate_runtime(
 
     Args:
         onnx: the file.
-        backend: a runner that consumes ONNX.
+        backend: a runner that loads ONNX.
         options: for the backend.
         feed: tensors under the ONNX file's input names.
         limit: what counts as parted, in the tolerance's unit.

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array, Feed
@@ -71,7 +70,7 @@ class Answers:
 
     Attributes:
         backend: its name.
-        consumes: what it loads.
+        format: of the artifact that it loads.
         computes_in: the precision that it reports.
         outputs: one mapping a feed.
         again: the same from a second run; empty where there was none.
@@ -79,7 +78,7 @@ class Answers:
     """
 
     backend: str
-    consumes: Literal["onnx", "paddle"]
+    format: str
     computes_in: str
     outputs: Outputs
     again: Outputs = ()

@@ -39,7 +39,7 @@ class Evidence:
 
     Attributes:
         backend: its name.
-        consumes: ``onnx`` or ``paddle``.
+        format: of the artifact that it loads.
         computes_in: the precision that it reports.
         limit: of its tolerance.
         error: backend against reference.
@@ -66,7 +66,7 @@ class Evidence:
     """
 
     backend: str
-    consumes: Literal["onnx", "paddle"]
+    format: str
     computes_in: str
     limit: float
     error: float
@@ -206,7 +206,7 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
             f"float64 it is {_number(reference)} from native Paddle, and its answer is Paddle's "
             f"on another input: {evidence.imitates}. {NEXT_LOCATE}"
         )
-    if evidence.consumes == "onnx" and reference > evidence.limit:
+    if evidence.format != "paddle" and reference > evidence.limit:
         return "converter", (
             f"The ONNX graph is another model: computed in float64 it is {_number(reference)} "
             f"from native Paddle, and {evidence.backend} is {_number(ours)} from that graph."
@@ -218,7 +218,7 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
             f"explains about {_number(evidence.rounding_here)}; the error is {_number(ours)}."
             f"{_sentence(evidence.ranking)} Next: --precision fp32, or judge it by accuracy."
         )
-    if evidence.consumes == "paddle" and ours <= evidence.limit:
+    if evidence.format == "paddle" and ours <= evidence.limit:
         return "undetermined", (
             f"{evidence.backend} agrees with the ONNX graph in float64 ({_number(ours)}) and the "
             f"reference does not ({_number(reference)}): suspect the reference."

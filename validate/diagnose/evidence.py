@@ -32,7 +32,7 @@ def gather(
     worst = view.failing[0]
     evidence = Evidence(
         answers.backend,
-        answers.consumes,
+        answers.format,
         answers.computes_in,
         limit,
         view.worst(view.given, view.wanted),
@@ -47,7 +47,7 @@ def gather(
         pattern=pattern(view.given[worst], view.wanted[worst], found, limit),
         looks_like=looks_like(view.given, view.wanted),
         ranking=_ranking(ranking),
-        normalised_inside=answers.consumes == "onnx" and case.feeds[0].pixels is not None,
+        normalised_inside=answers.format == "onnx" and case.feeds[0].pixels is not None,
     )
     if view.exact is None:
         return evidence

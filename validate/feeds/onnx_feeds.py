@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from paddleport.errors import FeedError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
@@ -25,7 +25,7 @@ class OnnxFeeds:
         pixels: the input of a file that normalises pictures itself; ``None`` for any other.
     """
 
-    def __init__(self, source: SourceModel, onnx: OnnxModel) -> None:
+    def __init__(self, source: SourceModel, onnx: Artifact) -> None:
         """Read the file's inputs.
 
         Raises:
@@ -78,7 +78,7 @@ class OnnxFeeds:
 
 
 def _pixel_input(
-    source: SourceModel, onnx: OnnxModel, inputs: Sequence[TensorSpec]
+    source: SourceModel, onnx: Artifact, inputs: Sequence[TensorSpec]
 ) -> PixelInput | None:
     """The file's input, where it takes 8-bit pictures and the Paddle model does not."""
     ours = source.program.inputs

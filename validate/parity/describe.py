@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.files import sha256
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_opset
 from paddleport.models.resolve import SourceModel
 
@@ -24,7 +24,7 @@ _PACKAGES = (
 )
 
 
-def describe_model(source: SourceModel, onnx: OnnxModel) -> dict[str, Any]:
+def describe_model(source: SourceModel, onnx: Artifact) -> dict[str, Any]:
     """Title, weights, formats, hashes and sizes, in the report's order."""
     parameters = sum(math.prod(spec.shape) for spec in source.program.parameters.values())
     opset = onnx_opset(onnx.path)
@@ -37,7 +37,7 @@ def describe_model(source: SourceModel, onnx: OnnxModel) -> dict[str, Any]:
         "name": source.name,
         "weights": source.weights,
         "weights from": source.weights_from,
-        "paddle format": f"{source.model.format} version {source.program.version}",
+        "paddle format": f"{source.model.encoding} version {source.program.version}",
         "paddle sha256": source.sha256,
         "onnx file": onnx.path.name,
         "onnx sha256": sha256([onnx.path]),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from paddleport.errors import PortError
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.parity.session import Session
@@ -25,7 +25,7 @@ class Arbiter:
 
     runner = NAME
 
-    def __init__(self, onnx: OnnxModel) -> None:
+    def __init__(self, onnx: Artifact) -> None:
         """Nothing is loaded yet."""
         self._onnx = onnx
         self._rounded: dict[tuple[float, tuple[int, ...]], list[list[Mapping[str, Array]]]] = {}

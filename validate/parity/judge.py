@@ -103,14 +103,14 @@ class Judge:
         return self._lineup.start(name)
 
     def _answers(self, name: str, session: Session) -> Answers:
-        consumes = runners.runner_class(name).consumes
+        loaded = self._lineup.artifact(name).format
         computes_in = session.facts.computes_in
         if session is self.arbiter.session and self.arbiter.exact is not None:
-            return Answers(name, consumes, computes_in, self.arbiter.exact)
+            return Answers(name, loaded, computes_in, self.arbiter.exact)
         feeds = self._lineup.tensors(name, self.reference.feeds)
         found = session.answers(feeds)
         again = session.run_all(feeds)
-        return Answers(name, consumes, computes_in, found.outputs, again, found.overwritten)
+        return Answers(name, loaded, computes_in, found.outputs, again, found.overwritten)
 
     def _judged(self, row: BackendRow, answers: Answers) -> BackendRow:
         comparisons = self._compared(answers)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paddleport import runners
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Feed, ShapeRange
@@ -27,7 +27,7 @@ class Lineup:
     """
 
     def __init__(
-        self, source: SourceModel, onnx: OnnxModel, plan: Plan, onnx_feeds: OnnxFeeds
+        self, source: SourceModel, onnx: Artifact, plan: Plan, onnx_feeds: OnnxFeeds
     ) -> None:
         """Nothing is started yet; raises as ``extras.deal`` does."""
         self.source, self.onnx, self.plan, self.onnx_feeds = source, onnx, plan, onnx_feeds
@@ -69,7 +69,7 @@ class Lineup:
         name = backend_of(row)
         return Session(
             name,
-            self.source.model if self.reads_paddle(row) else self.onnx,
+            self.artifact(row),
             options,
             memory_limit_bytes=self.plan.memory_limit_bytes,
             timeout_s=self.plan.timeout_s,
@@ -105,9 +105,13 @@ class Lineup:
             return [feed.tensors for feed in feeds]
         return self.onnx_feeds.of(feeds)
 
+    def artifact(self, row: str) -> Artifact:
+        """What a row's backend loads."""
+        return self.source.model if self.reads_paddle(row) else self.onnx
+
     def reads_paddle(self, row: str) -> bool:
         """Whether a row's backend loads the Paddle model; else it is the ONNX file."""
-        return runners.runner_class(backend_of(row)).consumes == "paddle"
+        return "paddle" in runners.runner_class(backend_of(row)).formats
 
 
 def backend_of(row: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.artifact import Artifact
+from paddleport.models.card import Preprocess
 from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
 from paddleport.runners.base import RunnerOptions
@@ -24,9 +25,7 @@ _STABLE = 0.98  # of the median before: no longer faster than that
 class Opened:
     """A loaded runner and the answers that it has given."""
 
-    def __init__(
-        self, backend: str, model: PaddleModel | OnnxModel, options: RunnerOptions
-    ) -> None:
+    def __init__(self, backend: str, model: Artifact, options: RunnerOptions) -> None:
         """Import, load and compile; raises what the runner does."""
         started = time.perf_counter()
         self._runner = runner_class(backend)(model, options)

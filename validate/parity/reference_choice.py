@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from paddleport.errors import BackendUnavailableError
-from paddleport.models.card import PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.gpu import find_driver
 from paddleport.runners.paddle.needs import why_not
 from paddleport.worker import run_in_worker
@@ -25,7 +25,7 @@ class Choice:
     reason: str = ""
 
 
-def choose_reference(asked: str | None, model: PaddleModel) -> Choice:
+def choose_reference(asked: str | None, model: Artifact) -> Choice:
     """What was asked for; else native Paddle with TensorRT where it can run, else without.
 
     Raises:
@@ -43,7 +43,7 @@ def choose_reference(asked: str | None, model: PaddleModel) -> Choice:
     return Choice(BEST, "" if asked else f"{BEST} can run here, so it is the reference")
 
 
-def _missing(model: PaddleModel) -> str:
+def _missing(model: Artifact) -> str:
     if find_driver().missing:
         return why_not(model)  # in milliseconds
     return run_in_worker(why_not, _TIMEOUT_S, model)

@@ -38,7 +38,7 @@ class Search:
         return [self._row(row) if row.verdict == "differs" else row for row in rows]
 
     def _row(self, row: BackendRow) -> BackendRow:
-        reads_paddle = runners.runner_class(row.name).consumes == "paddle"
+        reads_paddle = "paddle" in runners.runner_class(row.name).formats
         elsewhere = _READS_PADDLE if reads_paddle else _ELSEWHERE.get(row.cause)
         if elsewhere:
             return _noted(row, f"no node was looked for: {elsewhere}")

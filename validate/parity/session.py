@@ -6,7 +6,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from paddleport import process
 from paddleport.errors import WorkerCrashed
-from paddleport.models.card import OnnxModel, PaddleModel, Preprocess
+from paddleport.models.artifact import Artifact
+from paddleport.models.card import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.parity.opened import LONGEST_WARM_UP, Opened
@@ -75,7 +76,7 @@ class Session:
     def __init__(
         self,
         backend: str,
-        model: PaddleModel | OnnxModel,
+        model: Artifact,
         options: RunnerOptions,
         *,
         worker: Worker | None = None,

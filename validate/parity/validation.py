@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.timing import Timing
@@ -43,7 +43,7 @@ class Validation:
 
 def validate(
     source: SourceModel,
-    onnx: OnnxModel,
+    onnx: Artifact,
     plan: Plan | None = None,
     *,
     pictures: Sequence[Path] = (),
@@ -83,7 +83,7 @@ def validate(
 
 def validate_on_feeds(
     source: SourceModel,
-    onnx: OnnxModel,
+    onnx: Artifact,
     plan: Plan | None = None,
     *,
     pictures: Sequence[Path] = (),

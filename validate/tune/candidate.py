@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from paddleport import runners
-from paddleport.models.card import OnnxModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.base import Precision, RunnerOptions
 
 Goal = Literal["latency", "throughput"]
@@ -28,7 +28,7 @@ class Variant:
     """
 
     precision: Precision
-    onnx: OnnxModel
+    onnx: Artifact
     name: str = ""
     backends: tuple[str, ...] = ()
 
@@ -123,7 +123,7 @@ def candidates(
 def _computations(backends: Sequence[str], variants: Sequence[Variant]) -> Iterator[Candidate]:
     for name in backends:
         kind = runners.runner_class(name)
-        if kind.consumes == "paddle":
+        if "paddle" in kind.formats:
             yield Candidate(name, kind.precisions[0], PLAIN, 1)
             continue
         for variant in variants:

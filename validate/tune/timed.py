@@ -7,7 +7,7 @@ import numpy as np
 
 from paddleport import runners
 from paddleport.errors import PortError
-from paddleport.models.card import OnnxModel, PaddleModel
+from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, ShapeRange
 from paddleport.validate.benchmark.settle import settle
@@ -30,14 +30,14 @@ class Files:
         paddle_input, onnx_input: the name of the one input.
     """
 
-    paddle: PaddleModel
-    onnx: Mapping[str, OnnxModel]
+    paddle: Artifact
+    onnx: Mapping[str, Artifact]
     paddle_input: str
     onnx_input: str
 
-    def of(self, candidate: Candidate) -> tuple[PaddleModel | OnnxModel, str]:
+    def of(self, candidate: Candidate) -> tuple[Artifact, str]:
         """File and input name."""
-        if runners.runner_class(candidate.backend).consumes == "paddle":
+        if "paddle" in runners.runner_class(candidate.backend).formats:
             return self.paddle, self.paddle_input
         return self.onnx[candidate.variant], self.onnx_input
 
