@@ -29,7 +29,7 @@ from tuned import tuned
 from ways import THREADS, Way
 from why import python_calls
 
-from paddleport.convert import to_onnx
+from paddleport.convert import convert
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
@@ -139,7 +139,7 @@ def pipeline_lines(source: SourceModel, onnx: Artifact, folder: Path) -> list[Li
 def measured(asked: argparse.Namespace, folder: Path) -> Found:
     """What the named parts found, in the table's order; all where none is named."""
     source = resolve("MobileNetV2", weights="seeded")
-    onnx = to_onnx(source, folder / "ours.onnx", opset=11).onnx
+    onnx = convert(source, folder / "ours.onnx", opset=11).artifact
     parts: tuple[Callable[[], list[Line] | Found], ...] = (
         lambda: help_lines(folder),
         lambda: startup_lines(onnx, folder),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.cached import cached_onnx
+from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import open_runner, runner_class

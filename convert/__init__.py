@@ -1,4 +1,4 @@
-"""Paddle to ONNX, and to a file you can trust: ``to_onnx`` and ``cached_onnx``.
+"""From a Paddle model to a file you can trust, in any format that a target makes.
 
 Names are imported when they are asked for: a worker that unpickles one function of this room
 must not pay for all of it.
@@ -8,11 +8,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from paddleport.convert.cached import cached_onnx
-    from paddleport.convert.pipeline import Conversion, to_onnx
+    from paddleport.convert.artifact_cache import cached_onnx
+    from paddleport.convert.conversion import Conversion
+    from paddleport.convert.pipeline import convert
+    from paddleport.convert.precision.pictures import GateOptions
 
-__all__ = ["Conversion", "cached_onnx", "to_onnx"]
-_HOMES = {"Conversion": "pipeline", "cached_onnx": "cached", "to_onnx": "pipeline"}
+__all__ = ["Conversion", "GateOptions", "cached_onnx", "convert"]
+_HOMES = {
+    "Conversion": "conversion",
+    "GateOptions": "precision.pictures",
+    "cached_onnx": "artifact_cache",
+    "convert": "pipeline",
+}
 
 
 def __getattr__(name: str) -> object:

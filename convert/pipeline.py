@@ -1,110 +1,66 @@
-"""Paddle to ONNX in one call: exported, simplified, checked, loaded, compared, then named."""
+"""From a Paddle model to a checked file of any target, in one pipeline.
 
-import shutil
+Paddle2ONNX, simplifier, ONNX's checker and a comparison with native Paddle make the proven ONNX
+file; the precision step lowers it; the target makes its format of that. The result is loaded and
+compared with native Paddle again, and only then gets its name.
+"""
+
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from paddleport.convert.artifact_cache import cached_onnx
+from paddleport.convert.conversion import WRITTEN, Conversion, OnnxFacts, Verdict
 from paddleport.convert.embed import pixel_input
+from paddleport.convert.making import Making, name_file, write_file
 from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
-from paddleport.convert.steps import Progress, Request, convert_and_compare
-from paddleport.convert.tools import Tools
-from paddleport.errors import (
-    ConversionError,
-    OutputError,
-    UsageError,
+from paddleport.convert.precision.fp32_layers import find_layers_to_keep
+from paddleport.convert.precision.gate_check import (
+    GateInputs,
+    GateReport,
+    backends_for,
+    check_by_gate,
+    described,
+    verdict_of,
 )
-from paddleport.files import writing_atomically
+from paddleport.convert.precision.pictures import GateOptions, gate_inputs, lowered_record
+from paddleport.convert.proof import compare_with_paddle, device_missing
+from paddleport.convert.steps import Progress, Request, convert_and_compare
+from paddleport.convert.targets import MadeFile, Target, TargetOptions, target_class
+from paddleport.convert.tools import Tools
+from paddleport.errors import OutputError, UsageError
+from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
-from paddleport.tensors import Array, TensorSpec
-from paddleport.validate.compare.comparison import (
-    OutputComparison,
-    Verdict,
-    overall,
-)
+from paddleport.runners.base import Precision
+from paddleport.tensors import Array, ShapeRange
+from paddleport.validate.compare.comparison import OutputComparison, overall
 from paddleport.validate.feeds.pixels import PixelInput
 
-DEFAULT_TIMEOUT_S = 300.0
-_CHUNK = 1 << 20  # bytes
-_DIFFERS = ("differs from", "Next: paddleport validate says why; --keep keeps the file")
-_UNPROVEN = (
-    "is not proven against",
-    "Give it telling input with --feed NAME=FILE.npy; --keep keeps the file",
-)
+EXPORT_TIMEOUT_S = 300.0
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """A finished conversion and how it was judged.
-
-    Attributes:
-        path: where the file is; ``None`` if it does not agree and was not kept.
-        verdict: against native Paddle on the feeds.
-        comparisons: one an output.
-        source: what was converted.
-        opset: read back from the file.
-        mends: what was rewritten because Paddle2ONNX would have got it wrong.
-        nodes_before: nodes that Paddle2ONNX wrote.
-        nodes: nodes in the file.
-        size_bytes: of the file.
-        not_simplified: why onnxslim's result was not taken; empty where it was.
-        feeds: names of the feeds that were compared.
-        pixels: the input, where the file takes 8-bit pictures and normalises them itself.
-    """
-
-    path: Path | None
-    verdict: Verdict
-    comparisons: tuple[OutputComparison, ...]
-    source: SourceModel
-    opset: int
-    mends: tuple[str, ...]
-    nodes_before: int
-    nodes: int
-    size_bytes: int
-    not_simplified: str
-    feeds: tuple[str, ...]
-    pixels: TensorSpec | None = None
-
-    @property
-    def explanation(self) -> str:
-        """One line on a conversion that does not agree; empty for one that does."""
-        if self.verdict == "agrees":
-            return ""
-        reasons = "; ".join(item.reason for item in self.comparisons if item.reason)
-        what, next_step = _UNPROVEN if self.verdict == "unproven" else _DIFFERS
-        return (
-            f"the conversion of {self.source.name} at opset {self.opset} {what} native Paddle: "
-            f"{reasons}. {next_step}"
-        )
-
-    @property
-    def onnx(self) -> Artifact:
-        """The file as a model to open a runner on.
-
-        Raises:
-            ConversionError: the conversion does not agree and was not kept.
-        """
-        if self.path is None:
-            raise ConversionError(self.explanation)
-        return read_onnx_model(self.path)
-
-
-def to_onnx(
+def convert(
     model: SourceModel | str | Path,
     output: Path | str | None = None,
     *,
+    to: str = "onnx",
+    precision: Precision | None = None,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
+    shapes: Mapping[str, Sequence[int] | ShapeRange] | None = None,
     allow_upgrade: bool = False,
     keep: bool = False,
     simplify: bool = True,
     embed_preprocess: bool = False,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    keep_fp32: Sequence[str] = (),
+    compute_capabilities: Sequence[tuple[int, int]] = (),
+    tf32: bool = False,
+    gate: GateOptions | None = None,
     feed: Mapping[str, Array] | None = None,
-    timeout_s: float = DEFAULT_TIMEOUT_S,
+    timeout_s: float | None = None,
     tools: Tools | None = None,
     progress: Progress = lambda step, share: None,
 ) -> Conversion:
@@ -112,59 +68,238 @@ def to_onnx(
 
     Args:
         model: a zoo name, a folder, tar or file, or what ``resolve`` found.
-        output: the .onnx file; by default ``NAME.onnx`` in the current folder.
-        opset: 7 to 21.
+        output: the file; by default as the target names it, in the current folder.
+        to: a target's name.
+        precision: of the file; by default fp32.
+        opset: of the ONNX file, 7 to 21.
         weights: for a zoo name, as ``resolve`` takes it.
+        shapes: input name to shape, where the model leaves it free, for the comparison and for
+            targets that compile for shapes; the latter take ranges.
         allow_upgrade: accept a higher opset where the model needs one.
-        keep: keep what does not agree, as ``NAME.differs.onnx`` or ``NAME.unproven.onnx``.
+        keep: keep what does not pass its check, as ``NAME.differs.onnx``, ``NAME.failed.onnx``
+            or ``NAME.unproven.onnx``.
         simplify: fold and fuse with onnxslim.
         embed_preprocess: take pictures as they are cropped, uint8 NHWC, and normalise them in
             the graph; ``feed`` is such a picture then.
-        shapes: input name to shape, for the comparison with native Paddle.
+        keep_fp32: names of the ONNX nodes that a lower precision leaves in fp32.
+        compute_capabilities: of the GPUs to build for, for targets that can choose.
+        tf32: whether float32 products of an engine may be rounded to TF32.
+        gate: how a lower precision is checked.
         feed: input name to tensor, instead of made-up feeds.
-        timeout_s: for the export, in seconds.
+        timeout_s: for the export, or for what the target makes, in seconds.
         tools: processes that were started earlier; they are closed at the end.
-        progress: told each step and the share done.
+        progress: called with each step and the share done.
 
     Raises:
-        UsageError: there is no preprocessing to embed.
+        UsageError: an option that the target does not take, or no preprocessing to embed.
         ConversionError: Paddle2ONNX, ONNX's checker or ONNX Runtime said no.
-        PortError: as ``resolve`` and ``make_feeds`` do, and for a target that can't be written.
+        NotProvenError: the ONNX file that another is made of is not proven to be the same model.
+        BackendUnavailableError: a library or device that the target needs is not there.
+        PortError: as ``resolve`` and ``make_feeds`` do, and for a file that can't be written.
     """
+    target = target_class(to)
+    options = TargetOptions(
+        precision=precision,
+        keep_fp32=tuple(keep_fp32),
+        shapes={name: _as_range(shape) for name, shape in (shapes or {}).items()},
+        compute_capabilities=tuple(compute_capabilities),
+        tf32=tf32,
+    )
+    target.check_options(options)
     check_opset(opset)
     source = model if isinstance(model, SourceModel) else resolve(model, weights=weights)
-    target = Path(output) if output is not None else Path(f"{source.name}.onnx")
-    _check_target(target)
-    pixels = _pixels(source) if embed_preprocess else None
+    in_fp32 = precision in (None, "fp32")
+    path = Path(output or target.file_name(source.name, precision or "fp32"))
+    _check_output(path, target)
+    concrete = {name: item.opt for name, item in options.shapes.items()}
+    if to == "onnx" and in_fp32:
+        pixels = _pixels(source) if embed_preprocess else None
+        seconds = timeout_s or EXPORT_TIMEOUT_S
+        export = Request(opset, allow_upgrade, simplify, seconds, concrete, feed or {}, pixels)
+        return _to_onnx(source, path, export, keep, tools or Tools(), progress)
+    made_from = {
+        "--allow-upgrade": allow_upgrade,
+        "--no-simplify": not simplify,
+        "--embed-preprocess": embed_preprocess,
+    }
+    for option, given in made_from.items():
+        if given:
+            raise UsageError(
+                f"{option} is of ONNX files in fp32: leave them out, or convert to ONNX first"
+            )
+    if in_fp32 and gate is not None:
+        raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
+    backends_for(target.format, gate.backends if gate else ())  # before a long conversion
+    target.check_here()
+    if keep and (missing := device_missing(target.format)):
+        raise UsageError(
+            f"--keep is for files that do not pass their check, and nothing here loads a "
+            f"{to} file to check it ({missing}): leave it out"
+        )
+    onnx = cached_onnx(source, opset=opset, shapes=concrete, feed=feed, progress=progress)
+    options = target().check(onnx, options)
+    request = _Request(
+        source=source,
+        onnx=onnx,
+        target=target,
+        options=options,
+        path=path,
+        opset=opset,
+        shapes=concrete,
+        feed=feed or {},
+        keep=keep,
+        timeout_s=timeout_s or target.timeout_s,
+        progress=progress,
+    )
+    return _make_and_check(request, None if in_fp32 else gate or GateOptions())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Request:
+    """A file that is to be made of a proven ONNX file, with everything settled."""
+
+    source: SourceModel
+    onnx: Artifact
+    target: type[Target]
+    options: TargetOptions
+    path: Path
+    opset: int
+    shapes: Mapping[str, Sequence[int]]
+    feed: Mapping[str, Array]
+    keep: bool
+    timeout_s: float
+    progress: Progress
+
+
+def _to_onnx(
+    source: SourceModel,
+    path: Path,
+    request: Request,
+    keep: bool,
+    tools: Tools,
+    progress: Progress,
+) -> Conversion:
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
         finished = Path(folder) / "finished.onnx"
-        request = Request(
-            opset, allow_upgrade, simplify, timeout_s, shapes or {}, feed or {}, pixels
-        )
         checked, feeds, comparisons = convert_and_compare(
-            source, finished, request, tools or Tools(), progress
+            source, finished, request, tools, progress
         )
         verdict, size_bytes = overall(comparisons), finished.stat().st_size
-        path: Path | None = target
-        if verdict != "agrees":
-            path = target.with_suffix(f".{verdict}.onnx") if keep else None
-        if path is not None:
-            with finished.open("rb") as source_file, writing_atomically(path) as stream:
-                shutil.copyfileobj(source_file, stream, _CHUNK)
+        digest = sha256([finished])
+        kept = _named(path, verdict, keep)
+        if kept is not None:
+            write_file(finished, kept)
     return Conversion(
-        path,
-        verdict,
-        tuple(comparisons),
-        source,
-        checked.opset,
-        checked.mends,
-        checked.nodes_before,
-        checked.nodes,
-        size_bytes,
-        checked.not_simplified,
-        tuple(item.name for item in feeds),
-        None if pixels is None else pixels.spec,
+        target="onnx",
+        precision="fp32",
+        source=source,
+        written=None if kept is None else read_onnx_model(kept),
+        verdict=verdict,
+        opset=checked.opset,
+        size_bytes=size_bytes,
+        sha256=digest,
+        comparisons=tuple(comparisons),
+        feeds=tuple(item.name for item in feeds),
+        onnx_facts=OnnxFacts(
+            mends=checked.mends,
+            nodes_before=checked.nodes_before,
+            nodes=checked.nodes,
+            not_simplified=checked.not_simplified,
+            pixels=None if request.pixels is None else request.pixels.spec,
+        ),
     )
+
+
+def _make_and_check(request: "_Request", gate: GateOptions | None) -> Conversion:
+    """The file of another target or precision: made, checked, then named."""
+    source, onnx, target, options = request.source, request.onnx, request.target, request.options
+    precision = options.precision or "fp32"
+    backends = backends_for(target.format, gate.backends if gate else ())
+    not_run = device_missing(target.format)
+    inputs = None
+    if gate is not None and not not_run:
+        request.progress("read or draw pictures", None)
+        inputs = gate_inputs(source, onnx, options, gate, request.shapes)
+    with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
+        folder = Path(name)
+        making = Making(target, onnx, options, inputs.calibration_feeds if inputs else ())
+        request.progress(f"make {target.name} in {precision}", None)
+        file, made = making.run(folder / f"made{target.suffix}", request.timeout_s)
+        request.progress("check it", None)
+        report = None
+        comparisons: list[OutputComparison] = []
+        feeds: list[str] = []
+        verdict: Verdict = "not run"
+        if inputs is not None:
+            report = _gated(request, making, file, made, inputs, backends)
+            verdict = report.verdict
+        elif not not_run:
+            comparisons, feeds = compare_with_paddle(
+                file, source, onnx, backends, request.shapes, request.feed
+            )
+            verdict = overall(comparisons)
+        record = lowered_record(
+            options, target.format, made, inputs.calibration if inputs else None, report
+        )
+        file = replace(file, provenance={**file.provenance, **record})
+        size_bytes = sum(item.stat().st_size for item in file.files)
+        done = Conversion(
+            target=target.name,
+            precision=precision,
+            source=source,
+            written=file,
+            verdict=verdict,
+            opset=request.opset,
+            size_bytes=size_bytes,
+            sha256=sha256([file.path]),
+            comparisons=tuple(comparisons),
+            feeds=tuple(feeds),
+            gate=report,
+            onnx_sha256=sha256([onnx.path]),
+            facts=made.facts,
+            not_run=not_run,
+        )
+        path = _named(request.path, verdict, request.keep)
+        return replace(done, written=None) if path is None else name_file(done, path)
+
+
+def _gated(
+    request: "_Request",
+    making: Making,
+    file: Artifact,
+    made: MadeFile,
+    inputs: GateInputs,
+    backends: Mapping[str, str],
+) -> GateReport:
+    precision = request.options.precision or "fp32"
+    rows, tolerance = check_by_gate(file, inputs, backends, precision)
+    verdict, advice = verdict_of(rows), None
+    if verdict == "failed":
+        advice = find_layers_to_keep(
+            making, file, inputs, backends, request.timeout_s, request.progress
+        )
+    return GateReport(
+        verdict=verdict,
+        rows=rows,
+        tolerance=tolerance,
+        keep_fp32=request.options.keep_fp32,
+        kept_fp32=made.kept_fp32,
+        advice=advice,
+        pictures=described(inputs.gate),
+        calibration=described(inputs.calibration) if inputs.calibration else None,
+        fp32_bytes=request.onnx.path.stat().st_size,
+    )
+
+
+def _as_range(shape: Sequence[int] | ShapeRange) -> ShapeRange:
+    return shape if isinstance(shape, ShapeRange) else ShapeRange.only(tuple(shape))
+
+
+def _named(path: Path, verdict: str, keep: bool) -> Path | None:
+    """Where a file goes by its verdict; ``None`` where it goes nowhere."""
+    if verdict in WRITTEN:
+        return path
+    return path.with_suffix(f".{verdict}{path.suffix}") if keep else None
 
 
 def _pixels(source: SourceModel) -> PixelInput:
@@ -175,8 +310,9 @@ def _pixels(source: SourceModel) -> PixelInput:
     return PixelInput(spec, rules, rules)
 
 
-def _check_target(target: Path) -> None:
-    if target.is_dir():
-        raise OutputError(f"{target} is a folder; give a file: -o {target / 'model.onnx'}")
-    if target.suffix != ".onnx":
-        raise OutputError(f"{target} has another ending than .onnx; try -o {target}.onnx")
+def _check_output(path: Path, target: type[Target]) -> None:
+    suffix = target.suffix
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give a file: -o {path / f'model{suffix}'}")
+    if target.fixed_suffix and path.suffix != suffix:
+        raise OutputError(f"{path} has another ending than {suffix}; try -o {path}{suffix}")

@@ -82,11 +82,13 @@ def prepare(
     """Get ``model`` into a form that a backend loads.
 
     Raises:
-        PortError: as ``resolve`` and ``to_onnx`` do.
+        PortError: as ``resolve`` and ``convert`` do.
     """
     if format_of(Path(model)):
         return _prepared_file(Path(model), formats)
-    from paddleport.convert.cached import cached_onnx  # much that an .onnx file has no use for
+    from paddleport.convert.artifact_cache import (
+        cached_onnx,  # much that an .onnx file has no use for
+    )
     from paddleport.models.resolve import resolve
 
     source = resolve(model, weights=weights, progress=progress)
@@ -95,7 +97,7 @@ def prepare(
     title = f"{source.name} · weights {source.weights_title}"
     if "paddle" not in formats:
         onnx = cached_onnx(source, opset=opset, progress=progress)
-        file, (inputs, _) = onnx, onnx_tensors(onnx.path)
+        file, (inputs, _) = loadable(onnx, formats, progress=progress), onnx_tensors(onnx.path)
         title = f"{source.name} · opset {opset} · weights {source.weights_title}"
     return Prepared(
         title,
@@ -106,6 +108,38 @@ def prepare(
         source.labels,
         source.warning,
     )
+
+
+def loadable(
+    onnx: Artifact,
+    formats: Sequence[str],
+    *,
+    shapes: Mapping[str, ShapeRange] | None = None,
+    progress: "Progress" = lambda step, share: None,
+) -> Artifact:
+    """A file that a backend loads: the ONNX file itself, or what a target makes of it, kept.
+
+    Args:
+        onnx: the file that it is made of.
+        formats: those that the backend loads.
+        shapes: what it will be fed, for targets that compile for shapes.
+        progress: called where something is made.
+
+    Raises:
+        UsageError: no target makes a format that the backend loads.
+        PortError: as the target does.
+    """
+    if onnx.format in formats:
+        return onnx
+    from paddleport.convert.artifact_cache import cached_artifact
+    from paddleport.convert.making import Making
+    from paddleport.convert.targets import TargetOptions, target_for
+
+    target = target_for(tuple(formats))
+    progress(f"make {target.name}", None)
+    wanted = dict(shapes or {}) if "shapes" in target.choices else {}
+    options = target().check(onnx, TargetOptions(shapes=wanted))
+    return cached_artifact(Making(target, onnx, options))
 
 
 def fed_shapes(ready: Prepared, backend: "type[Runner]", batch_size: int) -> dict[str, ShapeRange]:
@@ -145,9 +179,9 @@ def prepare_source(
     Our own must be proven the same, unless ``proven`` is false.
 
     Raises:
-        PortError: as ``resolve``, ``read_onnx_model`` and ``to_onnx`` do.
+        PortError: as ``resolve``, ``read_onnx_model`` and ``convert`` do.
     """
-    from paddleport.convert.cached import cached_onnx
+    from paddleport.convert.artifact_cache import cached_onnx
     from paddleport.models.resolve import resolve
 
     source = resolve(model, weights=weights, program=program, params=params, progress=progress)

@@ -1,5 +1,6 @@
 """How a file was made: nothing in it differs between two runs of the same command."""
 
+from collections.abc import Mapping
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -7,17 +8,36 @@ if TYPE_CHECKING:
     from paddleport.convert.paddle2onnx.export import RawExport
     from paddleport.models.resolve import SourceModel
 
+PADDLE2ONNX, SIMPLIFIER, PRECISION = "Paddle2ONNX", "simplifier", "precision"
+"""Names of the pipeline's steps; a target's step has the target's name."""
+
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 
 
-def provenance(
-    source: "SourceModel", raw: "RawExport", mends: tuple[str, ...], *, embedded: bool = False
+def onnx_provenance(
+    source: "SourceModel",
+    raw: "RawExport",
+    mends: tuple[str, ...],
+    *,
+    embedded: bool = False,
+    simplified: bool = True,
 ) -> dict[str, Any]:
     """What an ONNX file carries about its making.
 
     ``weights_kept_out`` counts those that did not pass through Paddle2ONNX; where it needed
     them, ``weights_not_kept_out`` says why.
     """
+    tools = tool_versions()
+    steps = [
+        step(
+            PADDLE2ONNX,
+            tools={name: tools[name] for name in ("paddle2onnx", "paddlepaddle")},
+            options={"opset": raw.opset, "fixups": list(mends)},
+            input_sha256=source.sha256,
+        )
+    ]
+    if simplified:
+        steps.append(step(SIMPLIFIER, tools={"onnxslim": tools["onnxslim"]}))
     return {
         "command": f"paddleport convert {source.name} --opset {raw.opset}"
         + ("" if source.weights == "own" else f" --weights {source.weights}")
@@ -35,8 +55,35 @@ def provenance(
         **({"embedded_preprocess": True} if embedded else {}),
         **({"weights_kept_out": len(raw.kept_out)} if raw.kept_out else {}),
         **({"weights_not_kept_out": raw.not_kept_out} if raw.not_kept_out else {}),
-        "tools": tool_versions(),
+        "tools": tools,
+        "steps": steps,
     }
+
+
+def step(
+    name: str,
+    *,
+    tools: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
+    input_sha256: str = "",
+) -> dict[str, Any]:
+    """One step of a provenance: who did it, how, and to which file."""
+    return {
+        "step": name,
+        "tools": dict(tools),
+        "options": dict(options or {}),
+        **({"input_sha256": input_sha256} if input_sha256 else {}),
+    }
+
+
+def with_step(provenance: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, Any]:
+    """A provenance and one more step."""
+    return {**provenance, "steps": [*provenance.get("steps", ()), dict(added)]}
+
+
+def steps_of(provenance: Mapping[str, Any]) -> list[str]:
+    """The names of the steps that made a file, the first one first; empty if nobody knows."""
+    return [str(item.get("step", "")) for item in provenance.get("steps", ())]
 
 
 def tool_versions() -> dict[str, str]:

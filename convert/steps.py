@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.check import FinishedFile, check_file, finish
 from paddleport.convert.paddle2onnx.export import LIGHT, RawExport, explain_crash, export_raw
+from paddleport.convert.paddle2onnx.finish import FinishedFile, check_file, finish
 from paddleport.convert.tools import Tools
 from paddleport.convert.weight_offload.kept_out import LEAST_TOTAL_BYTES
 from paddleport.errors import (
@@ -35,7 +35,7 @@ Progress = Callable[[str, float | None], None]
 
 @dataclass(frozen=True)
 class Request:
-    """What ``to_onnx`` was asked for, as its arguments have it.
+    """What ``convert`` was asked for, as its arguments have it.
 
     Its ``pixels`` are the input of a file that normalises pictures itself, if it is to.
     """

@@ -1,40 +1,27 @@
 """The files of one model that ``tune`` tries: its proven conversion, and an int8 one of it."""
 
-import hashlib
-import json
 from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
-from paddleport.convert.cached import cached_onnx
+from paddleport.convert.artifact_cache import cached_artifact, cached_onnx
+from paddleport.convert.making import Making
 from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
-from paddleport.convert.precision.make import PRESET, make_candidate, nncf_version
-from paddleport.convert.precision.pipeline import (
-    CALIBRATION_PICTURES,
-    DEFAULT_TIMEOUT_S,
-    calibration_pictures,
-)
-from paddleport.convert.precision.wanted import Wanted, described
+from paddleport.convert.precision.gate_check import described
+from paddleport.convert.precision.pictures import CALIBRATION_PICTURES, calibration_pictures
 from paddleport.convert.steps import Progress
+from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.errors import PortError
-from paddleport.files import sha256, write_atomically
+from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
-from paddleport.models.cache import cached_folder
-from paddleport.models.onnx.onnx_file import (
-    onnx_tensors,
-    read_onnx_model,
-    read_onnx_proto,
-    write_metadata,
-)
+from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision
 from paddleport.runners.tasks.classify import find_pictures
 from paddleport.validate.tune.candidate import Variant
-from paddleport.worker import run_in_worker
 
-INT8 = Wanted("int8", "onnx")
-BY_CHANNEL = Wanted("int8", "onnx", ranges="channel")
-_FILE = "model.onnx"
+INT8 = TargetOptions(precision="int8")
+BY_CHANNEL = TargetOptions(precision="int8", activation_ranges="channel")
 
 
 def variants_of(
@@ -81,35 +68,15 @@ def variants_of(
 
 
 def _quantised(
-    source: SourceModel, onnx: Artifact, calibrate: Path | None, wanted: Wanted
+    source: SourceModel, onnx: Artifact, calibrate: Path | None, options: TargetOptions
 ) -> Artifact:
     """An int8 file from the cache, or made now."""
+    (spec,), _ = onnx_tensors(onnx.path)
     given = sha256(find_pictures([str(calibrate)])) if calibrate else None
-    key = {
-        "onnx": sha256([onnx.path]),
-        "nncf": nncf_version(),
-        "preset": PRESET,
-        "ranges": wanted.ranges,
-        "pictures": given or CALIBRATION_PICTURES,
-    }
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-
-    def build(folder: Path) -> None:
-        (spec,), _ = onnx_tensors(onnx.path)
-        pictures = calibration_pictures(source, spec, calibrate)
-        file = folder / _FILE
-        feeds = pictures.feeds(spec)
-        made = run_in_worker(make_candidate, DEFAULT_TIMEOUT_S, onnx.path, file, wanted, feeds)
-        proto = read_onnx_proto(file)
-        lowered = {
-            "precision": "int8",
-            "tools": dict(made.tools),
-            "settings": dict(made.settings),
-            "calibration": described(pictures),
-            "gate": None,
-        }
-        told = {**onnx.provenance, "lowered": lowered}
-        write_metadata(proto, preprocess=onnx.preprocess, labels=onnx.labels, provenance=told)
-        write_atomically(file, proto.SerializeToString(deterministic=True))
-
-    return read_onnx_model(cached_folder(f"conversions/{source.name}-int8-{digest}", build) / _FILE)
+    pictures = calibration_pictures(source, spec, calibrate)
+    making = Making(target_class("onnx"), onnx, options, pictures.feeds(spec))
+    return cached_artifact(
+        making,
+        calibration=given or f"{CALIBRATION_PICTURES} drawn",
+        record={"lowered": {"precision": "int8", "calibration": described(pictures), "gate": None}},
+    )

@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from paddleport.errors import OutputError
@@ -24,6 +24,13 @@ def cache_dir() -> Path:
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("paddleport"))
+
+
+def cache_key(parts: Mapping[str, object]) -> str:
+    """A digest of everything that makes an entry another one; values are of JSON's types."""
+    import hashlib  # with OpenSSL in it, slow to load
+
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def cached_folder(name: str, build: Callable[[Path], None], *, cache: Path | None = None) -> Path:

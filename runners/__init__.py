@@ -1,11 +1,11 @@
 """One file per runtime, and the registry that finds them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+from importlib.metadata import PackageNotFoundError, version
 
-from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
+from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
+from paddleport.plugins import Registry
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.gpu import find_driver
 
@@ -37,34 +37,9 @@ class Backend:
     reason: str = ""
 
 
-def names() -> tuple[str, ...]:
-    """Every registered backend, sorted; nothing is imported."""
-    return tuple(sorted(_registered()))
-
-
-def runner_class(name: str) -> type[Runner]:
-    """Import the runner of one backend, and no other.
-
-    Raises:
-        UsageError: no such backend.
-        BackendUnavailableError: two packages claim the name, or a package that its module
-            imports is missing.
-    """
-    known = _registered()
-    if name not in known:
-        raise UsageError(unknown_name("backend", name, known))
-    found = known[name]
-    if len(found) > 1:
-        packages = " and ".join(sorted(_package(entry) for entry in found))
-        raise BackendUnavailableError(
-            f"backend '{name}' is registered by {packages}: uninstall one of them"
-        )
-    loaded = _load(found[0])
-    if not (isinstance(loaded, type) and issubclass(loaded, Runner)):
-        raise BackendUnavailableError(
-            f"backend '{name}' of {_package(found[0])} is no Runner but {found[0].value}"
-        )
-    return loaded
+_REGISTRY: Registry[Runner] = Registry(GROUP, "backend", Runner)  # type: ignore[type-abstract]  # only asked for subclasses
+names = _REGISTRY.names
+runner_class = _REGISTRY.find
 
 
 def open_runner(name: str, model: Artifact, options: RunnerOptions | None = None) -> Runner:
@@ -127,28 +102,3 @@ def installed_distribution(runner: type[Runner]) -> str | None:
             continue
         return distribution
     return None
-
-
-def _registered() -> Mapping[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=GROUP):
-        found.setdefault(entry.name, []).append(entry)
-    return found
-
-
-def _package(entry: EntryPoint) -> str:
-    return entry.dist.name if entry.dist is not None else entry.module
-
-
-def _load(entry: EntryPoint) -> object:
-    try:
-        return entry.load()
-    except ImportError as error:
-        missing = (error.name or "").partition(".")[0]
-        own = {"paddleport", entry.module.partition(".")[0]}
-        if missing in own or not missing:
-            raise  # broken code, not a missing package: the traceback says where
-        raise BackendUnavailableError(
-            f"backend '{entry.name}' of {_package(entry)} needs the package '{missing}' "
-            f"({error}): pip install {missing}"
-        ) from error

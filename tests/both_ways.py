@@ -14,8 +14,8 @@ from unittest import mock
 
 from operators import matrix
 
-from paddleport.convert import check
 from paddleport.convert.paddle2onnx import export
+from paddleport.convert.paddle2onnx import finish as check
 from paddleport.convert.paddle2onnx.export import RawExport, export_raw
 from paddleport.convert.weight_offload import kept_out, out_of_core
 from paddleport.errors import ConversionError
@@ -97,7 +97,7 @@ def finished(
     source: Any = SimpleNamespace(preprocess=None, labels=None)
     failed = AssertionError("onnxslim failed with the weights on disk")
     with ExitStack() as stack:
-        stack.enter_context(mock.patch.object(check, "provenance", lambda *_, **__: {}))
+        stack.enter_context(mock.patch.object(check, "onnx_provenance", lambda *_, **__: {}))
         stack.enter_context(mock.patch.object(out_of_core, "LEAST_BYTES", 100))  # no shapes
         if not in_memory:
             stack.enter_context(mock.patch.object(check, "load_references", side_effect=failed))

@@ -14,7 +14,7 @@ import onnx
 from PIL import Image, ImageDraw, ImageFont
 from trained import NORMALIZE, normalised, trained_state
 
-from paddleport.convert.cached import cached_onnx
+from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.resolve import resolve
 from paddleport.models.synthetic.samples import draw_picture

@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from paddleport.convert.check import FinishedFile, finish
 from paddleport.convert.embed import embed_preprocess
+from paddleport.convert.paddle2onnx.finish import FinishedFile, finish
 from paddleport.models.artifact import Artifact
 from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_file import read_onnx_model, read_onnx_proto, write_metadata

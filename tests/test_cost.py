@@ -175,12 +175,12 @@ def test_names_ranks_and_files_that_cannot_be(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_mobilenet_v2_costs_what_is_published(tmp_path: Path) -> None:
-    from paddleport.convert import to_onnx
+    from paddleport.convert import convert
     from paddleport.models.resolve import resolve
     from paddleport.models.zoo import registry as zoo
 
     source = resolve("MobileNetV2", weights="seeded")
-    to_onnx(source, tmp_path / "m.onnx", opset=11)
+    convert(source, tmp_path / "m.onnx", opset=11)
     found = cost(tmp_path / "m.onnx", {"x": (1, 3, 224, 224)})
     proto = onnx.load(str(tmp_path / "m.onnx"))
     convolutions = {node.input[1] for node in proto.graph.node if node.op_type == "Conv"}

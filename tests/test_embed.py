@@ -18,7 +18,7 @@ from engines import rtx_engine, wanted_for
 from onnx import TensorProto, helper, numpy_helper
 from planted_embed import FAULTS, PIXELS, RULES, embedded, finish_with
 
-from paddleport.convert import steps, to_onnx
+from paddleport.convert import convert, steps
 from paddleport.convert.embed import embed_preprocess, pixel_input
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.errors import FeedError, UsageError
@@ -150,9 +150,10 @@ def test_refused(inputs: list[TensorSpec], rules: Preprocess | None, said: str) 
 
 
 def test_a_conversion_says_how_it_is_fed(source: SourceModel, tmp_path: Path) -> None:
-    done = to_onnx(source, tmp_path / "model.onnx", embed_preprocess=True)
-    assert (done.verdict, done.pixels) == ("agrees", PIXELS)
-    model = done.onnx
+    done = convert(source, tmp_path / "model.onnx", embed_preprocess=True)
+    assert done.onnx_facts is not None
+    assert (done.verdict, done.onnx_facts.pixels) == ("agrees", PIXELS)
+    model = done.artifact
     assert model.preprocess == RULES
     assert model.input_format == "uint8 NHWC after the crop, channels RGB; normalised inside"
     assert model.provenance["embedded_preprocess"] is True
@@ -161,10 +162,10 @@ def test_a_conversion_says_how_it_is_fed(source: SourceModel, tmp_path: Path) ->
 
 def test_a_conversion_on_a_given_picture(source: SourceModel, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 9, 9, 3), np.uint8)
-    done = to_onnx(source, tmp_path / "x.onnx", embed_preprocess=True, feed={"x": pixels})
+    done = convert(source, tmp_path / "x.onnx", embed_preprocess=True, feed={"x": pixels})
     assert (done.verdict, done.feeds) == ("agrees", ("given",))
     with pytest.raises(FeedError, match="got float32, and the file normalises pictures itself"):
-        to_onnx(source, tmp_path / "y.onnx", embed_preprocess=True, feed=small_network.feed(1))
+        convert(source, tmp_path / "y.onnx", embed_preprocess=True, feed=small_network.feed(1))
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_faulty_conversion_differs(
     source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.setattr(steps, "finish", partial(finish_with, fault))
-    done = to_onnx(source, tmp_path / "model.onnx", embed_preprocess=True)
+    done = convert(source, tmp_path / "model.onnx", embed_preprocess=True)
     assert (done.verdict, done.path) == ("differs", None)
 
 

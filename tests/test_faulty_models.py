@@ -6,7 +6,7 @@ import faulty_networks
 import pytest
 from planted import plant
 
-from paddleport.convert import to_onnx
+from paddleport.convert import convert
 from paddleport.convert.prepare import prepare_source
 from paddleport.errors import ConversionError
 from paddleport.models.artifact import Artifact, onnx_artifact
@@ -60,7 +60,7 @@ def test_a_fault_in_an_ill_conditioned_model_is_still_seen(
     folder.mkdir()
     run_in_worker(faulty_networks.save, 120, "amplifying", str(folder / "inference"))
     source = resolve(folder)
-    done = to_onnx(source, tmp_path / "model.onnx", keep=True)
+    done = convert(source, tmp_path / "model.onnx", keep=True)
     assert done.path is not None
     proto = onnx.load(str(done.path))
     head = next(item for item in proto.graph.initializer if list(item.dims) == [16, 5])

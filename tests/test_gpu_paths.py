@@ -12,7 +12,7 @@ import pytest
 from conftest import skip_or_fail
 from contract import Subject
 
-from paddleport.convert.cached import cached_onnx
+from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.resolve import resolve
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.gpu import find_driver

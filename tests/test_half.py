@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from paddleport.convert import to_onnx
+from paddleport.convert import convert
 from paddleport.errors import UsageError
 from paddleport.models.onnx.mixed_precision.cast import Half, cast_to_half
 from paddleport.models.onnx.mixed_precision.numbers import to_half_bits
@@ -660,7 +660,7 @@ def test_what_tensorrt_refuses_in_bfloat16_stays() -> None:
 def test_a_real_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     source = resolve("MobileNetV2_x0_25", weights="seeded")
-    proto = onnx.load(to_onnx(source, tmp_path / "model.onnx", opset=11).onnx.path)
+    proto = onnx.load(convert(source, tmp_path / "model.onnx", opset=11).artifact.path)
     done = fp16(proto)
     assert done.kept == {}
     assert F32 not in {item.data_type for item in done.proto.graph.initializer}

@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from operators import matrix
 
-from paddleport.convert import steps, to_onnx
+from paddleport.convert import convert, steps
 from paddleport.convert.paddle2onnx.export import export_raw
 from paddleport.convert.weight_offload import kept_out, out_of_core
 from paddleport.convert.weight_offload.kept_out import KeptOut, keep_out
@@ -141,9 +141,9 @@ def test_a_conversion_proves_what_it_put_back_and_says_what_it_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(steps, "export_raw", export)
-    done = to_onnx(resolve(attention.path), tmp_path / "it.onnx", keep=True)
+    done = convert(resolve(attention.path), tmp_path / "it.onnx", keep=True)
     assert done.verdict == verdict
-    provenance = done.onnx.provenance
+    provenance = done.artifact.provenance
     assert {key: provenance[key] for key in provenance if key.startswith("weights_")} == told
 
 
@@ -241,7 +241,7 @@ def test_an_onnxslim_of_other_insides_is_used_in_memory(
         entered.append(folder)
         raise AttributeError("LazyValues")
 
-    monkeypatch.setattr("paddleport.convert.check.weights_on_disk", other_insides)
+    monkeypatch.setattr("paddleport.convert.paddle2onnx.finish.weights_on_disk", other_insides)
     assert both_ways.finished(raws[1], tmp_path / "memory.onnx", in_memory=True) == ""
     assert len(entered) == 1
     assert (tmp_path / "disk.onnx").read_bytes() == (tmp_path / "memory.onnx").read_bytes()

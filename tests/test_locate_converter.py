@@ -11,7 +11,7 @@ import planted_networks
 import pytest
 from onnx import numpy_helper
 
-from paddleport.convert import to_onnx
+from paddleport.convert import convert
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
@@ -59,7 +59,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     assert source.model.encoding == request.param
     files = {True: folder / "simplified.onnx", False: folder / "raw.onnx"}
     for simplified, file in files.items():
-        assert to_onnx(source, file, simplify=simplified).verdict == "agrees"
+        assert convert(source, file, simplify=simplified).verdict == "agrees"
     values = folder / "values"
     values.mkdir()
     with Worker(environ=environ(source.model)) as worker:

@@ -9,7 +9,7 @@ import planted_networks
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.convert import to_onnx
+from paddleport.convert import convert
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Array
@@ -31,7 +31,7 @@ def saved(tmp_path: Path) -> Iterator[Saved]:
         with Worker(environ={"FLAGS_enable_pir_api": "1"}) as worker:
             worker.call(network, 120, str(tmp_path / "net"))
         source = resolve(tmp_path)
-        assert to_onnx(source, tmp_path / "sound.onnx").verdict == "agrees"
+        assert convert(source, tmp_path / "sound.onnx").verdict == "agrees"
         return source, onnx.load(str(tmp_path / "sound.onnx"))
 
     yield save
@@ -106,7 +106,7 @@ def test_a_program_of_paddle_3_3(name: str, tmp_path: Path) -> None:
     """Version 4 of the format, whatever Paddle is installed."""
     program, params = PIR_V4 / f"{name}.json", PIR_V4 / f"{name}.pdiparams"
     source = resolve(None, program=program, params=params if params.exists() else None)
-    sound = to_onnx(source, tmp_path / "sound.onnx").onnx
+    sound = convert(source, tmp_path / "sound.onnx").artifact
     feed = dict(make_feeds(source.program.inputs)[0].tensors)
     proto = onnx.load(str(sound.path))
     assert located(source, proto, tmp_path, feed) is None

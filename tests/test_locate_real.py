@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from test_real_models import ocr
 from vision_models import save_vision_model
 
-from paddleport.convert import to_onnx
+from paddleport.convert import convert
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.tensors import Feed
 from paddleport.validate.bisect.converter import compare_sides
@@ -42,7 +42,7 @@ class Real:
         )[0].tensors
         self.files = [folder / "simplified.onnx", folder / "raw.onnx"]
         for file in self.files:
-            done = to_onnx(source, file, simplify="raw" not in file.name, shapes=shapes)
+            done = convert(source, file, simplify="raw" not in file.name, shapes=shapes)
             assert done.verdict == "agrees"
         values = folder / "values"
         values.mkdir()

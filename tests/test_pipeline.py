@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddleport.convert import steps, to_onnx
-from paddleport.convert.check import check_file
+from paddleport.convert import convert, steps
+from paddleport.convert.paddle2onnx.finish import check_file
 from paddleport.errors import ConversionError, OutputError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
@@ -41,16 +41,16 @@ def disturb(monkeypatch: pytest.MonkeyPatch, change: Callable[[Array], Array]) -
 
 @pytest.mark.parametrize("opset", [11, 17, 21])
 def test_the_opset_asked_for(source: SourceModel, tmp_path: Path, opset: int) -> None:
-    done = to_onnx(source, tmp_path / "model.onnx", opset=opset)
+    done = convert(source, tmp_path / "model.onnx", opset=opset)
     assert (done.verdict, done.opset, done.path) == ("agrees", opset, tmp_path / "model.onnx")
-    assert done.onnx.provenance["source"]["sha256"] == source.sha256
+    assert done.artifact.provenance["source"]["sha256"] == source.sha256
 
 
 def test_a_low_opset_is_not_raised_silently(source: SourceModel, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"opset 7 is too low.* is 11.*--allow-upgrade"):
-        to_onnx(source, tmp_path / "model.onnx", opset=7)
+        convert(source, tmp_path / "model.onnx", opset=7)
     assert not list(tmp_path.iterdir())
-    done = to_onnx(source, tmp_path / "model.onnx", opset=7, allow_upgrade=True)
+    done = convert(source, tmp_path / "model.onnx", opset=7, allow_upgrade=True)
     assert (done.verdict, done.opset) == ("agrees", 11)
 
 
@@ -58,13 +58,13 @@ def test_a_conversion_that_differs_gets_no_name(
     source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disturb(monkeypatch, lambda value: value * np.float32(1.01))
-    done = to_onnx(source, tmp_path / "model.onnx")
+    done = convert(source, tmp_path / "model.onnx")
     assert (done.verdict, done.path) == ("differs", None)
     assert "differs from native Paddle" in done.explanation
     with pytest.raises(ConversionError, match="differs from native Paddle"):
-        _ = done.onnx
+        _ = done.artifact
     assert not list(tmp_path.iterdir())
-    kept = to_onnx(source, tmp_path / "model.onnx", keep=True)
+    kept = convert(source, tmp_path / "model.onnx", keep=True)
     assert [file.name for file in tmp_path.iterdir()] == ["model.differs.onnx"]
     assert kept.path == tmp_path / "model.differs.onnx"
 
@@ -73,7 +73,7 @@ def test_a_swapped_channel_is_seen(
     source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disturb(monkeypatch, lambda value: np.ascontiguousarray(value[:, ::-1]))
-    assert to_onnx(source, tmp_path / "model.onnx").verdict == "differs"
+    assert convert(source, tmp_path / "model.onnx").verdict == "differs"
 
 
 @pytest.mark.slow
@@ -103,18 +103,18 @@ def test_a_large_file_is_checked_after_the_reference(
     monkeypatch.setattr(steps, "LEAST_TOTAL_BYTES", least)
     monkeypatch.setattr(steps, "_native_outputs", late)
     monkeypatch.setattr(Worker, "call", watched)
-    assert to_onnx(resolve(small_pir.path), tmp_path / "model.onnx").verdict == "agrees"
+    assert convert(resolve(small_pir.path), tmp_path / "model.onnx").verdict == "agrees"
     assert done == order
 
 
 def test_a_hang_is_one_line(source: SourceModel, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=r"no answer within 0\.05 s"):
-        to_onnx(source, tmp_path / "model.onnx", timeout_s=0.05)
+        convert(source, tmp_path / "model.onnx", timeout_s=0.05)
     assert not list(tmp_path.iterdir())
 
 
 def test_targets_that_cannot_be(source: SourceModel, tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder"):
-        to_onnx(source, tmp_path)
+        convert(source, tmp_path)
     with pytest.raises(OutputError, match="another ending"):
-        to_onnx(source, tmp_path / "model.txt")
+        convert(source, tmp_path / "model.txt")

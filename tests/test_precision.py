@@ -11,11 +11,17 @@ import pytest
 import small_network
 from test_cli import Command, cache, one_line_error, paddleport
 
-from paddleport.convert.precision import make
-from paddleport.convert.precision.judged import backends_for, judge_file, verdict_of
-from paddleport.convert.precision.layers import rank_layers
-from paddleport.convert.precision.make import make_candidate
-from paddleport.convert.precision.wanted import BackendGate, Pictures, Wanted
+from paddleport.convert.making import Making
+from paddleport.convert.precision import lowering
+from paddleport.convert.precision.gate_check import (
+    BackendGate,
+    GateInputs,
+    backends_for,
+    check_by_gate,
+    verdict_of,
+)
+from paddleport.convert.precision.layer_ranking import rank_layers
+from paddleport.convert.targets import MadeFile, TargetOptions, openvino_ir, target_class
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import weights_precision
@@ -33,30 +39,37 @@ SPEC = TensorSpec("x", "float32", (None, *small_network.SHAPE))
 FEEDS: list[Feed] = [small_network.feed(1, seed=seed) for seed in range(120)]
 
 
-def pictures(feeds: list[Feed] = FEEDS) -> Pictures:
+def pictures(feeds: list[Feed] = FEEDS) -> GateInputs:
     reference = [
         dict(zip(small_network.OUTPUTS, small_network.expected(feed["x"]), strict=True))
         for feed in feeds
     ]
     tensors = tuple(feed["x"] for feed in feeds)
     names = tuple(str(index) for index in range(len(feeds)))
-    return Pictures(GateSet(names, tensors, None, "", "test"), None, reference)
+    gate = GateSet(names, tensors, None, "", "test")
+    return GateInputs(spec=SPEC, gate=gate, calibration=None, reference=reference)
 
 
 def made(
-    onnx_file: Path, target: Path, wanted: Wanted, calibration: list[Feed] = FEEDS[:20]
-) -> make.Made:
-    if find_spec("nncf") is None and wanted.precision == "int8":
+    onnx_file: Path,
+    path: Path,
+    options: TargetOptions,
+    calibration: list[Feed] = FEEDS[:20],
+    *,
+    target: str = "onnx",
+) -> MadeFile:
+    if find_spec("nncf") is None and options.precision == "int8":
         pytest.skip("nncf is not installed")
-    feeds = calibration if wanted.precision == "int8" else []
-    return run_in_worker(make_candidate, 120, onnx_file, target, wanted, feeds)
+    feeds = calibration if options.precision == "int8" else []
+    making = Making(target_class(target), onnx_artifact(onnx_file), options, feeds)
+    return making.run(path, 120)[1]
 
 
 def test_fp16_passes_and_says_what_it_computes_in(small_onnx: Artifact, tmp_path: Path) -> None:
     file = tmp_path / "half.onnx"
-    made(small_onnx.path, file, Wanted("fp16", "onnx"))
+    made(small_onnx.path, file, TargetOptions(precision="fp16"))
     assert weights_precision(file) == "fp16"
-    rows, tolerance = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "fp16")
+    rows, tolerance = check_by_gate(onnx_artifact(file), pictures(), {"onnxruntime": ""}, "fp16")
     assert (verdict_of(rows), tolerance) == ("passed", "")
     assert rows[0].computes_in == "fp16"
 
@@ -68,8 +81,8 @@ def test_a_changed_weight_fails_though_it_is_fp16(small_onnx: Artifact, tmp_path
     weight.CopyFrom(onnx.numpy_helper.from_array(values[:, ::-1].copy(), "linear"))
     onnx.save(proto, str(tmp_path / "wrong.onnx"))
     file = tmp_path / "half.onnx"
-    made(tmp_path / "wrong.onnx", file, Wanted("fp16", "onnx"))
-    rows, tolerance = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "fp16")
+    made(tmp_path / "wrong.onnx", file, TargetOptions(precision="fp16"))
+    rows, tolerance = check_by_gate(onnx_artifact(file), pictures(), {"onnxruntime": ""}, "fp16")
     assert verdict_of(rows) == "failed"
     assert rows[0].result is not None
     assert "is needed" in rows[0].result.reason
@@ -79,7 +92,7 @@ def test_a_changed_weight_fails_though_it_is_fp16(small_onnx: Artifact, tmp_path
 def test_int8_is_the_same_bytes_twice_and_read_back(small_onnx: Artifact, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("one.onnx", "two.onnx")]
     for file in files:
-        told = made(small_onnx.path, file, Wanted("int8", "onnx"))
+        told = made(small_onnx.path, file, TargetOptions(precision="int8"))
         assert told.tools["nncf"]
     assert files[0].read_bytes() == files[1].read_bytes()
     for backend in ("onnxruntime", "openvino"):
@@ -91,34 +104,42 @@ def test_int8_is_the_same_bytes_twice_and_read_back(small_onnx: Artifact, tmp_pa
         open_runner("openvino", small_onnx, RunnerOptions(precision="int8"))
 
 
-def telemetry(onnx_file: Path, target: Path, wanted: Wanted, feeds: list[Feed]) -> list[str]:
+def telemetry(onnx_file: Path, path: Path, target: str, feeds: list[Feed]) -> list[str]:
     import sys
 
-    make_candidate(onnx_file, target, wanted, feeds)
+    options, given = TargetOptions(precision="int8"), onnx_artifact(onnx_file)
+    if target == "openvino":
+        target_class(target)().make(given, path, options, feeds)
+    else:
+        lowering.lower_onnx(onnx_file, path, options, feeds)
     return [name for name in sys.modules if name.startswith("openvino_telemetry")]
 
 
 def test_nothing_is_reported(small_onnx: Artifact, tmp_path: Path) -> None:
     if find_spec("nncf") is None:
         pytest.skip("nncf is not installed")
-    for wanted in (Wanted("int8", "onnx"), Wanted("int8", "openvino")):
-        file = tmp_path / ("x.onnx" if wanted.format == "onnx" else "x.xml")
-        assert not run_in_worker(telemetry, 120, small_onnx.path, file, wanted, FEEDS[:5])
+    for target, name in (("onnx", "x.onnx"), ("openvino", "x.xml")):
+        path = tmp_path / name
+        assert not run_in_worker(telemetry, 120, small_onnx.path, path, target, FEEDS[:5])
+        assert path.is_file()
 
 
 def test_activations_have_a_range_a_tensor_or_a_channel(tmp_path: Path) -> None:
     if find_spec("nncf") is None:
         pytest.skip("nncf is not installed")
     scales = {}
-    for wanted in (Wanted("int8", "onnx"), Wanted("int8", "onnx", ranges="channel")):
-        made(depthwise(tmp_path / "x.onnx"), tmp_path / "y.onnx", wanted)
+    for options in (
+        TargetOptions(precision="int8"),
+        TargetOptions(precision="int8", activation_ranges="channel"),
+    ):
+        made(depthwise(tmp_path / "x.onnx"), tmp_path / "y.onnx", options)
         proto = onnx.load(str(tmp_path / "y.onnx"))
         (scale,) = [
             node.input[1] for node in proto.graph.node if node.op_type == "QuantizeLinear"
             and node.input[0] == "a"
         ]  # fmt: skip
         values = {item.name: onnx.numpy_helper.to_array(item) for item in proto.graph.initializer}
-        scales[wanted.ranges] = values[scale].size
+        scales[options.activation_ranges] = values[scale].size
     assert scales == {"tensor": 1, "channel": 8}
 
 
@@ -177,21 +198,21 @@ def test_the_layer_that_hurts_is_found_and_can_be_kept(tmp_path: Path) -> None:
     file, lowered = harmful(tmp_path / "two.onnx"), tmp_path / "int8.onnx"
     present = np.array([0, 1, 1], np.float32)[:, None, None]
     feeds: list[Feed] = [{"x": feed["x"] * present} for feed in FEEDS[:3]]
-    made(file, lowered, Wanted("int8", "onnx"), feeds)
-    ranked = rank_layers(file, lowered, tmp_path, Wanted("int8", "onnx"), feeds, 60)
+    made(file, lowered, TargetOptions(precision="int8"), feeds)
+    ranked = rank_layers(file, lowered, tmp_path, TargetOptions(precision="int8"), feeds, 60)
     harm = dict(ranked)
     assert ranked[0][0] == "bad"
     assert harm["bad"] > 3 * harm["good"] > 0
-    made(file, lowered, Wanted("int8", "onnx", ("bad",)), feeds)
-    left = rank_layers(file, lowered, tmp_path, Wanted("int8", "onnx"), feeds, 60)
+    made(file, lowered, TargetOptions(precision="int8", keep_fp32=("bad",)), feeds)
+    left = rank_layers(file, lowered, tmp_path, TargetOptions(precision="int8"), feeds, 60)
     assert "bad" not in dict(left)
     with pytest.raises(UsageError, match="Did you mean 'good'"):
-        made(file, lowered, Wanted("int8", "onnx", ("goode",)))
+        made(file, lowered, TargetOptions(precision="int8", keep_fp32=("goode",)))
 
 
 def test_half_s_layers_are_ranked_too(tmp_path: Path) -> None:
     file = harmful(tmp_path / "two.onnx")
-    ranked = rank_layers(file, file, tmp_path, Wanted("fp16", "onnx"), FEEDS[:2], 60)
+    ranked = rank_layers(file, file, tmp_path, TargetOptions(precision="fp16"), FEEDS[:2], 60)
     assert {name for name, _ in ranked} == {"bad", "good", "relu", "flat"}
     assert ranked[0][1] > 0
 
@@ -209,18 +230,18 @@ def test_one_no_is_a_no_and_nobody_is_no_yes() -> None:
 
 
 def test_who_judges() -> None:
-    assert set(backends_for(Wanted("int8", "onnx"), ())) >= {"onnxruntime", "openvino"}
-    assert "reference" not in backends_for(Wanted("int8", "onnx"), ())
-    assert set(backends_for(Wanted("int8", "openvino"), ())) == {"openvino"}
+    assert set(backends_for("onnx", ())) >= {"onnxruntime", "openvino"}
+    assert "reference" not in backends_for("onnx", ())
+    assert set(backends_for("openvino", ())) == {"openvino"}
     for name, told in (("paddle", "does not run such a file"), ("openvno", "Did you mean")):
         with pytest.raises(UsageError, match=told):
-            backends_for(Wanted("int8", "onnx"), [name])
+            backends_for("onnx", [name])
 
 
 def test_a_file_that_nobody_runs_is_not_passed(small_onnx: Artifact, tmp_path: Path) -> None:
     file = tmp_path / "damaged.onnx"
     file.write_bytes(small_onnx.path.read_bytes()[:200])
-    rows, _ = judge_file(file, pictures(), SPEC, {"onnxruntime": ""}, "int8")
+    rows, _ = check_by_gate(onnx_artifact(file), pictures(), {"onnxruntime": ""}, "int8")
     assert rows[0].result is None and rows[0].unavailable
     assert verdict_of(rows) == "unproven"
 
@@ -234,10 +255,15 @@ def test_what_is_missing_is_named(
 
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(make, "version", absent)
-    wanted = Wanted("int8", "onnx") if package == "nncf" else Wanted("fp32", "openvino")
+    monkeypatch.setattr(lowering, "version", absent)
+    monkeypatch.setattr(openvino_ir, "version", absent)
+    target = target_class("onnx" if package == "nncf" else "openvino")()
+    options = TargetOptions(precision="int8" if package == "nncf" else "fp32")
     with pytest.raises(BackendUnavailableError, match=f"{package} is not installed: pip install"):
-        make_candidate(small_onnx.path, tmp_path / "x.onnx", wanted, FEEDS[:1])
+        if package == "nncf":
+            lowering.lower_onnx(small_onnx.path, tmp_path / "x.onnx", options, FEEDS[:1])
+        else:
+            target.make(small_onnx, tmp_path / "x.xml", options, FEEDS[:1])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """The accuracy gate on real weights: PP-OCR's text-direction classifier, trained MobileNetV2."""
 
 import json
-from dataclasses import replace
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from drawn_text import describe, draw_lines, grey_pictures
 from test_real_models import OCR, carried
 from trained import NORMALIZE, SIDE, trained_state
 
-from paddleport.convert.precision.pipeline import to_precision
-from paddleport.convert.precision.wanted import Lowered, Wanted
+from paddleport.convert import Conversion, GateOptions, convert
 from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.resolve import SourceModel, resolve
+from paddleport.runners.base import Precision
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,7 +23,6 @@ pytestmark = [
 ]
 PICTURES = 300
 SHAPES = {"x": (1, 3, 48, 192)}
-INT8 = Wanted("int8", "onnx")
 KERAS = f"""
 PreProcess:
   transform_ops:
@@ -49,15 +48,24 @@ def classifier(place: Path) -> SourceModel:
     return resolve(describe(folder, place / "cls"))
 
 
-def lowered(source: SourceModel, wanted: Wanted, place: Path, target: Path) -> Lowered:
-    calibrate = place / "calibration" if wanted.precision == "int8" else None
-    return to_precision(
+def lowered(
+    source: SourceModel,
+    precision: Precision,
+    place: Path,
+    path: Path,
+    *,
+    to: str = "onnx",
+    keep_fp32: Sequence[str] = (),
+) -> Conversion:
+    calibrate = place / "calibration" if precision == "int8" else None
+    return convert(
         source,
-        wanted,
-        target,
+        path,
+        to=to,
+        precision=precision,
+        keep_fp32=keep_fp32,
         shapes=SHAPES,
-        labelled=place / "judged",
-        calibrate=calibrate,
+        gate=GateOptions(labelled=place / "judged", calibrate=calibrate),
     )
 
 
@@ -65,15 +73,18 @@ def lowered(source: SourceModel, wanted: Wanted, place: Path, target: Path) -> L
 def test_text_direction_in_int8(classifier: SourceModel, place: Path, tmp_path: Path) -> None:
     """It passes, or does once what the report names stays in fp32."""
     target = tmp_path / "cls.int8.onnx"
-    done = lowered(classifier, INT8, place, target)
+    done = lowered(classifier, "int8", place, target)
     if done.verdict == "failed":
         assert not target.exists()
         assert "--keep-fp32" in done.explanation and "points" in done.explanation
-        assert done.mend is not None and 0 < len(done.mend.layers) <= done.mend.of // 2
-        done = lowered(classifier, replace(INT8, keep=done.mend.layers), place, target)
+        assert done.gate is not None and done.gate.advice is not None
+        advice = done.gate.advice
+        assert 0 < len(advice.layers) <= advice.of // 2
+        done = lowered(classifier, "int8", place, target, keep_fp32=advice.layers)
     assert done.verdict == "passed", done.explanation
-    assert {row.computes_in for row in done.rows if row.result} == {"int8"}
-    for row in done.rows:
+    assert done.gate is not None
+    assert {row.computes_in for row in done.gate.rows if row.result} == {"int8"}
+    for row in done.gate.rows:
         if row.result is not None:
             assert row.result.pictures == PICTURES
             assert row.result.reference_top1 is not None and row.result.reference_top1 > 0.9
@@ -82,7 +93,7 @@ def test_text_direction_in_int8(classifier: SourceModel, place: Path, tmp_path: 
     entries = {item.key: item.value for item in onnx.load(str(target)).metadata_props}
     told = json.loads(entries["paddleport.provenance"])["lowered"]
     assert told["calibration"]["pictures"] == 100 and len(told["calibration"]["sha256"]) == 64
-    assert told["keep_fp32"] == list(done.wanted.keep)
+    assert told["keep_fp32"] == list(done.gate.keep_fp32)
 
 
 @pytest.mark.timeout(900)
@@ -90,14 +101,12 @@ def test_a_wrong_calibration_is_held_back(
     classifier: SourceModel, place: Path, tmp_path: Path
 ) -> None:
     grey = grey_pictures(place / "grey", 100)
-    done = to_precision(
+    done = convert(
         classifier,
-        INT8,
         tmp_path / "cls.onnx",
+        precision="int8",
         shapes=SHAPES,
-        labelled=place / "judged",
-        calibrate=grey,
-        backends=["onnxruntime"],
+        gate=GateOptions(labelled=place / "judged", calibrate=grey, backends=["onnxruntime"]),
     )
     assert (done.verdict, done.path) == ("failed", None)
     assert "top-1 drops by" in done.explanation
@@ -107,10 +116,11 @@ def test_a_wrong_calibration_is_held_back(
 def test_text_direction_in_half_and_as_an_ir(
     classifier: SourceModel, place: Path, tmp_path: Path
 ) -> None:
-    done = lowered(classifier, Wanted("fp16", "onnx"), place, tmp_path / "half.onnx")
+    done = lowered(classifier, "fp16", place, tmp_path / "half.onnx")
     assert done.verdict == "passed", done.explanation
-    assert done.size_bytes < 0.6 * done.fp32_bytes
-    done = lowered(classifier, Wanted("fp16", "openvino"), place, tmp_path / "half.xml")
+    assert done.gate is not None
+    assert done.size_bytes < 0.6 * done.gate.fp32_bytes
+    done = lowered(classifier, "fp16", place, tmp_path / "half.xml", to="openvino")
     assert done.verdict == "passed", done.explanation
     assert (tmp_path / "half.bin").is_file()
 
@@ -126,25 +136,28 @@ def dogs(tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
 @pytest.mark.timeout(900)
 def test_the_trained_mobilenet_in_fp16(dogs: SourceModel, tmp_path: Path) -> None:
     """The same dogs to every backend, with more rounding than validate lets pass: told."""
-    done = to_precision(dogs, Wanted("fp16", "onnx"), tmp_path / "half.onnx")
+    done = convert(dogs, tmp_path / "half.onnx", precision="fp16")
     assert done.verdict == "passed", done.explanation
     assert (tmp_path / "half.onnx").is_file()
-    assert "above the limit of fp16" in done.tolerance
+    assert done.gate is not None
+    assert "above the limit of fp16" in done.gate.tolerance
 
 
 @pytest.mark.timeout(900)
 def test_trained_layers_that_read_digits_in_bf16(tmp_path: Path) -> None:
     """Judged by its accuracy on labelled pictures."""
     source = resolve(digits_model(tmp_path))
-    done = to_precision(
+    done = convert(
         source,
-        Wanted("bf16", "onnx"),
         tmp_path / "digits.onnx",
-        labelled=draw_digits(tmp_path / "judged", PICTURES, seed=1),
-        backends=["openvino"],
+        precision="bf16",
+        gate=GateOptions(
+            labelled=draw_digits(tmp_path / "judged", PICTURES, seed=1), backends=["openvino"]
+        ),
     )
     assert done.verdict == "passed", done.explanation
-    (row,) = done.rows
+    assert done.gate is not None
+    (row,) = done.gate.rows
     assert row.result is not None and row.result.pictures == PICTURES
     assert row.result.reference_top1 is not None and row.result.reference_top1 > 0.9
 
@@ -155,10 +168,16 @@ def test_the_trained_mobilenet_in_int8(dogs: SourceModel, tmp_path: Path) -> Non
 
     Some of that layer's weights are 90: half a step of its input is a sixth of the output's range.
     """
-    done = to_precision(dogs, INT8, tmp_path / "bytes.onnx", backends=["openvino"])
+    done = convert(
+        dogs,
+        tmp_path / "bytes.onnx",
+        precision="int8",
+        gate=GateOptions(backends=["openvino"]),
+    )
     assert (done.verdict, done.path) == ("failed", None)
     assert not list(tmp_path.iterdir())
-    assert done.mend is not None
-    assert next(iter(done.mend.harm)) == "p2o.pd_op.depthwise_conv2d.0.0"
-    assert done.mend.layers or "it still does not" in done.explanation
+    assert done.gate is not None and done.gate.advice is not None
+    advice = done.gate.advice
+    assert next(iter(advice.harm)) == "p2o.pd_op.depthwise_conv2d.0.0"
+    assert advice.layers or "it still does not" in done.explanation
     print(done.explanation)

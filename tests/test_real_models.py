@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 from trained import trained_state
 from vision_models import NETWORKS, save_vision_model
 
-from paddleport.convert import to_onnx
+from paddleport.convert import convert
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.zoo import registry as zoo
@@ -54,13 +54,13 @@ def ocr(name: str) -> tuple[SourceModel, Path, dict[str, tuple[int, ...]]]:
 )
 def test_pp_ocr(name: str, opset: int, tmp_path: Path) -> None:
     source, independent, shapes = ocr(name)
-    done = to_onnx(source, tmp_path / "ours.onnx", opset=opset, shapes=shapes)
+    done = convert(source, tmp_path / "ours.onnx", opset=opset, shapes=shapes)
     assert done.verdict == "agrees"
     # The independent conversion of the same weights is the same model, by every backend.
     plan = Plan(seconds_each=0, quick=True)
     report = validate(source, onnx_artifact(independent), plan, shapes=shapes)
     assert report.verdict == "agrees", report.to_markdown()
-    report = validate(source, done.onnx, plan, shapes=shapes)
+    report = validate(source, done.artifact, plan, shapes=shapes)
     assert report.verdict == "agrees", report.to_markdown()
 
 
@@ -79,8 +79,8 @@ def text_line(turned: bool) -> Array:
 
 def test_the_text_direction_classifier_still_reads(tmp_path: Path) -> None:
     source, _, shapes = ocr("cls")
-    done = to_onnx(source, tmp_path / "cls.onnx", opset=11, shapes=shapes)
-    with open_runner("openvino", done.onnx) as runner:
+    done = convert(source, tmp_path / "cls.onnx", opset=11, shapes=shapes)
+    with open_runner("openvino", done.artifact) as runner:
         batch = np.stack([text_line(turned=False), text_line(turned=True)])
         (scores,) = runner.run({"x": batch}).values()
     assert scores.argmax(axis=1).tolist() == [0, 1]
@@ -94,11 +94,11 @@ def test_a_trained_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     source = resolve("MobileNetV2", weights=str(checkpoint))
     assert source.weights == "checkpoint"
     assert source.labels is None  # 19 breeds are not ImageNet's 1000 classes
-    done = to_onnx(source, tmp_path / "dogs.onnx", opset=11)
+    done = convert(source, tmp_path / "dogs.onnx", opset=11)
     assert done.verdict == "agrees"
     assert done.comparisons[0].ranking is not None
     assert done.comparisons[0].ranking.top1_agreeing == len(done.feeds)
-    report = validate(source, done.onnx, Plan(seconds_each=0, quick=True))
+    report = validate(source, done.artifact, Plan(seconds_each=0, quick=True))
     assert report.verdict == "agrees", report.to_markdown()
 
 
@@ -119,9 +119,9 @@ def test_the_series_seeded(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     source = resolve(name, weights="seeded")
     assert "labels mean nothing" in source.warning
-    done = to_onnx(source, tmp_path / "model.onnx", opset=11)
+    done = convert(source, tmp_path / "model.onnx", opset=11)
     assert done.verdict == "agrees"
-    report = validate(source, done.onnx, Plan(seconds_each=0, quick=True))
+    report = validate(source, done.artifact, Plan(seconds_each=0, quick=True))
     assert report.verdict == "agrees", report.to_markdown()
     onnxruntime = next(row for row in report.rows if row.name == "onnxruntime")
     (comparison,) = onnxruntime.comparisons
@@ -137,5 +137,5 @@ def test_the_series_seeded(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
 def test_other_architectures(name: str, tmp_path: Path) -> None:
     run_in_worker(save_vision_model, 120, name, str(tmp_path / name))
     source = resolve(tmp_path)
-    done = to_onnx(source, tmp_path / "model.onnx")
+    done = convert(source, tmp_path / "model.onnx")
     assert done.verdict == "agrees", done.comparisons

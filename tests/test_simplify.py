@@ -12,7 +12,7 @@ import onnxslim
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.convert import check
+from paddleport.convert.paddle2onnx import finish as check
 from paddleport.errors import ConversionError
 
 
@@ -32,7 +32,7 @@ def network(output: str = "y", weights: int = 4, operator: str = "Add") -> onnx.
 @pytest.fixture
 def finish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """``check.finish`` on ``network``, without a conversion before it."""
-    monkeypatch.setattr(check, "provenance", lambda *_, **__: {})
+    monkeypatch.setattr(check, "onnx_provenance", lambda *_, **__: {})
 
     def run(**options: Any) -> tuple[check.FinishedFile, onnx.ModelProto]:
         monkeypatch.setattr(check, "mended", lambda raw: (network(**options), ()))

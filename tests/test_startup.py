@@ -24,7 +24,7 @@ NOT_NEEDED = {
         "paddleport.models.zoo.registry",
     ),
     *("paddleport.cli.validate", "paddleport.models.synthetic.duck"),
-    *("paddleport.convert.cached", "paddleport.validate.compare.tolerance"),
+    *("paddleport.convert.artifact_cache", "paddleport.validate.compare.tolerance"),
 }
 RUN = """
 import json, sys

@@ -6,7 +6,7 @@ import pytest
 from engines import need_rtx
 from test_real_models import ocr
 
-from paddleport.convert.engine import to_engine
+from paddleport.convert import convert
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.zoo import registry as zoo
 from paddleport.runners.base import Precision
@@ -24,20 +24,26 @@ QUICK = "MobileNetV2_x0_25"
 def check(
     source: SourceModel, target: Path, precision: Precision, ranges: dict[str, ShapeRange]
 ) -> None:
-    file = to_engine(
-        source, "tensorrt-rtx", target, precision=precision, capabilities=L4, ranges=ranges
+    done = convert(
+        source,
+        target,
+        to="tensorrt-rtx",
+        precision=precision,
+        compute_capabilities=L4,
+        shapes=ranges,
     )
-    assert file.path.stat().st_size == file.size_bytes
-    facts = file.facts
-    assert (facts.computes_in, facts.tf32) == (precision, False)
-    assert (facts.capabilities, facts.profiles) == (("8.9",), 1)
-    assert [spec.name for spec in facts.inputs] == [spec.name for spec in source.program.inputs]
-    assert facts.inputs[0].shape[0] is None  # the batch stays free
-    assert len(facts.outputs) == len(source.program.outputs)
-    assert file.ranges["x"].min[0] < file.ranges["x"].max[0]
+    assert done.artifact.path.stat().st_size == done.size_bytes
+    facts = done.facts
+    assert (facts["computes_in"], facts["tf32"]) == (precision, False)
+    assert (facts["capabilities"], facts["profiles"]) == (("8.9",), 1)
+    names = [spec.name for spec in done.artifact.inputs]
+    assert names == [spec.name for spec in source.program.inputs]
+    assert done.artifact.inputs[0].shape[0] is None  # the batch stays free
+    assert len(done.artifact.outputs) == len(source.program.outputs)
+    assert facts["profile"]["x"]["min"][0] < facts["profile"]["x"]["max"][0]
     weights = sum(path.stat().st_size for path in [source.model.weights_file] if path)
     share = 1.0 if precision == "fp32" else 0.5
-    assert file.size_bytes > 0.9 * share * weights  # they are all in it
+    assert done.size_bytes > 0.9 * share * weights  # they are all in it
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])

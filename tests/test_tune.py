@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from plugin import install
 
-from paddleport.convert.cached import cached_onnx
+from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve

@@ -1,7 +1,7 @@
-"""``paddleport convert``: Paddle to ONNX, in any precision, and on to engines."""
+"""``paddleport convert``: Paddle to ONNX, in any precision, and on to every target."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -11,15 +11,8 @@ from paddleport.cli.console import (
     print_json,
     print_warning,
     progress_bar,
-    stdout,
-    verdict_text,
 )
-from paddleport.errors import UsageError, unknown_name
-
-if TYPE_CHECKING:
-    from paddleport.convert.pipeline import Conversion
-
-_TARGETS = ("onnx", "openvino", "tensorrt", "tensorrt-rtx")
+from paddleport.errors import UsageError
 
 
 def convert(
@@ -30,16 +23,16 @@ def convert(
             "--output",
             "-o",
             metavar="FILE",
-            help="Default: NAME.onnx, NAME.PRECISION.onnx|xml, or NAME.BACKEND.engine",
+            help="Default: NAME.onnx, NAME.PRECISION.onnx|xml, or NAME.TARGET.engine",
         ),
     ] = None,
     to: Annotated[
         str,
         typer.Option(
             "--to",
-            metavar="onnx|openvino|tensorrt|tensorrt-rtx",
-            help="An engine, or OpenVINO's IR, is made of the ONNX file once that is proven; "
-            "tensorrt-rtx needs no GPU for it.",
+            metavar="TARGET",
+            help="onnx, openvino, tensorrt, tensorrt-rtx or a plug-in's: made of the ONNX file "
+            "once that is proven; tensorrt-rtx needs no GPU for it.",
         ),
     ] = "onnx",
     opset: options.OpsetOption = 17,
@@ -113,153 +106,61 @@ def convert(
 
     [bold]paddleport convert MobileNetV2 --to tensorrt-rtx --compute-capability 8.9[/]
     """
-    if to not in _TARGETS:
-        raise UsageError(unknown_name("target", to, _TARGETS))
-    lowered = to == "openvino" or (to == "onnx" and precision not in (None, "fp32"))
-    judging = {
+    lower = precision not in (None, "fp32")
+    checking = {
         "--labelled": labelled,
         "--images": images,
         "--calibrate": calibrate,
         "--keep-fp32": keep_fp32,
         "--backend": backend,
     }
-    for option, value in judging.items():
-        if value and not lowered:
+    for option, value in checking.items():
+        if value and not lower:
             raise UsageError(f"{option} is of a lower precision: --precision fp16, bf16 or int8")
-    if capability and to in ("onnx", "openvino"):
-        raise UsageError("--compute-capability is of engines: --to tensorrt-rtx")
-    if lowered:
-        from paddleport.cli.precision import convert_to_precision
-
-        if allow_upgrade or not simplify or feed:
-            raise UsageError(
-                "--allow-upgrade, --no-simplify and --feed are of ONNX files in fp32, and a lower "
-                "precision is judged on pictures: leave them out"
-            )
-        return convert_to_precision(
-            model,
-            output,
-            to,
-            precision=options.precision_from(precision) or "fp32",
-            opset=opset,
-            weights=weights,
-            program=program,
-            params=params,
-            shapes=options.shapes_from(shape),
-            labelled=labelled,
-            images=images or (),
-            calibrate=calibrate,
-            keep_fp32=keep_fp32,
-            backends=backend or (),
-            keep=keep,
-            timeout_s=timeout,
-            json=json,
-        )
-    if to != "onnx":
-        from paddleport.cli.engine import convert_to_engine
-
-        if allow_upgrade or keep or not simplify or embed_preprocess:
-            raise UsageError(
-                "--allow-upgrade, --keep, --no-simplify and --embed-preprocess are of ONNX "
-                f"files, and --to {to} builds an engine: convert to ONNX first to use them"
-            )
-        return convert_to_engine(
-            model,
-            output,
-            to,
-            opset=opset,
-            weights=weights,
-            program=program,
-            params=params,
-            precision=options.precision_from(precision),
-            capabilities=options.capabilities_from(capability),
-            ranges=options.ranges_from(shape),
-            feed=options.feed_from(feed),
-            timeout_s=timeout,
-            json=json,
-        )
     from paddleport.convert.tools import Tools
 
     with Tools() as tools, progress_bar() as progress:
-        from paddleport.convert.pipeline import DEFAULT_TIMEOUT_S, to_onnx
+        from paddleport.convert.pipeline import convert as convert_model
+        from paddleport.convert.precision.pictures import GateOptions
         from paddleport.models.resolve import resolve
 
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
-        done = to_onnx(
+        done = convert_model(
             source,
             output,
+            to=to,
+            precision=options.precision_from(precision),
             opset=opset,
+            shapes=options.ranges_from(shape),
             allow_upgrade=allow_upgrade,
             keep=keep,
             simplify=simplify,
             embed_preprocess=embed_preprocess,
-            shapes=options.shapes_from(shape),
+            keep_fp32=[name.strip() for name in (keep_fp32 or "").split(",") if name.strip()],
+            compute_capabilities=options.capabilities_from(capability),
+            gate=GateOptions(
+                labelled=labelled,
+                images=images or (),
+                calibrate=calibrate,
+                backends=backend or (),
+            )
+            if lower
+            else None,
             feed=options.feed_from(feed),
-            timeout_s=timeout or DEFAULT_TIMEOUT_S,
+            timeout_s=timeout,
             tools=tools,
             progress=progress,
         )
     if source.warning:
         print_warning(source.warning)
     if json:
-        print_json(_as_dict(done))
+        print_json(done.to_dict())
     else:
-        _print(done)
+        from paddleport.cli.conversion_report import print_conversion
+
+        print_conversion(done)
+    if done.gate is not None and done.gate.tolerance:
+        print_warning(f"validate will call it different: {done.gate.tolerance}")
     if done.explanation:
         print_error(done.explanation)
-        raise typer.Exit(1 if done.verdict == "differs" else 2)
-
-
-def _print(done: "Conversion") -> None:
-    console = stdout()
-    where = done.path or "no file written"
-    console.print(f"[bold]{where}[/]  opset {done.opset} · {done.size_bytes / 1e6:.1f} MB")
-    console.print(
-        f"  weights    {done.source.weights_title}: {done.source.weights_from}\n"
-        f"  nodes      {done.nodes_before} from Paddle2ONNX, {done.nodes} simplified"
-        + (f" ({done.not_simplified})" if done.not_simplified else "")
-    )
-    if done.pixels is not None:
-        console.print(f"  input      {_pixels(done)}, normalised inside", markup=False)
-    for mend in done.mends:
-        console.print(f"  mended     {mend}")
-    for item in done.comparisons:
-        error = "–" if item.worst_error is None else f"{item.worst_error:.1e}"
-        ranking = item.ranking
-        top1 = f", top-1 {ranking.top1_agreeing} of {ranking.total}" if ranking else ""
-        console.print(
-            f"  {item.output}: {verdict_text(item.verdict)} with native Paddle on "
-            f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
-            + (f": {item.reason}" if item.reason else "")
-        )
-
-
-def _pixels(done: "Conversion") -> str:
-    from paddleport.tensors import format_shape
-
-    spec, rules = done.pixels, done.source.preprocess
-    if spec is None or rules is None:
-        return ""
-    return f"{spec.dtype} [{format_shape(spec.shape)}] {rules.channels}"
-
-
-def _as_dict(done: "Conversion") -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return {
-        "path": str(done.path) if done.path else None,
-        "verdict": done.verdict,
-        "opset": done.opset,
-        "model": done.source.name,
-        "weights": done.source.weights,
-        "source_sha256": done.source.sha256,
-        "size_bytes": done.size_bytes,
-        "nodes": done.nodes,
-        "nodes_before": done.nodes_before,
-        "not_simplified": done.not_simplified,
-        "mends": list(done.mends),
-        "embedded_preprocess": done.pixels is not None,
-        "input": _pixels(done) or None,
-        "feeds": list(done.feeds),
-        "comparisons": [asdict(item) for item in done.comparisons],
-    }
+        raise typer.Exit(1 if done.verdict in ("differs", "failed") else 2)

@@ -1,22 +1,20 @@
 """Folders of engines, filled under their own name and used only while they are whole."""
 
 import contextlib
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from paddleport.files import write_atomically
-from paddleport.models.cache import cache_dir, locked, not_writable
+from paddleport.models.cache import cache_dir, cache_key, locked, not_writable
 
 _WHOLE = ".whole.json"  # written last: every file of the folder with its size
 
 
 def folder_for(settings: Mapping[str, object]) -> Path:
     """The folder of everything that engines depend on; settings are of JSON's types."""
-    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return cache_dir() / "engines" / "paddle-tensorrt" / key
+    return cache_dir() / "engines" / "paddle-tensorrt" / cache_key(settings)
 
 
 @contextlib.contextmanager

@@ -1,13 +1,12 @@
 """Engines kept under all that they depend on, and the builder's timings beside them."""
 
-import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
 
 from paddleport.errors import ModelFileError
 from paddleport.files import sha256, write_atomically
-from paddleport.models.cache import cache_dir, cached_folder, discard
+from paddleport.models.cache import cache_dir, cache_key, cached_folder, discard
 from paddleport.runners.gpu import Gpu, format_capability
 from paddleport.runners.tensorrt.build import Engine, Wanted, build_engine
 from paddleport.runners.tensorrt.library import Library
@@ -35,7 +34,7 @@ def engine_key(onnx: Path, library: Library, version: str, gpu: Gpu, wanted: Wan
         **asdict(wanted),
         "ranges": {name: asdict(shapes) for name, shapes in sorted(wanted.ranges.items())},
     }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    return cache_key(parts)
 
 
 def cached_engine(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> Path:

@@ -1,4 +1,4 @@
-"""An ONNX file as a TensorRT or TensorRT-RTX engine, on the GPU."""
+"""TensorRT and TensorRT-RTX: an ONNX file as an engine, or an engine, on the GPU."""
 
 import json
 from dataclasses import dataclass
@@ -23,11 +23,12 @@ from paddleport.runners.tensorrt.library import (
     TENSORRT,
     TENSORRT_RTX,
     Library,
+    Loaded,
     collected_errors,
     first_reason,
 )
 from paddleport.runners.tensorrt.parse import check_precision
-from paddleport.tensors import Array, Feed, format_shape
+from paddleport.tensors import Array, Feed, ShapeRange, format_shape
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,10 @@ class TensorRtExtras:
 
 
 class TensorRtRunner(Runner):
-    """An engine built for this GPU, from the cache or now, in Polygraphy's TrtRunner."""
+    """An engine in Polygraphy's TrtRunner: a file's, or built for this GPU out of an ONNX file."""
 
     name: ClassVar[str] = "tensorrt"
-    formats: ClassVar[tuple[str, ...]] = ("onnx",)
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "tensorrt")
     library: ClassVar[Library] = TENSORRT
     distributions: ClassVar[tuple[str, ...]] = TENSORRT.distributions
     install: ClassVar[str] = TENSORRT.install
@@ -61,6 +62,18 @@ class TensorRtRunner(Runner):
 
     def load(self, model: Artifact) -> None:
         """Find the GPU, then the engine, and make an execution context of it."""
+        if model.format == "onnx":
+            loaded, engine = self._build(model)
+        else:
+            loaded, engine = self._read(model)
+        self._device_array = loaded.cuda.DeviceArray
+        self._runner = loaded.loaders.TrtRunner(engine)
+        with self.vendor(ModelFileError, "makes no execution context"):
+            self._runner.activate()
+        self._check_engine()
+
+    def _build(self, model: Artifact) -> tuple[Loaded, Any]:
+        """The engine of an ONNX file, from the cache or built now."""
         precision = check_precision(model.path, self.options.precision, self.name)
         self.inputs, self.outputs = onnx_tensors(model.path)
         self._ranges = ranges_for(self.inputs, self.options.shapes, self.name)
@@ -83,11 +96,35 @@ class TensorRtRunner(Runner):
         facts = json.loads((folder / FACTS).read_text("utf-8"))
         self._computes_in: Precision = facts["computes_in"]
         self.notes = (*self.notes, *_told(facts, self._ranges))
-        self._device_array = loaded.cuda.DeviceArray
-        self._runner = loaded.loaders.TrtRunner(engine)
-        with self.vendor(ModelFileError, "makes no execution context"):
-            self._runner.activate()
-        self._check_engine()
+        return loaded, engine
+
+    def _read(self, model: Artifact) -> tuple[Loaded, Any]:
+        """An engine that ``convert`` has built, with what the JSON file beside it says of it."""
+        try:
+            built = model.provenance["steps"][-1]["options"]
+            own: Precision = built["precision"]
+            tf32 = bool(built["tf32"])
+            self._ranges = {
+                name: ShapeRange(*(tuple(shapes[key]) for key in ("min", "opt", "max")))
+                for name, shapes in built["profile"].items()
+            }
+        except (KeyError, IndexError, TypeError, AttributeError):
+            raise ModelFileError(
+                f"{model.path} has no JSON file beside it that says how it was built: build it "
+                f"with paddleport convert --to {self.name}"
+            ) from None
+        if self.options.precision not in (None, own) or self.extras.tf32 != tf32:
+            rounded = "on" if tf32 else "off"
+            raise BackendUnavailableError(
+                f"{model.path.name} was built in {own} with TF32 {rounded}, which can't be changed "
+                "any more: ask for that, or build another one"
+            )
+        need_gpu(self.name)
+        loaded = self.library.load()
+        self.inputs, self.outputs, self._computes_in = model.inputs, model.outputs, own
+        shapes = "; ".join(f"{name} {item}" for name, item in self._ranges.items())
+        self.notes = (*self.notes, f"TF32 {'on' if tf32 else 'off'}", f"built for {shapes}")
+        return loaded, _deserialized(loaded.loaders, model.path)
 
     @property
     def computes_in(self) -> Precision:
@@ -156,6 +193,7 @@ class TensorRtRtxRunner(TensorRtRunner):
     """The same with TensorRT-RTX, which finishes compiling when the engine is loaded."""
 
     name: ClassVar[str] = "tensorrt-rtx"
+    formats: ClassVar[tuple[str, ...]] = ("onnx", "tensorrt-rtx")
     library: ClassVar[Library] = TENSORRT_RTX
     distributions: ClassVar[tuple[str, ...]] = TENSORRT_RTX.distributions
     install: ClassVar[str] = TENSORRT_RTX.install

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from paddleport.convert.embed import embed_preprocess
 from paddleport.convert.paddle2onnx.export import RawExport, mended
-from paddleport.convert.provenance import provenance
+from paddleport.convert.provenance import onnx_provenance
 from paddleport.convert.weight_offload.out_of_core import weights_on_disk
 from paddleport.convert.weight_offload.references import load_references, whole_size, write_whole
 from paddleport.errors import ConversionError
@@ -84,7 +84,9 @@ def finish(
         proto,
         preprocess=source.preprocess,
         labels=source.labels,
-        provenance=provenance(source, raw, mends, embedded=embed),
+        provenance=onnx_provenance(
+            source, raw, mends, embedded=embed, simplified=not not_simplified
+        ),
         input_format=_pixel_format(source) if embed else "",
     )
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from paddleport.convert.precision.make import named
-from paddleport.convert.precision.wanted import Wanted
+from paddleport.convert.precision.lowering import named
+from paddleport.convert.targets.base import TargetOptions
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.onnx.mixed_precision.cast import cast_to_half
 from paddleport.models.onnx.onnx_file import read_onnx_proto
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
 
 
 def rank_layers(
-    fp32: Path, lowered: Path, folder: Path, wanted: Wanted, feeds: Sequence[Feed], at_most_s: float
+    fp32: Path,
+    lowered: Path,
+    folder: Path,
+    options: TargetOptions,
+    feeds: Sequence[Feed],
+    at_most_s: float,
 ) -> list[tuple[str, float]]:
     """The layers of a lowered ONNX file by the harm that each does alone, the worst first.
 
@@ -35,7 +40,7 @@ def rank_layers(
         fp32: the file that it was made of.
         lowered: it.
         folder: for files between.
-        wanted: what it was made with.
+        options: what it was made with.
         feeds: what is run.
         at_most_s: when to stop; layers that were not reached are left out.
 
@@ -44,12 +49,12 @@ def rank_layers(
         their log-probabilities.
     """
     proto = named(read_onnx_proto(fp32))
-    alone = _half_alone if wanted.precision in ("fp16", "bf16") else _quantized_alone
+    alone = _half_alone if options.precision in ("fp16", "bf16") else _quantized_alone
     file, deadline = folder / "alone.onnx", time.monotonic() + at_most_s
     file.write_bytes(proto.SerializeToString())
     exact = _outputs(file, feeds)
     found = []
-    for name, make in alone(proto, read_onnx_proto(lowered), wanted):
+    for name, make in alone(proto, read_onnx_proto(lowered), options):
         if time.monotonic() > deadline:
             break
         file.write_bytes(make().SerializeToString())
@@ -75,11 +80,13 @@ def _values(tensor: Array) -> NDArray[np.float64]:
     return centred_log(exact) if is_softmax(tensor) else exact
 
 
-def _half_alone(proto: "onnx.ModelProto", lowered: "onnx.ModelProto", wanted: Wanted) -> _Alone:
+def _half_alone(
+    proto: "onnx.ModelProto", lowered: "onnx.ModelProto", options: TargetOptions
+) -> _Alone:
     names = [node.name for node in proto.graph.node]
-    precision = cast(Literal["fp16", "bf16"], wanted.precision)
+    precision = cast(Literal["fp16", "bf16"], options.precision)
     for name in names:
-        if name not in wanted.keep:
+        if name not in options.keep_fp32:
             others = [other for other in names if other != name]
             yield name, partial(_half, proto, precision, others)
 
@@ -91,19 +98,19 @@ def _half(
 
 
 def _quantized_alone(
-    proto: "onnx.ModelProto", lowered: "onnx.ModelProto", wanted: Wanted
+    proto: "onnx.ModelProto", lowered: "onnx.ModelProto", options: TargetOptions
 ) -> _Alone:
     """Nodes that are fed by DequantizeLinear, one at a time amid the float32 graph."""
     made = {node.output[0]: node for node in lowered.graph.node}
     quantized = {node.name: node for node in lowered.graph.node}
     stored = {tensor.name: tensor for tensor in lowered.graph.initializer}
     for index, node in enumerate(proto.graph.node):
-        twin = quantized.get(node.name)
-        if twin is None or len(twin.input) != len(node.input):
+        quantized_node = quantized.get(node.name)
+        if quantized_node is None or len(quantized_node.input) != len(node.input):
             continue
         fed = {
             place: made[name]
-            for place, name in enumerate(twin.input)
+            for place, name in enumerate(quantized_node.input)
             if name in made and made[name].op_type == "DequantizeLinear"
         }
         if fed:

@@ -1,0 +1,159 @@
+"""Convert once, find it again: what was made is kept under all that it depends on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
+from paddleport.convert.provenance import tool_versions
+from paddleport.errors import NotProvenError
+from paddleport.files import sha256
+from paddleport.models.artifact import Artifact
+from paddleport.models.cache import cache_key, cached_folder
+from paddleport.models.onnx.onnx_file import read_onnx_model
+from paddleport.models.recognize import read_artifact
+from paddleport.tensors import Array
+
+if TYPE_CHECKING:
+    from paddleport.convert.making import Making
+    from paddleport.convert.steps import Progress
+    from paddleport.convert.targets import Target
+    from paddleport.models.resolve import SourceModel
+
+_FILE = "model"
+_RECIPE = 2  # what is written into a file with equal tools: 2 has the steps of its provenance
+
+
+def cached_onnx(
+    source: "SourceModel",
+    *,
+    opset: int = DEFAULT_OPSET,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    feed: Mapping[str, Array] | None = None,
+    proven: bool = True,
+    progress: "Progress" = lambda step, share: None,
+) -> Artifact:
+    """The conversion of a model to ONNX, from the cache or made now with all of its checks.
+
+    The key holds the model's hash, the opset, the preprocessing and labels written into the
+    file, and the versions of every tool: what changes any of them is another entry.
+
+    Args:
+        source: what to convert.
+        opset: 7 to 21.
+        shapes: input name to shape, for the comparison.
+        feed: tensors for it, as ``convert`` takes them.
+        proven: whether a conversion that is not proven the same is an error; ``validate`` takes
+            it, from an entry of its own, since it exists to say what is wrong with it.
+        progress: called with each step and the share done.
+
+    Raises:
+        ConversionError: it fails, or is not proven the same.
+        PortError: as ``convert`` does.
+    """
+    check_opset(opset)
+    name = f"{_FILE}.onnx"
+
+    def build(folder: Path, *, keep: bool = False) -> None:
+        from paddleport.convert.pipeline import convert  # much that a cached file has no use for
+
+        done = convert(
+            source,
+            folder / name,
+            opset=opset,
+            shapes=shapes,
+            feed=feed,
+            keep=keep,
+            progress=progress,
+        )
+        if done.path is None:
+            raise NotProvenError(done.explanation)
+        done.path.replace(folder / name)
+
+    entry = f"conversions/{source.name}-{_onnx_key(source, opset)}"
+    try:
+        found = cached_folder(entry, build)
+    except NotProvenError:
+        if proven:
+            raise
+        found = cached_folder(f"{entry}-not-proven", lambda folder: build(folder, keep=True))
+    return read_onnx_model(found / name)
+
+
+def cached_artifact(
+    making: "Making",
+    *,
+    calibration: str = "",
+    record: Mapping[str, Any] | None = None,
+    timeout_s: float | None = None,
+) -> Artifact:
+    """A target's file of an ONNX file, from the cache or made now; it is not checked.
+
+    For those that compare it themselves: ``validate``, ``tune``'s gate, and ``run`` on a file
+    whose ONNX file was proven.
+
+    Args:
+        making: what is made, and out of what.
+        calibration: what its calibration feeds are known by.
+        record: more for its provenance.
+        timeout_s: for making it, in seconds.
+
+    Raises:
+        PortError: as the target does.
+    """
+    target, options, onnx = making.target, making.options, making.onnx
+    key = cache_key(
+        {
+            "onnx": sha256([onnx.path]),
+            "target": target.name,
+            "options": {
+                **asdict(options),
+                "shapes": {name: asdict(item) for name, item in sorted(options.shapes.items())},
+            },
+            "calibration": calibration,
+            "tools": tool_versions() | versions_of(target),
+        }
+    )
+    source = onnx.provenance.get("source", {}).get("name", onnx.path.stem)
+    name = f"{_FILE}{target.suffix}"
+
+    def build(folder: Path) -> None:
+        from paddleport.convert.making import named_artifact
+
+        made_in = folder / "made"
+        made_in.mkdir()
+        file, _ = making.run(made_in / name, timeout_s or target.timeout_s)
+        file = replace(file, provenance={**file.provenance, **(record or {})})
+        named_artifact(file, folder / name)
+        for leftover in made_in.iterdir():
+            leftover.unlink()
+        made_in.rmdir()
+
+    return read_artifact(cached_folder(f"conversions/{source}-{target.name}-{key}", build) / name)
+
+
+def versions_of(target: "type[Target]") -> dict[str, str]:
+    """The versions of the packages that have a say in a target's files, those that are there."""
+    found = {}
+    for name in target.distributions:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _onnx_key(source: "SourceModel", opset: int) -> str:
+    return cache_key(
+        {
+            "recipe": _RECIPE,
+            "sha256": source.sha256,
+            "weights": source.weights,
+            "opset": opset,
+            "preprocess": asdict(source.preprocess) if source.preprocess else None,
+            "labels": source.labels,
+            "tools": tool_versions(),
+        }
+    )

@@ -1,0 +1,105 @@
+"""A file in fp32 against native Paddle, on every backend here that loads its format."""
+
+from collections.abc import Mapping, Sequence
+
+from paddleport import runners
+from paddleport.errors import ConversionError, PortError
+from paddleport.models.artifact import Artifact
+from paddleport.models.resolve import SourceModel
+from paddleport.runners.base import RunnerOptions
+from paddleport.tensors import Array, ShapeRange
+from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
+from paddleport.validate.compare.tolerance import TOLERANCES
+from paddleport.validate.feeds.make_feeds import make_feeds
+from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.parity.session import PLAIN_PADDLE, Session
+
+CHECKED_PICTURES = 2
+
+
+def compare_with_paddle(
+    file: Artifact,
+    source: SourceModel,
+    onnx: Artifact,
+    backends: Mapping[str, str],
+    shapes: Mapping[str, Sequence[int]],
+    feed: Mapping[str, Array],
+) -> tuple[list[OutputComparison], list[str]]:
+    """Compare what every usable backend makes of a file with native Paddle.
+
+    Args:
+        file: what was made.
+        source: of what.
+        onnx: the proven file between, whose input names it has.
+        backends: those that load it, and why some cannot; empty for those that can.
+        shapes: input name to shape, where the model leaves it free.
+        feed: input name to tensor, instead of made-up feeds.
+
+    Returns:
+        The comparisons of the backend that agrees least, one per output, and the feeds' names.
+
+    Raises:
+        ConversionError: no backend here loads it, or one refuses it.
+    """
+    usable = [name for name, unusable in backends.items() if not unusable]
+    if not usable:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in backends.items())
+        raise ConversionError(
+            f"no backend here loads {file.format}, so it cannot be checked"
+            + (f" ({reasons})" if reasons else "")
+        )
+    feeds = make_feeds(
+        source.program.inputs,
+        preprocess=source.preprocess,
+        samples=CHECKED_PICTURES,
+        shapes=shapes,
+        given=feed,
+    )
+    reference = _outputs("paddle", source.model, PLAIN_PADDLE, [item.tensors for item in feeds])
+    theirs = OnnxFeeds(source, onnx).of(feeds)
+    names = [FeedName(item.name, item.kind) for item in feeds]
+    found = []
+    for name in usable:
+        options = RunnerOptions(shapes=_shapes(name, theirs))
+        try:
+            outputs = _outputs(name, file, options, theirs)
+        except PortError as error:
+            reason = str(error).replace(str(file.path), "it")
+            raise ConversionError(
+                f"{name} does not run the {file.format} file: {reason}. No file was written"
+            ) from None
+        found.append(compare_outputs(reference, outputs, TOLERANCES["fp32"], feeds=names))
+    worst = max(found, key=lambda items: max(_rank(item) for item in items))
+    return worst, [item.name for item in feeds]
+
+
+def _rank(item: OutputComparison) -> tuple[int, float]:
+    order = {"agrees": 0, "unproven": 1, "differs": 2}[item.verdict]
+    return order, float("inf") if item.worst_error is None else item.worst_error
+
+
+def _shapes(backend: str, feeds: Sequence[Mapping[str, Array]]) -> dict[str, ShapeRange]:
+    if not runners.runner_class(backend).compiles_for_shapes:
+        return {}
+    return {name: ShapeRange.covering([feed[name].shape for feed in feeds]) for name in feeds[0]}
+
+
+def _outputs(
+    backend: str, model: Artifact, options: RunnerOptions, feeds: Sequence[Mapping[str, Array]]
+) -> list[dict[str, Array]]:
+    session = Session(backend, model, options)
+    try:
+        return session.run_all(feeds)
+    finally:
+        session.close()
+
+
+def device_missing(format: str) -> str:
+    """Why no device here can ever load a format, though another machine's may; else empty."""
+    reasons = []
+    for item in runners.describe_all():
+        if format in item.formats:
+            if item.usable or item.devices != ("cuda",):
+                return ""
+            reasons.append(item.reason)
+    return "; ".join(reasons)

@@ -1,0 +1,148 @@
+"""The contract of a target: what ``convert --to NAME`` makes, out of what, with which options."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from paddleport.errors import BackendUnavailableError, UsageError
+from paddleport.models.artifact import Artifact
+from paddleport.runners.base import Precision
+from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetOptions:
+    """What a file is asked to be; what a target cannot give it refuses.
+
+    Attributes:
+        precision: of the file; ``None`` is that of the ONNX file that it is made of.
+        keep_fp32: names of the ONNX nodes that a lower precision leaves in fp32.
+        activation_ranges: int8 activations have one range per ``tensor``, or one per
+            ``channel`` where what they go into is depthwise.
+        shapes: input name to its shapes, for targets that compile for shapes.
+        compute_capabilities: of the GPUs to build for, for targets that can choose.
+        tf32: whether float32 products may be rounded to TF32.
+    """
+
+    precision: Precision | None = None
+    keep_fp32: tuple[str, ...] = ()
+    activation_ranges: Literal["tensor", "channel"] = "tensor"
+    shapes: Mapping[str, ShapeRange] = field(default_factory=dict)
+    compute_capabilities: tuple[tuple[int, int], ...] = ()
+    tf32: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeFile:
+    """What a target has written.
+
+    Attributes:
+        files: the main file, then what belongs to it.
+        tools: versions of everything that had a say in it.
+        settings: what the tools were told.
+        kept_fp32: nodes that the conversion itself left in fp32, and why.
+        facts: what the tools say of the file, plain values, for people and programs.
+        inputs, outputs: what it takes and gives; empty where that is what the ONNX file says.
+    """
+
+    files: tuple[Path, ...]
+    tools: Mapping[str, str]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kept_fp32: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+
+
+class Target(ABC):
+    """One format that a proven ONNX file is made into.
+
+    A new target sets the class attributes and writes ``make``; with ``evaluate`` it can also be
+    told from its runtime when something differs. Its module imports no vendor library at the
+    top. ``make`` runs in a process of its own, so it may crash, and takes what memory it likes.
+
+    Attributes:
+        name: the entry point's name, what ``--to`` takes.
+        format: of the artifact that it makes; runners that load it check the file.
+        suffix: of its main file.
+        fixed_suffix: whether files of this format are recognised by that suffix, so that no
+            other will do; what else it is stands in a JSON file beside it.
+        precisions: every precision that a file of this format can be asked for.
+        lowers: those of them that ``make`` gets by itself; for the others it is given an ONNX
+            file in that precision.
+        choices: fields of ``TargetOptions`` beside the precision that mean something to it.
+        distributions: the packages whose versions have a say in the file.
+        timeout_s: for ``make``, in seconds, by default.
+    """
+
+    name: ClassVar[str]
+    format: ClassVar[str]
+    suffix: ClassVar[str]
+    fixed_suffix: ClassVar[bool] = False
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
+    lowers: ClassVar[tuple[Precision, ...]] = ()
+    choices: ClassVar[tuple[str, ...]] = ()
+    distributions: ClassVar[tuple[str, ...]] = ()
+    timeout_s: ClassVar[float] = 1800.0
+
+    @abstractmethod
+    def make(
+        self, onnx: Artifact, path: Path, options: TargetOptions, calibration: Sequence[Feed]
+    ) -> MadeFile:
+        """Write ``onnx`` as ``path``, and beside it what belongs to it.
+
+        Raises:
+            BackendUnavailableError: a library that it takes is not there.
+            ConversionError, ModelFileError: the library refuses the model; says where and why.
+            UsageError: an option that cannot be.
+        """
+
+    def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
+        """What a file of this format says, computed without the runtime that it is made for.
+
+        It divides a fault of the conversion from one of the runtime. As exact as can be, in
+        float64 where possible.
+
+        Raises:
+            BackendUnavailableError: nothing but its runtime reads this format.
+        """
+        raise BackendUnavailableError(f"nothing but its runtime reads {self.format}")
+
+    @classmethod  # noqa: B027  # most can be made anywhere
+    def check_here(cls) -> None:
+        """Refuse, before a conversion that may take long, what this machine can't make.
+
+        Raises:
+            BackendUnavailableError: a library or device that it needs is not there.
+        """
+
+    def check(self, onnx: Artifact, options: TargetOptions) -> TargetOptions:
+        """The options settled for one ONNX file, before anything is made.
+
+        Raises:
+            UsageError: an option that this target does not take.
+            BackendUnavailableError: a library or device that it needs is not there.
+        """
+        return options
+
+    @classmethod
+    def file_name(cls, model: str, precision: Precision) -> str:
+        """What a file of ``model`` is called where nobody says."""
+        return f"{model}{'' if precision == 'fp32' else f'.{precision}'}{cls.suffix}"
+
+    @classmethod
+    def check_options(cls, options: TargetOptions) -> None:
+        """Refuse options that mean nothing to this target, before any conversion.
+
+        Raises:
+            UsageError: which, and what takes it.
+        """
+        if options.precision is not None and options.precision not in cls.precisions:
+            raise UsageError(
+                f"no file holds {options.precision} as {cls.name}: --precision "
+                f"{', '.join(cls.precisions)}"
+            )
+        if options.compute_capabilities and "compute_capabilities" not in cls.choices:
+            raise UsageError("--compute-capability is of engines: --to tensorrt-rtx")

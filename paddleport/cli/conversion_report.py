@@ -1,0 +1,124 @@
+"""What ``paddleport convert`` prints of a finished conversion."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from paddleport.cli.console import new_table, stdout, verdict_text
+
+if TYPE_CHECKING:
+    from paddleport.convert.conversion import Conversion
+    from paddleport.convert.precision.gate_check import BackendGate, GateReport
+
+_SHOWN_LAYERS = 8
+
+
+def print_conversion(done: "Conversion") -> None:
+    """The file, where its weights are from, what the target says of it, and how it was checked."""
+    console, gate = stdout(), done.gate
+    where = escape(str(done.path or "no file written"))
+    size = f"{done.size_bytes / 1e6:.1f} MB"
+    weights = f"{done.source.weights_title}: {done.source.weights_from}"
+    if gate is not None:
+        title = f"{done.precision} · {size}, {done.size_bytes / gate.fp32_bytes:.0%} of fp32"
+        lines = {"weights": weights, **_gate_lines(gate)}
+    elif done.target == "onnx":
+        title, lines = f"opset {done.opset} · {size}", {"weights": weights, **_onnx_lines(done)}
+    else:
+        title = f"{done.facts.get('library', done.target)} · {size}"
+        proven = f"ONNX, opset {done.opset}, proven against native Paddle"
+        lines = {"weights": weights, "from": proven, **_engine_lines(done.facts)}
+    width = 10 if done.target == "onnx" and gate is None else 12
+    console.print(f"[bold]{where}[/]  {escape(title)}")
+    for name, text in lines.items():
+        console.print(f"  {name.split('/')[0]:<{width}} {escape(text)}")
+    _print_check(done)
+    if done.path is not None and done.target != "onnx":
+        console.print(f"  {'as JSON':<12} [bold]{escape(str(done.path))}.json[/]")
+
+
+def _onnx_lines(done: "Conversion") -> dict[str, str]:
+    facts = done.onnx_facts
+    if facts is None:
+        return {}
+    why = f" ({facts.not_simplified})" if facts.not_simplified else ""
+    lines = {"nodes": f"{facts.nodes_before} from Paddle2ONNX, {facts.nodes} simplified{why}"}
+    if done.input_format:
+        lines["input"] = f"{done.input_format}, normalised inside"
+    return lines | {f"mended/{index}": mend for index, mend in enumerate(facts.mends)}
+
+
+def _engine_lines(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What a target reports of its file, where it is an engine's."""
+    if "computes_in" not in facts:
+        return {}
+    from paddleport.tensors import ShapeRange, TensorSpec
+
+    rounded = "TF32 on" if facts["tf32"] else "TF32 off"
+    lines = {
+        "computes in": f"{facts['computes_in']}, {rounded}; {facts['layers']} layers before fusion",
+        "capability": ", ".join(facts["capabilities"]) or "of the GPU here",
+    }
+    for spec in facts["inputs"]:
+        given = TensorSpec(**spec)
+        taken = ShapeRange(**facts["profile"][given.name])
+        lines[f"takes/{given.name}"] = f"{given}: {taken}"
+    for spec in facts["outputs"]:
+        lines[f"gives/{spec['name']}"] = str(TensorSpec(**spec))
+    return lines | {f"note/{note}": note for note in facts["notes"]}
+
+
+def _gate_lines(gate: "GateReport") -> dict[str, str]:
+    lines = {}
+    for title, pictures in {"judged on": gate.pictures, "calibrated": gate.calibration}.items():
+        if pictures:
+            lines[title] = (
+                f"{pictures['pictures']} pictures ({pictures['source']}), sha256 "
+                f"{pictures['sha256'][:12]}"
+            )
+    if gate.keep_fp32:
+        lines["in fp32"] = ", ".join(gate.keep_fp32)
+    if gate.kept_fp32:
+        lines["in fp32 too"] = ", ".join(f"{name} ({why})" for name, why in gate.kept_fp32.items())
+    if gate.advice and gate.advice.harm:
+        worst = list(gate.advice.harm.items())[:_SHOWN_LAYERS]
+        lines["most harmful"] = ", ".join(f"{name} {harm:.2g}" for name, harm in worst)
+    return lines
+
+
+def _print_check(done: "Conversion") -> None:
+    console = stdout()
+    for item in done.comparisons:
+        error = "–" if item.worst_error is None else f"{item.worst_error:.1e}"
+        ranking = item.ranking
+        top1 = f", top-1 {ranking.top1_agreeing} of {ranking.total}" if ranking else ""
+        console.print(
+            f"  {item.output}: {verdict_text(item.verdict)} with native Paddle on "
+            f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
+            + (f": {item.reason}" if item.reason else "")
+        )
+    if done.not_run:
+        console.print(f"  {'not run here':<12} {escape(done.not_run)}")
+    if done.gate is not None:
+        titles = ("backend", "computes in", "top-1", "fp32 top-1", "agreement", "log-p", "verdict")
+        table = new_table(*titles)
+        for row in done.gate.rows:
+            table.add_row(*(escape(cell) for cell in _cells(row)))
+        console.print(table)
+
+
+def _cells(row: "BackendGate") -> tuple[str, ...]:
+    result = row.result
+    if result is None:
+        return (row.backend, "–", "–", "–", "–", "–", f"not judged: {row.unavailable}")
+    error = result.log_probability_error
+    return (
+        row.backend,
+        row.computes_in,
+        "–" if result.top1 is None else f"{result.top1:.1%}",
+        "–" if result.reference_top1 is None else f"{result.reference_top1:.1%}",
+        f"{result.agreement:.1%} of {result.pictures}",
+        "–" if error is None else f"{error:.2g}",
+        "passed" if result.passed else result.reason,
+    )
