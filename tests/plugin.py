@@ -1,6 +1,6 @@
-"""A package with backends, installed for this process and its workers."""
+"""Packages with backends and targets, installed for this process and its workers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -14,10 +14,26 @@ def install(
     classes: Iterable[str],
 ) -> None:
     """Write ``module`` with ``source``; each class is a backend by its name in small letters."""
-    info = folder / f"{module}-1.0.dist-info"
-    info.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{module}.py").write_text(source)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
-    entries = "".join(f"{name.lower()} = {module}:{name}\n" for name in classes)
-    (info / "entry_points.txt").write_text(f"[paddleport.runners]\n{entries}")
+    entries = {name.lower(): f"{module}:{name}" for name in classes}
+    register(folder, monkeypatch, module, {"paddleport.runners": entries})
+    monkeypatch.syspath_prepend(str(folder))
+
+
+def register(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    package: str,
+    groups: Mapping[str, Mapping[str, str]],
+) -> None:
+    """The metadata of an installed package: entry points by group and name."""
+    info = folder / f"{package}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    texts = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+        for group, entries in groups.items()
+    ]
+    (info / "entry_points.txt").write_text("\n".join(texts))
     monkeypatch.syspath_prepend(str(folder))
