@@ -1,6 +1,7 @@
 """The runner's side of TensorRT, against Polygraphy's own signatures; nothing is computed."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import contract
@@ -10,8 +11,9 @@ import small_network
 from contract import Subject
 from pretended_tensorrt import Pretence, pretended_tensorrt
 
-from paddleport.errors import BackendUnavailableError, FeedError, UsageError
+from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
 from paddleport.models.artifact import Artifact
+from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.gpu import find_driver
@@ -134,3 +136,48 @@ def test_timings_are_handed_on(gpu: Pretence, small_onnx: Artifact, cache: Path)
 def test_without_a_gpu_there_is_a_reason(name: str, small_onnx: Artifact) -> None:
     with pytest.raises(BackendUnavailableError, match=f"^{name} needs a GPU: no NVIDIA driver"):
         open_runner(name, small_onnx)
+
+
+def engine_file(folder: Path, model: Artifact, *, precision: str = "fp32") -> Artifact:
+    """An engine as ``convert --to tensorrt`` leaves it."""
+    (folder / "model.engine").write_bytes(b"engine")
+    profile = {"x": {"min": [1, 3, 9, 9], "opt": [1, 3, 9, 9], "max": [8, 3, 9, 9]}}
+    options = {"precision": precision, "tf32": False, "profile": profile}
+    inputs, outputs = onnx_tensors(model.path)
+    return Artifact(
+        format="tensorrt",
+        files=(folder / "model.engine",),
+        inputs=inputs,
+        outputs=outputs,
+        provenance={"steps": [{"step": "tensorrt", "options": options}]},
+    )
+
+
+def test_an_engine_of_convert_is_loaded_as_it_is(
+    gpu: Pretence, small_onnx: Artifact, tmp_path: Path
+) -> None:
+    engine = engine_file(tmp_path, small_onnx)
+    with open_runner("tensorrt", engine) as runner, open_runner("tensorrt", small_onnx) as built:
+        assert runner.computes_in == "fp32"
+        assert runner.notes == (
+            "TF32 off",
+            "built for x [1, 3, 9, 9] to [8, 3, 9, 9], fastest at [1, 3, 9, 9]",
+        )
+        feed = small_network.feed(2)
+        for name, tensor in built.run(feed).items():
+            np.testing.assert_array_equal(runner.run(feed)[name], tensor)
+    assert len(gpu.built) == 1  # of the ONNX file
+
+
+def test_what_an_engine_can_no_longer_be(
+    gpu: Pretence, small_onnx: Artifact, tmp_path: Path
+) -> None:
+    engine = engine_file(tmp_path, small_onnx, precision="fp16")
+    with pytest.raises(BackendUnavailableError, match=r"built in fp16 with TF32 off, which can't"):
+        open_runner("tensorrt", engine, RunnerOptions(precision="fp32"))
+    with pytest.raises(BackendUnavailableError, match="which can't be changed any more"):
+        open_runner("tensorrt", engine, RunnerOptions(extras={"tf32": "true"}))
+    with pytest.raises(ModelFileError, match="no JSON file beside it that says how it was built"):
+        open_runner("tensorrt", replace(engine, provenance={}))
+    with pytest.raises(UsageError, match="tensorrt-rtx loads onnx or tensorrt-rtx, and"):
+        open_runner("tensorrt-rtx", engine)
