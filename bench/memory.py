@@ -1,5 +1,6 @@
 """How much memory a conversion takes: all its processes together, sampled while it runs."""
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -8,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from paddleport.models.artifact import Artifact, paddle_artifact
-from paddleport.process import resident_bytes
 from paddleport.worker import run_in_worker
 
 EVERY_S = 0.01
@@ -75,45 +77,16 @@ def peak(samples: Sequence[Sample]) -> Sample:
     return max(samples, key=lambda sample: sample.total)
 
 
-def descendants(pid: int, parents: Mapping[int, int]) -> set[int]:
-    """``pid`` and the processes below it, where ``parents`` maps each process to its parent."""
-    found, grown = {pid}, True
-    while grown:
-        more = {child for child, parent in parents.items() if parent in found} - found
-        found |= more
-        grown = bool(more)
-    return found
-
-
-def _parents() -> dict[int, int]:
-    """Every process's parent, as /proc has it now."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                # The name, in parentheses, may hold anything; the parent is the second after it.
-                told = (entry / "stat").read_text().rpartition(")")[2].split()
-            except OSError:  # it has ended
-                continue
-            found[int(entry.name)] = int(told[1])
-    return found
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
 def _held(pid: int) -> dict[int, int]:
-    parents = _parents()
     held = {}
-    for item in descendants(pid, parents):
-        # A fork before its exec still is its parent, memory and all: it would count twice.
-        is_fork = item != pid and _command_line(item) == _command_line(parents[item])
-        if not is_fork:
-            held[item] = resident_bytes(item) or 0
+    with contextlib.suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(pid)
+        for item in (parent, *parent.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has ended
+                # A fork before its exec still is its parent, memory and all: it would count twice.
+                is_fork = item != parent and item.cmdline() == psutil.Process(item.ppid()).cmdline()
+                if not is_fork:
+                    held[item.pid] = item.memory_info().rss
     return held
 
 

@@ -14,6 +14,7 @@ from ways import THREADS, Way
 
 from paddleport import process
 from paddleport.models.artifact import Artifact
+from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.validate.benchmark.settle import settle
 from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
@@ -115,8 +116,8 @@ class Streams:
 
 def benchmark_app_frames(path: Path, folder: Path) -> float:
     """Frames a second as benchmark_app reports them; in a process of its own."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # it would report home
-    from openvino.tools.benchmark.main import main
+    with openvino_telemetry_hidden():
+        from openvino.tools.benchmark.main import main
 
     settings = folder / "benchmark_app.json"  # with a hint it takes no -nthreads
     settings.write_text(json.dumps({"CPU": {"INFERENCE_NUM_THREADS": str(THREADS)}}))

@@ -14,6 +14,7 @@ import numpy as np
 from paddleport import process
 from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions, available_threads
+from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.validate.benchmark.latency import measure
 from paddleport.validate.benchmark.settle import settle
 from paddleport.validate.benchmark.subject import Budget, Subject
@@ -95,8 +96,8 @@ def benchmark_app_ms(
     path: Path, folder: Path, name: str, shape: tuple[int, ...], threads: int
 ) -> float:
     """The median that benchmark_app reports; in a process of its own."""
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # it would report home
-    from openvino.tools.benchmark.main import main
+    with openvino_telemetry_hidden():
+        from openvino.tools.benchmark.main import main
 
     sizes = ",".join(map(str, shape))
     asked = {

@@ -1,11 +1,8 @@
-"""From a Paddle model to a file you can trust, in any format that a target makes.
+"""From a Paddle model to a file you can trust, in any format that a target makes."""
 
-Names are imported when they are asked for: a worker that unpickles one function of this room
-must not pay for all of it.
-"""
-
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from paddleport.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from paddleport.convert.artifact_cache import cached_onnx
@@ -14,15 +11,12 @@ if TYPE_CHECKING:
     from paddleport.convert.precision.pictures import GateOptions
 
 __all__ = ["Conversion", "GateOptions", "cached_onnx", "convert"]
-_HOMES = {
-    "Conversion": "conversion",
-    "GateOptions": "precision.pictures",
-    "cached_onnx": "artifact_cache",
-    "convert": "pipeline",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "Conversion": "conversion",
+        "GateOptions": "precision.pictures",
+        "cached_onnx": "artifact_cache",
+        "convert": "pipeline",
+    },
+)

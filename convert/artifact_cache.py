@@ -14,11 +14,11 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_key, cached_folder
 from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.recognize import read_artifact
+from paddleport.progress import Progress, no_progress
 from paddleport.tensors import Array
 
 if TYPE_CHECKING:
     from paddleport.convert.making import Making
-    from paddleport.convert.steps import Progress
     from paddleport.convert.targets import Target
     from paddleport.models.resolve import SourceModel
 
@@ -33,7 +33,7 @@ def cached_onnx(
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     proven: bool = True,
-    progress: "Progress" = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Artifact:
     """The conversion of a model to ONNX, from the cache or made now with all of its checks.
 

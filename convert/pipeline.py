@@ -26,7 +26,7 @@ from paddleport.convert.precision.gate_check import (
 )
 from paddleport.convert.precision.pictures import GateOptions, gate_inputs, lowered_record
 from paddleport.convert.proof import compare_with_paddle, device_missing
-from paddleport.convert.steps import Progress, Request, convert_and_compare
+from paddleport.convert.steps import Request, convert_and_compare
 from paddleport.convert.targets import MadeFile, Target, TargetOptions, target_class
 from paddleport.convert.tools import Tools
 from paddleport.errors import OutputError, UsageError
@@ -34,6 +34,7 @@ from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision
 from paddleport.tensors import Array, ShapeRange
 from paddleport.validate.compare.comparison import OutputComparison, overall
@@ -62,7 +63,7 @@ def convert(
     feed: Mapping[str, Array] | None = None,
     timeout_s: float | None = None,
     tools: Tools | None = None,
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Conversion:
     """Convert a Paddle model, and give the file its name only when it is proven the same.
 

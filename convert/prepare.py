@@ -11,12 +11,12 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.card import SEEDED_WARNING, Preprocess
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.recognize import format_of, read_artifact
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
-    from paddleport.convert.steps import Progress
     from paddleport.models.resolve import SourceModel
     from paddleport.runners.base import Runner
 
@@ -77,7 +77,7 @@ def prepare(
     *,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
-    progress: "Progress" = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Prepared:
     """Get ``model`` into a form that a backend loads.
 
@@ -115,7 +115,7 @@ def loadable(
     formats: Sequence[str],
     *,
     shapes: Mapping[str, ShapeRange] | None = None,
-    progress: "Progress" = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Artifact:
     """A file that a backend loads: the ONNX file itself, or what a target makes of it, kept.
 
@@ -172,7 +172,7 @@ def prepare_source(
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     proven: bool = True,
-    progress: "Progress" = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> "tuple[SourceModel, Artifact]":
     """A Paddle model and the ONNX file to hold against it: ``onnx``, or our own conversion.
 

@@ -1,7 +1,7 @@
 """The steps of a conversion, in two processes, up to the comparison with native Paddle."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from paddleport.errors import (
 )
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
@@ -29,8 +30,6 @@ from paddleport.worker import Worker
 
 _CHECKED_PICTURES = 2
 _logger = logging.getLogger(__name__)
-
-Progress = Callable[[str, float | None], None]
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from paddleport.convert.making import Making
 from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
 from paddleport.convert.precision.gate_check import described
 from paddleport.convert.precision.pictures import CALIBRATION_PICTURES, calibration_pictures
-from paddleport.convert.steps import Progress
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.errors import PortError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision
 from paddleport.runners.tasks.classify import find_pictures
 from paddleport.validate.tune.candidate import Variant
@@ -30,7 +30,7 @@ def variants_of(
     opset: int = DEFAULT_OPSET,
     precisions: Collection[Precision] = (),
     calibrate: Path | None = None,
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> tuple[list[Variant], list[str]]:
     """The proven conversion, and int8 files where NNCF is installed.
 

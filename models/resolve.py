@@ -1,6 +1,5 @@
 """From what a user names (a zoo name, a folder, a tar, a file) to a model and all known of it."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from paddleport.models.paddle.program import Program, read_program
 from paddleport.models.paddle.source import FoundModel, find_model, open_model
 from paddleport.models.weights.obtain import obtain, open_source
 from paddleport.models.zoo import registry as zoo
+from paddleport.progress import Progress, no_progress
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def resolve(
     weights: str = "auto",
     program: Path | None = None,
     params: Path | None = None,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> SourceModel:
     """Find or make the model that a user names.
 
@@ -111,9 +111,7 @@ def _own_model(name: str, found: FoundModel) -> SourceModel:
     )
 
 
-def _zoo_model(
-    card: ModelCard, weights: str, progress: Callable[[str, float], None] | None
-) -> SourceModel:
+def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel:
     obtained = obtain(card, weights, progress=progress)
     program = read_program(obtained.model.path)
     preprocess: Preprocess | None = card.preprocess

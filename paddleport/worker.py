@@ -14,6 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from paddleport.errors import WorkerCrashed
 from paddleport.process import resident_bytes
+from paddleport.telemetry import NO_ONNXRUNTIME_TELEMETRY
 from paddleport.worker_child import OUT_OF_MEMORY, receive, send, unpack
 from paddleport.worker_child import Handle as Handle
 from paddleport.worker_child import RemoteError as RemoteError
@@ -22,7 +23,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LOG_TAIL_CHARACTERS = 4000
-NO_TELEMETRY = {"ORT_DISABLE_TELEMETRY": "1"}  # else importing ONNX Runtime writes a session file
 _SERVE = "from paddleport.worker_child import serve; serve()"  # not -m: that makes two modules
 _WATCH_S = 0.05  # between two looks at the child
 
@@ -63,7 +63,7 @@ class Worker:
             stdout=self._log,
             stderr=self._log,
             pass_fds=(requests_read, answers_write),
-            env={**os.environ, **NO_TELEMETRY, **_same_imports(), **(environ or {})},
+            env={**os.environ, **NO_ONNXRUNTIME_TELEMETRY, **_same_imports(), **(environ or {})},
             start_new_session=True,  # Ctrl-C reaches the parent, which ends the child
         )
         os.close(requests_read)

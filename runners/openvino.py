@@ -1,7 +1,6 @@
 """OpenVINO."""
 
 import importlib
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,6 +19,7 @@ from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOpt
 from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
 from paddleport.runners.extras import check_streams
 from paddleport.runners.shape_ranges import check_ranges
+from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _HINTS: dict[Precision, str] = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
@@ -72,7 +72,7 @@ class OpenVinoRunner(Runner):
         if not model.path.is_file():
             raise ModelNotFoundError(f"{model.path} does not exist")
         with self.vendor(BackendUnavailableError, "does not start"):
-            openvino = _import_silently()
+            openvino = _imported()
             core = openvino.Core()
             known = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if self.precision.upper() not in known:
@@ -256,20 +256,9 @@ class _Started:
         self._runner.abandon(self)
 
 
-def _import_silently() -> Any:
-    """Import OpenVINO without its telemetry.
-
-    The bare import reports to Intel and leaves files in the home directory; without the
-    telemetry package it takes a stub of its own instead.
-    """
-    package = "openvino_telemetry"
-    if "openvino" not in sys.modules and package not in sys.modules:
-        sys.modules[package] = None  # type: ignore[assignment]  # how an import is refused
-        try:
-            return importlib.import_module("openvino")
-        finally:
-            del sys.modules[package]
-    return importlib.import_module("openvino")
+def _imported() -> Any:
+    with openvino_telemetry_hidden():
+        return importlib.import_module("openvino")
 
 
 def _is_quantized(core: Any, model: Artifact) -> bool:

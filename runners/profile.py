@@ -1,6 +1,5 @@
 """A tuned configuration as a TOML file: written by ``tune``, used by ``run`` and ``validate``."""
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -63,6 +62,8 @@ def write_profile(path: Path, profile: Profile) -> None:
     Raises:
         OutputError: it cannot be written.
     """
+    import tomli_w  # of no use to the other commands
+
     values: dict[str, Any] = {
         "model": profile.model,
         "goal": profile.goal,
@@ -74,9 +75,8 @@ def write_profile(path: Path, profile: Profile) -> None:
     if profile.file is not None:
         values["file"] = profile.file.name
         values["sha256"] = sha256([profile.file])
-    lines = [_HEAD, *_lines(values), "", "[options]", *_lines(profile.options)]
-    lines += ["", "[measured]", *_lines(profile.measured)]
-    write_atomically(path, ("\n".join(lines) + "\n").encode())
+    values |= {"options": profile.options, "measured": profile.measured}
+    write_atomically(path, f"{_HEAD}\n{tomli_w.dumps(values)}".encode())
 
 
 def read_profile(path: Path) -> Profile:
@@ -130,15 +130,6 @@ def _parsed(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML ({error})") from None
-
-
-def _lines(values: Mapping[str, Any]) -> list[str]:
-    """Keys and values; JSON's strings and whole numbers are TOML's too."""
-    lines = (
-        f"{json.dumps(key)} = {json.dumps(value, ensure_ascii=False)}"
-        for key, value in values.items()
-    )
-    return [line.replace("\x7f", "\\u007f") for line in lines]  # which JSON lets stand
 
 
 def _text(value: Any) -> str:

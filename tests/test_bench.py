@@ -110,15 +110,11 @@ def test_a_conversion_is_judged_by_what_its_processes_hold_at_once(load: Any) ->
     assert not lasting.memory_lines(memory.Taken(100, 500, ours, bare, 150))[0].missed
 
 
-def test_processes_below_a_process_are_found_at_any_depth(load: Any) -> None:
-    parents = {1: 0, 10: 1, 11: 10, 12: 11, 20: 1}
-    assert load("memory").descendants(10, parents) == {10, 11, 12}
-
-
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs Linux's /proc")
-def test_memory_of_a_grandchild_is_counted(load: Any, tmp_path: Path) -> None:
-    inner = "held = b'x' * 80_000_000; import time; time.sleep(0.3)"
-    outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}])"
+@pytest.mark.parametrize("depth", [1, 2])
+def test_memory_of_processes_below_is_counted(load: Any, tmp_path: Path, depth: int) -> None:
+    outer = "held = b'x' * 80_000_000; import time; time.sleep(0.3)"
+    for _ in range(depth):
+        outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {outer!r}])"
     memory = load("memory")
     samples = memory.of_command([sys.executable, "-c", outer], tmp_path)
     most = memory.peak(samples)

@@ -15,6 +15,9 @@ HALLS = ("cli", "doctor")  # inside the package
 # Each may import those before it, and itself.
 ORDER = (
     "errors",
+    "lazy_names",
+    "progress",
+    "telemetry",
     "files",
     "tensors",
     "process",

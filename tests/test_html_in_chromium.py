@@ -1,13 +1,6 @@
 """The HTML report as a browser has it: no error, no request, nothing too wide."""
 
-import fcntl
-import json
-import os
-import select
 import shutil
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,13 +10,13 @@ from typing import Any
 import pytest
 from conftest import skip_or_fail
 from made_report import agreeing_report, bare_report, hostile_report, made_report, report_with
+from playwright.sync_api import Page, sync_playwright
 
 from paddleport.validate.parity.report import ParityReport
 
 PHONE, DESK, PAPER = 360, 1280, 688  # PAPER: A4 without its margins
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
-    "--headless",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -32,14 +25,7 @@ OPTIONS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--remote-debugging-pipe",
 )
-# The browser speaks on descriptors 3 and 4, whatever numbers the pipes have here.
-LAUNCHER = (
-    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
-    "os.execv(sys.argv[3], sys.argv[3:])"
-)
-TIMEOUT_S = 60
 
 
 @dataclass(frozen=True)
@@ -51,138 +37,55 @@ class Seen:
 
 
 class Browser:
-    """Headless Chromium over the DevTools protocol, NUL-separated JSON on a pipe."""
+    """A page in headless Chromium."""
 
-    def __init__(self, path: str, profile: Path) -> None:
-        ours, theirs = _pipe(), _pipe()
-        self._reader, self._writer = theirs[0], ours[1]
-        command = [path, *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", LAUNCHER, str(ours[0]), str(theirs[1]), *command],
-            pass_fds=(ours[0], theirs[1]),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(ours[0])
-        os.close(theirs[1])
-        self._rest, self._count, self._session = b"", 0, ""
-        self.events: list[dict[str, Any]] = []
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        attached = self.ask("Target.attachToTarget", targetId=target, flatten=True)
-        self._session = attached["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.ask(f"{domain}.enable")
-
-    def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Send a command and wait for its answer; events on the way are kept."""
-        self._count += 1
-        message: dict[str, Any] = {"id": self._count, "method": method, "params": parameters}
-        if self._session:
-            message["sessionId"] = self._session
-        os.write(self._writer, json.dumps(message).encode() + b"\0")
-        while True:
-            answer = self._next()
-            if answer.get("id") == self._count:
-                assert "error" not in answer, answer
-                result: dict[str, Any] = answer["result"]
-                return result
-            self.events.append(answer)
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._devtools = page.context.new_cdp_session(page)
+        self._errors: list[str] = []
+        self._requests: list[str] = []
+        page.on("console", lambda message: self._errors.append(message.text))
+        page.on("pageerror", lambda error: self._errors.append(str(error)))
+        page.on("request", lambda request: self._requests.append(request.url))
 
     def open(self, page: Path) -> Seen:
         """Load a page, and tell what it logged and what it asked for."""
-        self.events.clear()
-        self.ask("Page.navigate", url=page.as_uri())
-        while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
-            self.events.append(self._next())
+        self._errors.clear()
+        self._requests.clear()
+        self._page.goto(page.as_uri())
         self.value("document.fonts.ready.then(() => 1)")
-        return Seen(tuple(self._errors()), tuple(self._requests(page.as_uri())))
+        others = (url for url in self._requests if url != page.as_uri())
+        return Seen(
+            tuple(self._errors), tuple(url for url in others if not url.startswith("data:"))
+        )
 
     def value(self, expression: str) -> Any:
         """What an expression is on the page."""
-        answer = self.ask(
-            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
-        )
-        assert "exceptionDetails" not in answer, answer
-        return answer["result"].get("value")
+        return self._page.evaluate(expression)
 
     def resize(self, width: int, height: int = 800) -> None:
-        self.ask(
-            "Emulation.setDeviceMetricsOverride",
-            width=width,
-            height=height,
-            deviceScaleFactor=1,
-            mobile=width < 600,
-        )
+        sizes = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._devtools.send("Emulation.setDeviceMetricsOverride", sizes)
 
     def dark(self, wanted: bool) -> None:
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if wanted else "light"}
-        self.ask("Emulation.setEmulatedMedia", features=[scheme])
+        self._page.emulate_media(color_scheme="dark" if wanted else "light")
 
     def printing(self, wanted: bool) -> None:
-        self.ask("Emulation.setEmulatedMedia", media="print" if wanted else "")
+        self._page.emulate_media(media="print" if wanted else "screen")
 
     def press(self, key: str) -> None:
-        for kind in ("keyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, key=key, code=key)
-
-    def close(self) -> None:
-        self._session = ""
-        self._count += 1
-        message = {"id": self._count, "method": "Browser.close"}
-        os.write(self._writer, json.dumps(message).encode() + b"\0")
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(20)
-        os.close(self._reader)
-        os.close(self._writer)
-
-    def _next(self) -> dict[str, Any]:
-        end = time.monotonic() + TIMEOUT_S
-        while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._reader], [], [], max(end - time.monotonic(), 0))
-            assert ready, f"no answer within {TIMEOUT_S} s"
-            part = os.read(self._reader, 1 << 16)
-            assert part, "the browser has ended"
-            self._rest += part
-        message, _, self._rest = self._rest.partition(b"\0")
-        answer: dict[str, Any] = json.loads(message)
-        return answer
-
-    def _errors(self) -> Iterator[str]:
-        for event in self.events:
-            if event.get("method") == "Log.entryAdded":
-                yield event["params"]["entry"]["text"]
-            elif event.get("method") in ("Runtime.consoleAPICalled", "Runtime.exceptionThrown"):
-                yield json.dumps(event["params"])
-
-    def _requests(self, page: str) -> Iterator[str]:
-        for event in self.events:
-            if event.get("method") == "Network.requestWillBeSent":
-                url: str = event["params"]["request"]["url"]
-                if url != page and not url.startswith("data:"):
-                    yield url
-
-
-def _pipe() -> tuple[int, int]:
-    """A pipe whose descriptors are none of 3 and 4."""
-    made = os.pipe()
-    read, write = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in made)
-    for end in made:
-        os.close(end)
-    return read, write
+        self._page.keyboard.press(key)
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def browser() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, NAMES)), None)
     if path is None:
         skip_or_fail("chromium", f"none of {', '.join(NAMES)} is installed")
-    found = Browser(path, tmp_path_factory.mktemp("profile"))
-    yield found
-    found.close()
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        yield Browser(chromium.new_page())
+        chromium.close()
 
 
 REPORTS: dict[str, Callable[[], ParityReport]] = {

@@ -222,7 +222,7 @@ def changed(operator: str, **arguments: Any) -> str:
 
 def test_paddleclas_deploy_form(tmp_path: Path) -> None:
     config = read(tmp_path, DEPLOY)
-    assert config == InferenceConfig(Preprocess(), imagenet_labels(), None, {})
+    assert config == InferenceConfig(Preprocess(), imagenet_labels())
 
 
 def test_paddleclas_training_form(tmp_path: Path) -> None:
@@ -236,7 +236,6 @@ def test_paddlex_form_keeps_labels_as_they_are_spelt(tmp_path: Path) -> None:
     config = read(tmp_path, PADDLEX)
     assert config.preprocess == Preprocess(scale=0.00392156862745098)
     assert config.labels == ("tench, Tinca tinca", "no", "1.0", "2024-01-01")
-    assert config.input_shapes == {"x": (4, 3, 224, 224)}
 
 
 @pytest.mark.parametrize(
@@ -249,10 +248,6 @@ def test_other_tools_pictures_are_unsupported_by_name(
     config = read(tmp_path, text)
     assert config.preprocess is None and config.labels is None
     assert config.unsupported == f"unknown preprocessing operator {operator}"
-
-
-def test_shapes_are_read_where_pictures_are_not(tmp_path: Path) -> None:
-    assert read(tmp_path, OCR).input_shapes == {"x": (1, 3, 736, 736)}
 
 
 @pytest.mark.parametrize(
@@ -371,8 +366,6 @@ def test_another_order_is_unsupported(tmp_path: Path, operators: str, reason: st
         "PostProcess: {Topk: {label_list: [[a]]}}",
         "PostProcess: {Topk: {label_list: {1: a}}}",
         "PostProcess: {Topk: {class_id_map_file: [a]}}",
-        "Hpi: {backend_configs: {paddle_infer: {trt_dynamic_shapes: {x: 3}}}}",
-        "Hpi: {backend_configs: {paddle_infer: {trt_dynamic_shapes: {x: [[a]]}}}}",
     ],
     ids=lambda text: text[:40],
 )

@@ -133,6 +133,8 @@ def test_a_process_that_has_ended_is_not_waited_for(rig: Rig) -> None:
     }
     measure(subjects)
     gone = subjects["a"].session.facts.pid
+    assert gone not in rig.settled[0]  # its own turn
+    assert len(rig.settled) > 1
     assert not any(gone in pids for pids in rig.settled[1:])
 
 

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -482,11 +483,14 @@ def test_a_pir_program_on_another_gpu_is_refused(
         opened(small_pir, extras={"device_id": "1"})
 
 
-def test_int8_takes_a_program_with_its_own_quantisation(able: pytest.MonkeyPatch) -> None:
-    program = Program("pir", 3, (), (), {}, {"quantize_linear": 2})
+@pytest.mark.usefixtures("able")
+def test_int8_takes_a_program_with_its_own_quantisation_and_no_other() -> None:
+    quantised = Program("pir", 3, (), (), {}, {"quantize_linear": 2})
     runner = object.__new__(PaddleTensorRtRunner)
     runner.precision, runner._gpu = "int8", L4
-    runner._check_precision(program)
+    runner._check_precision(quantised)
+    with pytest.raises(BackendUnavailableError, match="this program has no quantize_linear"):
+        runner._check_precision(replace(quantised, operators={"conv2d": 2}))
 
 
 def test_tf32_is_allowed_when_asked_for(able: pytest.MonkeyPatch, small_protobuf: Artifact) -> None:

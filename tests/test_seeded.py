@@ -55,6 +55,7 @@ def test_the_last_bits_of_a_blas_do_not_show(
 def test_another_name_has_other_weights(state: dict[str, Array]) -> None:
     other = seeded_state("another", architecture(0.25))
     convolutions = [key for key in state if key.endswith("_conv.weight")]
+    assert convolutions
     assert all((state[key] != other[key]).mean() > 0.99 for key in convolutions)
 
 

@@ -1,10 +1,8 @@
-"""Is it still the same model, and how fast: ``validate`` and the report that it gives.
+"""Is it still the same model, and how fast: ``validate`` and the report that it gives."""
 
-Names are imported when they are asked for, as in ``paddleport.convert``.
-"""
-
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from paddleport.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from paddleport.validate.input_diff.explain import explain_input
@@ -21,17 +19,14 @@ __all__ = [
     "explain_input",
     "validate",
 ]
-_HOMES = {
-    "BackendRow": "parity.report",
-    "ParityReport": "parity.report",
-    "Plan": "parity.plan",
-    "compare_reports": "report_diff",
-    "explain_input": "input_diff.explain",
-    "validate": "parity.validation",
-}
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(
+    __name__,
+    {
+        "BackendRow": "parity.report",
+        "ParityReport": "parity.report",
+        "Plan": "parity.plan",
+        "compare_reports": "report_diff",
+        "explain_input": "input_diff.explain",
+        "validate": "parity.validation",
+    },
+)

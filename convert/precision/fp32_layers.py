@@ -14,10 +14,10 @@ from paddleport.convert.precision.gate_check import (
     verdict_of,
 )
 from paddleport.convert.precision.layer_ranking import rank_layers
-from paddleport.convert.steps import Progress
 from paddleport.convert.targets import target_class
 from paddleport.errors import PortError
 from paddleport.models.artifact import Artifact
+from paddleport.progress import Progress
 from paddleport.worker import run_in_worker
 
 if TYPE_CHECKING:

@@ -1,9 +1,7 @@
 """The precision step: an ONNX file cast by us, or quantised by NNCF."""
 
 import importlib
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,6 +12,7 @@ from paddleport.errors import BackendUnavailableError, ConversionError, UsageErr
 from paddleport.models.onnx.mixed_precision.cast import cast_to_half
 from paddleport.models.onnx.onnx_file import onnx_opset, read_onnx_proto
 from paddleport.runners.vendor_message import one_line
+from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.tensors import Feed
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 # conversions, and TensorRT takes none; OpenVINO is as fast, and more exact.
 PRESET = "performance"
 _LOWEST_OPSET = 13  # the first whose Q/DQ nodes have a scale for every channel
-_TELEMETRY = "openvino_telemetry"
 _NO_NNCF = "nncf is not installed: pip install 'paddleport[quantize]'"
 
 
@@ -67,7 +65,7 @@ def lower_onnx(
     if options.precision == "int8":
         tools = {"nncf": nncf_version()}
         settings = int8_settings(options, calibration)
-        with without_telemetry():
+        with openvino_telemetry_hidden():
             proto = quantized(proto, list(calibration), options)
     elif options.precision in ("fp16", "bf16"):
         half = cast_to_half(proto, options.precision, keep=options.keep_fp32)
@@ -144,19 +142,6 @@ def imported(name: str, otherwise: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError:
         raise BackendUnavailableError(otherwise) from None
-
-
-@contextmanager
-def without_telemetry() -> Iterator[None]:
-    """Intel's libraries, imported inside, find no telemetry, which reports and writes files."""
-    if _TELEMETRY in sys.modules:
-        yield
-        return
-    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # how an import is refused
-    try:
-        yield
-    finally:
-        del sys.modules[_TELEMETRY]
 
 
 def nncf_version() -> str:

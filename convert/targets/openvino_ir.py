@@ -11,12 +11,12 @@ from paddleport.convert.precision.lowering import (
     named_nodes,
     nncf_version,
     quantized,
-    without_telemetry,
 )
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.base import Precision
+from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.tensors import Feed
 
 _INSTALL = "openvino is not installed: pip install 'paddleport[cpu]'"
@@ -63,7 +63,7 @@ class OpenVinoTarget(Target):
             settings = int8_settings(options, calibration)
         named_file = path.with_suffix(".source.onnx")
         named_file.write_bytes(proto.SerializeToString())
-        with without_telemetry():
+        with openvino_telemetry_hidden():
             openvino = imported("openvino", _INSTALL)
             try:
                 model: Any = openvino.Core().read_model(str(named_file))

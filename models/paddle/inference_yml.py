@@ -1,9 +1,9 @@
-"""Reads the inference.yml beside a Paddle model: preprocessing, labels and input shapes."""
+"""Reads the inference.yml beside a Paddle model: preprocessing and labels."""
 
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from paddleport.models.paddle.transforms import (
     read_transforms,
     shown,
     text,
-    whole_number,
 )
 
 logger = logging.getLogger(__name__)
@@ -49,13 +48,11 @@ class InferenceConfig:
         preprocess: how pictures are fed; ``None`` if the file doesn't say, or ``unsupported``.
         labels: class names by index, if there are any.
         unsupported: why pictures cannot be fed as the file asks, naming the operator.
-        input_shapes: a shape that each named input was exported for, batch first.
     """
 
     preprocess: Preprocess | None = None
     labels: tuple[str, ...] | None = None
     unsupported: str | None = None
-    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def read_inference_yml(path: Path) -> InferenceConfig:
@@ -79,10 +76,10 @@ def read_inference_yml(path: Path) -> InferenceConfig:
     except (UsageError, ValueError) as error:
         raise ModelFileError(f"{path}: {error}") from None
     try:
-        labels, shapes = _labels(document, path.parent), _input_shapes(document)
+        labels = _labels(document, path.parent)
     except ValueError as error:
         raise ModelFileError(f"{path}: {error}") from None
-    return InferenceConfig(preprocess, labels, unsupported, shapes)
+    return InferenceConfig(preprocess, labels, unsupported)
 
 
 def _load(path: Path) -> dict[str, Any]:
@@ -186,20 +183,6 @@ def _label_file(name: str, folder: Path) -> tuple[str, ...] | None:
         return imagenet_labels()  # PaddleClas names the file that lies in its own repository
     logger.warning("the label file %s that inference.yml names is not there", name)
     return None
-
-
-def _input_shapes(document: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """The middle one of the least, usual and greatest shape that PaddleX writes per input."""
-    shapes: Any = document
-    for key in ("Hpi", "backend_configs", "paddle_infer", "trt_dynamic_shapes"):
-        shapes = shapes.get(key) if isinstance(shapes, dict) else None
-    found = {}
-    for name, listed in (shapes if isinstance(shapes, dict) else {}).items():
-        middle = listed[len(listed) // 2] if isinstance(listed, list) and listed else None
-        if not isinstance(middle, list):
-            raise ValueError("trt_dynamic_shapes holds something else than shapes")
-        found[name] = tuple(whole_number(side, "trt_dynamic_shapes") for side in middle)
-    return found
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any]:

@@ -26,9 +26,7 @@ from paddleport.models.weights.archive import is_archive, unpack, unpacked
 from paddleport.models.weights.download import download
 from paddleport.models.weights.seeded import RECIPE, seeded_state
 from paddleport.models.zoo.mobilenet_v2 import State, architecture
-
-Progress = Callable[[str, float], None]
-"""Told what is going on and its share done, from 0 to 1."""
+from paddleport.progress import Progress, no_progress
 
 Kind = Literal["pretrained", "seeded", "checkpoint", "own"]
 
@@ -63,7 +61,7 @@ def obtain(
     weights: str = "auto",
     *,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: Progress = no_progress,
 ) -> ObtainedModel:
     """Get a model of the zoo with the weights asked for.
 
@@ -82,26 +80,25 @@ def obtain(
         OutputError: the cache cannot be written.
     """
     cache = cache or cache_dir()
-    report = progress or (lambda what, share: None)
     if weights == "pretrained":
         try:
-            return _pretrained(card, cache, report)
+            return _pretrained(card, cache, progress)
         except DownloadError as error:
             raise DownloadError(
                 f"{error}. Without a connection: --weights seeded, or your own copy with "
                 "--weights FOLDER"
             ) from None
     if weights == "seeded":
-        return _seeded(card, cache, report)
+        return _seeded(card, cache, progress)
     if weights != "auto":
-        return _from_path(card, Path(weights), cache, report)
+        return _from_path(card, Path(weights), cache, progress)
     try:
-        return _pretrained(card, cache, report)
+        return _pretrained(card, cache, progress)
     except DownloadError as error:
         return _seeded(
             card,
             cache,
-            report,
+            progress,
             warning=f"{card.name} has seeded weights, not the pretrained ones: {error}. Numbers "
             "and latency can be judged as with trained weights, LABELS MEAN NOTHING. "
             "--weights seeded chooses this, --weights pretrained insists",

@@ -2,9 +2,11 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+from paddleport.progress import Progress, no_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,19 +74,23 @@ def verdict_text(verdict: str) -> str:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, float | None], None]]:
+def progress_bar() -> Iterator[Progress]:
     """A progress bar on stderr, if that is a terminal; gives a ``progress(step, share)``.
 
     A share of ``None`` is work without a known end: the bar pulses.
     """
     if not sys.stderr.isatty():
-        yield lambda step, share: None
+        yield no_progress
         return
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich import progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TimeElapsedColumn(),
+    )
     console = stderr()
-    with Progress(
+    with progress.Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task("", total=1.0)

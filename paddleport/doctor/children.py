@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from paddleport.errors import PortError, WorkerCrashed
+from paddleport.progress import Progress, no_progress
 from paddleport.worker import RemoteError, Worker, close_all
 
 _LINE_CHARACTERS = 200  # of what a vendor writes
@@ -44,7 +45,7 @@ def run_all(
     tasks: Mapping[str, Task],
     *,
     timeout_s: float,
-    progress: Callable[[str, float | None], None] | None = None,
+    progress: Progress = no_progress,
 ) -> dict[str, Any]:
     """The answer of each task, or the ``Failure`` that it came to.
 
@@ -62,8 +63,7 @@ def run_all(
         answers = {}
         for future in as_completed(futures):
             answers[futures[future]] = future.result()
-            if progress is not None:
-                progress(futures[future], len(answers) / len(tasks))
+            progress(futures[future], len(answers) / len(tasks))
         return answers
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

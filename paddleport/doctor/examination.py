@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
@@ -15,12 +15,12 @@ from paddleport.doctor.libraries import probe_cuda, probe_cudnn
 from paddleport.doctor.parts import Part, installed, load_parts
 from paddleport.doctor.probe import probe_backend, probe_driver, probe_module
 from paddleport.doctor.rules import Rule, load_rules
+from paddleport.progress import Progress, no_progress
 
 TIMEOUT_S = 60.0
-Progress = Callable[[str, float | None], None]
 
 
-def examine(*, timeout_s: float = TIMEOUT_S, progress: Progress | None = None) -> Diagnosis:
+def examine(*, timeout_s: float = TIMEOUT_S, progress: Progress = no_progress) -> Diagnosis:
     """Find every part's version, import it, and hold it against what was tested.
 
     Nothing is imported into this process, and nothing that a vendor does can end it.

@@ -2,11 +2,12 @@
 
 import contextlib
 import importlib
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
+
+from paddleport.telemetry import openvino_telemetry_hidden
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,11 @@ def probe_module(module: str, attribute: str) -> Probe:
     Raises:
         Exception: whatever the import raises.
     """
-    # OpenVINO imports it to report to Intel; with None in its place, the import is refused
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    with openvino_telemetry_hidden():
+        return _probed(module, attribute)
+
+
+def _probed(module: str, attribute: str) -> Probe:
     vendor = importlib.import_module(module)
     if getattr(vendor, "__file__", None) is None:
         return Probe("", lacks="only an empty folder is left of it")

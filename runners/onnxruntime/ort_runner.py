@@ -27,8 +27,8 @@ from paddleport.runners.onnxruntime import tensorrt_provider as tensorrt
 from paddleport.runners.onnxruntime.binding import Binding, Placed, can_bind
 from paddleport.runners.onnxruntime.optimized import start_cached
 from paddleport.runners.onnxruntime.providers import PROVIDERS, Provider
+from paddleport.telemetry import NO_ONNXRUNTIME_TELEMETRY
 from paddleport.tensors import Array, Feed, TensorSpec
-from paddleport.worker import NO_TELEMETRY
 
 _LEVELS = {
     "disabled": "ORT_DISABLE_ALL",
@@ -106,7 +106,7 @@ class OnnxRuntimeRunner(Runner):
             raise ModelNotFoundError(f"{model.path} does not exist")
         self._computes_in = self._precision(model, provider)
         with self.vendor(BackendUnavailableError, "does not start"):
-            os.environ.update(NO_TELEMETRY)
+            os.environ.update(NO_ONNXRUNTIME_TELEMETRY)
             import onnxruntime as ort
         otherwise = "leave -o provider out" if extras.provider else "--device cpu"
         gpu = known_providers.check_available(

@@ -163,11 +163,6 @@ def fed_picture(
     return np.ascontiguousarray(cropped)
 
 
-def load_picture(path: Path, preprocess: Preprocess) -> "Tensor":
-    """Decode and preprocess one file: (3, height, width) float32; raises ImageError."""
-    return preprocess_image(decode_image(path), preprocess, name=str(path))
-
-
 def stack_pictures(tensors: Sequence["Tensor"]) -> "Tensor":
     """Put pictures of one size into a batch: (pictures, 3, height, width) float32.
 

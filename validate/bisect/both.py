@@ -1,13 +1,14 @@
 """Both sides in one call: conversion and runtime, each on the feed that shows most."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress, no_progress, part_of
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.tensors import Array
@@ -22,7 +23,6 @@ from paddleport.validate.feeds.make_feeds import NamedFeed, make_feeds
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
 from paddleport.validate.parity.session import PLAIN_PADDLE
 
-Progress = Callable[[str, float], None]
 _FEEDS = 3  # a fault that shows on none of them is not looked for
 _SAMPLES = 2  # of them drawn pictures, where the model takes pictures
 
@@ -37,7 +37,7 @@ def locate(
     shapes: Mapping[str, Sequence[int]] | None = None,
     limit: float | None = None,
     seconds: float = 60.0,
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> tuple[Located, ...]:
     """Where the conversion leaves Paddle, and where a backend leaves the converted graph.
 
@@ -137,7 +137,7 @@ class _Both:
             self.onnx_feeds[index].tensors,
             limit=limit,
             seconds=seconds,
-            progress=_part(self.progress, 0.2, 0.5),
+            progress=part_of(self.progress, 0.2, 0.5),
         )
 
     def runtime(self, backend: str, options: RunnerOptions, seconds: float) -> Located | None:
@@ -158,7 +158,7 @@ class _Both:
             self.onnx_feeds[index],
             limit=self.limit or limit,
             seconds=seconds,
-            progress=_part(self.progress, 0.6, 1.0),
+            progress=part_of(self.progress, 0.6, 1.0),
         )
 
 
@@ -189,8 +189,3 @@ def _worst(judged: Answer, voice: Answer) -> tuple[int, float]:
         for given, wanted in zip(judged.outputs, voice.outputs, strict=True)
     ]
     return max(enumerate(errors), key=lambda item: item[1])
-
-
-def _part(progress: Progress, start: float, end: float) -> Progress:
-    """A part of the whole progress bar."""
-    return lambda step, share: progress(step, start + (end - start) * share)

@@ -1,12 +1,12 @@
 """The converter's side: the ONNX graph in float64 against Paddle's own intermediate values."""
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_proto
+from paddleport.progress import Progress, no_progress
 from paddleport.tensors import Feed
 from paddleport.validate.bisect.exact import save_exact_values
 from paddleport.validate.bisect.graph import onnx_graph
@@ -21,8 +21,6 @@ from paddleport.validate.bisect.values import Values
 from paddleport.validate.feeds.make_feeds import NamedFeed
 from paddleport.worker import Worker
 
-Progress = Callable[[str, float], None]
-
 
 def locate_converter(
     model: Artifact,
@@ -32,7 +30,7 @@ def locate_converter(
     *,
     limit: float,
     seconds: float,
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Located | None:
     """The first Paddle operator whose value the ONNX graph no longer has.
 
@@ -85,7 +83,7 @@ def compare_sides(
     feed: str,
     limit: float,
     seconds: float,
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Located | None:
     """As ``locate_converter``, of values that are computed already."""
     bad = bad_output(paddle, exact, limit)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import RunnerOptions
 from paddleport.validate.bisect.cut import Cutter
 from paddleport.validate.bisect.cuts import Cuts
@@ -21,7 +22,6 @@ from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
 from paddleport.validate.feeds.make_feeds import NamedFeed
 from paddleport.worker import Worker
 
-Progress = Callable[[str, float], None]
 _ROUNDING_SHARE = 100.0  # of the limit: errors below are taken for rounding
 
 
@@ -33,7 +33,7 @@ def locate_runtime(
     *,
     limit: float,
     seconds: float,
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Located | None:
     """The first node whose output on the backend is not what float64 gives.
 

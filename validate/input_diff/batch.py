@@ -1,8 +1,7 @@
 """Which picture of a batch shows a given one."""
 
-from collections.abc import Callable
-
 from paddleport.models.card import Preprocess
+from paddleport.progress import Progress
 from paddleport.tensors import Array
 from paddleport.validate.input_diff.alignment import best_offset, block_means, luminance
 from paddleport.validate.input_diff.geometry import our_resize
@@ -13,9 +12,7 @@ _BLOCKS = 48  # along the shorter side of what is compared
 _AS_WELL = 0.98  # of the best likeness: the first such row is taken
 
 
-def row_of(
-    picture: Array, batch: Array, preprocess: Preprocess, progress: Callable[[str, float], None]
-) -> int:
+def row_of(picture: Array, batch: Array, preprocess: Preprocess, progress: Progress) -> int:
     """The first row of a batch that shows the picture as well as any does.
 
     Args:

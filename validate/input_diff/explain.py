@@ -1,12 +1,12 @@
 """A user's own preprocessed tensor against ours: what they do differently, in one sentence."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from paddleport.errors import UsageError
 from paddleport.models.card import Preprocess
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.preprocessing.prepare_image import decode_image, preprocess_image
 from paddleport.tensors import Array, format_shape
 from paddleport.validate.input_diff.batch import row_of
@@ -31,7 +31,7 @@ def explain_input(
     tensor: Array,
     preprocess: Preprocess,
     *,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Progress = no_progress,
 ) -> Explanation:
     """Find out how a tensor was made from a picture, and how that differs from ours.
 
@@ -49,7 +49,6 @@ def explain_input(
         FeedError: a tensor that cannot be a picture.
         UsageError: a preprocessing that makes nothing of a picture.
     """
-    tell = progress or (lambda step, share: None)
     check_tensor(tensor)
     if preprocess.scale == 0:
         raise UsageError("the model's preprocessing scales by 0, so every picture is the same")
@@ -57,7 +56,7 @@ def explain_input(
     name = str(picture) if isinstance(picture, Path) else "the picture"
     ours = preprocess_image(pixels, preprocess, name=name)
     batch = tensor if tensor.ndim == 4 else tensor[None]
-    row = row_of(pixels, batch, preprocess, tell)
+    row = row_of(pixels, batch, preprocess, progress)
     subject = f"Row {row} of your batch" if len(batch) > 1 else "Your tensor"
     task = Task(batch[row], ours, preprocess, subject, row)
     readings = layouts(batch[row], batch=tensor.ndim == 4)
@@ -65,7 +64,7 @@ def explain_input(
         return without_detail(task)
     if any(_is_one_colour(layout) for layout in readings):
         return of_one_colour(task)
-    trials = search(pixels, readings, preprocess, floor=_floor(batch[row]), progress=tell)
+    trials = search(pixels, readings, preprocess, floor=_floor(batch[row]), progress=progress)
     if trials.best is None:
         raise UsageError(f"nothing makes a tensor of [{format_shape(tensor.shape)}] of {name}")
     return explained(task, trials, trials.best)

@@ -61,8 +61,6 @@ FLOATS = tuple(
         "linear without half-pixel centres",
     )
 )
-KERNELS = (*OPENCV, *PILLOW, *FLOATS)
-"""The likeliest first."""
 
 
 def resample(picture: Array, size: Size, kernel: Kernel) -> Array:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from paddleport.models.card import Preprocess
+from paddleport.progress import Progress
 from paddleport.tensors import Array
 from paddleport.validate.input_diff.boxes import box_leads, climb
 from paddleport.validate.input_diff.geometry import crop_offsets, our_resize
@@ -13,8 +14,6 @@ from paddleport.validate.input_diff.placement import View
 from paddleport.validate.input_diff.refining import filled_places, places_around, refine
 from paddleport.validate.input_diff.trials import Trials
 from paddleport.validate.input_diff.turns import TURNS
-
-Progress = Callable[[str, float], None]
 
 _CLIMBED = (
     Kernel("Pillow", "bilinear"),

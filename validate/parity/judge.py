@@ -1,11 +1,12 @@
 """Run everyone on the same feeds, compare, and name the cause of every difference."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError
+from paddleport.progress import Progress
 from paddleport.runners.base import RunnerOptions
 from paddleport.validate.compare.comparison import (
     OutputComparison,
@@ -25,7 +26,6 @@ from paddleport.validate.parity.report import BackendRow, Load
 from paddleport.validate.parity.session import Session
 
 _logger = logging.getLogger(__name__)
-Progress = Callable[[str, float], None]
 
 
 class Judge:

@@ -1,11 +1,12 @@
 """Where each backend that differs parts from the reference, for the rows of a report."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.onnx.onnx_file import weights_precision
+from paddleport.progress import Progress
 from paddleport.validate.bisect import Located, locate_converter, locate_runtime
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.diagnose.causes import NEXT_LOCATE
@@ -13,7 +14,6 @@ from paddleport.validate.feeds.make_feeds import NamedFeed
 from paddleport.validate.parity.lineup import Lineup
 from paddleport.validate.parity.report import BackendRow
 
-Progress = Callable[[str, float], None]
 _SHARE = 0.9  # of the validation's progress bar, that the rest has taken
 _READS_PADDLE = "it reads Paddle's own file, and its runtime cannot be cut open"
 _ELSEWHERE = {
@@ -85,9 +85,9 @@ class Search:
             )
         return self._in_conversion[feed.name]
 
-    def _told(self, step: str, share: float) -> None:
+    def _told(self, step: str, share: float | None) -> None:
         """The last part of the validation's bar, all searches together."""
-        done = min(1.0, (self._done + share) / self._searches)
+        done = min(1.0, (self._done + (share or 0.0)) / self._searches)
         self._progress(step, _SHARE + (1 - _SHARE) * done)
 
     def _worst_feed(self, row: BackendRow) -> NamedFeed:

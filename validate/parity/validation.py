@@ -1,12 +1,13 @@
 """Every backend against native Paddle: the same feeds, a verdict and a cause each, and latency."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress, no_progress, part_of
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.timing import Timing
 from paddleport.validate.benchmark.warm_load import WarmLoads
@@ -23,7 +24,6 @@ from paddleport.validate.parity.report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.parity.search import Search
 from paddleport.validate.reports.thumbnails import thumbnail
 
-Progress = Callable[[str, float], None]
 _COMPARED = 0.4  # share of the progress bar that comparing takes
 _MEASURED = 0.9  # and by when measuring is done, where something is to be located
 
@@ -50,7 +50,7 @@ def validate(
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     command: str = "",
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> ParityReport:
     """Hold every backend against native Paddle on the same feeds.
 
@@ -90,7 +90,7 @@ def validate_on_feeds(
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
     command: str = "",
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Validation:
     """As ``validate``, with the feeds, so that the worst of them can be saved."""
     plan = plan or Plan()
@@ -101,7 +101,7 @@ def validate_on_feeds(
     feeds = _all_feeds(source, onnx_feeds, plan, pictures, shapes, feed)
     lineup = Lineup(source, onnx, plan, onnx_feeds)
     lineup.will_feed(feeds)
-    judge = Judge(lineup, lambda step, share: progress(step, _COMPARED * share))
+    judge = Judge(lineup, part_of(progress, 0.0, _COMPARED))
     end = _MEASURED if plan.locate else 1.0
     try:
         rows = judge.rows(feeds)

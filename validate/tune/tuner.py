@@ -1,7 +1,7 @@
 """Judge every computation, race those that pass, and take of equals the simplest."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -9,6 +9,7 @@ from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision, available_threads
 from paddleport.tensors import Array
 from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate
@@ -19,7 +20,6 @@ from paddleport.validate.tune.race import Racer, equals, race
 from paddleport.validate.tune.timed import Files, Stable
 from paddleport.validate.tune.tuning import State, TunedRow, Tuning
 
-Progress = Callable[[str, float], None]
 _JUDGING = 0.3  # share of the progress bar
 _LEAST_RACING = 0.5  # share of the seconds, whatever judging took
 
@@ -50,7 +50,7 @@ def tune(
     plan: TunePlan,
     *,
     command: str = "",
-    progress: Progress = lambda step, share: None,
+    progress: Progress = no_progress,
 ) -> Tuning:
     """Find the fastest configuration of a model on this machine that passes the accuracy gate.
 
