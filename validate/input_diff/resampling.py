@@ -12,6 +12,7 @@ from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
 
 Size = tuple[int, int]
+"""(height, width), or (top, left) of an offset, in pixels."""
 
 
 @dataclass(frozen=True)
