@@ -1,8 +1,7 @@
 """Which preprocessing explains a tensor that somebody made, or an answer that a backend gave.
 
 A tensor (``paddleport explain-input``), from the entry to the tools:
-    explain: the steps and the verdict. explanation: the result and its sentences.
-    part_wording: the preprocessing that was found, in words.
+    explain: the steps and the verdict. explanation: the result. explanation_wording: in words.
     placement_search: which candidates are tried, in which order. picture_location: the sizes,
     offsets and parts of the picture that are likely. placement: one candidate; trying and scoring.
     pixel_match: how well pixels match. normalisation_fit: scale, mean and std of those that do.

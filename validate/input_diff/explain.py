@@ -10,7 +10,7 @@ from paddleport.errors import UsageError
 from paddleport.models.card import Preprocess
 from paddleport.runners.preprocessing.prepare_image import decode_image, preprocess_image
 from paddleport.tensors import Array, format_shape
-from paddleport.validate.input_diff import explanation as sentences
+from paddleport.validate.input_diff import explanation_wording as wording
 from paddleport.validate.input_diff.explanation import (
     Explanation,
     PartComparison,
@@ -18,12 +18,6 @@ from paddleport.validate.input_diff.explanation import (
     Verdict,
 )
 from paddleport.validate.input_diff.normalisation_fit import likeliest_normalisation
-from paddleport.validate.input_diff.part_wording import (
-    LEVEL,
-    SLACK,
-    describe_pixels,
-    describe_values,
-)
 from paddleport.validate.input_diff.placement import Placement, PlacementTrials
 from paddleport.validate.input_diff.placement_search import LIKE, search_placement
 from paddleport.validate.input_diff.tensor_axes import (
@@ -116,7 +110,8 @@ def _explain_by_placement(
     _, found, values = likeliest_normalisation(
         theirs, pixels, [best.match.order], trials.ours, compared.preprocess, floor=trials.floor
     )
-    rows = [*describe_pixels(trials, best, found), *describe_values(values, compared.preprocess)]
+    rows = wording.describe_pixels(trials, best, found)
+    rows += wording.describe_values(values, compared.preprocess)
     residual = replace(
         _before(compared),
         after_levels=found.worst,
@@ -127,16 +122,14 @@ def _explain_by_placement(
         return _same(compared, residual, rows, trials.count)
     notes = [*(row.note for row in rows if row.note), *_dtype_note(compared)]
     verdict: Verdict = "explained"
-    sentence, next_step = (
-        sentences.explained_sentence(compared.subject, rows, notes),
-        sentences.AGAIN,
-    )
+    sentence = wording.explained_sentence(compared.subject, rows, notes)
+    next_step = wording.AGAIN
     like = best.match.likeness >= LIKE
-    if found.worst > LEVEL + _ROUNDED or not like:
+    if found.worst > wording.LEVEL + _ROUNDED or not like:
         verdict = "unexplained"
         rows, notes = (rows, notes) if like else ([], [])
-        sentence = sentences.unexplained_sentence(compared.subject, rows, found)
-        next_step = sentences.CHECK_TRAINING if rows else sentences.CHECK_FILE
+        sentence = wording.unexplained_sentence(compared.subject, rows, found)
+        next_step = wording.CHECK_TRAINING if rows else wording.CHECK_FILE
     return Explanation(
         verdict=verdict,
         sentence=sentence,
@@ -156,7 +149,7 @@ def _explain_without_detail(compared: ComparedTensor) -> Explanation:
     if _is_same(residual):
         same = _same(compared, residual, [], 0)
         but = " But the picture is of one colour, and shows no difference in size, crop or turn."
-        return replace(same, sentence=same.sentence + but, next_step=sentences.OTHER_PICTURE)
+        return replace(same, sentence=same.sentence + but, next_step=wording.OTHER_PICTURE)
     shapes = ""
     if residual.before_levels is None:
         found, wanted = format_shape(compared.tensor.shape), format_shape(compared.ours.shape)
@@ -165,13 +158,13 @@ def _explain_without_detail(compared: ComparedTensor) -> Explanation:
         f"{compared.subject} differs{shapes}, and this picture is of one colour, which cannot tell "
         "by what."
     )
-    return _without_parts(compared, "ambiguous", sentence, sentences.OTHER_PICTURE)
+    return _without_parts(compared, "ambiguous", sentence, wording.OTHER_PICTURE)
 
 
 def _explain_one_colour(compared: ComparedTensor) -> Explanation:
     """For a tensor without detail."""
     sentence = f"{compared.subject} is of one colour only, so it shows no picture."
-    return _without_parts(compared, "unexplained", sentence, sentences.CHECK_FILE)
+    return _without_parts(compared, "unexplained", sentence, wording.CHECK_FILE)
 
 
 def _without_parts(
@@ -197,8 +190,8 @@ def _same(
     return Explanation(
         verdict="same",
         exact=exact,
-        sentence=sentences.same_sentence(compared.subject, exact, residual, largest, notes),
-        next_step=sentences.NOT_THE_INPUT,
+        sentence=wording.same_sentence(compared.subject, exact, residual, largest, notes),
+        next_step=wording.NOT_THE_INPUT,
         notes=tuple(notes),
         rows=tuple(replace(row, differs=False) for row in rows),
         residual=residual,
@@ -217,7 +210,8 @@ def _before(compared: ComparedTensor) -> Residual:
 
 
 def _is_same(residual: Residual) -> bool:
-    return residual.before_levels is not None and residual.before_levels <= LEVEL + SLACK
+    before = residual.before_levels
+    return before is not None and before <= wording.LEVEL + wording.SLACK
 
 
 def _dtype_note(compared: ComparedTensor) -> list[str]:

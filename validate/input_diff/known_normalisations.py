@@ -17,6 +17,7 @@ HALF = "values from −1 to 1 (mean and std of 0.5)"
 
 _BYTE = 1 / 255
 _IMAGENET = "ImageNet's mean and std"
+_OWN = "the picture's own"
 
 _Three = tuple[float, float, float]
 
@@ -99,8 +100,7 @@ def possible_scales(preprocess: Preprocess) -> Iterator[NamedStatistic]:
             yield NamedStatistic(text=text, values=(value,), differs=differs)
     if not _same_scale(ours, 1.0):
         same = f"once with a mean and std that are {1 / ours:.3g} times too large"
-        text = f"{scale_text(ours)} twice (or {same})"
-        yield NamedStatistic(text=text, values=(ours * ours,), differs=True)
+        yield _another((ours * ours,), f"{scale_text(ours)} twice (or {same})")
 
 
 def possible_means(
@@ -110,9 +110,8 @@ def possible_means(
     twice = tuple(m + m * s for m, s in zip(preprocess.mean, preprocess.std, strict=True))
     choices = list(_statistics(preprocess.mean, _MEANS, preprocess.scale, colours, twice))
     own = colours.means * scale
-    for values in (tuple(own), (float(own.mean()),) * 3):
-        choices.append(NamedStatistic(text="the picture's own", values=values, differs=True))
-    return choices
+    alike = (float(own.mean()),) * 3
+    return [*choices, _another(tuple(own), _OWN), _another(alike, _OWN)]
 
 
 def possible_stds(
@@ -121,10 +120,8 @@ def possible_stds(
     """The same of the std."""
     twice = tuple(s * s for s in preprocess.std)
     choices = list(_statistics(preprocess.std, _STDS, preprocess.scale, colours, twice))
-    if colours.stds.all():
-        own = tuple(colours.stds * scale)
-        choices.append(NamedStatistic(text="the picture's own", values=own, differs=True))
-    return choices
+    own = [_another(tuple(colours.stds * scale), _OWN)] if colours.stds.all() else []
+    return choices + own
 
 
 def _statistics(
@@ -144,19 +141,19 @@ def _statistics(
         yield NamedStatistic(text=numbers_text(model), values=model, way="position")
         yield NamedStatistic(text=numbers_text(by_colour), values=by_colour, way="colour")
     if (order == ours or grey) and model != model[::-1]:
-        yield _changed(model[::-1], "in reverse order")
-    yield _changed(twice, "twice")
+        yield _another(model[::-1], manner="in reverse order")
+    yield _another(twice, manner="twice")
     raw = tuple(value / scale for value in model)
-    yield NamedStatistic(text=f"{numbers_text(raw)} (of 255)", values=raw, differs=True)
+    yield _another(raw, f"{numbers_text(raw)} (of 255)")
     for name, values in known.items():
         for placed in dict.fromkeys((values, values[::-1])):
             if placed != model:
                 text = name if len(set(values)) == 1 else f"{name} {numbers_text(placed)}"
-                yield NamedStatistic(text=text, values=placed, differs=True)
+                yield _another(placed, text)
 
 
-def _changed(values: tuple[float, ...], manner: str) -> NamedStatistic:
-    text = numbers_text(values)
+def _another(values: tuple[float, ...], text: str = "", *, manner: str = "") -> NamedStatistic:
+    text = text or numbers_text(values)
     return NamedStatistic(text=text, values=values, differs=True, manner=manner)
 
 

@@ -101,17 +101,17 @@ def likeliest_normalisation(
     named = []
     coloured = with_grey(pixels)
     for order in orders:
-        found = fit_channels(theirs, pixels, order)
+        found = _fit_channels(theirs, pixels, order)
         placed = coloured[:, list(order)]
         colours = ChannelColours(
             theirs=order, ours=ours, means=placed.mean(axis=0), stds=placed.std(axis=0)
         )
-        values = name_normalisation(found, preprocess, colours, floor)
+        values = _name_normalisation(found, preprocess, colours, floor)
         named.append((order, found, values))
     return min(named, key=lambda item: item[2].cost + (not item[2].known) + (item[0] != ours))
 
 
-def fit_channels(theirs: Array, pixels: Array, order: tuple[int, ...]) -> ChannelFit:
+def _fit_channels(theirs: Array, pixels: Array, order: tuple[int, ...]) -> ChannelFit:
     """Least squares, channel by channel.
 
     Args:
@@ -140,7 +140,7 @@ def fit_channels(theirs: Array, pixels: Array, order: tuple[int, ...]) -> Channe
     )
 
 
-def name_normalisation(
+def _name_normalisation(
     found: ChannelFit, preprocess: Preprocess, colours: ChannelColours, floor: float
 ) -> Normalisation:
     """The likeliest recipe behind a fit: the one that differs least from the model's.

@@ -19,11 +19,9 @@ GREY = (3, 3, 3)
 GREY_WEIGHTS = (0.114, 0.587, 0.299)
 """Of blue, green and red: ITU-R BT.601, as OpenCV and Pillow take it."""
 
-BETTER = 0.98
-"""Of a misfit: one that is not below does not outweigh more differences from the model."""
-
 _NOTHING = 1e-20  # variance that is only rounding
 _UNLIKE = 255.0  # levels: a colour without variation explains nothing that varies
+_BETTER = 0.98  # of a misfit: one not below it does not outweigh more differences from the model
 _FLAT = 1e-9  # of the largest variance: a window without detail, which everything resembles
 
 
@@ -63,7 +61,7 @@ class PixelMatch:
 
     def is_as_good_as(self, other: "PixelMatch") -> bool:
         """Whether it fits as well, or better."""
-        return self.misfit * BETTER <= other.misfit
+        return self.misfit * _BETTER <= other.misfit
 
 
 def luminance(pixels: Array) -> Array:
@@ -179,7 +177,7 @@ def match_pixels(
     """
     left, spreads = _unexplained(theirs.reshape(-1, 3), with_grey(pixels))
     scores = _order_scores(left, orders)
-    alike = np.flatnonzero(scores <= max(float(scores.min()), floor) / BETTER)
+    alike = np.flatnonzero(scores <= max(float(scores.min()), floor) / _BETTER)
     order = orders[alike[0]]
     reversible = order[::-1] in [orders[index] for index in alike]
     spread = float(np.sqrt(np.mean(spreads[list(order)] ** 2)))

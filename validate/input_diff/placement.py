@@ -158,11 +158,13 @@ class PlacementTrials:
         pixels = self.readings[view.reading].picture
         return unturned(pixels, view.turn) if view.after else pixels
 
-    def regions(self, found: Placement) -> tuple[Array, Array]:
-        """Of a placement, their part of the tensor and our pixels that belong to it."""
-        theirs, frame = self.theirs(found.view), self.frame(found.view)
-        whole = self.pixels(found.view, found.resize, found.kernel)
-        return matching_regions(theirs, whole, found.resize, found.offset, frame)
+    def regions(self, placement: Placement) -> tuple[Array, Array]:
+        """Their part of the tensor and our pixels that belong to it."""
+        view, resize = placement.view, placement.resize
+        whole = self.pixels(view, resize, placement.kernel)
+        return matching_regions(
+            self.theirs(view), whole, resize, placement.offset, self.frame(view)
+        )
 
     def consider(
         self, view: View, resize: ResizeRule, kernel: Kernel, offsets: list[Size]

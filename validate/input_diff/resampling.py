@@ -41,6 +41,7 @@ def opencv_kernel(interpolation: Interpolation) -> Kernel:
     return Kernel("OpenCV", interpolation)
 
 
+# The likeliest first.
 OPENCV = tuple(
     Kernel("OpenCV", name) for name in ("linear", "cubic", "area", "nearest", "lanczos4")
 )
@@ -62,8 +63,6 @@ FLOATS = tuple(
         "linear without half-pixel centres",
     )
 )
-KERNELS = (*OPENCV, *PILLOW, *FLOATS)
-"""The likeliest first."""
 
 
 def resample(picture: Array, size: Size, kernel: Kernel) -> Array:
