@@ -9,6 +9,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.card import SEEDED_WARNING, ModelCard, Preprocess
 from paddleport.models.paddle.program import Program, read_program
 from paddleport.models.paddle.source import FoundModel, find_model, open_model
+from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.weights.obtain import obtain, open_source
 from paddleport.models.zoo import registry as zoo
 from paddleport.progress import Progress, no_progress
@@ -93,6 +94,30 @@ def resolve(
     if path.is_file() and params is not None:
         return _own_model(path.stem, open_model(path, params))
     return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path))
+
+
+def resolve_preprocess(model: str) -> Preprocess:
+    """How pictures are fed: of a name of the zoo, an .onnx file of ours, or a Paddle model.
+
+    A model of the zoo is neither loaded nor downloaded.
+
+    Raises:
+        UsageError: it is not known.
+        ModelNotFoundError, ModelFileError: as ``resolve`` and ``read_artifact`` do.
+    """
+    if model in zoo.names():
+        return zoo.lookup(model).preprocess
+    if format_of(Path(model)):
+        preprocess, unknown = read_artifact(Path(model)).preprocess, "its metadata say nothing"
+    else:
+        source = resolve(model)
+        preprocess, unknown = source.preprocess, source.preprocess_unknown
+    if preprocess is None:
+        raise UsageError(
+            f"it is not known how {model} is fed with pictures ({unknown}): name a model of the "
+            "zoo, or a folder with an inference.yml"
+        )
+    return preprocess
 
 
 def _own_model(name: str, found: FoundModel) -> SourceModel:

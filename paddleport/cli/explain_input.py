@@ -34,10 +34,10 @@ def explain_input(
 
     [bold]paddleport explain-input photo.jpg tensor.npy[/]
     """
-    from paddleport.models.fed import preprocess_of
+    from paddleport.models.resolve import resolve_preprocess
     from paddleport.validate.input_diff.explain import explain_input as explain
 
-    preprocess = preprocess_of(model)
+    preprocess = resolve_preprocess(model)
     given = options.load_array(tensor)
     with progress_bar() as progress:
         found = explain(picture, given, preprocess, progress=progress)

@@ -7,8 +7,8 @@ import numpy as np
 
 from paddleport.tensors import Array, Feed
 from paddleport.validate.diagnose.case import Case, OutputView
-from paddleport.validate.input_diff.variants.change import Change
-from paddleport.validate.input_diff.variants.inputs import Variant, input_variants
+from paddleport.validate.input_diff.input_variants import InputVariant, input_variants
+from paddleport.validate.input_diff.tensor_changes import InputChange
 
 _FEEDS = 3  # that must all be explained by the same variant
 _PICTURES = 2  # of these, where there are others
@@ -34,7 +34,7 @@ def imitated(case: Case, view: OutputView) -> tuple[str, str]:
     search = _Search(case, view)
     if not search.looked_at:
         return "", ""
-    best: tuple[float, Variant] | None = None
+    best: tuple[float, InputVariant] | None = None
     for variant in search.variants():
         rest = search.unexplained(variant)
         if rest is not None and (best is None or rest < best[0]):
@@ -60,7 +60,7 @@ class _Search:
         values = sum(len(np.unique(view.given[index])) for index in failing)
         self._rest = min(_REST, _CHANCE ** (1 / max(values, 1)))
 
-    def variants(self) -> Iterator[Variant]:
+    def variants(self) -> Iterator[InputVariant]:
         """Of the first feed, those that hold on the feeds that were made from no picture.
 
         There other pixels change nothing, so that most are dropped before any is resized. None
@@ -71,14 +71,14 @@ class _Search:
         bare = [index for index in others if self._case.feeds[index].picture is None]
         deadline = time.monotonic() + _SECONDS
 
-        def is_worth_it(change: Change) -> bool:
+        def is_worth_it(change: InputChange) -> bool:
             shares = (self._share(index, self._changed(change, index)) for index in bare)
             return time.monotonic() < deadline and all(share is not None for share in shares)
 
         tensor = feed.tensors[self._name]
         return input_variants(tensor, self._case.preprocess, feed.picture, only=is_worth_it)
 
-    def unexplained(self, variant: Variant) -> float | None:
+    def unexplained(self, variant: InputVariant) -> float | None:
         """The share of the candidate's error that a variant leaves; ``None`` if it is too much."""
         answers, worst = [], 0.0
         for index in self.looked_at:
@@ -91,7 +91,7 @@ class _Search:
             answers.append(answer)
         return worst if self._is_telling(answers) else None
 
-    def _changed(self, change: Change, index: int) -> Array | None:
+    def _changed(self, change: InputChange, index: int) -> Array | None:
         feed = self._case.feeds[index]
         return change.make(feed.tensors[self._name], feed.picture)
 

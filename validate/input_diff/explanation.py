@@ -6,8 +6,8 @@ from typing import Any, Literal
 Verdict = Literal["same", "explained", "unexplained", "ambiguous"]
 
 
-@dataclass(frozen=True)
-class Row:
+@dataclass(frozen=True, kw_only=True)
+class PartComparison:
     """One part of the preprocessing, on both sides.
 
     Attributes:
@@ -27,7 +27,7 @@ class Row:
     note: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Residual:
     """What is left between two tensors; levels are of 255, units are the tensor's.
 
@@ -39,14 +39,14 @@ class Residual:
         after_mean_levels: the mean of it.
     """
 
-    before_levels: float | None
-    before_units: float | None
+    before_levels: float | None = None
+    before_units: float | None = None
     after_levels: float | None = None
     after_units: float | None = None
     after_mean_levels: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """How a tensor was made, compared with how the model is fed.
 
@@ -67,14 +67,14 @@ class Explanation:
     """
 
     verdict: Verdict
-    exact: bool
+    exact: bool = False
     sentence: str
     next_step: str
-    parts: tuple[str, ...]
-    notes: tuple[str, ...]
-    rows: tuple[Row, ...]
+    parts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    rows: tuple[PartComparison, ...] = ()
     residual: Residual
-    tried: int
+    tried: int = 0
     row: int = 0
 
     def to_dict(self) -> dict[str, Any]:

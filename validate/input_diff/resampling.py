@@ -12,6 +12,7 @@ from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
 
 Size = tuple[int, int]
+"""(height, width), or (top, left) of an offset, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ def opencv_kernel(interpolation: Interpolation) -> Kernel:
     return Kernel("OpenCV", interpolation)
 
 
+# The likeliest first.
 OPENCV = tuple(
     Kernel("OpenCV", name) for name in ("linear", "cubic", "area", "nearest", "lanczos4")
 )

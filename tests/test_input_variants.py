@@ -22,8 +22,8 @@ from paddleport.validate.diagnose import imitation
 from paddleport.validate.diagnose.case import Answers, Case, OutputView
 from paddleport.validate.diagnose.imitation import imitated
 from paddleport.validate.feeds.make_feeds import NamedFeed
-from paddleport.validate.input_diff.variants import picture_rules
-from paddleport.validate.input_diff.variants.inputs import input_variants
+from paddleport.validate.input_diff import picture_changes
+from paddleport.validate.input_diff.input_variants import input_variants
 from paddleport.validate.parity.float64_reference import Arbiter
 
 MODEL = Preprocess(resize_short=48, crop=(40, 40))
@@ -181,7 +181,7 @@ def test_pixels_are_prepared_bit_for_bit_as_the_models_own() -> None:
 def test_the_likely_ones_are_made_before_any_picture_is_resized(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(picture_rules, "resample", None)
+    monkeypatch.setattr(picture_changes, "resample", None)
     found = input_variants(fed(PICTURES[0]), MODEL, PICTURES[0])
     assert [next(found).name for _ in range(20)].index("channels swapped") == 0
 

@@ -8,7 +8,7 @@ from functools import cache
 import cv2
 import numpy as np
 import pytest
-from pipelines import IMAGENET, Pipeline
+from planted_pipelines import IMAGENET, Pipeline
 
 from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
@@ -162,6 +162,7 @@ def test_a_row_of_a_batch_and_other_types() -> None:
     batch = np.stack([Pipeline(order="BGR").apply(picture(name)) for name in ("coffee", "rocket")])
     found = explain_input(picture("rocket"), batch, Preprocess())
     assert (found.row, found.parts) == (1, ("channel order",))
+    assert found.sentence.startswith("Row 1 of your batch is BGR")
     half = explained("coffee", Pipeline(dtype="float16"))
     assert half.verdict == "same"
     assert any("float16" in note for note in half.notes)

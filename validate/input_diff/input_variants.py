@@ -7,19 +7,20 @@ import numpy as np
 
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.input_diff.variants.change import Change
-from paddleport.validate.input_diff.variants.layouts import (
+from paddleport.validate.input_diff.known_normalisations import HALF, RAW, UNIT
+from paddleport.validate.input_diff.picture_changes import picture_changes
+from paddleport.validate.input_diff.tensor_changes import (
+    CHANNELS_SWAPPED,
+    InputChange,
     grey_change,
     layout_changes,
     turn_changes,
+    value_changes,
 )
-from paddleport.validate.input_diff.variants.pictures import picture_changes
-from paddleport.validate.input_diff.variants.recipes import HALF, RAW, UNIT
-from paddleport.validate.input_diff.variants.values import SWAPPED, value_changes
 
 
-@dataclass(frozen=True)
-class Variant:
+@dataclass(frozen=True, kw_only=True)
+class InputVariant:
     """An input that was prepared wrongly.
 
     Attributes:
@@ -32,7 +33,7 @@ class Variant:
     name: str
     sentence: str
     tensor: Array
-    change: Change
+    change: InputChange
 
 
 def input_variants(
@@ -40,8 +41,8 @@ def input_variants(
     preprocess: Preprocess | None,
     picture: Array | None,
     *,
-    only: Callable[[Change], bool] = lambda change: True,
-) -> Iterator[Variant]:
+    only: Callable[[InputChange], bool] = lambda change: True,
+) -> Iterator[InputVariant]:
     """Variants of an input, each made when it is asked for.
 
     All keep the input's shape, so that whoever takes the input takes them, and differ from it.
@@ -60,23 +61,26 @@ def input_variants(
         made = change.make(tensor, picture) if only(change) else None
         if made is None or made.shape != tensor.shape or np.array_equal(made, tensor):
             continue
-        yield Variant(change.name, f"Next: {change.advice}.", made, change)
+        sentence = f"Next: {change.advice}."
+        yield InputVariant(name=change.name, sentence=sentence, tensor=made, change=change)
 
 
-def _changes(tensor: Array, preprocess: Preprocess | None, from_picture: bool) -> Iterator[Change]:
+def _changes(
+    tensor: Array, preprocess: Preprocess | None, from_picture: bool
+) -> Iterator[InputChange]:
     """Single mistakes, then two at a time."""
     floating = np.issubdtype(tensor.dtype, np.floating)
     likely, others = value_changes(preprocess, tensor.shape[1], floating=floating)
     layouts, turns = layout_changes(), turn_changes()
-    single: list[Change] = []
-    pairs: list[Change] = []
+    single: list[InputChange] = []
+    pairs: list[InputChange] = []
     if from_picture and preprocess is not None:
         single, pairs = picture_changes(preprocess, (tensor.shape[2], tensor.shape[3]))
     yield from likely
     yield from layouts + turns
     yield from single
     yield from others
-    swapped = _named(likely, SWAPPED)
+    swapped = _named(likely, CHANNELS_SWAPPED)
     as_bytes = swapped + _named(likely + others, RAW, UNIT)  # what nobody has normalised
     yield from (values.then(layout) for layout in layouts for values in as_bytes)
     yield from (values.then(turn) for turn in turns for values in swapped)
@@ -86,5 +90,5 @@ def _changes(tensor: Array, preprocess: Preprocess | None, from_picture: bool) -
         yield from (pixels.then(values) for pixels in single + pairs)
 
 
-def _named(changes: list[Change], *starts: str) -> list[Change]:
+def _named(changes: list[InputChange], *starts: str) -> list[InputChange]:
     return [change for change in changes if change.name.startswith(starts)]

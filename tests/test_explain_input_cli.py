@@ -12,8 +12,8 @@ import pytest
 
 from paddleport.errors import UsageError
 from paddleport.models.card import Preprocess
-from paddleport.models.fed import preprocess_of
 from paddleport.models.onnx.onnx_file import PREPROCESS_KEY
+from paddleport.models.resolve import resolve_preprocess
 from paddleport.models.synthetic.samples import sample_picture
 from paddleport.models.zoo import registry as zoo
 from paddleport.runners.preprocessing.prepare_image import decode_image, preprocess_image
@@ -117,13 +117,13 @@ def test_whose_preprocessing(tmp_path: Path) -> None:
     import onnx
     from small_network import save_onnx
 
-    assert preprocess_of("MobileNetV2") == zoo.lookup("MobileNetV2").preprocess
+    assert resolve_preprocess("MobileNetV2") == zoo.lookup("MobileNetV2").preprocess
     path = tmp_path / "own.onnx"
     save_onnx(path)
     with pytest.raises(UsageError, match="not known how"):
-        preprocess_of(str(path))
+        resolve_preprocess(str(path))
     proto = onnx.load(str(path))
     own = Preprocess(mean=(0.5, 0.5, 0.5))
     proto.metadata_props.add(key=PREPROCESS_KEY, value=json.dumps(own.to_dict()))
     onnx.save(proto, str(path))
-    assert preprocess_of(str(path)) == own
+    assert resolve_preprocess(str(path)) == own

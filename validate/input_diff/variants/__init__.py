@@ -1,1 +1,0 @@
-"""Inputs as a wrong preprocessing would have made them."""
