@@ -49,7 +49,7 @@ def help_lines(folder: Path) -> list[Line]:
 
 def convert_lines(source: SourceModel, folder: Path) -> list[Line]:
     """``convert`` with all its checks against the bare paddle2onnx command."""
-    model, params = source.model.program, source.model.params
+    model, params = source.model.path, source.model.weights_file
     ours = [BINARIES / "paddleport", "convert", "--model", model, "--params", params]
     bare = [BINARIES / "paddle2onnx", "--model_dir", model.parent, "--model_filename", model.name]
     bare += ["--params_filename", Path(str(params)).name, "--save_file", folder / "bare.onnx"]

@@ -14,9 +14,8 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.process import resident_bytes
-from paddleport.runners import open_runner
 from paddleport.runners.base import RunnerOptions
-from paddleport.runners.tasks.classify import Classified, classify
+from paddleport.runners.predictor import PictureAnswer, PredictorSpec
 from paddleport.validate.benchmark.settle import settle
 from paddleport.worker import Worker
 
@@ -73,13 +72,18 @@ class Course:
 
 
 class Run:
-    """``classify`` over the same files for ever; in a process of its own."""
+    """A predictor over the same files for ever; in a process of its own."""
 
     def __init__(
         self, backend: str, onnx: Artifact, preprocess: Preprocess, files: list[Path]
     ) -> None:
-        runner = open_runner(backend, onnx, RunnerOptions(precision="fp32"))
-        self._answers: Iterator[Classified] = classify(runner, cycle(files), preprocess=preprocess)
+        spec = PredictorSpec(
+            model=onnx,
+            backend=backend,
+            options=RunnerOptions(precision="fp32"),
+            preprocess=preprocess,
+        )
+        self._answers: Iterator[PictureAnswer] = spec.open().predict_many(cycle(files))
 
     def window(self) -> Window:
         """The next pictures."""

@@ -124,13 +124,13 @@ def save_large(prefix: str) -> None:
 
 def conversion_memory(model: Artifact, folder: Path, binaries: Path) -> Taken:
     """Convert with our command and with the bare one, and watch both."""
-    params = Path(str(model.params))
-    ours = [binaries / "paddleport", "convert", "--model", model.program, "--params", params]
-    bare = [binaries / "paddle2onnx", "--model_dir", model.program.parent]
-    bare += ["--model_filename", model.program.name, "--params_filename", params.name]
+    params = Path(str(model.weights_file))
+    ours = [binaries / "paddleport", "convert", "--model", model.path, "--params", params]
+    bare = [binaries / "paddle2onnx", "--model_dir", model.path.parent]
+    bare += ["--model_filename", model.path.name, "--params_filename", params.name]
     bare += ["--optimize_tool", "None", "--save_file", folder / "bare.onnx"]
     return Taken(
-        model.program.stat().st_size + params.stat().st_size,
+        model.path.stat().st_size + params.stat().st_size,
         peak(of_command([sys.executable, "-c", _IMPORTS], folder)).total,
         of_command([*ours, "--opset", 17, "--output", folder / "ours.onnx"], folder),
         of_command([*bare, "--opset_version", 17], folder),

@@ -1,4 +1,4 @@
-"""A folder of JPEG files through ``classify``, and by a plain loop on native Paddle."""
+"""A folder of JPEG files through a predictor, and by a plain loop on native Paddle."""
 
 import statistics
 import time
@@ -16,8 +16,7 @@ from ways import THREADS, Way
 from paddleport.models.artifact import Artifact
 from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
-from paddleport.runners.pipeline import Work
-from paddleport.runners.tasks.classify import classify
+from paddleport.runners.picture_pipeline import Work
 from paddleport.validate.benchmark.settle import settle
 from paddleport.worker import Worker
 
@@ -45,7 +44,7 @@ class PlainLoop:
     def __init__(self, model: Artifact, preprocess: Preprocess) -> None:
         from paddle import inference
 
-        config = inference.Config(str(model.program), str(model.params))
+        config = inference.Config(str(model.path), str(model.weights_file))
         config.disable_gpu()
         config.disable_glog_info()
         config.enable_mkldnn()
@@ -85,23 +84,16 @@ class PlainLoop:
 
 
 class Ours:
-    """``classify``, with a runner as ``paddleport run`` opens it."""
+    """A predictor as ``paddleport run`` opens it."""
 
     def __init__(self, way: Way, preprocess: Preprocess) -> None:
-        self._runner, self._batch_size, self._preprocess = way.open(), way.shape[0], preprocess
+        self._predictor = way.predictor(preprocess)
 
     def turn(self, files: list[Path]) -> Turn:
         """Every picture once."""
         work = Work()
         started, cpu = time.perf_counter(), time.process_time()
-        answers = classify(
-            self._runner,
-            files,
-            preprocess=self._preprocess,
-            batch_size=self._batch_size,
-            workers=THREADS,
-            work=work,
-        )
+        answers = self._predictor.predict_many(files, work=work)
         if any(answer.error for answer in answers):
             raise RuntimeError("a picture was not read")
         return _turn(len(files), started, cpu, **work.shares())

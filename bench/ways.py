@@ -6,9 +6,11 @@ from pathlib import Path
 
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.card import Preprocess
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import open_runner, runner_class
 from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.runners.predictor import Predictor, PredictorSpec
 from paddleport.runners.profile import Profile, read_profile
 from paddleport.tensors import ShapeRange
 
@@ -78,6 +80,17 @@ class Way:
     def open(self) -> Runner:
         """Its runner."""
         return open_runner(self.backend, self.model, self.options)
+
+    def predictor(self, preprocess: Preprocess) -> Predictor:
+        """Its predictor, for pictures, opened."""
+        return PredictorSpec(
+            model=self.model,
+            backend=self.backend,
+            options=self.options,
+            preprocess=preprocess,
+            batch_size=self.shape[0],
+            workers=THREADS,
+        ).open()
 
 
 def _file(profile: Profile, source: SourceModel) -> Artifact:

@@ -1,7 +1,7 @@
 """From what a user names to a model that a backend can load, converting only once."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +12,15 @@ from paddleport.models.card import SEEDED_WARNING, Preprocess
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.progress import Progress, no_progress
+from paddleport.runners import runner_class
+from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.predictor import MOST_STREAMS, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
-    from paddleport.runners.base import Runner
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,55 @@ def loadable(
     return cached_artifact(Making(target, onnx, options))
 
 
-def fed_shapes(ready: Prepared, backend: "type[Runner]", batch_size: int) -> dict[str, ShapeRange]:
+def prepare_predictor(
+    model: str,
+    backend: str,
+    options: RunnerOptions,
+    *,
+    batch_size: int = 1,
+    streams: int | None = 1,
+    opset: int = DEFAULT_OPSET,
+    weights: str = "auto",
+    progress: Progress = no_progress,
+) -> tuple[Prepared, PredictorSpec]:
+    """Get ``model`` into a form that a backend loads, and what opens a predictor of it.
+
+    Args:
+        model: what the user names.
+        backend: a runner's name.
+        options: what was asked; what is good for pictures and was not asked is filled in.
+        batch_size: pictures an inference.
+        streams: inferences at a time, where the backend has streams; ``None`` is by the threads.
+        opset: of a conversion.
+        weights: of a zoo model.
+        progress: told each step and the share done.
+
+    Raises:
+        UsageError: the model does not say how pictures are fed.
+        PortError: as ``Runner.check_options`` and then ``prepare`` do.
+    """
+    kind = runner_class(backend)
+    kind.check_options(options)  # before a conversion that may take long
+    streams = min(options.threads, MOST_STREAMS) if streams is None else streams
+    options = replace(options, extras=extras_for_pictures(kind, options, streams))
+    ready = prepare(model, kind.formats, opset=opset, weights=weights, progress=progress)
+    if ready.preprocess is None:
+        raise UsageError(
+            f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
+            "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
+        )
+    spec = PredictorSpec(
+        model=ready.model,
+        backend=backend,
+        options=replace(options, shapes=fed_shapes(ready, kind, batch_size)),
+        preprocess=ready.preprocess,
+        labels=ready.labels,
+        batch_size=batch_size,
+    )
+    return ready, spec
+
+
+def fed_shapes(ready: Prepared, backend: type[Runner], batch_size: int) -> dict[str, ShapeRange]:
     """What a backend that wants to know is fed with pictures, as far as that is known.
 
     One that takes long to compile for shapes is told a range, so that smaller batches share its

@@ -17,7 +17,7 @@ from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision
-from paddleport.runners.tasks.classify import find_pictures
+from paddleport.runners.picture_pipeline import find_pictures
 from paddleport.validate.tune.candidate import Variant
 
 INT8 = TargetOptions(precision="int8")
@@ -71,10 +71,10 @@ def _quantised(
     source: SourceModel, onnx: Artifact, calibrate: Path | None, options: TargetOptions
 ) -> Artifact:
     """An int8 file from the cache, or made now."""
-    (spec,), _ = onnx_tensors(onnx.path)
+    inputs, _ = onnx_tensors(onnx.path)
     given = sha256(find_pictures([str(calibrate)])) if calibrate else None
-    pictures = calibration_pictures(source, spec, calibrate)
-    making = Making(target_class("onnx"), onnx, options, pictures.feeds(spec))
+    pictures = calibration_pictures(source, inputs, calibrate)
+    making = Making(target_class("onnx"), onnx, options, pictures.feeds(*inputs))
     return cached_artifact(
         making,
         calibration=given or f"{CALIBRATION_PICTURES} drawn",

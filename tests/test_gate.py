@@ -9,10 +9,27 @@ from PIL import Image
 
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
+from paddleport.runners.tasks.classification import Classification
+from paddleport.runners.tasks.tensors import Tensors
 from paddleport.tensors import Array, TensorSpec
-from paddleport.validate.accuracy_gate.gate import GateLimits, gate_set, judge_gate
+from paddleport.validate.accuracy_gate import gate
+from paddleport.validate.accuracy_gate.gate import GateLimits, GateResult, gate_set
 
 PICTURES, CLASSES = 200, 10
+
+
+def judge_gate(
+    reference: list[Array],
+    candidate: list[Array],
+    labels: list[int] | None = None,
+    limits: GateLimits = gate.DEFAULT_LIMITS,
+) -> GateResult:
+    """One output of a batch or several, judged picture by picture as its shape says."""
+    task = Classification() if reference[0].ndim == 2 else Tensors()
+    one, other = (
+        [{"y": row[None]} for batch in side for row in batch] for side in (reference, candidate)
+    )
+    return gate.judge_gate(task, one, other, labels, limits)
 
 
 def logits(seed: int = 0) -> Array:
@@ -154,7 +171,7 @@ def test_a_folder_a_class_and_a_list_are_the_same_set(tmp_path: Path) -> None:
     ]
     assert len({item.sha256 for item in sets}) == 1
     assert sets[0].labels == (0, 1)
-    assert sets[0].tensors[0].shape == (1, 3, 8, 8)
+    assert sets[0].examples[0][0].shape == (1, 3, 8, 8)
     (tmp_path / "tree" / "my_list.txt").write_text("0/0.png 1\n1/1.png 0\n")
     swapped = gate_set(PLAIN, SPEC, labelled=tmp_path / "tree" / "my_list.txt", images=())
     assert swapped.labels == (1, 0)
@@ -170,9 +187,10 @@ def test_drawn_pictures_and_fixed_batches() -> None:
     fixed = TensorSpec("x", "float32", (4, 3, 8, 8))
     assert first.feeds(fixed)[0]["x"].shape == (4, 3, 8, 8)
     unknown = gate_set(None, SPEC, labelled=None, images=(), samples=2)
-    assert abs(float(unknown.tensors[1].mean())) < 1e-3
+    assert abs(float(unknown.examples[1][0].mean())) < 1e-3
     pixels = TensorSpec("x", "uint8", (None, 8, 8, 3))
-    assert gate_set(PLAIN, pixels, labelled=None, images=(), samples=1).tensors[0].dtype == np.uint8
+    drawn = gate_set(PLAIN, pixels, labelled=None, images=(), samples=1)
+    assert drawn.examples[0][0].dtype == np.uint8
 
 
 def test_what_cannot_be_a_gate_set(tmp_path: Path) -> None:

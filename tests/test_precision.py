@@ -44,10 +44,14 @@ def pictures(feeds: list[Feed] = FEEDS) -> GateInputs:
         dict(zip(small_network.OUTPUTS, small_network.expected(feed["x"]), strict=True))
         for feed in feeds
     ]
-    tensors = tuple(feed["x"] for feed in feeds)
-    names = tuple(str(index) for index in range(len(feeds)))
-    gate = GateSet(names, tensors, None, "", "test")
-    return GateInputs(spec=SPEC, gate=gate, calibration=None, reference=reference)
+    gate = GateSet(
+        names=tuple(str(index) for index in range(len(feeds))),
+        examples=tuple((feed["x"],) for feed in feeds),
+        labels=None,
+        sha256="",
+        source="test",
+    )
+    return GateInputs(inputs=(SPEC,), gate=gate, calibration=None, reference=reference)
 
 
 def made(
@@ -218,7 +222,8 @@ def test_half_s_layers_are_ranked_too(tmp_path: Path) -> None:
 
 
 def row(passed: bool, reason: str = "") -> BackendGate:
-    return BackendGate("b", "int8", GateResult(passed, reason, 200, None, None, 1.0, None))
+    result = GateResult(passed=passed, reason=reason, pictures=200, agreement=1.0)
+    return BackendGate("b", "int8", result)
 
 
 def test_one_no_is_a_no_and_nobody_is_no_yes() -> None:

@@ -17,6 +17,7 @@ from paddleport.runners.preprocessing import fast_decode as measuring
 from paddleport.runners.preprocessing.fast_decode import FastDecodingEffect, effect_of_fast_decoding
 from paddleport.runners.preprocessing.prepare_image import crop_image, decode_image
 from paddleport.runners.preprocessing.resize import reduction, resized_size
+from paddleport.runners.tasks.classification import Classification
 
 Picture = NDArray[np.uint8]
 
@@ -107,11 +108,11 @@ def test_the_effect_is_measured(pictures: list[Path]) -> None:
     rules = Preprocess()
     asked: list[Picture] = []
 
-    def top_1(picture: Picture) -> int:
-        asked.append(picture)
-        return picture.shape[0] if len(asked) <= 2 else 0  # the first changes
+    def same(picture: Picture, other: Picture) -> bool:
+        asked.extend((picture, other))
+        return len(asked) > 2  # the first changes
 
-    effect = effect_of_fast_decoding(pictures, rules, top_1)
+    effect = effect_of_fast_decoding(pictures, rules, same, Classification.changed)
     jpegs = [path for path in pictures[:12] if path.name not in ("02.jpg", "03.jpg", "04.jpg")][:8]
     levels = [
         np.abs(
@@ -122,7 +123,7 @@ def test_the_effect_is_measured(pictures: list[Path]) -> None:
     ]
     assert effect.mean_levels == pytest.approx(np.mean(levels))
     assert 0 < effect.mean_levels < effect.max_levels == np.max(levels)
-    assert (effect.pictures, effect.reduced, effect.top1_changed) == (8, 7, 1)
+    assert (effect.pictures, effect.reduced, effect.answers_changed) == (8, 7, 1)
     assert len(asked) == 16
     assert "8 JPEGs, 7 of them decoded smaller" in str(effect)
     assert str(effect).endswith("the likeliest class changed in 1 of 8")

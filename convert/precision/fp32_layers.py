@@ -75,7 +75,7 @@ def _ranked(
     if failed.format != "onnx":
         counterpart = replace(making, target=target_class("onnx"))
         lowered = counterpart.run(failed.path.with_name("counterpart.onnx"), timeout_s)[0].path
-    feeds = inputs.gate.feeds(inputs.spec)
+    feeds = inputs.gate.feeds(*inputs.inputs)
     some = feeds[:: max(1, len(feeds) // _RANKING_PICTURES)][:_RANKING_PICTURES]
     folder: Path = failed.path.parent
     return run_in_worker(

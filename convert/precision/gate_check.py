@@ -9,6 +9,7 @@ from paddleport.errors import PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import Precision, RunnerOptions
+from paddleport.runners.tasks import task_of
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 from paddleport.validate.accuracy_gate.gate import (
     DEFAULT_LIMITS,
@@ -17,7 +18,7 @@ from paddleport.validate.accuracy_gate.gate import (
     judge_gate,
 )
 from paddleport.validate.accuracy_gate.gate_set import GateSet
-from paddleport.validate.compare.comparison import FeedName, compare_outputs, output_pairs
+from paddleport.validate.compare.comparison import FeedName, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.parity.session import PLAIN_PADDLE, Session
 
@@ -30,14 +31,14 @@ class GateInputs:
     """What a lower precision is made with and compared on.
 
     Attributes:
-        spec: the model's picture input, under the file's name, with all known but the batch.
-        gate: the pictures that the gate compares answers on.
+        inputs: the model's, under the file's names, with all known but the batch.
+        gate: the examples that the gate compares answers on.
         calibration: those that int8 takes its ranges from; ``None`` for the other precisions.
-        reference: native Paddle's outputs for the gate's pictures.
+        reference: native Paddle's outputs for the gate's examples.
         limits: of the gate.
     """
 
-    spec: TensorSpec
+    inputs: tuple[TensorSpec, ...]
     gate: GateSet
     calibration: GateSet | None
     reference: list[dict[str, Array]] = field(repr=False)
@@ -46,7 +47,7 @@ class GateInputs:
     @property
     def calibration_feeds(self) -> list[Feed]:
         """What int8 takes its ranges from; empty for the other precisions."""
-        return self.calibration.feeds(self.spec) if self.calibration else []
+        return self.calibration.feeds(*self.inputs) if self.calibration else []
 
 
 @dataclass(frozen=True)
@@ -190,15 +191,12 @@ def check_by_gate(
             rows.append(BackendGate(backend, "", None, unusable))
             continue
         try:
-            computes_in, answers = _answers(backend, file, inputs.gate.feeds(inputs.spec))
+            computes_in, answers = _answers(backend, file, inputs.gate.feeds(*inputs.inputs))
         except PortError as error:
             reason = str(error).replace(str(file.path), "the file")
             rows.append(BackendGate(backend, "", None, reason))
             continue
-        result = gate_outputs(
-            inputs.reference, answers, inputs.gate.labels, inputs.limits, inputs.spec
-        )
-        rows.append(BackendGate(backend, computes_in, result))
+        rows.append(BackendGate(backend, computes_in, gate_outputs(inputs, answers)))
         if precision != "int8" and not tolerance:
             tolerance = _by_tolerance(backend, inputs, answers, precision)
     return tuple(rows), tolerance
@@ -232,29 +230,20 @@ def described(pictures: GateSet) -> dict[str, Any]:
     }
 
 
-def gate_outputs(
-    reference: Sequence[Mapping[str, Array]],
-    answers: Sequence[Mapping[str, Array]],
-    labels: Sequence[int] | None,
-    limits: GateLimits,
-    spec: TensorSpec,
-) -> GateResult:
-    """The gate of every output; of several the first that is not passed."""
-    batch = (spec.shape[0] if spec.shape else None) or 1
-    if len(reference[0]) != len(answers[0]):
-        reason = f"{len(answers[0])} outputs, the reference has {len(reference[0])}"
-        return GateResult(False, reason, len(reference), None, None, 0.0, None)
-    results = []
-    for ours, theirs in output_pairs(reference[0], answers[0]):
-        one = [_first(item[ours], batch) for item in reference]
-        other = [_first(item[theirs], batch) for item in answers]
-        results.append(judge_gate(one, other, labels, limits))
-    return next((item for item in results if not item.passed), results[0])
-
-
-def _first(tensor: Array, batch: int) -> Array:
-    """Of a fixed batch that was filled with one picture, its first row."""
-    return tensor[:1] if batch > 1 and tensor.ndim else tensor
+def gate_outputs(inputs: GateInputs, answers: Sequence[Mapping[str, Array]]) -> GateResult:
+    """Hold a backend's outputs against the reference's, by what the model's answers mean."""
+    reference, candidate = (
+        [inputs.gate.own(outputs, *inputs.inputs) for outputs in side]
+        for side in (inputs.reference, answers)
+    )
+    return judge_gate(
+        task_of(inputs.inputs, [item.shape for item in reference[0].values()]),
+        reference,
+        candidate,
+        inputs.gate.labels,
+        inputs.limits,
+        examples=inputs.gate.kind,
+    )
 
 
 def _answers(

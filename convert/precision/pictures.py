@@ -1,4 +1,4 @@
-"""The pictures that a lower precision is made with and compared on."""
+"""The examples that a lower precision is made with and compared on."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -16,9 +16,14 @@ from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
-from paddleport.tensors import TensorSpec
+from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
-from paddleport.validate.accuracy_gate.gate_set import GateSet, gate_set
+from paddleport.validate.accuracy_gate.gate_set import (
+    GateSet,
+    example_set,
+    gate_set,
+    matched_inputs,
+)
 from paddleport.validate.feeds.make_feeds import concrete_inputs
 
 CALIBRATION_PICTURES = 100
@@ -33,6 +38,8 @@ class GateOptions:
         labelled: the gate's pictures and their labels, as ``gate_set`` takes them.
         images: pictures without labels, instead.
         calibrate: a folder of pictures for int8; by default some are drawn.
+        feed: tensors to compare answers on instead, whose first axis counts the examples; a model
+            that is not fed with one picture is given made-up ones by default.
         backends: what runs the file; by default all that load it and are usable here.
         limits: of the gate.
     """
@@ -40,6 +47,7 @@ class GateOptions:
     labelled: Path | None = None
     images: Sequence[Path] = ()
     calibrate: Path | None = None
+    feed: Mapping[str, Array] = field(default_factory=dict)
     backends: Sequence[str] = ()
     limits: GateLimits = field(default=DEFAULT_LIMITS)
 
@@ -51,52 +59,62 @@ def gate_inputs(
     gate: GateOptions,
     shapes: Mapping[str, Sequence[int]],
 ) -> GateInputs:
-    """Read or draw the pictures, and have native Paddle answer them.
+    """Read, draw or make the examples, and have native Paddle answer them.
 
     Raises:
-        UsageError: the model takes more than one picture, or ``--calibrate`` means nothing.
-        PortError: as ``gate_set`` does.
+        UsageError: pictures for a model that takes none, or ``--calibrate`` means nothing.
+        PortError: as ``example_set`` does.
     """
-    spec = picture_input(onnx, shapes)
-    pictures = gate_set(
+    inputs = sized_inputs(onnx, shapes)
+    calibration = None
+    if options.precision == "int8":
+        calibration = calibration_pictures(source, inputs, gate.calibrate)
+    elif gate.calibrate:
+        raise UsageError("--calibrate is of --precision int8, the others have no ranges")
+    examples = example_set(
         source.preprocess,
-        spec,
+        inputs,
         labelled=gate.labelled,
         images=gate.images,
         classes=source.labels,
+        given=gate.feed,
     )
-    calibration = None
-    if options.precision == "int8":
-        calibration = calibration_pictures(source, spec, gate.calibrate)
-    elif gate.calibrate:
-        raise UsageError("--calibrate is of --precision int8, the others have no ranges")
-    own = replace(spec, name=source.program.inputs[0].name)
+    own = matched_inputs(inputs, source.program.inputs)
     return GateInputs(
-        spec=spec,
-        gate=pictures,
+        inputs=inputs,
+        gate=examples,
         calibration=calibration,
-        reference=native_answers(source, pictures.feeds(own)),
+        reference=native_answers(source, examples.feeds(*own)),
         limits=gate.limits,
     )
 
 
-def picture_input(onnx: Artifact, shapes: Mapping[str, Sequence[int]]) -> TensorSpec:
-    """The only input, with every dimension known but the batch."""
+def sized_inputs(onnx: Artifact, shapes: Mapping[str, Sequence[int]]) -> tuple[TensorSpec, ...]:
+    """The inputs, with every dimension known but the batch."""
     inputs, _ = onnx_tensors(onnx.path)
+    return tuple(
+        replace(spec, shape=spec.shape[:1] and (spec.shape[0], *concrete.shape[1:]))
+        for spec, concrete in zip(inputs, concrete_inputs(inputs, shapes), strict=True)
+    )
+
+
+def calibration_pictures(
+    source: SourceModel, inputs: Sequence[TensorSpec], calibrate: Path | None
+) -> GateSet:
+    """What int8 ranges are taken from: a folder's pictures, or drawn ones that no gate uses.
+
+    Raises:
+        UsageError: the model is not fed with one picture: ranges of made-up feeds would be those
+            of nothing that it meets.
+    """
     if len(inputs) != 1:
         raise UsageError(
-            f"a lower precision is judged on pictures, and this model takes {len(inputs)} inputs"
+            f"int8 takes its ranges from pictures, and this model takes {len(inputs)} inputs: "
+            "--precision fp16 or bf16"
         )
-    (spec,) = inputs
-    (concrete,) = concrete_inputs(inputs, shapes)
-    return replace(spec, shape=(spec.shape[:1] and (spec.shape[0], *concrete.shape[1:])))
-
-
-def calibration_pictures(source: SourceModel, spec: TensorSpec, calibrate: Path | None) -> GateSet:
-    """What int8 ranges are taken from: a folder's pictures, or drawn ones that no gate uses."""
     return gate_set(
         source.preprocess,
-        spec,
+        inputs[0],
         labelled=None,
         images=[calibrate] if calibrate else [],
         samples=CALIBRATION_PICTURES,

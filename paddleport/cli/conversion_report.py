@@ -73,8 +73,9 @@ def _gate_lines(gate: "GateReport") -> dict[str, str]:
     lines = {}
     for title, pictures in {"judged on": gate.pictures, "calibrated": gate.calibration}.items():
         if pictures:
+            kind = "feeds" if pictures["source"].endswith("feeds") else "pictures"
             lines[title] = (
-                f"{pictures['pictures']} pictures ({pictures['source']}), sha256 "
+                f"{pictures['pictures']} {kind} ({pictures['source']}), sha256 "
                 f"{pictures['sha256'][:12]}"
             )
     if gate.keep_fp32:

@@ -143,10 +143,11 @@ def convert(
                 images=images or (),
                 calibrate=calibrate,
                 backends=backend or (),
+                feed=options.feed_from(feed),
             )
             if lower
             else None,
-            feed=options.feed_from(feed),
+            feed={} if lower else options.feed_from(feed),
             timeout_s=timeout,
             tools=tools,
             progress=progress,

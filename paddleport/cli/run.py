@@ -21,17 +21,15 @@ from paddleport.cli.console import (
     stdout,
 )
 from paddleport.cli.tuned import Tuned
-from paddleport.errors import ImageError, UsageError
+from paddleport.errors import ImageError
 
 if TYPE_CHECKING:
-    from paddleport.convert.prepare import Prepared
-    from paddleport.models.card import Preprocess
-    from paddleport.runners.base import Runner, RunnerOptions
-    from paddleport.runners.pipeline import Work
-    from paddleport.runners.tasks.classify import Classified
+    from paddleport.runners.base import Runner
+    from paddleport.runners.picture_pipeline import Work
+    from paddleport.runners.predictor import PictureAnswer, Predictor
+    from paddleport.runners.tasks.base import Task
 
 DEFAULT_MODEL, DEFAULT_BACKEND = "MobileNetV2", "onnxruntime"
-MOST_STREAMS = 8  # by default; each holds the model's intermediate results once more
 
 
 def run(
@@ -86,69 +84,48 @@ def run(
 
     [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
     """
-    from paddleport.convert.prepare import fed_shapes, prepare, split_model
-    from paddleport.runners import runner_class
+    from paddleport.convert.prepare import prepare_predictor, split_model
     from paddleport.runners.base import RunnerOptions, available_threads
-    from paddleport.runners.pipeline import Work, default_workers
-    from paddleport.runners.tasks.classify import classify
+    from paddleport.runners.picture_pipeline import Work, default_workers
 
     tuned = Tuned.read(profile)
     backend = tuned.backend(backend) or DEFAULT_BACKEND
-    batch_size = tuned.batch or 1 if batch_size is None else batch_size
     named, names_of_pictures = split_model(names or [], tuned.model or DEFAULT_MODEL)
     model = tuned.file_of(named)
-    runner_type = runner_class(backend)
     pictures, several = _pictures(names_of_pictures)
-    threads = tuned.threads or available_threads() if threads is None else threads
-    workers = default_workers() if workers is None else workers
-    extras = tuned.extras | options.extras_from(extra)
-    run_options = RunnerOptions(
-        device, options.precision_from(precision) or tuned.precision, threads, extras
+    asked = RunnerOptions(
+        device,
+        options.precision_from(precision) or tuned.precision,
+        tuned.threads or available_threads() if threads is None else threads,
+        tuned.extras | options.extras_from(extra),
     )
-    runner_type.check_options(run_options)  # before a conversion that may take long
-    streams = min(threads, MOST_STREAMS) if several and tuned.profile is None else 1
-    run_options = replace(run_options, extras=run_extras(runner_type, run_options, streams))
+    workers = default_workers() if workers is None else workers
     with progress_bar() as progress:
-        ready = prepare(model, runner_type.formats, opset=opset, weights=weights, progress=progress)
-    if ready.preprocess is None:
-        raise UsageError(
-            f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
-            "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
+        ready, spec = prepare_predictor(
+            model,
+            backend,
+            asked,
+            batch_size=tuned.batch or 1 if batch_size is None else batch_size,
+            streams=None if several and tuned.profile is None else 1,
+            opset=opset,
+            weights=weights,
+            progress=progress,
         )
-    run_options = replace(run_options, shapes=fed_shapes(ready, runner_type, batch_size))
-    with runner_type(ready.model, run_options) as runner:
+    spec = replace(spec, task_options={"topk": topk}, workers=workers, fast_decode=fast_decode)
+    with spec.open() as predictor:
         if ready.warning:
             print_warning(ready.warning)
-        work = Work()
-        answers = classify(
-            runner,
-            pictures,
-            preprocess=ready.preprocess,
-            labels=ready.labels,
-            topk=topk,
-            batch_size=batch_size,
-            workers=workers,
-            work=work,
-            fast_decode=fast_decode,
-        )
+        work, runner = Work(), predictor.runner
         where = f"{ready.title} · {backend} {runner.computes_in}, {_computed_on(runner)}"
-        with closing(answers):
-            read, failed = _show(answers, where, ready, json=json, jsonl=jsonl)
+        with closing(predictor.predict_many(pictures, work=work)) as answers:
+            read, failed = _show(answers, predictor.task, where, json=json, jsonl=jsonl)
         if fast_decode:
             again, _ = _pictures(names_of_pictures)
-            _print_fast_decoding(runner, again, ready.preprocess, batch_size)
+            _print_fast_decoding(predictor, again)
     if several:
         stderr().print(f"[dim]{summary(work, runner, workers)}[/]")
     if failed:
         raise typer.Exit(1 if read else 2)
-
-
-def run_extras(runner_type: "type[Runner]", asked: "RunnerOptions", streams: int) -> dict[str, str]:
-    """The extras, and what is good for ``run`` where the backend takes it and nothing was asked."""
-    wanted = {"cache": "true", **({"streams": str(streams)} if streams > 1 else {})}
-    for key, text in wanted.items():
-        asked = runner_type.with_extra(asked, key, text)
-    return dict(asked.extras)
 
 
 def summary(work: "Work", runner: "Runner", workers: int) -> str:
@@ -170,7 +147,7 @@ def _computed_on(runner: "Runner") -> str:
 
 def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
     """What to classify, and whether that is more than one picture."""
-    from paddleport.runners.tasks.classify import find_pictures
+    from paddleport.runners.picture_pipeline import find_pictures
 
     if not names:
         from paddleport.models.synthetic.samples import sample_picture
@@ -181,26 +158,24 @@ def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
     return chain(first, found), len(first) > 1
 
 
-def _print_fast_decoding(
-    runner: "Runner", pictures: Iterable[Any], preprocess: "Preprocess", batch_size: int
-) -> None:
-    """On stderr, what reduced decoding did to the first JPEGs and to their likeliest class."""
+def _print_fast_decoding(predictor: "Predictor", pictures: Iterable[Any]) -> None:
+    """On stderr, what reduced decoding did to the first JPEGs and to their answers."""
     from paddleport.runners.preprocessing.fast_decode import effect_of_fast_decoding
-    from paddleport.runners.tasks.classify import classify
 
-    def top_1(picture: Any) -> int:
-        named = [("", picture)]
-        (answer,) = classify(runner, named, preprocess=preprocess, topk=1, batch_size=batch_size)
-        return answer.predictions[0].index
-
+    preprocess = predictor.spec.preprocess
+    if preprocess is None:
+        return
     files = (picture for picture in pictures if isinstance(picture, Path))
-    stderr().print(f"[dim]{effect_of_fast_decoding(files, preprocess, top_1)}[/]")
+    effect = effect_of_fast_decoding(
+        files, preprocess, predictor.same_answer, predictor.task.changed
+    )
+    stderr().print(f"[dim]{effect}[/]")
 
 
 def _show(
-    answers: "Iterator[Classified]",
+    answers: "Iterator[PictureAnswer]",
+    task: "Task[Any]",
     where: str,
-    ready: "Prepared",
     *,
     json: bool,
     jsonl: Path | None,
@@ -212,7 +187,7 @@ def _show(
     if jsonl is not None:
         with writing_atomically(jsonl) as stream, progress_bar() as progress:
             for answer in answers:
-                stream.write((_as_json(answer) + "\n").encode())
+                stream.write((_as_json(answer, task) + "\n").encode())
                 read, failed = _count(answer, read, failed)
                 progress(f"{read + failed} pictures, {failed} not read", None)
         stdout().print(f"[bold]{jsonl}[/]  {read} pictures · {where}")
@@ -223,29 +198,26 @@ def _show(
     for answer in answers:
         read, failed = _count(answer, read, failed)
         if json:
-            print(f"{separator}{_as_json(answer)}", end="")
+            print(f"{separator}{_as_json(answer, task)}", end="")
             separator = ",\n "
         elif not answer.error:
-            _print(answer)
+            _print(answer, task)
     if json:
         print("]" if read + failed else "[]")
     return read, failed
 
 
-def _count(answer: "Classified", read: int, failed: int) -> tuple[int, int]:
+def _count(answer: "PictureAnswer", read: int, failed: int) -> tuple[int, int]:
     if not answer.error:
         return read + 1, failed
     print_error(ImageError(answer.error))
     return read, failed + 1
 
 
-def _print(answer: "Classified") -> None:
+def _print(answer: "PictureAnswer", task: "Task[Any]") -> None:
     """Plain lines: a table of rich takes as long as an inference, and its import as a model."""
-    bold, dim, plain = ("\033[1m", "\033[2m", "\033[0m") if _styled() else ("", "", "")
-    lines = [f"{bold}{answer.picture}{plain}"]
-    for item in answer.predictions:
-        label = "" if item.label is None else item.label
-        lines.append(f"{item.score:>9.5f}  {dim}{item.index:>5}{plain}  {label}")
+    bold, plain = ("\033[1m", "\033[0m") if _styled() else ("", "")
+    lines = [f"{bold}{answer.picture}{plain}", *task.lines(answer.answer, styled=_styled())]
     print("\n".join(lines))
 
 
@@ -253,7 +225,6 @@ def _styled() -> bool:
     return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
-def _as_json(answer: "Classified") -> str:
-    from dataclasses import asdict
-
-    return json_module.dumps(asdict(answer), ensure_ascii=False)
+def _as_json(answer: "PictureAnswer", task: "Task[Any]") -> str:
+    values = {"picture": answer.picture, **task.plain(answer.answer), "error": answer.error}
+    return json_module.dumps(values, ensure_ascii=False)

@@ -80,7 +80,7 @@ def tune(
     from paddleport.convert.variants import variants_of
     from paddleport.models.resolve import resolve
     from paddleport.runners import why_not
-    from paddleport.validate.accuracy_gate.gate import gate_set
+    from paddleport.validate.accuracy_gate.gate import example_set
     from paddleport.validate.tune.report import write_report
     from paddleport.validate.tune.tuner import TunePlan
     from paddleport.validate.tune.tuner import tune as find_fastest
@@ -98,9 +98,9 @@ def tune(
         variants, without = variants_of(
             source, opset=opset, precisions=wanted, calibrate=calibrate, progress=progress
         )
-        pictures = gate_set(
+        pictures = example_set(
             source.preprocess,
-            source.program.inputs[0],
+            source.program.inputs,
             labelled=labelled,
             images=images or (),
             classes=source.labels,

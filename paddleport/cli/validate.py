@@ -94,7 +94,7 @@ def validate(
     from paddleport.convert.prepare import prepare_source
     from paddleport.files import write_atomically
     from paddleport.runners.base import available_threads
-    from paddleport.runners.tasks.classify import find_pictures
+    from paddleport.runners.picture_pipeline import find_pictures
     from paddleport.validate.parity.plan import Plan
     from paddleport.validate.parity.validation import validate_on_feeds
     from paddleport.validate.parity.worst import save_worst

@@ -20,7 +20,7 @@ MOST_PICTURES = 8
 _JPEG = b"\xff\xd8\xff"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FastDecodingEffect:
     """How far pictures decoded small are from the same ones decoded whole.
 
@@ -29,14 +29,16 @@ class FastDecodingEffect:
         reduced: those of them that were decoded smaller; the others are the same.
         max_levels: the largest difference of a pixel before normalisation, in 8-bit levels.
         mean_levels: the mean absolute difference of all pixels of all ``pictures``.
-        top1_changed: pictures whose likeliest class changed; ``None`` if nobody was asked.
+        answers_changed: pictures that are answered in another way; ``None`` if nobody was asked.
+        changed: what that means, in words.
     """
 
     pictures: int = 0
     reduced: int = 0
     max_levels: int = 0
     mean_levels: float = 0.0
-    top1_changed: int | None = None
+    answers_changed: int | None = None
+    changed: str = "the answer changed"
 
     def __str__(self) -> str:
         """One sentence for whoever asked for fast decoding."""
@@ -47,30 +49,32 @@ class FastDecodingEffect:
             f"smaller: pixels differ by up to {self.max_levels} of 255 levels and by "
             f"{self.mean_levels:.2f} on average"
         )
-        if self.top1_changed is None:
+        if self.answers_changed is None:
             return text
-        return f"{text}; the likeliest class changed in {self.top1_changed} of {self.pictures}"
+        return f"{text}; {self.changed} in {self.answers_changed} of {self.pictures}"
 
 
 def effect_of_fast_decoding(
     pictures: Iterable[Path],
     preprocess: Preprocess,
-    top_1: "Callable[[Picture], int] | None" = None,
+    same_answer: "Callable[[Picture, Picture], bool] | None" = None,
+    changed: str = FastDecodingEffect.changed,
 ) -> FastDecodingEffect:
     """Decode the first ``MOST_PICTURES`` readable JPEGs both ways and compare what is fed.
 
     Args:
         pictures: files; those that are no JPEG or cannot be read are passed over.
         preprocess: what follows the decoding.
-        top_1: the class that a model finds for a decoded picture.
+        same_answer: whether a model answers two decoded pictures alike.
+        changed: what it means if it does not, in words.
     """
     differences: list[NDArray[np.int16]] = []
-    reduced = changed = 0
+    reduced = others = 0
     for whole, small in islice(_decoded_both_ways(pictures, preprocess), MOST_PICTURES):
         one, other = (crop_image(image, preprocess).astype(np.int16) for image in (whole, small))
         differences.append(np.abs(one - other))
         reduced += whole.shape != small.shape
-        changed += top_1 is not None and top_1(whole) != top_1(small)
+        others += same_answer is not None and not same_answer(whole, small)
     if not differences:
         return FastDecodingEffect()
     return FastDecodingEffect(
@@ -78,7 +82,8 @@ def effect_of_fast_decoding(
         reduced=reduced,
         max_levels=max(int(difference.max()) for difference in differences),
         mean_levels=float(np.concatenate([d.ravel() for d in differences]).mean()),
-        top1_changed=None if top_1 is None else changed,
+        answers_changed=None if same_answer is None else others,
+        changed=changed,
     )
 
 

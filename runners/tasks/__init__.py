@@ -1,1 +1,48 @@
-"""What a model's answer means."""
+"""What a model's answers mean: the contract in ``base``, one file for each task."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from paddleport.errors import UsageError, unknown_name
+from paddleport.runners.tasks.base import Task
+from paddleport.runners.tasks.classification import Classification
+from paddleport.runners.tasks.tensors import Tensors
+from paddleport.tensors import TensorSpec
+
+TASKS: Mapping[str, type[Task[Any]]] = {kind.name: kind for kind in (Classification, Tensors)}
+"""Every task by its name; of several that fit a model the first is meant."""
+
+
+def task_named(
+    name: str,
+    *,
+    labels: tuple[str, ...] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Task[Any]:
+    """A task by its name.
+
+    Args:
+        name: one of ``TASKS``.
+        labels: class names by index, if the model has them.
+        options: the task's own, such as ``topk``.
+
+    Raises:
+        UsageError: no such task, or an option that it has not.
+    """
+    if name not in TASKS:
+        raise UsageError(unknown_name("task", name, TASKS))
+    kind, given = TASKS[name], dict(options or {})
+    known = kind.__dataclass_fields__.keys() - {"labels"}
+    for key in given:
+        if key not in known:
+            raise UsageError(unknown_name(f"{name} option", key, sorted(known)))
+    return kind(labels=labels, **given)
+
+
+def task_of(
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[Sequence[int | None]],
+    labels: tuple[str, ...] | None = None,
+) -> Task[Any]:
+    """The task of a model, by its inputs and the shapes of its outputs for one example."""
+    return next(kind for kind in TASKS.values() if kind.fits(inputs, outputs))(labels=labels)

@@ -1,8 +1,8 @@
-"""The pictures that a model's accuracy is judged on, and their labels where somebody knows them."""
+"""The examples that a model's answers are judged on, and their labels where somebody knows them."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,44 +10,177 @@ import numpy as np
 from paddleport.errors import FeedError, UsageError, unknown_name
 from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
+from paddleport.runners.picture_pipeline import find_pictures
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, takes_pixels
-from paddleport.runners.tasks.classify import find_pictures
+from paddleport.runners.tasks.base import Outputs, rows
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
-from paddleport.validate.feeds.make_feeds import DEFAULT_SIZE, SAMPLE_SIZE
+from paddleport.validate.feeds.make_feeds import (
+    DEFAULT_SIZE,
+    SAMPLE_SIZE,
+    concrete_inputs,
+    made_feed,
+)
 
 MAX_BYTES = 2 << 30  # all of them are held at a time
+SAMPLES = 200  # drawn or made where none are given
 _LIST = "val_list.txt"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GateSet:
-    """Pictures as a model takes them.
+    """Examples as a model takes them: pictures, or feeds of any kind.
 
     Attributes:
-        names: of each picture.
-        tensors: one a picture, [1, ...], the model's input with no preprocessing left to do.
+        names: of each example.
+        examples: the tensors of each, in the order of the model's inputs, with a batch of one
+            and no preprocessing left to do.
         labels: the true class of each, by index; ``None`` where nobody knows.
         sha256: over names, tensors and labels.
-        source: ``labelled DIR``, ``images DIR`` or ``N drawn pictures``.
+        source: ``labelled DIR``, ``images DIR``, ``N drawn pictures``, ``N made feeds`` or
+            ``N given feeds``.
     """
 
     names: tuple[str, ...]
-    tensors: tuple[Array, ...] = field(repr=False)
+    examples: tuple[tuple[Array, ...], ...] = field(repr=False)
     labels: tuple[int, ...] | None
     sha256: str
     source: str
 
-    def feeds(self, spec: TensorSpec) -> list[Feed]:
-        """One feed a picture; a fixed batch is filled with the same picture.
+    @property
+    def kind(self) -> str:
+        """``pictures`` or ``feeds``."""
+        return "feeds" if self.source.endswith("feeds") else "pictures"
+
+    def feeds(self, *inputs: TensorSpec) -> list[Feed]:
+        """One feed for each example; a fixed batch is filled with the same picture.
 
         Raises:
-            FeedError: the model does not take these pictures.
+            FeedError: the model does not take them.
         """
-        batch = (spec.shape[0] if spec.shape else None) or 1
-        made = [{spec.name: np.repeat(tensor, batch, axis=0)} for tensor in self.tensors]
+        made = [
+            {
+                spec.name: np.repeat(tensor, self._times(spec, tensor), axis=0)
+                if tensor.ndim
+                else tensor
+                for spec, tensor in zip(inputs, example, strict=True)
+            }
+            for example in self.examples
+        ]
         for feed in made:
-            check_feed([spec], feed)
+            check_feed(inputs, feed)
         return list(made)
+
+    def batch(self, size: int, *inputs: TensorSpec) -> Feed:
+        """The first examples in one feed; of feeds that a fixed batch takes as they are, one."""
+        if self.kind == "feeds" and any(spec.shape[:1] != (None,) for spec in inputs):
+            return self.feeds(*inputs)[0]
+        picked = [self.examples[index % len(self.examples)] for index in range(size)]
+        return {
+            spec.name: np.concatenate([example[place] for example in picked])
+            for place, spec in enumerate(inputs)
+        }
+
+    def own(self, outputs: Outputs, *inputs: TensorSpec) -> dict[str, Array]:
+        """Of the outputs for one of ``feeds``, those for the example alone."""
+        return rows(outputs, 0, self._times(inputs[0], self.examples[0][0]) if inputs else 1)
+
+    def _times(self, spec: TensorSpec, tensor: Array) -> int:
+        """How often a picture is in the model's batch."""
+        return _batch_of(spec) if self.kind == "pictures" and len(tensor) == 1 else 1
+
+
+def example_set(
+    preprocess: Preprocess | None,
+    inputs: Sequence[TensorSpec],
+    *,
+    labelled: Path | None = None,
+    images: Sequence[Path] = (),
+    classes: Sequence[str] | None = None,
+    given: Mapping[str, Array] | None = None,
+) -> GateSet:
+    """Pictures for a model with one input that takes them, and feeds for any other.
+
+    Args:
+        preprocess: how a picture is fed, if that is known.
+        inputs: of the model; of feeds, free dimensions get the defaults of ``concrete_inputs``.
+        labelled: as ``gate_set`` has it.
+        images: likewise.
+        classes: likewise.
+        given: tensors to feed instead, whose first axis counts the examples.
+
+    Raises:
+        UsageError: pictures for a model that takes none, or both pictures and tensors.
+        PortError: as ``gate_set`` does.
+    """
+    pictures = len(inputs) == 1 and (preprocess is not None or _is_picture(inputs[0]))
+    if pictures and not given:
+        return gate_set(preprocess, inputs[0], labelled=labelled, images=images, classes=classes)
+    if labelled or images:
+        what = "--feed names tensors" if given else "this model is not fed with one picture"
+        raise UsageError(f"{what}, so --labelled and --images can't be: leave them out")
+    return feed_set(inputs, given)
+
+
+def matched_inputs(
+    inputs: Sequence[TensorSpec], others: Sequence[TensorSpec]
+) -> tuple[TensorSpec, ...]:
+    """Another file's inputs in the order of ``inputs``: by name where all names are the same.
+
+    Raises:
+        FeedError: there are more or fewer of them.
+    """
+    if len(inputs) != len(others):
+        raise FeedError(
+            f"one file takes {len(inputs)} inputs and the other {len(others)}: they are not the "
+            "same model"
+        )
+    named = {spec.name: spec for spec in others}
+    if {spec.name for spec in inputs} != set(named):
+        return tuple(others)
+    return tuple(named[spec.name] for spec in inputs)
+
+
+def feed_set(
+    inputs: Sequence[TensorSpec], given: Mapping[str, Array] | None, samples: int = SAMPLES
+) -> GateSet:
+    """Feeds of any kind: those given, or ``samples`` that are made up.
+
+    Raises:
+        FeedError: the model does not take what is given.
+    """
+    if not given:
+        specs = concrete_inputs(inputs, {})
+        feeds = (made_feed(specs, index).tensors for index in range(samples))
+        made = ([feed[spec.name] for spec in specs] for feed in feeds)
+        names = [f"made {index}" for index in range(samples)]
+        return _set(names, made, None, f"{samples} made feeds", samples)
+    check_feed([replace(spec, shape=(None, *spec.shape[1:])) for spec in inputs], given)
+    counts = {len(given[spec.name]) // _batch_of(spec) for spec in inputs}
+    if len(counts) != 1:
+        raise FeedError(
+            "the first axis of every --feed tensor counts the examples, and these have "
+            f"{' and '.join(map(str, sorted(counts)))}"
+        )
+    (count,) = counts
+    parts = (
+        [_part(given[spec.name], index, _batch_of(spec)) for spec in inputs]
+        for index in range(count)
+    )
+    names = [f"given {index}" for index in range(count)]
+    return _set(names, parts, None, f"{count} given feeds", count)
+
+
+def _part(tensor: Array, index: int, size: int) -> Array:
+    return tensor[index * size : (index + 1) * size]
+
+
+def _batch_of(spec: TensorSpec) -> int:
+    return (spec.shape[0] if spec.shape else None) or 1
+
+
+def _is_picture(spec: TensorSpec) -> bool:
+    floating = np.issubdtype(np.dtype(spec.dtype), np.floating)
+    return len(spec.shape) == 4 and ((floating and spec.shape[1] in (1, 3)) or takes_pixels(spec))
 
 
 def gate_set(
@@ -56,7 +189,7 @@ def gate_set(
     *,
     labelled: Path | None,
     images: Sequence[Path],
-    samples: int = 200,
+    samples: int = SAMPLES,
     first: int = 0,
     classes: Sequence[str] | None = None,
 ) -> GateSet:
@@ -93,34 +226,42 @@ def gate_set(
         source = f"images {', '.join(item.name for item in images)}"
     else:
         numbers = range(first, first + samples)
-        drawn = _drawn(source_preprocess, spec, numbers)
+        drawn = ([tensor] for tensor in _drawn(source_preprocess, spec, numbers))
         titles = [f"sample {index}" for index in numbers]
         return _set(titles, drawn, None, f"{samples} drawn pictures", samples)
-    read = (_read(path, source_preprocess, spec) for path in names)
+    read = ([_read(path, source_preprocess, spec)] for path in names)
     return _set([path.name for path in names], read, labels, source, len(names))
 
 
 def _set(
     names: Sequence[str],
-    pictures: Iterable[Array],
+    examples: Iterable[Sequence[Array]],
     labels: tuple[int, ...] | None,
     source: str,
     count: int,
 ) -> GateSet:
-    tensors: list[Array] = []
-    for tensor in pictures:
-        if tensor.nbytes * count > MAX_BYTES:
+    kept: list[tuple[Array, ...]] = []
+    for example in examples:
+        size = sum(tensor.nbytes for tensor in example)
+        if size * count > MAX_BYTES:
             raise FeedError(
-                f"{count} pictures of {tensor.nbytes} bytes are more than the {MAX_BYTES >> 20} MB "
-                f"that are held: give at most {MAX_BYTES // tensor.nbytes}"
+                f"{count} pictures of {size} bytes are more than the {MAX_BYTES >> 20} MB "
+                f"that are held: give at most {MAX_BYTES // size}"
             )
-        tensors.append(tensor)
+        kept.append(tuple(example))
     digest = hashlib.sha256()
-    for name, tensor in zip(names, tensors, strict=True):
-        digest.update(f"{name}\0{tensor.dtype}{tensor.shape}".encode())
-        digest.update(np.ascontiguousarray(tensor).data)
+    for name, tensors in zip(names, kept, strict=True):
+        for tensor in tensors:
+            digest.update(f"{name}\0{tensor.dtype}{tensor.shape}".encode())
+            digest.update(np.ascontiguousarray(tensor).data)
     digest.update(repr(labels).encode())
-    return GateSet(tuple(names), tuple(tensors), labels, digest.hexdigest(), source)
+    return GateSet(
+        names=tuple(names),
+        examples=tuple(kept),
+        labels=labels,
+        sha256=digest.hexdigest(),
+        source=source,
+    )
 
 
 def _read(path: Path, preprocess: Preprocess | None, spec: TensorSpec) -> Array:
@@ -137,8 +278,7 @@ def _drawn(
             picture = draw_picture(index, SAMPLE_SIZE)
             yield fed_picture(picture, preprocess, spec, name=f"sample {index}")[None]
         return
-    floating = np.issubdtype(np.dtype(spec.dtype), np.floating)
-    if len(spec.shape) != 4 or not ((floating and spec.shape[1] in (1, 3)) or takes_pixels(spec)):
+    if not _is_picture(spec):
         raise FeedError(f"accuracy is judged on pictures, and this model takes {spec}")
     sides = spec.shape[1:3] if takes_pixels(spec) else spec.shape[2:4]
     height, width = (side or DEFAULT_SIZE for side in sides)

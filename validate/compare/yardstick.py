@@ -8,11 +8,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from paddleport.runners.tasks.classification import (
+    SMALLEST_PROBABILITY as SMALLEST_PROBABILITY,
+)
+from paddleport.runners.tasks.classification import is_softmax as is_softmax
 from paddleport.tensors import Array, format_shape
 
 Measure = Literal["values", "log-probabilities", "equality"]
-SMALLEST_PROBABILITY = 1e-30  # float32 keeps full precision down to 1.2e-38
-_SOFTMAX_SUM_ERROR = 1e-3
 _PROBABILITY_SCALE = 0.01  # times the fp32 limit: 1e-6, which is 17 units of 2^-24
 _LIKELY = 1e-3
 
@@ -110,18 +112,6 @@ def structural_difference(wanted: Array, found: Array) -> str:
         if wanted_bad.all() and wanted.size:
             return "no value of the reference is finite"
     return ""
-
-
-def is_softmax(tensor: Array) -> bool:
-    """Whether the last axis holds probabilities that add up to 1."""
-    if tensor.ndim < 2 or tensor.shape[-1] < 2 or not np.issubdtype(tensor.dtype, np.floating):
-        return False
-    exact = tensor.astype(np.float64)
-    return bool(
-        np.isfinite(exact).all()
-        and (exact >= 0).all()
-        and (np.abs(exact.sum(axis=-1) - 1) < _SOFTMAX_SUM_ERROR).all()
-    )
 
 
 def centred_log(tensor: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -82,9 +82,8 @@ def make_feeds(
             TensorSpec(inputs[0].name, inputs[0].dtype, feeds[0].tensors[inputs[0].name].shape)
         ]
     if feeds:
-        return [*feeds, _made_feed(specs, 0, drawn=False)]
-    pictures_fit = any(_is_picture(spec) for spec in specs)
-    return [_made_feed(specs, index, drawn=index > 0 and pictures_fit) for index in range(3)]
+        return [*feeds, made_feed(specs, 0)]
+    return [made_feed(specs, index) for index in range(3)]
 
 
 def extreme_feeds(
@@ -198,7 +197,12 @@ def _picture_feeds(
     return feeds
 
 
-def _made_feed(specs: Sequence[TensorSpec], index: int, *, drawn: bool) -> NamedFeed:
+def made_feed(specs: Sequence[TensorSpec], index: int) -> NamedFeed:
+    """Feed number ``index`` of inputs whose sizes are all known: other numbers, other values.
+
+    From number 1 on, an input that has the shape of a picture is a drawn one.
+    """
+    drawn = index > 0 and any(_is_picture(spec) for spec in specs)
     generator = np.random.Generator(np.random.PCG64([_NOISE_SEED, index]))
     tensors = {
         spec.name: _drawn(spec, index)

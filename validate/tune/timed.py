@@ -1,6 +1,6 @@
 """Candidates in processes of their own: opened when they are wanted, timed one at a time."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,8 @@ from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions
-from paddleport.tensors import Array, ShapeRange
+from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
+from paddleport.validate.accuracy_gate.gate import GateSet
 from paddleport.validate.benchmark.settle import settle
 from paddleport.validate.parity.session import Session
 from paddleport.validate.tune.candidate import Candidate
@@ -27,30 +28,30 @@ class Files:
     Attributes:
         paddle: the program, for backends that read Paddle's.
         onnx: by the variant's name.
-        paddle_input, onnx_input: the name of the one input.
+        paddle_inputs, onnx_inputs: what they take, in one order.
     """
 
     paddle: Artifact
     onnx: Mapping[str, Artifact]
-    paddle_input: str
-    onnx_input: str
+    paddle_inputs: tuple[TensorSpec, ...]
+    onnx_inputs: tuple[TensorSpec, ...]
 
-    def of(self, candidate: Candidate) -> tuple[Artifact, str]:
-        """File and input name."""
+    def of(self, candidate: Candidate) -> tuple[Artifact, tuple[TensorSpec, ...]]:
+        """File and inputs."""
         if "paddle" in runners.runner_class(candidate.backend).formats:
-            return self.paddle, self.paddle_input
-        return self.onnx[candidate.variant], self.onnx_input
+            return self.paddle, self.paddle_inputs
+        return self.onnx[candidate.variant], self.onnx_inputs
 
 
 class Stable:
     """The processes; ``close`` ends them all."""
 
-    def __init__(self, files: Files, pictures: Sequence[Array], told: Callable[[], None]) -> None:
+    def __init__(self, files: Files, pictures: GateSet, told: Callable[[], None]) -> None:
         """Nothing is opened yet.
 
         Args:
             files: what is loaded.
-            pictures: tensors to time with, [1, ...] each; a batch is made of the first ones.
+            pictures: what to time with; a batch is made of the first ones.
             told: called after each turn.
         """
         self._files, self._pictures, self._told = files, pictures, told
@@ -59,26 +60,25 @@ class Stable:
     def answers(
         self, candidate: Candidate, options: RunnerOptions | None = None
     ) -> tuple[list[dict[str, Array]], float]:
-        """Its outputs for every picture, one at a time, and roughly its time.
+        """Its outputs for every example, one at a time, and roughly its time.
 
         In a process for this alone.
 
         Returns:
-            One mapping a picture, [1, ...] each; milliseconds per picture of a short look.
+            One mapping per example; milliseconds per picture of a short look.
 
         Raises:
             PortError: it is not to be had here, refuses a picture, or crashes.
         """
-        _, name = self._files.of(candidate)
+        _, inputs = self._files.of(candidate)
         session = self._session(candidate, options or candidate.options)
         try:
-            repeated = (np.repeat(picture, candidate.batch, axis=0) for picture in self._pictures)
-            outputs = session.run_all([{name: tensor} for tensor in repeated])
+            outputs = session.run_all(self._pictures.feeds(*inputs))
             times = self._times(candidate, session, _LOOK_S)
         finally:
             session.close()
-        cut = [{key: item[:1] for key, item in found.items()} for found in outputs]
-        return cut, float(np.median(times)) / candidate.batch
+        own = [self._pictures.own(found, *inputs) for found in outputs]
+        return own, float(np.median(times)) / candidate.batch
 
     def time(self, candidate: Candidate, seconds: float) -> list[float]:
         """Milliseconds per picture of each run.
@@ -105,19 +105,22 @@ class Stable:
         self.keep(())
 
     def _times(self, candidate: Candidate, session: Session, seconds: float) -> list[float]:
-        _, name = self._files.of(candidate)
-        picked = [self._pictures[index % len(self._pictures)] for index in range(candidate.batch)]
-        feed = {name: np.concatenate(picked)}
+        feed = self._feed(candidate)
         if candidate.streams > 1:
             return session.time_many_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
         return session.time_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
 
+    def _feed(self, candidate: Candidate) -> Feed:
+        _, inputs = self._files.of(candidate)
+        return self._pictures.batch(candidate.batch, *inputs)
+
     def _session(self, candidate: Candidate, options: RunnerOptions) -> Session:
         """With the shape that it will be fed, as ``run`` tells it."""
-        file, name = self._files.of(candidate)
+        file, _ = self._files.of(candidate)
         if runners.runner_class(candidate.backend).gains_from_shapes:
-            shape = (candidate.batch, *self._pictures[0].shape[1:])
-            options = replace(options, shapes={name: ShapeRange.only(shape)})
+            feed = self._feed(candidate)
+            shapes = {name: ShapeRange.only(item.shape) for name, item in feed.items()}
+            options = replace(options, shapes=shapes)
         return Session(candidate.backend, file, options)
 
     def _opened(self, candidate: Candidate) -> Session:

@@ -11,8 +11,9 @@ from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision, available_threads
+from paddleport.runners.tasks import task_of
 from paddleport.tensors import Array
-from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate
+from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate, matched_inputs
 from paddleport.validate.parity.describe import describe_environment, describe_model
 from paddleport.validate.parity.session import PLAIN_PADDLE
 from paddleport.validate.tune.candidate import Candidate, Goal, Variant, candidates
@@ -67,7 +68,7 @@ def tune(
 
     Raises:
         BackendUnavailableError: a named backend is not available.
-        UsageError: a model with several inputs, or no backend to try.
+        UsageError: no backend to try.
     """
     return _Tuner(source, variants, pictures, plan, progress).tuning(command)
 
@@ -85,18 +86,16 @@ class _Tuner:
         self._plan = replace(plan, threads=plan.threads or available_threads())
         self._progress, self._started = progress, time.monotonic()
         inputs, _ = onnx_tensors(variants[0].onnx.path)
-        if len(inputs) != 1 or len(source.program.inputs) != 1:
-            raise UsageError(
-                f"{source.name} takes several inputs; tune takes models with one, fed by pictures"
-            )
         files = Files(
             source.model,
             {variant.name: variant.onnx for variant in variants},
-            source.program.inputs[0].name,
-            inputs[0].name,
+            source.program.inputs,
+            matched_inputs(source.program.inputs, inputs),
         )
-        self._fixed_batch = inputs[0].shape[0] if inputs[0].shape else None
-        self._stable = Stable(files, pictures.tensors, self._tell)
+        free = all(spec.shape[:1] == (None,) for spec in inputs)
+        first = inputs[0].shape[:1] if inputs else ()
+        self._fixed_batch = None if free else (first and first[0]) or 1
+        self._stable = Stable(files, pictures, self._tell)
         self._out: list[TunedRow] = []
         self._gates: dict[tuple[str, str, str], GateResult] = {}
 
@@ -184,7 +183,9 @@ class _Tuner:
         except PortError as error:
             self._out.append(TunedRow(candidate, "failed", str(error)))
             return
-        gate = judge_outputs(wanted, found, self._pictures.labels)
+        task = task_of(self._source.program.inputs, [item.shape for item in wanted[0].values()])
+        labels, kind = self._pictures.labels, self._pictures.kind
+        gate = judge_gate(task, wanted, found, labels, examples=kind)
         self._gates[candidate.computation] = gate
         if not gate.passed:
             self._out.append(TunedRow(candidate, "failed the gate", gate.reason, gate, ms))
@@ -216,16 +217,3 @@ class _Tuner:
         return TunedRow(
             runner.what, state, runner.failed, gate, runner.median, runner.interval, runs
         )
-
-
-def judge_outputs(
-    wanted: Sequence[dict[str, Array]],
-    found: Sequence[dict[str, Array]],
-    labels: Sequence[int] | None,
-) -> GateResult:
-    """The worst result among a model's outputs, by position; labels are of the first."""
-    results = []
-    for place in range(len(wanted[0])):
-        one, other = ([list(item.values())[place] for item in side] for side in (wanted, found))
-        results.append(judge_gate(one, other, None if place else labels))
-    return min(results, key=lambda result: (result.passed, result.agreement))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from paddleport.errors import ModelFileError, OutputError, UsageError
-from paddleport.runners.tasks.postprocess import Prediction, top_k
+from paddleport.runners.tasks.classification import Prediction, top_k
 
 
 def test_highest_first_with_labels_and_rounded_scores() -> None:

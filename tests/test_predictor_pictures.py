@@ -10,15 +10,14 @@ import cv2
 import numpy as np
 import pytest
 
-from paddleport.cli.run import run_extras
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.card import Preprocess
 from paddleport.runners.base import Precision, Runner, RunnerOptions
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
-from paddleport.runners.pipeline import Work
+from paddleport.runners.picture_pipeline import Work
+from paddleport.runners.predictor import Predictor, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import fed_picture
-from paddleport.runners.tasks.classify import classify
 from paddleport.tensors import Array, Feed, TensorSpec
 
 PLAIN = Preprocess(
@@ -73,12 +72,19 @@ def opened(kind: type[Runner] = Brightest) -> Any:
     return kind(onnx_artifact(Path("none.onnx")), RunnerOptions())
 
 
+def classify(runner: Runner, pictures: Any, *, work: Work | None = None, **how: Any) -> Any:
+    spec = PredictorSpec(
+        model=onnx_artifact(Path("none.onnx")), backend="brightest", preprocess=PLAIN, **how
+    )
+    return Predictor(spec, runner=runner).predict_many(pictures, work=work)
+
+
 def picture(value: int) -> tuple[str, Array]:
     return f"picture {value}", np.full((20, 20, 3), value, np.uint8)
 
 
 def found(answers: Iterator[Any]) -> list[int | str]:
-    return [item.error or item.predictions[0].index for item in answers]
+    return [item.error or item.answer[0].index for item in answers]
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +99,7 @@ def no_thread_is_left() -> Iterator[None]:
 def test_answers_are_in_the_order_of_the_pictures(workers: int, batch_size: int) -> None:
     runner = opened()
     pictures = [picture(value) for value in range(50)]
-    answers = classify(runner, pictures, preprocess=PLAIN, batch_size=batch_size, workers=workers)
+    answers = classify(runner, pictures, batch_size=batch_size, workers=workers)
     assert found(answers) == list(range(50))
     assert max(runner.batches) == min(batch_size, 50)
     assert sum(runner.batches) == 50
@@ -102,7 +108,7 @@ def test_answers_are_in_the_order_of_the_pictures(workers: int, batch_size: int)
 def test_the_last_batch_of_a_fixed_batch_is_filled() -> None:
     runner = opened(BrightestInFours)
     pictures = [picture(value) for value in range(6)]
-    assert found(classify(runner, pictures, preprocess=PLAIN, batch_size=4)) == list(range(6))
+    assert found(classify(runner, pictures, batch_size=4)) == list(range(6))
     assert runner.batches == [4, 4]
 
 
@@ -115,7 +121,7 @@ def test_pictures_that_cannot_be_read_are_answered_in_their_places(tmp_path: Pat
             file.write_bytes(b"no picture")
         files.append(file)
     work = Work()
-    answers = found(classify(opened(), files, preprocess=PLAIN, batch_size=3, work=work))
+    answers = found(classify(opened(), files, batch_size=3, work=work))
     assert [item if isinstance(item, int) else -1 for item in answers] == [
         -1, 1, 2, 3, -1, -1, 6, 7, 8, 9, 10, -1,
     ]  # fmt: skip
@@ -131,7 +137,7 @@ def test_only_unreadable_pictures_are_answered_as_they_come() -> None:
             yield Path("missing.jpg")
 
     runner = opened()
-    answers = classify(runner, endless(), preprocess=PLAIN, batch_size=8)
+    answers = classify(runner, endless(), batch_size=8)
     assert "missing.jpg" in next(answers).error
     answers.close()
     assert runner.batches == []
@@ -147,7 +153,7 @@ def test_pictures_are_not_read_far_ahead() -> None:
             yield picture(value % CLASSES)
             value += 1
 
-    answers = classify(opened(), endless(), preprocess=PLAIN, batch_size=2, workers=3)
+    answers = classify(opened(), endless(), batch_size=2, workers=3)
     for place in range(200):
         assert found(iter([next(answers)])) == [place % CLASSES]
         assert len(taken) <= place + 2 * 3 + 2 + 2 * 2
@@ -169,15 +175,15 @@ def test_decoding_goes_on_while_the_runner_computes(monkeypatch: pytest.MonkeyPa
             overlapped.set()
         return fed_picture(image, *given, **named)
 
-    monkeypatch.setattr("paddleport.runners.pipeline.fed_picture", noted)
+    monkeypatch.setattr("paddleport.runners.picture_pipeline.fed_picture", noted)
     pictures = [picture(value) for value in range(5)]
-    assert found(classify(opened(Waits), pictures, preprocess=PLAIN, workers=2)) == list(range(5))
+    assert found(classify(opened(Waits), pictures, workers=2)) == list(range(5))
     assert overlapped.is_set()
 
 
 def test_a_runner_that_raises_raises_in_its_place() -> None:
     pictures = [picture(value) for value in range(9)]
-    answers = classify(opened(FailsAtTheThird), pictures, preprocess=PLAIN)
+    answers = classify(opened(FailsAtTheThird), pictures)
     assert found(iter([next(answers), next(answers)])) == [0, 1]
     with pytest.raises(FeedError, match="the runtime fails"):
         next(answers)
@@ -189,7 +195,7 @@ def test_a_source_that_raises_is_told_after_the_pictures_before_it() -> None:
         yield picture(2)
         raise UsageError("no file fits *.jpg")
 
-    answers = classify(opened(), pictures(), preprocess=PLAIN)
+    answers = classify(opened(), pictures())
     assert found(iter([next(answers), next(answers)])) == [1, 2]
     with pytest.raises(UsageError, match=r"\*\.jpg"):
         next(answers)
@@ -200,9 +206,9 @@ def test_leaving_early_ends_promptly(monkeypatch: pytest.MonkeyPatch) -> None:
         time.sleep(0.05)
         return fed_picture(*given, **named)
 
-    monkeypatch.setattr("paddleport.runners.pipeline.fed_picture", slow)
+    monkeypatch.setattr("paddleport.runners.picture_pipeline.fed_picture", slow)
     pictures = [picture(value) for value in range(200)]
-    answers = classify(opened(), pictures, preprocess=PLAIN, workers=2, batch_size=32)
+    answers = classify(opened(), pictures, workers=2, batch_size=32)
     next(answers)
     started = time.perf_counter()
     answers.close()
@@ -211,17 +217,17 @@ def test_leaving_early_ends_promptly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_model_that_takes_pixels_is_fed_with_pixels() -> None:
     pictures = [picture(value) for value in range(9)]
-    assert found(classify(opened(TakesPixels), pictures, preprocess=PLAIN)) == list(range(9))
+    assert found(classify(opened(TakesPixels), pictures)) == list(range(9))
 
 
 def test_no_worker_is_refused() -> None:
     with pytest.raises(UsageError, match="--workers 0"):
-        next(classify(opened(), [picture(1)], preprocess=PLAIN, workers=0))
+        next(classify(opened(), [picture(1)], workers=0))
 
 
 def test_what_is_good_for_run_is_not_added_where_the_provider_does_not_take_it() -> None:
     on_cpu, on_gpu = RunnerOptions(threads=2), RunnerOptions("cuda", threads=2)
-    assert run_extras(OnnxRuntimeRunner, on_cpu, 2) == {"cache": "true", "streams": "2"}
-    assert run_extras(OnnxRuntimeRunner, on_gpu, 2) == {}
+    assert extras_for_pictures(OnnxRuntimeRunner, on_cpu, 2) == {"cache": "true", "streams": "2"}
+    assert extras_for_pictures(OnnxRuntimeRunner, on_gpu, 2) == {}
     asked = RunnerOptions(threads=2, extras={"streams": "1", "cache": "off"})
-    assert run_extras(OnnxRuntimeRunner, asked, 2) == asked.extras
+    assert extras_for_pictures(OnnxRuntimeRunner, asked, 2) == asked.extras
