@@ -38,7 +38,7 @@ from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision
 from paddleport.tensors import Array, ShapeRange
 from paddleport.validate.compare.comparison import OutputComparison, overall
-from paddleport.validate.feeds.pixels import PixelInput
+from paddleport.validate.feeds.pixel_feeds import PixelInput
 
 EXPORT_TIMEOUT_S = 300.0
 

@@ -23,8 +23,9 @@ from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.feeds.make_feeds import NamedFeed, make_feeds
-from paddleport.validate.feeds.pixels import PixelInput
+from paddleport.validate.feeds.make_feeds import make_feeds
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.feeds.pixel_feeds import PixelInput
 from paddleport.validate.parity.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 

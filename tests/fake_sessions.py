@@ -46,7 +46,13 @@ class FakeSession(Session):
     ) -> None:
         self.name, self.times_ms, self.calls, self.threads = name, times_ms, calls, threads
         self.facts = SessionFacts(
-            "fp32", 1.0, (), "cuda" if on_device else "cpu", on_device, True, next(_pids)
+            computes_in="fp32",
+            load_ms=1.0,
+            notes=(),
+            device="cuda" if on_device else "cpu",
+            keeps_on_device=on_device,
+            pinned=True,
+            pid=next(_pids),
         )
         self.closed = False
         self.peak_bytes: int | None = 100_000_000

@@ -9,12 +9,13 @@ import numpy as np
 
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.latency import Latency
-from paddleport.validate.bisect.located import Located, TensorRange
+from paddleport.validate.bisect.computation import TensorRange
+from paddleport.validate.bisect.divergence import Divergence
 from paddleport.validate.compare.comparison import OutputComparison, Verdict, WorstFeed
 from paddleport.validate.compare.metrics import Metrics, Ranking, Top1Change
 from paddleport.validate.compare.sensitivity import Sensitivity
 from paddleport.validate.diagnose.causes import Cause
-from paddleport.validate.parity.report import BackendRow, FeedRow, Load, ParityReport
+from paddleport.validate.parity.parity_report import BackendRow, FeedRow, Load, ParityReport
 from paddleport.validate.reports.thumbnails import thumbnail
 
 HOSTILE = "<script>alert('x')</script> & $x_1$ | `tick`"
@@ -36,7 +37,7 @@ def made_report() -> ParityReport:
         reference="paddle 3.2.2 fp32, no oneDNN, no graph optimisation",
         speed_reference="paddle with oneDNN, 2 threads",
         reference_reason="paddle-tensorrt can't run here: no NVIDIA driver",
-        arbiter="the ONNX graph in float64",
+        float64_reference="the ONNX graph in float64",
         feeds=_feeds(),
         threads=2,
         rows=(
@@ -53,7 +54,9 @@ def made_report() -> ParityReport:
             _row("openvino fp16", "agrees", 3.1e-3, p50=3.02, speed_up=2.66, precision="fp16"),
             *(_differing(cause) for cause in CAUSES),
             _unproven(),
-            BackendRow("tensorrt", "skipped", reason="no NVIDIA driver: paddleport doctor"),
+            BackendRow(
+                name="tensorrt", verdict="skipped", reason="no NVIDIA driver: paddleport doctor"
+            ),
             _failed(),
         ),
         published=_published(),
@@ -81,9 +84,12 @@ def bare_report() -> ParityReport:
     return replace(
         report,
         model={"title": HOSTILE, "name": HOSTILE},
-        arbiter="none: the graph holds an operator that it does not compute",
+        float64_reference="none: the graph holds an operator that it does not compute",
         feeds=(),
-        rows=(BackendRow("paddle plain", "reference"), BackendRow(HOSTILE, "skipped")),
+        rows=(
+            BackendRow(name="paddle plain", verdict="reference"),
+            BackendRow(name=HOSTILE, verdict="skipped"),
+        ),
         published={},
         peak_gflops={},
         environment={},
@@ -181,7 +187,11 @@ def comparison(
 ) -> OutputComparison:
     limit, source = _LIMITS[precision]
     known = 0.0 if error is None else error
-    changes = (Top1Change("noise 2", 0, 281, 282, 3e-5),) if known > limit else ()
+    changes = (
+        (Top1Change(feed="noise 2", row=0, expected=281, found=282, margin=3e-5),)
+        if known > limit
+        else ()
+    )
     return OutputComparison(
         output=output,
         verdict=verdict,
@@ -199,8 +209,14 @@ def comparison(
         against_reference=None if error is None else metrics(known),
         against_float64=metrics(0.8 * known),
         reference_against_float64=metrics(1.1e-6),
-        ranking=Ranking(8 - len(changes), 8, 0.975, changes, 3e-5),
-        sensitivity=Sensitivity(4.0, True, 0.25, True),
+        ranking=Ranking(
+            top1_agreeing=8 - len(changes),
+            total=8,
+            top5_overlap=0.975,
+            changes=changes,
+            smallest_margin=3e-5,
+        ),
+        sensitivity=Sensitivity(refused_at=4.0, refused=True, accepted_at=0.25, accepted=True),
     )
 
 
@@ -231,13 +247,20 @@ def _row(
     warm_load_ms: float | None = None,
 ) -> BackendRow:
     return BackendRow(
-        name,
-        verdict,
+        name=name,
+        verdict=verdict,
         computes_in=precision,
         comparisons=(comparison(error, verdict=verdict, precision=precision),),
         latencies=_latencies(p50),
         speed_up=speed_up,
-        load=Load(412.5, 19.0, 231_000_000, 61.2, 0.52, warm_load_ms),
+        load=Load(
+            load_ms=412.5,
+            first_ms=19.0,
+            peak_memory_bytes=231_000_000,
+            gflops_per_s=61.2,
+            share_of_peak=0.52,
+            warm_load_ms=warm_load_ms,
+        ),
         notes=(note,) if note else (),
     )
 
@@ -264,15 +287,19 @@ def _differing(cause: Cause) -> BackendRow:
     )
 
 
-def _located(side: Literal["converter", "runtime"]) -> Located:
-    return Located(
+def _located(side: Literal["converter", "runtime"]) -> Divergence:
+    return Divergence(
         side=side,
         node=f"pd_op.batch_norm_ {HOSTILE}",
         operator="pd_op.batch_norm_",
         output="batch_norm_12.tmp_3",
         position=37,
         nodes=152,
-        inputs=(TensorRange("conv2d_12.tmp_0", (1, 96, 56, 56), -14.25, 11.5),),
+        inputs=(
+            TensorRange(
+                name="conv2d_12.tmp_0", shape=(1, 96, 56, 56), minimum=-14.25, maximum=11.5
+            ),
+        ),
         error_before=4.1e-7,
         error_after=3.0e-2,
         limit=1e-5,
@@ -298,8 +325,8 @@ def _unproven() -> BackendRow:
         sensitivity=None,
     )
     return BackendRow(
-        "constant",
-        "unproven",
+        name="constant",
+        verdict="unproven",
         reason=constant.reason,
         computes_in="fp32",
         comparisons=(comparison(2e-6), constant),
@@ -308,8 +335,8 @@ def _unproven() -> BackendRow:
 
 def _failed() -> BackendRow:
     return BackendRow(
-        f"crashes {HOSTILE}",
-        "failed",
+        name=f"crashes {HOSTILE}",
+        verdict="failed",
         reason="the worker died: SIGSEGV",
         log=f"loading\x07 model\n\n{HOSTILE}\nSegmentation fault",
     )
@@ -317,12 +344,12 @@ def _failed() -> BackendRow:
 
 def _feeds() -> tuple[FeedRow, ...]:
     return (
-        FeedRow("duck", "picture", 1, thumbnail(picture())),
-        FeedRow("drawn 3", "drawn", 1, thumbnail(picture()[:, :, ::-1])),
-        FeedRow("noise 2", "noise", 1, thumbnail(_noise())),
-        FeedRow("all 1e6", "extreme", 1),
-        FeedRow("pair", "batch", 2),
-        FeedRow(HOSTILE, "given", 0),
+        FeedRow(name="duck", kind="picture", batch=1, thumbnail=thumbnail(picture())),
+        FeedRow(name="drawn 3", kind="drawn", batch=1, thumbnail=thumbnail(picture()[:, :, ::-1])),
+        FeedRow(name="noise 2", kind="noise", batch=1, thumbnail=thumbnail(_noise())),
+        FeedRow(name="all 1e6", kind="extreme", batch=1),
+        FeedRow(name="pair", kind="batch", batch=2),
+        FeedRow(name=HOSTILE, kind="given", batch=0),
     )
 
 

@@ -6,23 +6,23 @@ from dataclasses import replace
 import pytest
 
 from paddleport.validate.diagnose.causes import Evidence, name_cause
-from paddleport.validate.diagnose.probes import Misplaced
+from paddleport.validate.diagnose.output_patterns import BatchDependence
 
 ROUNDING = 3e-6
 BASE = Evidence(
-    "openvino",
-    "onnx",
-    "fp32",
-    1e-4,
-    1e-2,
+    backend="openvino",
+    format="onnx",
+    computes_in="fp32",
+    limit=1e-4,
+    error=1e-2,
     from_float64=1e-2,
     reference_from_float64=2e-6,
     rounding=ROUNDING,
-    rounding_here=ROUNDING,
+    own_rounding=ROUNDING,
     feeds=("sample 0",),
     ranking="Top-1 is the same in all 8 rows.",
 )
-PLACE = Misplaced("batch of 3", 1, "sample 2", 0.1)
+PLACE = BatchDependence(feed="batch of 3", row=1, picture="sample 2", error=0.1)
 
 
 @pytest.mark.parametrize(
@@ -33,22 +33,26 @@ PLACE = Misplaced("batch of 3", 1, "sample 2", 0.1)
         ({"reference_from_float64": 1e-2}, "converter", "1.0e-02 from that graph"),
         ({"reference_from_float64": math.inf, "from_float64": 0.0}, "converter", "another model"),
         ({"from_float64": math.inf}, "runtime", "not comparable"),
-        ({"computes_in": "bf16", "rounding_here": 2e-3}, "precision", "bf16"),
-        ({"computes_in": "bf16", "rounding_here": 5e-4}, "runtime", "otherwise"),
-        ({"looks_like": "bf16"}, "runtime", "though it says that it computes in fp32"),
+        ({"computes_in": "bf16", "own_rounding": 2e-3}, "precision", "bf16"),
+        ({"computes_in": "bf16", "own_rounding": 5e-4}, "runtime", "otherwise"),
+        ({"fits_precision": "bf16"}, "runtime", "though it says that it computes in fp32"),
         ({"imitates": "channels swapped"}, "preprocessing", "channels swapped"),
         ({"repeat": 1e-2}, "nondeterminism", "Two runs of openvino"),
         ({"repeat": 9e-5}, "runtime", "otherwise"),
         ({"reference_repeat": 0.5}, "nondeterminism", "The reference itself"),
         ({"overwritten": True}, "runtime", "its own buffer"),
-        ({"misplaced": PLACE}, "batching", "position 1 of 'batch of 3'"),
+        ({"batch_dependence": PLACE}, "batching", "position 1 of 'batch of 3'"),
         (
-            {"misplaced": PLACE, "float64_misplaced": PLACE, "reference_from_float64": 0.1},
+            {
+                "batch_dependence": PLACE,
+                "float64_batch_dependence": PLACE,
+                "reference_from_float64": 0.1,
+            },
             "converter",
             "another model",
         ),
         (
-            {"from_float64": None, "reference_from_float64": None, "no_arbiter": "Foo is unknown"},
+            {"from_float64": None, "reference_from_float64": None, "no_float64": "Foo is unknown"},
             "undetermined",
             "Foo is unknown",
         ),
@@ -65,20 +69,20 @@ PLACE = Misplaced("batch of 3", 1, "sample 2", 0.1)
         # Paddle twice, with other kernels, is the better measure of rounding: both ways
         (
             {"from_float64": 2e-5, "reference_from_float64": 2.5e-4, "rounding": 3e-5,
-             "rounding_seen": 2e-5},
+             "observed_rounding": 2e-5},
             "converter",
             "another model",
         ),
         (
             {"from_float64": 2e-5, "reference_from_float64": 2.5e-4, "rounding": 1e-5,
-             "rounding_seen": 2e-4},
+             "observed_rounding": 2e-4},
             "ill-conditioned",
             "2.0e-04 from itself",
         ),
         # unless those kernels are at fault themselves
         (
             {"from_float64": 2e-5, "reference_from_float64": 0.2, "rounding": 1e-5,
-             "rounding_seen": 0.2},
+             "observed_rounding": 0.2},
             "converter",
             "another model",
         ),

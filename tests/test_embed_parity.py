@@ -24,11 +24,10 @@ from paddleport.validate.bisect import locate
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
-from paddleport.validate.feeds.pixels import pixel_given
-from paddleport.validate.parity.opened import Opened
-from paddleport.validate.parity.report import BackendRow, ParityReport
-from paddleport.validate.parity.validation import validate_on_feeds
-from paddleport.validate.parity.worst import save_worst
+from paddleport.validate.feeds.pixel_feeds import given_pixels
+from paddleport.validate.parity.hosted_runner import HostedRunner
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport
+from paddleport.validate.parity.validation import save_worst, validate_on_feeds
 
 SHORT = [
     pytest.param(fault, marks=() if fault == "turned" else pytest.mark.slow) for fault in FAULTS
@@ -61,7 +60,7 @@ def test_a_faulty_file_is_the_converters(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path, fault: str
 ) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx", fault)
-    plan = Plan(("onnxruntime",), seconds_each=0, quick=True, locate=True, threads=1)
+    plan = Plan(backends=("onnxruntime",), seconds_each=0, quick=True, locate=True, threads=1)
     row = by_name(validate(source, model, plan))["onnxruntime"]
     assert (row.verdict, row.cause) == ("differs", "converter"), row.explanation
     assert row.located is not None
@@ -75,7 +74,9 @@ def test_a_faulty_file_is_the_converters(
 
 def test_every_runner_agrees(source: SourceModel, small_onnx: Artifact, tmp_path: Path) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx")
-    plan = Plan(("onnxruntime", "openvino", "reference"), seconds_each=0, quick=True, threads=1)
+    plan = Plan(
+        backends=("onnxruntime", "openvino", "reference"), seconds_each=0, quick=True, threads=1
+    )
     report = validate(source, model, plan)
     rows = by_name(report)
     assert {name: row.verdict for name, row in rows.items()} == {
@@ -91,8 +92,12 @@ def test_every_runner_agrees(source: SourceModel, small_onnx: Artifact, tmp_path
 
 
 def test_it_is_timed_from_a_jpeg(small_onnx: Artifact, tmp_path: Path) -> None:
-    opened = Opened("onnxruntime", embedded(small_onnx, tmp_path / "model.onnx"), RunnerOptions())
-    jpeg = jpeg_of(NamedFeed("a", "picture", {}, picture=draw_picture(0, (20, 30))), RULES)
+    opened = HostedRunner(
+        "onnxruntime", embedded(small_onnx, tmp_path / "model.onnx"), RunnerOptions()
+    )
+    jpeg = jpeg_of(
+        NamedFeed(name="a", kind="picture", tensors={}, picture=draw_picture(0, (20, 30))), RULES
+    )
     assert len(opened.time_from_jpeg_ms(jpeg, RULES, "x", 2, 0.001, 0.0)) > 0
 
 
@@ -125,7 +130,7 @@ def test_a_runtime_that_swaps_channels_is_not_the_converter(
 ) -> None:
     install(tmp_path / "planted", monkeypatch, "planted_pixels", TURNS, ["Turns"])
     model = embedded(small_onnx, tmp_path / "model.onnx")
-    plan = Plan(("turns",), seconds_each=0, quick=True)
+    plan = Plan(backends=("turns",), seconds_each=0, quick=True)
     row = by_name(validate(source, model, plan))["turns"]
     assert (row.verdict, row.cause) == ("differs", "preprocessing")
     assert "channels swapped" in row.explanation
@@ -136,7 +141,7 @@ def test_the_worst_feeds_can_be_fed_again(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx", "swapped")
-    plan = Plan(("onnxruntime",), seconds_each=0, quick=True)
+    plan = Plan(backends=("onnxruntime",), seconds_each=0, quick=True)
     done = validate_on_feeds(source, model, plan)
     assert by_name(done.report)["onnxruntime"].cause == "converter"
     saved = save_worst(done, tmp_path / "worst")
@@ -153,12 +158,12 @@ def test_a_file_with_other_channels_gets_its_own(
     """It turns BGR pixels itself and says BGR: another crop than Paddle's, the same answer."""
     rules = replace(RULES, mean=RULES.mean[::-1], std=RULES.std[::-1], channels="BGR")
     model = embedded(small_onnx, tmp_path / "model.onnx", "channels", rules)
-    plan = Plan(("onnxruntime",), seconds_each=0, quick=True)
+    plan = Plan(backends=("onnxruntime",), seconds_each=0, quick=True)
     assert by_name(validate(source, model, plan))["onnxruntime"].verdict == "agrees"
     pixels = np.random.default_rng(1).integers(0, 256, (1, 9, 9, 3), np.uint8)
     ours = OnnxFeeds(source, model).pixels
     assert ours is not None
-    (wanted,) = pixel_given(ours, {"x": pixels}).tensors["x"]
+    (wanted,) = given_pixels(ours, {"x": pixels}).tensors["x"]
     whole = replace(RULES, resize_short=None, crop=None)
     assert np.array_equal(wanted, preprocess_image(pixels[0], whole))
 
@@ -168,9 +173,9 @@ def test_what_cannot_be_fed(source: SourceModel, small_onnx: Artifact, tmp_path:
     pixels = OnnxFeeds(source, model).pixels
     assert pixels is not None
     with pytest.raises(FeedError, match=r"the model takes x uint8 \[\?, 9, 9, 3\]"):
-        pixel_given(pixels, {"x": np.zeros((1, 3, 9, 9), np.uint8)})
+        given_pixels(pixels, {"x": np.zeros((1, 3, 9, 9), np.uint8)})
     with pytest.raises(FeedError, match="the feed has 'y'"):
-        pixel_given(pixels, {"y": np.zeros((1, 9, 9, 3), np.uint8)})
+        given_pixels(pixels, {"y": np.zeros((1, 9, 9, 3), np.uint8)})
     with pytest.raises(FeedError, match=r"float32 \[2, 3, 9, 9\]"):
         make_feeds([TensorSpec("x", "float32", (2, 3, 8, 8))], pixels=replace(pixels, spec=PIXELS))
     unknown = replace(source, preprocess=None, preprocess_unknown="no inference.yml")

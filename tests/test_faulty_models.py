@@ -36,7 +36,7 @@ def test_an_ill_conditioned_model_is_nobodys_fault(
     with pytest.raises(ConversionError, match="paddleport validate says why"):
         prepare_source(str(folder))
     source, onnx = prepare_source(str(folder), proven=False)
-    report = validate(source, onnx, Plan(ONNX_BACKENDS, seconds_each=0))
+    report = validate(source, onnx, Plan(backends=ONNX_BACKENDS, seconds_each=0))
     for row in report.rows[1:]:
         assert (row.verdict, row.cause) == ("differs", "ill-conditioned"), row
         assert telling in row.explanation
@@ -67,7 +67,7 @@ def test_a_fault_in_an_ill_conditioned_model_is_still_seen(
     wrong = numpy_helper.to_array(head) * np.linspace(0.5, 1.5, 5, dtype=np.float32)
     head.CopyFrom(numpy_helper.from_array(wrong, head.name))
     onnx.save(proto, str(tmp_path / "wrong.onnx"))
-    plan = Plan(("onnxruntime",), seconds_each=0)
+    plan = Plan(backends=("onnxruntime",), seconds_each=0)
     row = validate(source, onnx_artifact(tmp_path / "wrong.onnx"), plan).rows[1]
     assert (row.verdict, row.cause) == ("differs", "converter"), row.explanation
 
@@ -78,7 +78,10 @@ def test_a_hang_and_a_hunger_are_rows_and_the_others_finish(
 ) -> None:
     plant(tmp_path / "planted", monkeypatch, "sleeps", "eats", "honest")
     plan = Plan(
-        ("sleeps", "eats", "honest"), seconds_each=0, timeout_s=5, memory_limit_bytes=700 << 20
+        backends=("sleeps", "eats", "honest"),
+        seconds_each=0,
+        timeout_s=5,
+        memory_limit_bytes=700 << 20,
     )
     report = validate(resolve(small_pir.path.parent), small_onnx, plan)
     rows = {row.name: row for row in report.rows}

@@ -16,12 +16,12 @@ from paddleport.errors import FeedError, UsageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import ShapeRange, TensorSpec
 from paddleport.validate.feeds.make_feeds import (
-    NamedFeed,
     batch_feeds,
     concrete_inputs,
     extreme_feeds,
     make_feeds,
 )
+from paddleport.validate.feeds.named_feed import NamedFeed
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 224, 224))
 FREE = TensorSpec("x", "float32", (None, 3, None, None))
@@ -141,7 +141,7 @@ def test_batches_move_every_picture() -> None:
         assert np.array_equal(batch.tensors["x"][row], feeds[part].tensors["x"][0])
     fixed = TensorSpec("x", "float32", (1, 3, 224, 224))
     assert batch_feeds(make_feeds([fixed]), [fixed], (3,)) == []
-    scalar = [NamedFeed("given", "given", {"x": np.float32(1) * np.ones(())})]
+    scalar = [NamedFeed(name="given", kind="given", tensors={"x": np.float32(1) * np.ones(())})]
     assert batch_feeds(scalar, [TensorSpec("x", "float32", ())], (3,)) == []
 
 

@@ -75,7 +75,9 @@ def test_parity(path: str, precision: str) -> None:
         pytest.skip(f"{name} does not compute in {precision}")
     source = resolve("MobileNetV2_x0_25", weights="seeded")
     onnx = cached_onnx(source)
-    plan = Plan((name,), reference="paddle", precision=precision, seconds_each=0.5, **options)
+    plan = Plan(
+        backends=(name,), reference="paddle", precision=precision, seconds_each=0.5, **options
+    )
     report = validate(source, onnx, plan)
     assert report.verdict == "agrees", report.to_markdown()
     (row,) = (row for row in report.rows if row.name == name)

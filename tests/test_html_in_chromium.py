@@ -12,7 +12,7 @@ from conftest import skip_or_fail
 from made_report import agreeing_report, bare_report, hostile_report, made_report, report_with
 from playwright.sync_api import Page, sync_playwright
 
-from paddleport.validate.parity.report import ParityReport
+from paddleport.validate.parity.parity_report import ParityReport
 
 PHONE, DESK, PAPER = 360, 1280, 688  # PAPER: A4 without its margins
 NAMES = ("chromium", "chromium-browser", "google-chrome")

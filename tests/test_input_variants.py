@@ -19,12 +19,16 @@ from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array, Feed
 from paddleport.validate import Plan, validate
 from paddleport.validate.diagnose import imitation
-from paddleport.validate.diagnose.case import Answers, Case, OutputView
-from paddleport.validate.diagnose.imitation import imitated
-from paddleport.validate.feeds.make_feeds import NamedFeed
+from paddleport.validate.diagnose.imitation import find_imitated_input
+from paddleport.validate.diagnose.validation_outputs import (
+    CandidateOutputs,
+    ComparedOutput,
+    ReferenceOutputs,
+)
+from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.input_diff import picture_changes
 from paddleport.validate.input_diff.input_variants import input_variants
-from paddleport.validate.parity.float64_reference import Arbiter
+from paddleport.validate.parity.float64_reference import Float64Reference
 
 MODEL = Preprocess(resize_short=48, crop=(40, 40))
 BGR = replace(MODEL, channels="BGR", mean=MODEL.mean[::-1], std=MODEL.std[::-1])
@@ -202,11 +206,13 @@ def network(outputs: int = 5, size: int = 40, seed: int = 0) -> Network:
 
 def made_feeds(count: int = 3) -> list[NamedFeed]:
     feeds = [
-        NamedFeed(f"sample {index}", "picture", {"x": fed(picture)}, picture=picture)
+        NamedFeed(
+            name=f"sample {index}", kind="picture", tensors={"x": fed(picture)}, picture=picture
+        )
         for index, picture in enumerate(PICTURES[:count])
     ]
     noise = np.random.default_rng(1).standard_normal((1, 3, 40, 40)).astype(np.float32)
-    return [*feeds, NamedFeed("noise 0", "noise", {"x": noise})]
+    return [*feeds, NamedFeed(name="noise 0", kind="noise", tensors={"x": noise})]
 
 
 class Asking:
@@ -218,8 +224,13 @@ class Asking:
         self.count = 0
         self.reference, self.feeds = reference, feeds
         outputs = [{"y": reference(feed.tensors["x"])} for feed in feeds]
-        self.case = Case(
-            feeds, outputs, outputs[0], Arbiter(onnx_artifact(Path("none"))), preprocess, self.ask
+        self.reference_outputs = ReferenceOutputs(
+            feeds=feeds,
+            outputs=outputs,
+            again=outputs[0],
+            float64=Float64Reference(onnx_artifact(Path("none"))),
+            preprocess=preprocess,
+            ask=self.ask,
         )
 
     def ask(self, feed: Feed) -> Mapping[str, Array]:
@@ -227,8 +238,15 @@ class Asking:
         return {"y": self.reference(feed["x"])}
 
     def told(self, given: list[Array], limit: float = LIMIT) -> str:
-        answers = Answers("theirs", "onnx", "fp32", [{"y": tensor} for tensor in given])
-        name, sentence = imitated(self.case, OutputView(self.case, answers, 0, limit))
+        answers = CandidateOutputs(
+            backend="theirs",
+            format="onnx",
+            computes_in="fp32",
+            outputs=[{"y": tensor} for tensor in given],
+        )
+        name, sentence = find_imitated_input(
+            self.reference_outputs, ComparedOutput(self.reference_outputs, answers, 0, limit)
+        )
         assert bool(name) == bool(sentence)
         return name
 
@@ -373,7 +391,7 @@ def test_a_reference_that_refuses_or_crashes_explains_nothing(error: Exception, 
         counted.append(feed)
         raise error
 
-    asking.case = replace(asking.case, ask=ask)
+    asking.reference_outputs = replace(asking.reference_outputs, ask=ask)
     assert asking.told_of(lambda p: levels(p) / 255) == ""
     assert 1 <= len(counted) <= most
     assert most < 1000 or len(counted) > 50
@@ -388,7 +406,7 @@ def test_one_crash_is_skipped() -> None:
             raise WorkerCrashed("it ended", reason="SIGSEGV", log="")
         return asking.ask(feed)
 
-    asking.case = replace(asking.case, ask=ask)
+    asking.reference_outputs = replace(asking.reference_outputs, ask=ask)
     given = [asking.reference(feed.tensors["x"] / 255) for feed in asking.feeds]
     assert asking.told(given) == "divided by 255 once more"
 
@@ -398,7 +416,7 @@ def test_a_validation_outlives_a_reference_that_crashes_on_variants(
     small_pir: Artifact, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plant(tmp_path / "planted", monkeypatch, "brittle", "scales")
-    plan = Plan(("scales",), reference="brittle", seconds_each=0)
+    plan = Plan(backends=("scales",), reference="brittle", seconds_each=0)
     rows = validate(resolve(small_pir.path.parent), small_onnx, plan).rows
     assert [(row.verdict, row.cause) for row in rows] == [("reference", ""), ("differs", "runtime")]
 
@@ -420,7 +438,7 @@ def test_planted_backends_that_are_fed_another_input(
 ) -> None:
     names = [name for name, _ in PLANTED]
     plant(tmp_path / "planted", monkeypatch, *names, "scales", "rounds")
-    plan = Plan((*names, "scales", "rounds"), seconds_each=0)
+    plan = Plan(backends=(*names, "scales", "rounds"), seconds_each=0)
     report = validate(resolve(small_pir.path.parent), small_onnx, plan)
     rows = {row.name: row for row in report.rows}
     for name, telling in PLANTED:

@@ -14,9 +14,8 @@ from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import Plan, validate
-from paddleport.validate.parity.report import BackendRow, ParityReport
-from paddleport.validate.parity.validation import validate_on_feeds
-from paddleport.validate.parity.worst import save_worst
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport
+from paddleport.validate.parity.validation import save_worst, validate_on_feeds
 
 UNTIMED = Plan(seconds_each=0)
 
@@ -76,7 +75,9 @@ def test_a_narrow_precision_that_is_admitted(
 ) -> None:
     """Within bf16's limit it agrees; fp32's limit is held against what claims to be fp32."""
     plant(tmp_path / "planted", monkeypatch, "narrow", "rounds")
-    rows = by_name(validate(source, small_onnx, Plan(("narrow", "rounds"), seconds_each=0)))
+    rows = by_name(
+        validate(source, small_onnx, Plan(backends=("narrow", "rounds"), seconds_each=0))
+    )
     assert rows["narrow"].computes_in == "bf16"
     assert rows["narrow"].verdict == "agrees"
     assert (rows["rounds"].verdict, rows["rounds"].computes_in) == ("differs", "fp32")
@@ -105,7 +106,7 @@ def test_a_fault_in_the_file_is_the_converters(
 
 
 def test_three_voices(source: SourceModel, small_onnx: Artifact) -> None:
-    report = validate(source, small_onnx, Plan(("onnxruntime",), seconds_each=0))
+    report = validate(source, small_onnx, Plan(backends=("onnxruntime",), seconds_each=0))
     reference, row = report.rows
     own = reference.comparisons[0].against_float64
     assert own is not None
@@ -131,7 +132,7 @@ def test_three_voices(source: SourceModel, small_onnx: Artifact) -> None:
 def test_the_worst_feeds_can_be_fed_again(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
-    plan = Plan(("onnxruntime",), seconds_each=0)
+    plan = Plan(backends=("onnxruntime",), seconds_each=0)
     found = validate_on_feeds(source, small_onnx, plan)
     files = save_worst(found, tmp_path)
     assert {file.name for file in files} == {
@@ -178,7 +179,7 @@ def test_the_report_in_its_forms(
     files = report.write(tmp_path / "out")
     assert [file.name for file in files] == ["parity.html", "parity.md", "parity.json"]
     written = json.loads(files[2].read_text())
-    assert (written["schema"], written["verdict"]) == (2, "agrees")
+    assert (written["schema"], written["verdict"]) == (3, "agrees")
     row = written["rows"][1]
     assert row["comparisons"][0]["worst_error"] <= 1e-4
     assert {(item["batch"], item["scope"]) for item in row["latencies"]} >= {

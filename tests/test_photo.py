@@ -10,14 +10,14 @@ from paddleport.errors import ImageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.photo import jpeg_of
-from paddleport.validate.feeds.make_feeds import SAMPLE_SIZE, NamedFeed
+from paddleport.validate.feeds.named_feed import SAMPLE_SIZE, NamedFeed
 
 PREPROCESS = Preprocess()
 
 
 def picture_feed(name: str, picture: Array, side: int = 224) -> NamedFeed:
     tensor: Array = np.zeros((1, 3, side, side), np.float32)
-    return NamedFeed(name, "picture", {"x": tensor}, picture=picture)
+    return NamedFeed(name=name, kind="picture", tensors={"x": tensor}, picture=picture)
 
 
 def size_of(jpeg: bytes) -> tuple[int, int]:
@@ -50,4 +50,4 @@ def test_a_picture_that_no_jpeg_holds_is_refused() -> None:
     with pytest.raises(ImageError, match=r"long\.png could not be written as a JPEG"):
         jpeg_of(feed, PREPROCESS)
     with pytest.raises(ImageError, match="not made from a picture"):
-        jpeg_of(NamedFeed("noise 0", "noise", {}), PREPROCESS)
+        jpeg_of(NamedFeed(name="noise 0", kind="noise", tensors={}), PREPROCESS)

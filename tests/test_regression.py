@@ -16,8 +16,8 @@ import pytest
 
 from paddleport.errors import ModelNotFoundError, OutputError, UsageError
 from paddleport.validate.benchmark.bootstrap import median_interval
-from paddleport.validate.parity.reference_choice import PLAIN
-from paddleport.validate.parity.report import SCHEMA_VERSION
+from paddleport.validate.parity.parity_report import SCHEMA_VERSION
+from paddleport.validate.parity.validation_plan import PLAIN
 from paddleport.validate.report_diff import Regressions, compare_reports
 from paddleport.validate.report_diff.growth import grown
 from paddleport.validate.report_diff.reading import MAX_BYTES, READABLE_SCHEMAS
@@ -258,7 +258,10 @@ def test_another_task_makes_no_error_a_regression() -> None:
         (error("openvino", 1.9e-6, 1e-2), "looser limits: openvino"),
         (lambda made: made["feeds"].pop(0), "only OLD has duck (picture, batch 1)"),
         (lambda made: made.update(reference="paddle 3.3"), "reference: paddle 3.2.2 fp32"),
-        (lambda made: made.update(arbiter="none"), "arbiter: the ONNX graph in float64 → none"),
+        (
+            lambda made: made.update(float64_reference="none"),
+            "arbiter: the ONNX graph in float64 → none",
+        ),
         (lambda made: made.update(threads=4), "threads: 2 → 4"),
         (lambda made: [item["latencies"].clear() for item in made["rows"]], "measure any latency"),
         (

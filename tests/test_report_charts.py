@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from made_report import made_report, report_with
 
-from paddleport.validate.parity.report import ParityReport
+from paddleport.validate.parity.parity_report import ParityReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.error_chart import error_against_latency, spread
 from paddleport.validate.reports.error_points import Point, in_words, notes, points

@@ -17,7 +17,7 @@ from made_report import (
     report_with,
 )
 
-from paddleport.validate.parity.report import ParityReport
+from paddleport.validate.parity.parity_report import ParityReport
 
 REPORTS: dict[str, Callable[[], ParityReport]] = {
     "made": made_report,

@@ -16,7 +16,7 @@ from made_report import (
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from paddleport.validate.parity.report import ParityReport
+from paddleport.validate.parity.parity_report import ParityReport
 
 REPORTS: dict[str, Callable[[], ParityReport]] = {
     "made": made_report,

@@ -28,12 +28,13 @@ from paddleport.models.resolve import resolve
 from paddleport.models.zoo import registry as zoo
 from paddleport.validate import Plan, validate
 from paddleport.validate.benchmark.latency import Latency
-from paddleport.validate.bisect.located import Located, TensorRange
+from paddleport.validate.bisect.computation import TensorRange
+from paddleport.validate.bisect.divergence import Divergence
 from paddleport.validate.compare.comparison import OutputComparison, WorstFeed
 from paddleport.validate.compare.metrics import Metrics, Ranking, Top1Change
 from paddleport.validate.compare.sensitivity import Sensitivity
-from paddleport.validate.feeds.make_feeds import Kind
-from paddleport.validate.parity.report import (
+from paddleport.validate.feeds.named_feed import FeedKind
+from paddleport.validate.parity.parity_report import (
     SCHEMA_VERSION,
     BackendRow,
     FeedRow,
@@ -47,7 +48,7 @@ SCHEMA: dict[str, Any] = json.loads(
 VALIDATOR = Draft202012Validator(SCHEMA)
 CLASSES = (
     *(BackendRow, FeedRow, Load, OutputComparison, WorstFeed, Metrics, Ranking, Top1Change),
-    *(Sensitivity, Latency, Located, TensorRange),
+    *(Sensitivity, Latency, Divergence, TensorRange),
 )
 REPORTS: dict[str, Callable[[], ParityReport]] = {
     "made": made_report,
@@ -94,7 +95,7 @@ def test_a_computed_report_is_as_the_schema_says(
     """With outputs that are not finite."""
     plant(tmp_path / "planted", monkeypatch, "poisons")
     source = resolve(small_pir.path.parent)
-    plan = Plan(("onnxruntime", "poisons"), seconds_each=0.1, quick=True)
+    plan = Plan(backends=("onnxruntime", "poisons"), seconds_each=0.1, quick=True)
     report = validate(source, small_onnx, plan, command="paddleport validate small")
     verdicts = {row.name: row.verdict for row in report.rows}
     assert verdicts == {
@@ -201,7 +202,14 @@ class TestNoNumberThatJsonLacks:
             )
             for item in row.comparisons
         )
-        load = Load(value, value, None, value, value, value)
+        load = Load(
+            load_ms=value,
+            first_ms=value,
+            peak_memory_bytes=None,
+            gflops_per_s=value,
+            share_of_peak=value,
+            warm_load_ms=value,
+        )
         changed = replace(row, located=located, comparisons=comparisons, load=load, speed_up=value)
         values = written(replace(report, rows=(report.rows[0], changed)))
         assert complaints(values) == []
@@ -258,7 +266,7 @@ class TestInSyncWithTheClasses:
 
     def test_kinds_of_feeds(self) -> None:
         for name in ("FeedRow", "WorstFeed"):
-            assert SCHEMA["$defs"][name]["properties"]["kind"]["enum"] == list(get_args(Kind))
+            assert SCHEMA["$defs"][name]["properties"]["kind"]["enum"] == list(get_args(FeedKind))
 
     def test_every_object_is_closed_and_everything_is_described(self) -> None:
         for schema in (SCHEMA, *SCHEMA["$defs"].values()):

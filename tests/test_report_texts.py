@@ -22,7 +22,7 @@ from PIL import Image
 from paddleport.models.card import Preprocess
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
-from paddleport.validate.parity.report import BackendRow, ParityReport, RowVerdict
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport, RowVerdict
 from paddleport.validate.reports import figures, glance, latency_tables, tables, voices
 from paddleport.validate.reports.thumbnails import thumbnail
 
@@ -200,13 +200,13 @@ class TestVoices:
         exact = replace(report.rows[1], computes_in="fp64")
         assert voices.sentences(replace(report, rows=(report.rows[0], exact))) == []
 
-    def test_without_an_arbiter_nobody_is(self) -> None:
+    def test_without_a_float64_reference_nobody_is(self) -> None:
         report = agreeing_report()
         bare = replace(
             report.rows[1].comparisons[0], against_float64=None, reference_against_float64=None
         )
         rows = (
-            BackendRow("paddle plain", "reference"),
+            BackendRow(name="paddle plain", verdict="reference"),
             replace(report.rows[1], comparisons=(bare,)),
         )
         assert voices.sentences(replace(report, rows=rows)) == []

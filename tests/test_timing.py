@@ -19,10 +19,11 @@ from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.benchmark import latency, peak, photo, timing
 from paddleport.validate.benchmark.timing import Timing
-from paddleport.validate.feeds.make_feeds import NamedFeed, batch_feeds, make_feeds
-from paddleport.validate.parity.plan import Plan
-from paddleport.validate.parity.report import BackendRow
+from paddleport.validate.feeds.make_feeds import batch_feeds, make_feeds
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.parity.parity_report import BackendRow
 from paddleport.validate.parity.session import SessionFacts
+from paddleport.validate.parity.validation_plan import Plan
 
 CRASH = WorkerCrashed("it ended with SIGSEGV", reason="SIGSEGV", log="last words")
 PREPROCESS = Preprocess()
@@ -96,7 +97,7 @@ class Stand:
         self.timing = Timing(lineup, feeds or picture_feeds())
 
     def rows(self, *rows: BackendRow) -> dict[str, BackendRow]:
-        given = rows or tuple(BackendRow(name, "agrees") for name in ROWS)
+        given = rows or tuple(BackendRow(name=name, verdict="agrees") for name in ROWS)
         return {row.name: row for row in self.timing.measured(given, lambda share: None)}
 
 
@@ -280,7 +281,9 @@ def test_a_crash_while_measuring_does_not_hide_that_the_numbers_differ(
 ) -> None:
     stand = Stand(monkeypatch)
     stand.sessions["onnxruntime"].times_ms = failing_where(CRASH, stand.calls, 8)
-    differing = BackendRow("onnxruntime", "differs", cause="converter", explanation="The head.")
+    differing = BackendRow(
+        name="onnxruntime", verdict="differs", cause="converter", explanation="The head."
+    )
     row = stand.rows(differing)["onnxruntime"]
     assert (row.verdict, row.cause, row.explanation) == ("differs", "converter", "The head.")
     assert "while measuring: it ended with SIGSEGV" in row.notes
@@ -318,7 +321,15 @@ def test_the_speed_reference_is_called_what_it_is(
 def test_threads_that_are_not_pinned_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     stand = Stand(monkeypatch)
     session = stand.sessions["paddle"]
-    session.facts = SessionFacts("fp32", 1.0, (), "cpu", False, False, session.facts.pid)
+    session.facts = SessionFacts(
+        computes_in="fp32",
+        load_ms=1.0,
+        notes=(),
+        device="cpu",
+        keeps_on_device=False,
+        pinned=False,
+        pid=session.facts.pid,
+    )
     rows = stand.rows()
     assert rows["paddle"].notes == ("its threads were not pinned to CPUs",)
     assert rows["onnxruntime"].notes == ()

@@ -21,14 +21,16 @@ from paddleport.runners.compiled_cache import Entry
 from paddleport.tensors import Array
 from paddleport.validate import Plan, validate
 from paddleport.validate.benchmark.warm_load import WarmLoads, WarmStart, same_bits, with_warm_start
-from paddleport.validate.feeds.make_feeds import NamedFeed
-from paddleport.validate.parity.report import BackendRow, Load
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.parity.parity_report import BackendRow, Load
 from paddleport.validate.parity.session import Session
 
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8)
-FIRST = NamedFeed("sample 0", "drawn", {"x": X})
+FIRST = NamedFeed(name="sample 0", kind="drawn", tensors={"x": X})
 CHECKSUM_BYTES = 4  # at the end of what is kept, behind the key
-ROW = BackendRow("keeps", "agrees", computes_in="fp32", load=Load(900.0, 5.0))
+ROW = BackendRow(
+    name="keeps", verdict="agrees", computes_in="fp32", load=Load(load_ms=900.0, first_ms=5.0)
+)
 
 
 @pytest.fixture(autouse=True)
@@ -171,7 +173,7 @@ def test_in_a_validation(
     if installed_version(runner_class("openvino")) is None:
         skip_or_fail("openvino", runner_class("openvino").how_to_install())
     source = resolve(small_pir.path.parent)
-    plan = Plan(("openvino",), "openvino", threads=1, seconds_each=0.1)
+    plan = Plan(backends=("openvino",), reference="openvino", threads=1, seconds_each=0.1)
     reference, row = validate(source, small_onnx, plan).rows
     assert (row.verdict, row.notes) == ("agrees", ())
     assert row.load.warm_load_ms is not None

@@ -13,8 +13,8 @@ from paddleport.models.card import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.benchmark import settle
-from paddleport.validate.parity import opened
-from paddleport.validate.parity.opened import Opened
+from paddleport.validate.parity import hosted_runner
+from paddleport.validate.parity.hosted_runner import HostedRunner
 from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
 
@@ -22,7 +22,7 @@ from paddleport.worker import Worker
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     made = FakeClock()
-    monkeypatch.setattr(opened, "time", made)
+    monkeypatch.setattr(hosted_runner, "time", made)
     monkeypatch.setattr(settle, "time", made)
     return made
 
@@ -60,24 +60,24 @@ def test_settling_has_an_end_and_waits_that_long_where_the_system_does_not_tell(
 def test_warming_up_goes_on_until_runs_get_no_faster(clock: FakeClock) -> None:
     # From 14 to 4 ms, then steady.
     faster = itertools.chain((0.014 - 0.0005 * n for n in range(20)), itertools.repeat(0.004))
-    times = opened._timed(clock.spend(faster), at_most_s=0.2, warm_up_s=0.1)
+    times = hosted_runner._timed(clock.spend(faster), at_most_s=0.2, warm_up_s=0.1)
     assert times == pytest.approx([4.0] * 50, abs=1e-6)
-    assert clock.now < 0.1 * opened.LONGEST_WARM_UP + 0.25
+    assert clock.now < 0.1 * hosted_runner.LONGEST_WARM_UP + 0.25
 
 
 def test_warming_up_takes_its_time_where_runs_are_steady(clock: FakeClock) -> None:
-    opened._warm_up(clock.spend(itertools.repeat(0.001)), 0.1)
+    hosted_runner._warm_up(clock.spend(itertools.repeat(0.001)), 0.1)
     assert clock.now == pytest.approx(0.1, abs=0.01)
 
 
 def test_warming_up_ends_where_runs_get_faster_for_ever(clock: FakeClock) -> None:
     faster = (0.01 * 0.9**n for n in itertools.count())
-    opened._warm_up(clock.spend(faster), 0.005)
-    assert clock.now <= 0.005 * (opened.LONGEST_WARM_UP + 1) + 0.01
+    hosted_runner._warm_up(clock.spend(faster), 0.005)
+    assert clock.now <= 0.005 * (hosted_runner.LONGEST_WARM_UP + 1) + 0.01
 
 
 def test_a_run_of_seconds_is_warmed_up_once_and_counted_once(clock: FakeClock) -> None:
-    assert opened._timed(clock.spend(itertools.repeat(3.0)), 1.0, 0.1) == [3000.0]
+    assert hosted_runner._timed(clock.spend(itertools.repeat(3.0)), 1.0, 0.1) == [3000.0]
     assert clock.now == 6.0
 
 
@@ -95,8 +95,8 @@ class RecordingWorker(Worker):
     def call(self, function: Any, timeout_s: float, /, *args: Any, **kwargs: Any) -> Any:
         self.timeouts_s[function.__name__] = timeout_s
         answers: dict[object, Any] = {
-            Opened.facts: ("fp32", 1.0, (), "cpu", False),
-            Opened.costs: (1.0, None),
+            HostedRunner.facts: ("fp32", 1.0, (), "cpu", False),
+            HostedRunner.costs: (1.0, None),
         }
         return answers.get(function, [1.0])
 

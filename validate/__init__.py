@@ -6,9 +6,9 @@ from paddleport.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from paddleport.validate.input_diff.explain import explain_input
-    from paddleport.validate.parity.plan import Plan
-    from paddleport.validate.parity.report import BackendRow, ParityReport
+    from paddleport.validate.parity.parity_report import BackendRow, ParityReport
     from paddleport.validate.parity.validation import validate
+    from paddleport.validate.parity.validation_plan import Plan
     from paddleport.validate.report_diff import compare_reports
 
 __all__ = [
@@ -22,9 +22,9 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "BackendRow": "parity.report",
-        "ParityReport": "parity.report",
-        "Plan": "parity.plan",
+        "BackendRow": "parity.parity_report",
+        "ParityReport": "parity.parity_report",
+        "Plan": "parity.validation_plan",
         "compare_reports": "report_diff",
         "explain_input": "input_diff.explain",
         "validate": "parity.validation",

@@ -19,8 +19,9 @@ from paddleport.models.artifact import onnx_artifact
 from paddleport.models.onnx.mixed_precision.cast import cast_to_half
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.runners import open_runner
+from paddleport.runners.tasks.classification import is_softmax
 from paddleport.tensors import Array, Feed
-from paddleport.validate.compare.yardstick import centred_log, is_softmax
+from paddleport.validate.compare.error_scale import centred_log
 
 if TYPE_CHECKING:
     import onnx

@@ -9,7 +9,7 @@ from paddleport.cli import options
 from paddleport.cli.console import new_table, print_json, print_warning, progress_bar, stdout
 
 if TYPE_CHECKING:
-    from paddleport.validate.bisect import Located, TensorRange
+    from paddleport.validate.bisect import Divergence, TensorRange
 
 _SIDES = {
     "converter": "the ONNX graph in float64, against Paddle's own values",
@@ -101,7 +101,7 @@ def locate(
 
 
 def to_dict(
-    model: str, backend: str, sides: tuple[str, ...], found: "tuple[Located, ...]"
+    model: str, backend: str, sides: tuple[str, ...], found: "tuple[Divergence, ...]"
 ) -> dict[str, Any]:
     """For JSON, which has no infinity and no NaN: they are null there."""
     from dataclasses import asdict
@@ -121,7 +121,7 @@ def to_dict(
 
 
 def print_located(
-    name: str, backend: str, sides: tuple[str, ...], found: "tuple[Located, ...]"
+    name: str, backend: str, sides: tuple[str, ...], found: "tuple[Divergence, ...]"
 ) -> None:
     """What was located, one block a side, or that nothing parts."""
     console = stdout()
@@ -137,7 +137,7 @@ def print_located(
         console.print(f"[dim]next: {_OTHER_FEEDS}[/]")
 
 
-def _print_one(backend: str, item: "Located") -> None:
+def _print_one(backend: str, item: "Divergence") -> None:
     console = stdout()
     console.print()
     side = _SIDES[item.side].format(backend=backend)
@@ -152,7 +152,7 @@ def _print_one(backend: str, item: "Located") -> None:
         console.print(f"[dim]next: {_safe(_NEXT[item.side].format(backend=backend))}[/]")
 
 
-def _facts(item: "Located") -> Any:
+def _facts(item: "Divergence") -> Any:
     from rich.table import Table
 
     facts = Table(box=None, show_header=False, pad_edge=False)

@@ -21,7 +21,7 @@ from paddleport.cli.tuned import Tuned
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from paddleport.validate.parity.report import ParityReport
+    from paddleport.validate.parity.parity_report import ParityReport
 
 EXIT_CODES = {"agrees": 0, "differs": 1, "unproven": 2}
 _QUICK_SECONDS = 0.5
@@ -95,9 +95,8 @@ def validate(
     from paddleport.files import write_atomically
     from paddleport.runners.base import available_threads
     from paddleport.runners.picture_pipeline import find_pictures
-    from paddleport.validate.parity.plan import Plan
-    from paddleport.validate.parity.validation import validate_on_feeds
-    from paddleport.validate.parity.worst import save_worst
+    from paddleport.validate.parity.validation import save_worst, validate_on_feeds
+    from paddleport.validate.parity.validation_plan import Plan
 
     tuned = Tuned.read(profile)
     if tuned.profile is not None:
@@ -170,7 +169,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
     console.print(f"reference  {escape(glance.reference(report))}", style="dim")
-    console.print(f"arbiter    {escape(report.arbiter)}", style="dim")
+    console.print(f"float64    {escape(report.float64_reference)}", style="dim")
     console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
     console.print()
     console.print(_fitting_table(report))

@@ -14,12 +14,8 @@ from paddleport.runners.picture_pipeline import find_pictures
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, takes_pixels
 from paddleport.runners.tasks.base import Outputs, rows
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
-from paddleport.validate.feeds.make_feeds import (
-    DEFAULT_SIZE,
-    SAMPLE_SIZE,
-    concrete_inputs,
-    made_feed,
-)
+from paddleport.validate.feeds.make_feeds import concrete_inputs, made_feed
+from paddleport.validate.feeds.named_feed import DEFAULT_SIZE, SAMPLE_SIZE
 
 MAX_BYTES = 2 << 30  # all of them are held at a time
 SAMPLES = 200  # drawn or made where none are given

@@ -9,7 +9,7 @@ from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import sample_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
-from paddleport.validate.feeds.make_feeds import SAMPLE_SIZE, NamedFeed
+from paddleport.validate.feeds.named_feed import SAMPLE_SIZE, NamedFeed
 
 _QUALITY = 95
 

@@ -14,11 +14,12 @@ from paddleport.validate.benchmark.latency import Latency, measure
 from paddleport.validate.benchmark.peak import peak_gflops
 from paddleport.validate.benchmark.photo import jpeg_of
 from paddleport.validate.benchmark.subject import Budget, Measured, Photo, Subject
-from paddleport.validate.feeds.make_feeds import NamedFeed, batch_feeds
-from paddleport.validate.parity.lineup import Lineup, backend_of
-from paddleport.validate.parity.reference_choice import PLAIN
-from paddleport.validate.parity.report import BackendRow
+from paddleport.validate.feeds.make_feeds import batch_feeds
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.parity.backend_sessions import BackendSessions, backend_of
+from paddleport.validate.parity.parity_report import BackendRow
 from paddleport.validate.parity.session import Session
+from paddleport.validate.parity.validation_plan import PLAIN
 
 _BATCHES = (4, 8)  # beside the smallest: the columns of the published tables
 _NOT_COUNTED = "not counted in flops"
@@ -33,7 +34,7 @@ class Timing:
         model_figures: parameters and floating-point operations of the model.
     """
 
-    def __init__(self, lineup: Lineup, feeds: Sequence[NamedFeed]) -> None:
+    def __init__(self, lineup: BackendSessions, feeds: Sequence[NamedFeed]) -> None:
         """Nothing is measured yet."""
         self._lineup, self._plan, self._feeds = lineup, lineup.plan, feeds
         self.speed_reference = "nothing: latency was not measured"

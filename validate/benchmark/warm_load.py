@@ -14,9 +14,9 @@ from paddleport.tensors import Array, Feed
 from paddleport.validate.benchmark.settle import settle
 from paddleport.validate.compare.comparison import FeedName, Outputs, compare_outputs, overall
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.feeds.make_feeds import NamedFeed
-from paddleport.validate.parity.lineup import Lineup
-from paddleport.validate.parity.report import BackendRow, share_of_limit
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.parity.backend_sessions import BackendSessions
+from paddleport.validate.parity.parity_report import BackendRow, share_of_limit
 from paddleport.validate.parity.session import Session
 from paddleport.validate.reports import figures
 
@@ -43,7 +43,9 @@ class WarmStart:
 class WarmLoads:
     """Opens every backend that keeps compiled models once more, and holds it to its judged self."""
 
-    def __init__(self, lineup: Lineup, first: NamedFeed, judged: Mapping[str, Outputs]) -> None:
+    def __init__(
+        self, lineup: BackendSessions, first: NamedFeed, judged: Mapping[str, Outputs]
+    ) -> None:
         """Nothing is started yet; ``judged`` has the answers to ``first``, by row."""
         self._lineup, self._first, self._judged = lineup, first, judged
 

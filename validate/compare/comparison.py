@@ -1,4 +1,4 @@
-"""When two outputs are the same: one comparison an output, one verdict, and its proof."""
+"""When two outputs are the same: one comparison per output, one verdict, and its proof."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paddleport.tensors import Array
-from paddleport.validate.compare.metrics import Metrics, Ranking, figures, ranking
-from paddleport.validate.compare.sensitivity import Sensitivity, sensitivity
-from paddleport.validate.compare.tolerance import Tolerance
-from paddleport.validate.compare.yardstick import (
+from paddleport.validate.compare.error_scale import (
+    ErrorScale,
     Measure,
-    Yardstick,
+    choose_error_scale,
     structural_difference,
-    yardstick,
 )
+from paddleport.validate.compare.metrics import Metrics, Ranking, compare_rankings, measure_error
+from paddleport.validate.compare.sensitivity import Sensitivity, prove_sensitivity
+from paddleport.validate.compare.tolerance import Tolerance
 
 Verdict = Literal["agrees", "differs", "unproven"]
-Outputs = Sequence[Mapping[str, Array]]  # one mapping a feed, output name to tensor
-_TELLING = 10.0  # times the limit: how far the reference must move between its feeds
+Outputs = Sequence[Mapping[str, Array]]  # one mapping per feed, output name to tensor
+_LEAST_SPREAD = 10.0  # times the limit: how far the reference must move between its feeds
 _SMALLEST_SCALE = 1e-30  # float32 loses precision below 1.2e-38
 
 
@@ -48,7 +48,7 @@ class WorstFeed:
     error: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OutputComparison:
     """One output of one backend against the reference, over all feeds.
 
@@ -62,10 +62,10 @@ class OutputComparison:
         limit: the tolerance's limit.
         limit_source: where the limit comes from.
         measure: ``values``, ``log-probabilities`` or ``equality``.
-        worst_feeds: one a kind of feed, the worst first.
+        worst_feeds: one per kind of feed, the worst first.
         against_reference: the candidate against the reference.
-        against_float64: the candidate against the arbiter; ``None`` where there is none.
-        reference_against_float64: the reference against the arbiter, likewise.
+        against_float64: the candidate against float64; ``None`` where there is no such reference.
+        reference_against_float64: the reference against float64, likewise.
         ranking: whether the classes keep their order; ``None`` for no classifier.
         sensitivity: the proof that this comparison could have failed.
     """
@@ -91,34 +91,34 @@ def compare_outputs(
     tolerance: Tolerance,
     *,
     feeds: Sequence[FeedName] | None = None,
-    exact: Outputs | None = None,
+    float64: Outputs | None = None,
 ) -> list[OutputComparison]:
-    """Compare a candidate's outputs with the reference's, one row an output.
+    """Compare a candidate's outputs with the reference's, one per output.
 
     Args:
-        reference: one mapping a feed, output name to tensor.
+        reference: one mapping per feed, output name to tensor.
         candidate: the same feeds' outputs of the candidate. Outputs are matched by name where
             all names are the same, else by position, since Paddle's names do not survive
             conversion.
         tolerance: the rule for floating-point outputs.
         feeds: name and kind of each feed; the scale is that of all but the extremes.
-        exact: the arbiter's outputs.
+        float64: the outputs of the ONNX graph in float64.
 
     Returns:
-        One comparison an output of the reference, in its order, and one for a differing count.
+        One comparison per output of the reference, in its order, and one for a differing count.
     """
     feeds = feeds or [FeedName(f"feed {index}", "given") for index in range(len(reference))]
     if len(reference[0]) != len(candidate[0]):
         reason = f"{len(candidate[0])} outputs, the reference has {len(reference[0])}"
         return [_incomparable("(all)", reason, tolerance, "values")]
-    if exact is not None and len(exact[0]) != len(reference[0]):
-        exact = None
+    if float64 is not None and len(float64[0]) != len(reference[0]):
+        float64 = None
     return [
         _compare_output(
             theirs,
             [outputs[ours] for outputs in reference],
             [outputs[theirs] for outputs in candidate],
-            None if exact is None else aligned(reference, exact, ours),
+            None if float64 is None else aligned(reference, float64, ours),
             tolerance,
             feeds,
         )
@@ -135,7 +135,7 @@ def output_pairs(
 
 
 def aligned(reference: Outputs, other: Outputs, name: str) -> list[Array]:
-    """The tensors of another voice for the reference's output ``name``, one a feed."""
+    """The tensors of another's outputs for the reference's output ``name``, one per feed."""
     theirs = dict(output_pairs(reference[0], other[0]))[name]
     return [outputs[theirs] for outputs in other]
 
@@ -157,52 +157,58 @@ def _compare_output(
     name: str,
     reference: list[Array],
     candidate: list[Array],
-    exact: list[Array] | None,
+    float64: list[Array] | None,
     tolerance: Tolerance,
     feeds: Sequence[FeedName],
 ) -> OutputComparison:
-    found = yardstick(reference, candidate, typical_feeds(feeds))
-    errors = [found.error(one, other) for one, other in zip(candidate, reference, strict=True)]
-    verdict, reason = _judge(reference, candidate, errors, found, tolerance, feeds)
-    worst = max(errors) if found.measure != "equality" else sum(errors)
-    proof = sensitivity(
+    error_scale = choose_error_scale(reference, candidate, typical_feeds(feeds))
+    errors = [
+        error_scale.error(one, other) for one, other in zip(candidate, reference, strict=True)
+    ]
+    verdict, reason = _decide(reference, candidate, errors, error_scale, tolerance, feeds)
+    worst = max(errors) if error_scale.measure != "equality" else sum(errors)
+    proof = prove_sensitivity(
         reference,
-        found,
+        error_scale,
         tolerance.limit,
         lambda disturbed: _agrees(reference, disturbed, tolerance, feeds),
     )
     if verdict == "agrees" and proof is not None and not proof.holds:
         verdict, reason = "unproven", "a disturbed reference was not told apart: nothing is proven"
     return OutputComparison(
-        name,
-        verdict,
-        reason,
-        worst if math.isfinite(worst) else None,
-        tolerance.limit if found.measure != "equality" else 0.0,
-        tolerance.source if found.measure != "equality" else "whole numbers are equal or not",
-        found.measure,
-        _worst_feeds(errors, feeds),
-        figures(candidate, reference, found),
-        figures(candidate, exact, found) if exact else None,
-        figures(reference, exact, found) if exact else None,
-        ranking(reference, candidate, [feed.name for feed in feeds]),
-        proof,
+        output=name,
+        verdict=verdict,
+        reason=reason,
+        worst_error=worst if math.isfinite(worst) else None,
+        limit=tolerance.limit if error_scale.measure != "equality" else 0.0,
+        limit_source=tolerance.source
+        if error_scale.measure != "equality"
+        else "whole numbers are equal or not",
+        measure=error_scale.measure,
+        worst_feeds=_worst_feeds(errors, feeds),
+        against_reference=measure_error(candidate, reference, error_scale),
+        against_float64=measure_error(candidate, float64, error_scale) if float64 else None,
+        reference_against_float64=measure_error(reference, float64, error_scale)
+        if float64
+        else None,
+        ranking=compare_rankings(reference, candidate, [feed.name for feed in feeds]),
+        sensitivity=proof,
     )
 
 
-def _judge(
+def _decide(
     reference: list[Array],
     candidate: list[Array],
     errors: Sequence[float],
-    found: Yardstick,
+    error_scale: ErrorScale,
     tolerance: Tolerance,
     feeds: Sequence[FeedName],
 ) -> tuple[Verdict, str]:
-    for wanted, given, feed in zip(reference, candidate, feeds, strict=True):
-        reason = structural_difference(wanted, given)
+    for ours, theirs, feed in zip(reference, candidate, feeds, strict=True):
+        reason = structural_difference(ours, theirs)
         if reason:
             return "differs", f"{feed.name}: {reason}"
-    if found.measure == "equality":
+    if error_scale.measure == "equality":
         unequal, total = int(sum(errors)), sum(tensor.size for tensor in reference)
         if unequal:
             return "differs", f"{unequal} of {total} values are not equal"
@@ -211,9 +217,9 @@ def _judge(
         return "agrees", ""
     if max(errors) > tolerance.limit:
         return "differs", f"error {max(errors):.2g} above the limit"
-    if found.scale < _SMALLEST_SCALE:
+    if error_scale.scale < _SMALLEST_SCALE:
         return "unproven", "the output is zero or has no scale: nothing is proven"
-    if not _varies([found.values(tensor) for tensor in reference], found, tolerance):
+    if not _varies([error_scale.values(tensor) for tensor in reference], error_scale, tolerance):
         return "unproven", "the output hardly changes with the input: nothing is proven"
     return "agrees", ""
 
@@ -224,17 +230,25 @@ def _agrees(
     tolerance: Tolerance,
     feeds: Sequence[FeedName],
 ) -> bool:
-    """The judgement alone, as a candidate meets it, for disturbed references."""
-    found = yardstick(reference, candidate, typical_feeds(feeds))
-    errors = [found.error(one, other) for one, other in zip(candidate, reference, strict=True)]
-    return _judge(reference, candidate, errors, found, tolerance, feeds)[0] != "differs"
+    """The decision alone, as it is made of a candidate, for disturbed references."""
+    error_scale = choose_error_scale(reference, candidate, typical_feeds(feeds))
+    errors = [
+        error_scale.error(one, other) for one, other in zip(candidate, reference, strict=True)
+    ]
+    return _decide(reference, candidate, errors, error_scale, tolerance, feeds)[0] != "differs"
 
 
 def _incomparable(
     name: str, reason: str, tolerance: Tolerance, measure: Measure
 ) -> OutputComparison:
     return OutputComparison(
-        name, "differs", reason, None, tolerance.limit, tolerance.source, measure
+        output=name,
+        verdict="differs",
+        reason=reason,
+        worst_error=None,
+        limit=tolerance.limit,
+        limit_source=tolerance.source,
+        measure=measure,
     )
 
 
@@ -249,7 +263,9 @@ def _worst_feeds(errors: Sequence[float], feeds: Sequence[FeedName]) -> tuple[Wo
     )
 
 
-def _varies(tensors: Sequence[NDArray[np.float64]], found: Yardstick, tolerance: Tolerance) -> bool:
+def _varies(
+    tensors: Sequence[NDArray[np.float64]], error_scale: ErrorScale, tolerance: Tolerance
+) -> bool:
     """Whether the reference moves with its input by much more than the limit would let pass."""
     if any(tensor.shape[1:] != tensors[0].shape[1:] for tensor in tensors):
         return True
@@ -257,11 +273,11 @@ def _varies(tensors: Sequence[NDArray[np.float64]], found: Yardstick, tolerance:
     if not rows:
         return False
     if len(rows) < 2:
-        return found.scale > 0 and float(np.nanstd(rows[0])) > _TELLING * tolerance.limit * (
-            found.scale
-        )
+        return error_scale.scale > 0 and float(
+            np.nanstd(rows[0])
+        ) > _LEAST_SPREAD * tolerance.limit * (error_scale.scale)
     finite = np.isfinite(rows[0])
     if any(not np.array_equal(np.isfinite(row), finite) for row in rows[1:]):
         return True
-    spread = max(found.worst(rows[0], row) for row in rows[1:])
-    return spread > _TELLING * tolerance.limit
+    spread = max(error_scale.worst(rows[0], row) for row in rows[1:])
+    return spread > _LEAST_SPREAD * tolerance.limit

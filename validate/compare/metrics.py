@@ -7,17 +7,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from paddleport.runners.tasks.classification import SMALLEST_PROBABILITY
 from paddleport.tensors import Array
-from paddleport.validate.compare.yardstick import SMALLEST_PROBABILITY, Yardstick
+from paddleport.validate.compare.error_scale import ErrorScale
 
 _TOP = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metrics:
-    """One output against another voice's, over all feeds.
+    """One output against another's, over all feeds.
 
-    ``a`` is judged, ``b`` is the voice it is held against, rms its root mean square.
+    ``a`` is the candidate's, ``b`` the reference's, rms the root mean square of ``b``.
 
     Attributes:
         scaled: largest ``|a - b| / (|b| + scale)`` in the measure of the verdict (values or
@@ -44,7 +45,7 @@ class Metrics:
     kl: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Top1Change:
     """A row whose largest class changed.
 
@@ -64,7 +65,7 @@ class Top1Change:
     margin: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ranking:
     """Whether the classes come out in the same order.
 
@@ -83,51 +84,51 @@ class Ranking:
     smallest_margin: float
 
 
-def figures(
-    judged: Sequence[Array], voice: Sequence[Array], yardstick: Yardstick
+def measure_error(
+    candidate: Sequence[Array], reference: Sequence[Array], error_scale: ErrorScale
 ) -> Metrics | None:
-    """All figures of one output; ``None`` where a feed's tensors cannot be compared by value.
+    """All metrics of one output; ``None`` where a feed's tensors cannot be compared by value.
 
     Args:
-        judged: one floating-point tensor a feed.
-        voice: the same of what it is held against.
-        yardstick: the output's unit of error.
+        candidate: one floating-point tensor per feed.
+        reference: the same of what it is compared with.
+        error_scale: the output's unit of error.
     """
-    if yardstick.measure == "equality":
+    if error_scale.measure == "equality":
         return None
-    if any(one.shape != other.shape for one, other in zip(judged, voice, strict=True)):
+    if any(one.shape != other.shape for one, other in zip(candidate, reference, strict=True)):
         return None
     sums = _Sums()
-    rms = _root_mean_square(voice)
+    rms = _root_mean_square(reference)
     worst = log_probability = divergence = 0.0
-    for one, other in zip(judged, voice, strict=True):
+    for one, other in zip(candidate, reference, strict=True):
         a, b = one.astype(np.float64), other.astype(np.float64)
         if not np.array_equal(np.isfinite(a), np.isfinite(b)):
             return None
         sums.add(a[np.isfinite(b)], b[np.isfinite(b)], rms)
-        if yardstick.measure == "log-probabilities":
+        if error_scale.measure == "log-probabilities":
             logs = [np.log(np.maximum(item, SMALLEST_PROBABILITY)) for item in (a, b)]
             log_probability = max(log_probability, float(np.abs(logs[0] - logs[1]).max()))
             kl = (b * (logs[1] - logs[0])).sum(axis=-1)
             divergence = max(divergence, float(kl.max()))
-        worst = max(worst, yardstick.error(one, other))
+        worst = max(worst, error_scale.error(one, other))
     if not math.isfinite(worst):
         return None
-    probabilities = yardstick.measure == "log-probabilities"
+    probabilities = error_scale.measure == "log-probabilities"
     return Metrics(
-        worst,
-        sums.ulp,
-        sums.max_abs,
-        sums.max_rel,
-        math.sqrt(sums.square_error / sums.count) if sums.count else 0.0,
-        sums.cosine,
-        sums.snr_db,
-        log_probability if probabilities else None,
-        max(divergence, 0.0) if probabilities else None,  # rounding may leave it below 0
+        scaled=worst,
+        ulp=sums.ulp,
+        max_abs=sums.max_abs,
+        max_rel=sums.max_rel,
+        rmse=math.sqrt(sums.square_error / sums.count) if sums.count else 0.0,
+        cosine=sums.cosine,
+        snr_db=sums.snr_db,
+        log_probability=log_probability if probabilities else None,
+        kl=max(divergence, 0.0) if probabilities else None,  # rounding may leave it below 0
     )
 
 
-def ranking(
+def compare_rankings(
     reference: Sequence[Array], candidate: Sequence[Array], feeds: Sequence[str]
 ) -> Ranking | None:
     """How far two classifiers agree on the order of classes; ``None`` for no classifier.
@@ -157,11 +158,25 @@ def ranking(
             overlaps.append(len(set(order[:top]) & set(other[:top])) / top)
             if order[0] != other[0]:
                 shown = margin if math.isfinite(margin) else 0.0
-                changes.append(Top1Change(feed, row, int(order[0]), int(other[0]), shown))
+                changes.append(
+                    Top1Change(
+                        feed=feed,
+                        row=row,
+                        expected=int(order[0]),
+                        found=int(other[0]),
+                        margin=shown,
+                    )
+                )
     if not total:
         return None
     margin = smallest if math.isfinite(smallest) else 0.0
-    return Ranking(agreeing, total, float(np.mean(overlaps)), tuple(changes), margin)
+    return Ranking(
+        top1_agreeing=agreeing,
+        total=total,
+        top5_overlap=float(np.mean(overlaps)),
+        changes=tuple(changes),
+        smallest_margin=margin,
+    )
 
 
 class _Sums:
@@ -170,7 +185,7 @@ class _Sums:
     def __init__(self) -> None:
         self.count = 0
         self.ulp = self.max_abs = self.max_rel = 0.0
-        self.square_error = self._judged = self._voice = self._product = 0.0
+        self.square_error = self._candidate = self._reference = self._product = 0.0
 
     def add(self, a: NDArray[np.float64], b: NDArray[np.float64], rms: float) -> None:
         if not a.size:
@@ -180,8 +195,8 @@ class _Sums:
         self.count += a.size
         self.max_abs = max(self.max_abs, float(difference.max()))
         self.square_error += float(np.sum(difference**2))
-        self._judged += float(np.sum(a**2))
-        self._voice += float(np.sum(b**2))
+        self._candidate += float(np.sum(a**2))
+        self._reference += float(np.sum(b**2))
         self._product += float(np.sum(a * b))
         if difference.any():
             smallest = float(np.finfo(np.float32).tiny)
@@ -193,14 +208,14 @@ class _Sums:
 
     @property
     def cosine(self) -> float | None:
-        length = math.sqrt(self._judged) * math.sqrt(self._voice)
+        length = math.sqrt(self._candidate) * math.sqrt(self._reference)
         return max(-1.0, min(1.0, self._product / length)) if length else None
 
     @property
     def snr_db(self) -> float | None:
-        if not self.square_error or not self._voice:
+        if not self.square_error or not self._reference:
             return None
-        return 10 * (math.log10(self._voice) - math.log10(self.square_error))
+        return 10 * (math.log10(self._reference) - math.log10(self.square_error))
 
 
 def _root_mean_square(tensors: Sequence[Array]) -> float:

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddleport.tensors import Array
-from paddleport.validate.compare.yardstick import Yardstick
+from paddleport.validate.compare.error_scale import ErrorScale
 
 REFUSED_AT = 4.0  # times the limit; of two classes, centring halves what one is moved by
 ACCEPTED_AT = 0.25
 _SEED = 20_261_124
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The reference's own output, disturbed, and judged as the candidate was.
+    """The reference's own output, disturbed, and compared as the candidate was.
 
     Attributes:
         refused_at: how many times the limit one element was moved by; must be refused.
@@ -35,21 +35,21 @@ class Sensitivity:
         return self.refused and self.accepted
 
 
-def sensitivity(
+def prove_sensitivity(
     reference: Sequence[Array],
-    yardstick: Yardstick,
+    error_scale: ErrorScale,
     limit: float,
     agrees: Callable[[list[Array]], bool],
 ) -> Sensitivity | None:
-    """Disturb the reference by known shares of the limit, and ask for the judgement.
+    """Disturb the reference by known shares of the limit, and ask whether they still agree.
 
     Whole numbers have one element changed by 1, and are accepted unchanged.
 
     Args:
-        reference: one tensor a feed.
-        yardstick: the output's unit of error.
+        reference: one tensor per feed.
+        error_scale: the output's unit of error.
         limit: of the tolerance.
-        agrees: judges a list of tensors as a candidate's.
+        agrees: compares a list of tensors as a candidate's.
 
     Returns:
         ``None`` where no element can be moved: no finite one, or an output without scale.
@@ -57,35 +57,47 @@ def sensitivity(
     generator = np.random.Generator(np.random.PCG64(_SEED))
     places = [(index, np.flatnonzero(np.isfinite(item))) for index, item in enumerate(reference)]
     places = [(index, found) for index, found in places if found.size]
-    if not places or (yardstick.measure != "equality" and not yardstick.scale):
+    if not places or (error_scale.measure != "equality" and not error_scale.scale):
         return None
     index, found = places[int(generator.integers(len(places)))]
     place = int(found[int(generator.integers(found.size))])
     one_moved = [tensor.copy() for tensor in reference]
     share = np.zeros(reference[index].shape)
-    share.flat[place] = 1.0 if yardstick.measure == "equality" else REFUSED_AT * limit
-    one_moved[index] = _moved(reference[index], share, yardstick)
-    if yardstick.measure == "equality":
-        return Sensitivity(1.0, not agrees(one_moved), 0.0, agrees(list(reference)))
+    share.flat[place] = 1.0 if error_scale.measure == "equality" else REFUSED_AT * limit
+    one_moved[index] = _moved(reference[index], share, error_scale)
+    if error_scale.measure == "equality":
+        return Sensitivity(
+            refused_at=1.0,
+            refused=not agrees(one_moved),
+            accepted_at=0.0,
+            accepted=agrees(list(reference)),
+        )
     all_moved = [
-        _moved(tensor, ACCEPTED_AT * limit * generator.choice((-1.0, 1.0), tensor.shape), yardstick)
+        _moved(
+            tensor, ACCEPTED_AT * limit * generator.choice((-1.0, 1.0), tensor.shape), error_scale
+        )
         for tensor in reference
     ]
-    return Sensitivity(REFUSED_AT, not agrees(one_moved), ACCEPTED_AT, agrees(all_moved))
+    return Sensitivity(
+        refused_at=REFUSED_AT,
+        refused=not agrees(one_moved),
+        accepted_at=ACCEPTED_AT,
+        accepted=agrees(all_moved),
+    )
 
 
-def _moved(tensor: Array, shares: Array, yardstick: Yardstick) -> Array:
+def _moved(tensor: Array, shares: Array, error_scale: ErrorScale) -> Array:
     """``tensor`` with each element moved by ``shares`` of its unit, in its own type."""
-    if yardstick.measure == "equality":
+    if error_scale.measure == "equality":
         if tensor.dtype == np.bool_:
             flipped: Array = np.where(shares != 0, ~tensor, tensor)
             return flipped
         changed: Array = tensor + (shares != 0).astype(tensor.dtype)
         return changed
-    moves = shares * yardstick.unit(yardstick.values(tensor))
+    moves = shares * error_scale.unit(error_scale.values(tensor))
     moves[~np.isfinite(moves)] = 0
     exact = tensor.astype(np.float64)
-    if yardstick.measure == "log-probabilities":
+    if error_scale.measure == "log-probabilities":
         probabilities = exact * np.exp(moves)
         exact = probabilities / probabilities.sum(axis=-1, keepdims=True)
     else:

@@ -1,1 +1,6 @@
-"""Who made a backend differ: evidence, and the cause that it names."""
+"""Who made a backend differ.
+
+``validation_outputs`` holds what everyone answered; ``evidence`` is gathered from it, with
+``output_patterns`` (what the outputs show by themselves) and ``imitation`` (whether they are the
+reference's to another input); ``causes`` names the cause that the evidence points to.
+"""

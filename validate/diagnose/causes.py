@@ -1,11 +1,11 @@
-"""From evidence to a culprit: who made a backend differ, and what to do next."""
+"""From evidence to a cause: who made a backend differ, and what to do next."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
-from paddleport.validate.diagnose.probes import Misplaced
+from paddleport.validate.diagnose.output_patterns import BatchDependence
 
 Cause = Literal[
     "",
@@ -30,7 +30,7 @@ NEXT_LOCATE = "Next: --locate names the node."
 """The end of an explanation; gone once the node is named."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evidence:
     """What was found out about one backend that differs, on its worst output.
 
@@ -43,23 +43,23 @@ class Evidence:
         computes_in: the precision that it reports.
         limit: of its tolerance.
         error: backend against reference.
-        from_float64: backend against the arbiter; ``None`` where there is none.
-        reference_from_float64: reference against the arbiter, likewise.
-        rounding: how far fp32 rounding alone moves the arbiter, imitated; likewise.
-        rounding_here: the same for the backend's own precision.
-        rounding_seen: how far the reference's own program is from itself with other kernels;
+        from_float64: backend against float64; ``None`` where there is no such reference.
+        reference_from_float64: reference against float64, likewise.
+        rounding: how far fp32 rounding alone moves the float64 answer, imitated; likewise.
+        own_rounding: the same for the backend's own precision.
+        observed_rounding: how far the reference's own program is from itself with other kernels;
             likewise, and where it was not to be had.
-        no_arbiter: why there is no arbiter.
+        no_float64: why there is no float64 reference.
         feeds: names of the feeds that differ.
         repeat: the backend's two runs against each other.
         reference_repeat: the reference's two runs against each other.
         overwritten: an answer that was held changed when the next feed was run.
-        misplaced: where the answer depends on the place in the batch.
-        float64_misplaced: the same of the arbiter.
+        batch_dependence: where the answer depends on the place in the batch.
+        float64_batch_dependence: the same of float64.
         imitates: what input the reference gives this answer for; empty if none was found.
         advice: what to do about that input.
         pattern: how the answer relates to the reference's, if in a simple way.
-        looks_like: a narrower precision that all values of the answer fit into.
+        fits_precision: a narrower precision that all values of the answer fit into.
         ranking: what became of top-1, in words; empty for no classifier.
         normalised_inside: the ONNX file takes 8-bit pictures, so that what the network is fed
             is the file's doing.
@@ -73,19 +73,19 @@ class Evidence:
     from_float64: float | None = None
     reference_from_float64: float | None = None
     rounding: float | None = None
-    rounding_here: float | None = None
-    rounding_seen: float | None = None
-    no_arbiter: str = ""
+    own_rounding: float | None = None
+    observed_rounding: float | None = None
+    no_float64: str = ""
     feeds: tuple[str, ...] = ()
     repeat: float = 0.0
     reference_repeat: float = 0.0
     overwritten: bool = False
-    misplaced: Misplaced | None = None
-    float64_misplaced: Misplaced | None = None
+    batch_dependence: BatchDependence | None = None
+    float64_batch_dependence: BatchDependence | None = None
     imitates: str = ""
     advice: str = ""
     pattern: str = ""
-    looks_like: str = ""
+    fits_precision: str = ""
     ranking: str = ""
     normalised_inside: bool = False
 
@@ -98,16 +98,16 @@ class Evidence:
 def name_cause(evidence: Evidence) -> tuple[Cause, str]:
     """The cause and an explanation of one or two sentences.
 
-    What needs no arbiter comes first: a backend that contradicts itself, a batch that changes
-    an answer, another input that explains it. Then the arbiter divides the rest.
+    What needs no float64 comes first: a backend that contradicts itself, a batch that changes
+    an answer, another input that explains it. Then float64 divides the rest.
     """
-    for judge in (_self_contradiction, _batching, _preprocessing):
-        found = judge(evidence)
+    for rule in (_self_contradiction, _batching, _preprocessing):
+        found = rule(evidence)
         if found is not None:
             return found
     if evidence.from_float64 is None or evidence.reference_from_float64 is None:
         return "undetermined", (
-            f"There is no float64 answer to tell converter from runtime: {evidence.no_arbiter}. "
+            f"There is no float64 answer to tell converter from runtime: {evidence.no_float64}. "
             "Next: compare several backends; where all differ alike, it is the conversion."
         )
     if is_ill_conditioned(evidence):
@@ -127,7 +127,7 @@ def is_ill_conditioned(evidence: Evidence) -> bool:
     if ours is None or reference is None or evidence.rounding is None or evidence.narrow:
         return False
     explained = _EXPLAINED * evidence.rounding
-    seen = evidence.rounding_seen
+    seen = evidence.observed_rounding
     if seen is not None and seen <= _LARGEST_SEEN * evidence.rounding:
         explained = _EXPLAINED_SEEN * max(seen, evidence.rounding)
     return ours <= explained and reference <= explained and ours <= _EXPLAINED * reference
@@ -154,8 +154,8 @@ def _self_contradiction(evidence: Evidence) -> tuple[Cause, str] | None:
 
 
 def _batching(evidence: Evidence) -> tuple[Cause, str] | None:
-    found = evidence.misplaced
-    if found is None or evidence.float64_misplaced is not None:
+    found = evidence.batch_dependence
+    if found is None or evidence.float64_batch_dependence is not None:
         return None
     return "batching", (
         f"{evidence.backend} gives the picture '{found.picture}' another answer in position "
@@ -182,8 +182,8 @@ def _is_in_the_file(evidence: Evidence) -> bool:
 def _ill_conditioned(evidence: Evidence) -> str:
     amplified = evidence.rounding or 0.0
     seen = ""
-    if evidence.rounding_seen is not None:
-        seen = f" (with other kernels it is {_number(evidence.rounding_seen)} from itself)"
+    if evidence.observed_rounding is not None:
+        seen = f" (with other kernels it is {_number(evidence.observed_rounding)} from itself)"
     start = (
         f"Nobody is to blame: the model amplifies rounding. Paddle itself is "
         f"{_number(evidence.reference_from_float64)} from float64{seen} and {evidence.backend} "
@@ -212,10 +212,10 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
             f"from native Paddle, and {evidence.backend} is {_number(ours)} from that graph."
             f"{_sentence(evidence.pattern)} {NEXT_LOCATE}"
         )
-    if evidence.narrow and ours <= _EXPLAINED * (evidence.rounding_here or 0.0):
+    if evidence.narrow and ours <= _EXPLAINED * (evidence.own_rounding or 0.0):
         return "precision", (
             f"{evidence.backend} computes in {evidence.computes_in}, whose rounding alone "
-            f"explains about {_number(evidence.rounding_here)}; the error is {_number(ours)}."
+            f"explains about {_number(evidence.own_rounding)}; the error is {_number(ours)}."
             f"{_sentence(evidence.ranking)} Next: --precision fp32, or judge it by accuracy."
         )
     if evidence.format == "paddle" and ours <= evidence.limit:
@@ -224,15 +224,15 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
             f"reference does not ({_number(reference)}): suspect the reference."
         )
     claim = ""
-    if evidence.looks_like:
+    if evidence.fits_precision:
         claim = (
-            f"Every value fits into {evidence.looks_like}, though it says that it computes in "
+            f"Every value fits into {evidence.fits_precision}, though it says that it computes in "
             f"{evidence.computes_in}."
         )
     return "runtime", (
         f"{evidence.backend} computes the graph otherwise: {_number(ours)} from float64, where "
         f"Paddle is {_number(reference)} from it and rounding explains "
-        f"{_number(evidence.rounding_here)}.{_sentence(evidence.pattern)}{_sentence(claim)} "
+        f"{_number(evidence.own_rounding)}.{_sentence(evidence.pattern)}{_sentence(claim)} "
         f"{NEXT_LOCATE}"
     )
 

@@ -6,101 +6,122 @@ from paddleport.errors import PortError
 from paddleport.validate.compare.comparison import aligned
 from paddleport.validate.compare.metrics import Ranking
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
-from paddleport.validate.diagnose.case import Answers, Case, OutputView
 from paddleport.validate.diagnose.causes import Evidence
-from paddleport.validate.diagnose.imitation import imitated
-from paddleport.validate.diagnose.probes import Misplaced, looks_like, misplaced, pattern
+from paddleport.validate.diagnose.imitation import find_imitated_input
+from paddleport.validate.diagnose.output_patterns import (
+    BatchDependence,
+    describe_pattern,
+    find_batch_dependence,
+    find_narrow_precision,
+)
+from paddleport.validate.diagnose.validation_outputs import (
+    CandidateOutputs,
+    ComparedOutput,
+    ReferenceOutputs,
+)
 
-_ROUNDED_FEEDS = 3  # that rounding is imitated on: the worst ones
+_ROUNDED_FEEDS = 3  # that rounding is find_imitated_input on: the worst ones
 
 
-def gather(
-    case: Case, answers: Answers, position: int, limit: float, ranking: Ranking | None
+def gather_evidence(
+    reference: ReferenceOutputs,
+    answers: CandidateOutputs,
+    position: int,
+    limit: float,
+    ranking: Ranking | None,
 ) -> Evidence:
     """All evidence on one output that differs.
 
     Args:
-        case: the reference's side.
-        answers: the candidate's.
+        reference: what the reference answered.
+        answers: what the candidate answered.
         position: of the output among the reference's.
         limit: of the tolerance; 0 for whole numbers.
         ranking: of the classes, if there are any.
     """
-    view = OutputView(case, answers, position, limit)
-    found = view.found
-    imitates, advice = imitated(case, view)
-    worst = view.failing[0]
+    output = ComparedOutput(reference, answers, position, limit)
+    scale = output.scale
+    imitates, advice = find_imitated_input(reference, output)
+    worst = output.failing[0]
     evidence = Evidence(
-        answers.backend,
-        answers.format,
-        answers.computes_in,
-        limit,
-        view.worst(view.given, view.wanted),
-        no_arbiter=case.arbiter.unavailable,
-        feeds=tuple(case.feeds[index].name for index in sorted(view.failing)),
-        repeat=max(map(found.error, view.again, view.given), default=0.0),
-        reference_repeat=found.error(case.again[view.name], view.wanted[0]),
+        backend=answers.backend,
+        format=answers.format,
+        computes_in=answers.computes_in,
+        limit=limit,
+        error=output.worst(output.candidate, output.reference),
+        no_float64=reference.float64.unavailable,
+        feeds=tuple(reference.feeds[index].name for index in sorted(output.failing)),
+        repeat=max(map(scale.error, output.again, output.candidate), default=0.0),
+        reference_repeat=scale.error(reference.again[output.name], output.reference[0]),
         overwritten=answers.overwritten,
-        misplaced=_misplaced(case, view),
+        batch_dependence=_batch_dependence(reference, output),
         imitates=imitates,
         advice=advice,
-        pattern=pattern(view.given[worst], view.wanted[worst], found, limit),
-        looks_like=looks_like(view.given, view.wanted),
+        pattern=describe_pattern(output.candidate[worst], output.reference[worst], scale, limit),
+        fits_precision=find_narrow_precision(output.candidate, output.reference),
         ranking=_ranking(ranking),
-        normalised_inside=answers.format == "onnx" and case.feeds[0].pixels is not None,
+        normalised_inside=answers.format == "onnx" and reference.feeds[0].pixels is not None,
     )
-    if view.exact is None:
+    if output.float64 is None:
         return evidence
     return replace(
         evidence,
-        from_float64=view.worst(view.given, view.exact),
-        reference_from_float64=view.worst(view.wanted, view.exact),
-        rounding=_rounding(case, view, "fp32"),
-        rounding_here=_rounding(case, view, answers.computes_in),
-        rounding_seen=_rounding_seen(case, view),
-        float64_misplaced=misplaced(view.exact, case.feeds, found, limit),
+        from_float64=output.worst(output.candidate, output.float64),
+        reference_from_float64=output.worst(output.reference, output.float64),
+        rounding=_rounding(reference, output, "fp32"),
+        own_rounding=_rounding(reference, output, answers.computes_in),
+        observed_rounding=_observed_rounding(reference, output),
+        float64_batch_dependence=find_batch_dependence(
+            output.float64, reference.feeds, scale, limit
+        ),
     )
 
 
-def _rounding(case: Case, view: OutputView, precision: str) -> float | None:
-    """How far imitated rounding moves the arbiter's answer on the worst feeds."""
-    exact, arbiter = view.exact, case.arbiter.exact
-    if exact is None or arbiter is None:
+def _rounding(reference: ReferenceOutputs, output: ComparedOutput, precision: str) -> float | None:
+    """How far imitated rounding moves the float64 answer on the worst feeds."""
+    ours, all_outputs = output.float64, reference.float64.outputs
+    if ours is None or all_outputs is None:
         return None
-    place = [tensor is exact[0] for tensor in arbiter[0].values()].index(True)
-    indices = view.failing[:_ROUNDED_FEEDS]
+    place = [tensor is ours[0] for tensor in all_outputs[0].values()].index(True)
+    indices = output.failing[:_ROUNDED_FEEDS]
     try:
-        samples = case.arbiter.rounded(UNIT_ROUNDOFF[precision], indices)
+        samples = reference.float64.rounded(UNIT_ROUNDOFF[precision], indices)
     except PortError:
         return None
     return max(
-        view.found.error(list(outputs.values())[place], exact[index])
+        output.scale.error(list(outputs.values())[place], ours[index])
         for sample in samples
         for index, outputs in zip(indices, sample, strict=True)
     )
 
 
-def _rounding_seen(case: Case, view: OutputView) -> float | None:
+def _observed_rounding(reference: ReferenceOutputs, output: ComparedOutput) -> float | None:
     """How far the reference's program with other kernels is from itself, where it differs."""
-    other = case.other_kernels()
+    other = reference.other_kernels()
     if other is None:
         return None
-    found = aligned(case.outputs, other, view.name)
-    return view.worst(found, view.wanted)
+    found = aligned(reference.outputs, other, output.name)
+    return output.worst(found, output.reference)
 
 
-def _misplaced(case: Case, view: OutputView) -> Misplaced | None:
+def _batch_dependence(
+    reference: ReferenceOutputs, output: ComparedOutput
+) -> BatchDependence | None:
     """Where the candidate contradicts itself in a batch, though it is right somewhere."""
-    place = misplaced(view.given, case.feeds, view.found, view.limit)
-    if place is None or misplaced(view.wanted, case.feeds, view.found, view.limit) is not None:
+    place = find_batch_dependence(output.candidate, reference.feeds, output.scale, output.limit)
+    if (
+        place is None
+        or find_batch_dependence(output.reference, reference.feeds, output.scale, output.limit)
+        is not None
+    ):
         return None
-    index = next(i for i, feed in enumerate(case.feeds) if feed.name == place.feed)
-    feed = case.feeds[index]
+    index = next(i for i, feed in enumerate(reference.feeds) if feed.name == place.feed)
+    feed = reference.feeds[index]
     if feed.parts:
-        right_alone = view.errors[feed.parts[place.row]] <= view.limit
+        right_alone = output.errors[feed.parts[place.row]] <= output.limit
     else:
-        error = view.found.error(view.given[index][:1], view.wanted[index][:1])
-        right_alone = error <= view.limit
+        error = output.scale.error(output.candidate[index][:1], output.reference[index][:1])
+        right_alone = error <= output.limit
     return place if right_alone else None
 
 

@@ -11,14 +11,19 @@ from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array, TensorSpec, check_feed
-from paddleport.validate.feeds.extremes import extreme_pictures
-from paddleport.validate.feeds.named_feed import SAMPLE_SIZE as SAMPLE_SIZE
-from paddleport.validate.feeds.named_feed import Kind as Kind
-from paddleport.validate.feeds.named_feed import NamedFeed as NamedFeed
-from paddleport.validate.feeds.named_feed import named_pictures
-from paddleport.validate.feeds.pixels import PixelInput, pixel_extremes, pixel_feeds, pixel_given
+from paddleport.validate.feeds.named_feed import (
+    DEFAULT_SIZE,
+    NamedFeed,
+    extreme_pictures,
+    named_pictures,
+)
+from paddleport.validate.feeds.pixel_feeds import (
+    PixelInput,
+    extreme_pixels,
+    given_pixels,
+    pixel_feeds,
+)
 
-DEFAULT_SIZE = 224  # of a free height or width
 DEFAULT_LENGTH = 16  # of any other free dimension
 _NOISE_SEED = 20_240_811
 _IDS_BELOW = 8  # integer inputs are mostly indices into something
@@ -57,7 +62,7 @@ def make_feeds(
         ImageError: a picture that cannot be read.
     """
     if pixels is not None and given:
-        return [pixel_given(pixels, given)]
+        return [given_pixels(pixels, given)]
     if pixels is not None:
         (spec,) = concrete_inputs(inputs, shapes or {})
         batch = (shapes and spec.shape[0]) or inputs[0].shape[0] or pixels.batch
@@ -67,7 +72,7 @@ def make_feeds(
         return made
     if given:
         check_feed(inputs, given)
-        return [NamedFeed("given", "given", dict(given))]
+        return [NamedFeed(name="given", kind="given", tensors=dict(given))]
     specs = concrete_inputs(inputs, shapes or {})
     feeds: list[NamedFeed] = []
     if preprocess is not None and len(inputs) == 1 and not shapes:
@@ -98,7 +103,7 @@ def extreme_feeds(
     """
     first = feeds[0]
     if pixels is not None and first.kind != "given":
-        return pixel_extremes(pixels, len(first.tensors[pixels.spec.name]))
+        return extreme_pixels(pixels, len(first.tensors[pixels.spec.name]))
     if first.kind == "given" or not any(_is_picture(spec, (1, 3)) for spec in inputs):
         return []
     made: dict[str, dict[str, Array]] = {}
@@ -107,7 +112,7 @@ def extreme_feeds(
         if _is_picture(spec, (1, 3)) and len(shape) == 4:
             for name, tensor in extreme_pictures(shape, spec.dtype, preprocess):
                 made.setdefault(name, dict(first.tensors))[spec.name] = tensor
-    return [NamedFeed(name, "extreme", tensors) for name, tensors in made.items()]
+    return [NamedFeed(name=name, kind="extreme", tensors=tensors) for name, tensors in made.items()]
 
 
 def batch_feeds(
@@ -133,7 +138,11 @@ def batch_feeds(
         }
         raw = [item for part in parts if (item := feeds[part].pixels) is not None]
         pixels = np.concatenate(raw) if raw else None
-        made.append(NamedFeed(f"batch of {size}", "batch", tensors, parts, pixels=pixels))
+        made.append(
+            NamedFeed(
+                name=f"batch of {size}", kind="batch", tensors=tensors, parts=parts, pixels=pixels
+            )
+        )
     return made
 
 
@@ -185,9 +194,11 @@ def _picture_feeds(
     batch = spec.shape[0] or 1
     feeds = [
         NamedFeed(
-            name,
-            "picture",
-            {spec.name: np.stack([preprocess_image(picture, preprocess, name=name)] * batch)},
+            name=name,
+            kind="picture",
+            tensors={
+                spec.name: np.stack([preprocess_image(picture, preprocess, name=name)] * batch)
+            },
             picture=picture,
         )
         for name, picture in named_pictures(pictures, samples)
@@ -211,7 +222,7 @@ def made_feed(specs: Sequence[TensorSpec], index: int) -> NamedFeed:
         for spec in specs
     }
     kind: Literal["drawn", "noise"] = "drawn" if drawn else "noise"
-    return NamedFeed(f"{kind} {index}", kind, tensors)
+    return NamedFeed(name=f"{kind} {index}", kind=kind, tensors=tensors)
 
 
 def _is_picture(spec: TensorSpec, channels: Sequence[int] = (3,)) -> bool:

@@ -10,7 +10,7 @@ from paddleport.models.resolve import SourceModel
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.tensors import Feed, ShapeRange, TensorSpec
 from paddleport.validate.feeds.named_feed import NamedFeed
-from paddleport.validate.feeds.pixels import PixelInput
+from paddleport.validate.feeds.pixel_feeds import PixelInput
 
 T = TypeVar("T")
 _NHWC = (0, 2, 3, 1)
@@ -91,7 +91,7 @@ def _pixel_input(
             f"are normalised ({source.preprocess_unknown}): name a folder with an inference.yml"
         )
     spec = TensorSpec(ours[0].name, inputs[0].dtype, inputs[0].shape)
-    return PixelInput(spec, paddle, onnx.preprocess or paddle)
+    return PixelInput(spec=spec, paddle=paddle, file=onnx.preprocess or paddle)
 
 
 def _channels_last(found: ShapeRange) -> ShapeRange:

@@ -1,4 +1,4 @@
-"""The third voice: the same ONNX graph in float64, exact and with rounding imitated."""
+"""The float64 reference: the ONNX graph in float64, exactly and with rounding imitated."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,29 +8,29 @@ from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.parity.session import Session
 
-NAME = "reference"  # of the runner
+_RUNNER = "reference"
 _SEEDS = (1, 2)
 
 
-class Arbiter:
+class Float64Reference:
     """What the ONNX graph means; it may be unable to say, and then says why.
 
     Attributes:
         unavailable: why there is no exact answer; empty where there is one.
-        exact: its outputs for every feed, in order; ``None`` where it is unavailable.
+        outputs: exact ones for every feed, in order; ``None`` where it is unavailable.
         error: what kept it from answering.
         session: its process, while it lives.
         runner: the name of the backend that it is.
     """
 
-    runner = NAME
+    runner = _RUNNER
 
     def __init__(self, onnx: Artifact) -> None:
         """Nothing is loaded yet."""
         self._onnx = onnx
         self._rounded: dict[tuple[float, tuple[int, ...]], list[list[Mapping[str, Array]]]] = {}
         self._feeds: Sequence[Feed] = ()
-        self.exact: list[dict[str, Array]] | None = None
+        self.outputs: list[dict[str, Array]] | None = None
         self.error: PortError | None = None
         self.session: Session | None = None
 
@@ -39,12 +39,12 @@ class Arbiter:
         """Why there is no exact answer; empty where there is one."""
         return "" if self.error is None else str(self.error)
 
-    def answer(self, feeds: Sequence[Feed]) -> None:
-        """Compute every feed exactly, and keep the answers."""
+    def compute(self, feeds: Sequence[Feed]) -> None:
+        """Compute every feed exactly, and keep the outputs."""
         self._feeds = feeds
         try:
-            self.session = Session(NAME, self._onnx, RunnerOptions())
-            self.exact = self.session.run_all(feeds)
+            self.session = Session(_RUNNER, self._onnx, RunnerOptions())
+            self.outputs = self.session.run_all(feeds)
         except PortError as error:
             self.error = error
             self.close()
@@ -52,7 +52,7 @@ class Arbiter:
     def rounded(
         self, unit_roundoff: float, indices: Sequence[int]
     ) -> list[list[Mapping[str, Array]]]:
-        """Answers with rounding of a narrower format imitated, one list a seed.
+        """CandidateOutputs with rounding of a narrower format imitated, one list per seed.
 
         Args:
             unit_roundoff: of the format.
@@ -67,7 +67,7 @@ class Arbiter:
             found: list[list[Mapping[str, Array]]] = []
             for seed in _SEEDS:
                 extras = {"rounding": repr(unit_roundoff), "seed": str(seed)}
-                session = Session(NAME, self._onnx, RunnerOptions(extras=extras))
+                session = Session(_RUNNER, self._onnx, RunnerOptions(extras=extras))
                 try:
                     found.append(list(session.run_all(feeds)))
                 finally:

@@ -10,7 +10,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.card import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed
-from paddleport.validate.parity.opened import LONGEST_WARM_UP, Opened
+from paddleport.validate.parity.hosted_runner import LONGEST_WARM_UP, HostedRunner
 from paddleport.worker import RemoteError, Worker
 
 P = ParamSpec("P")
@@ -23,7 +23,7 @@ RUN_TIMEOUT_S = 300.0
 MEMORY_SHARE = 0.8  # of what is available, for one backend
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SessionFacts:
     """What a runner says of itself once it is loaded.
 
@@ -47,11 +47,11 @@ class SessionFacts:
 
 
 @dataclass(frozen=True)
-class Answers:
+class SessionOutputs:
     """What a backend gave for a row of feeds.
 
     Attributes:
-        outputs: one mapping a feed, in order, copied before the next feed was run.
+        outputs: one mapping per feed, in order, copied before the next feed was run.
         overwritten: an array that it had returned changed when a later feed was run: the runner
             hands out its own buffer.
     """
@@ -117,27 +117,37 @@ class Session:
             if cpus:
                 self._call(process.pin, START_TIMEOUT_S, tuple(cpus))
             # A handle, typed as what it stands for.
-            self._opened: Any = self._guarded(
-                worker.hold, Opened, START_TIMEOUT_S, backend, model, options
+            self._hosted: Any = self._guarded(
+                worker.hold, HostedRunner, START_TIMEOUT_S, backend, model, options
             )
             pinned = self._call(process.is_pinned, START_TIMEOUT_S, tuple(cpus))
-            told = self._call(Opened.facts, START_TIMEOUT_S, self._opened)
-            self.facts = SessionFacts(*told, pinned, worker.pid)
+            computes_in, load_ms, notes, device, keeps_on_device = self._call(
+                HostedRunner.facts, START_TIMEOUT_S, self._hosted
+            )
+            self.facts = SessionFacts(
+                computes_in=computes_in,
+                load_ms=load_ms,
+                notes=notes,
+                device=device,
+                keeps_on_device=keeps_on_device,
+                pinned=pinned,
+                pid=worker.pid,
+            )
         except BaseException:
             worker.close()
             raise
 
     def run_all(self, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
         """Outputs for every feed, in order."""
-        return [self._run(Opened.run, feed) for feed in feeds]
+        return [self._run(HostedRunner.run, feed) for feed in feeds]
 
-    def answers(self, feeds: Sequence[Feed]) -> Answers:
+    def answers(self, feeds: Sequence[Feed]) -> SessionOutputs:
         """Outputs for every feed, in order, and whether they stay what they were.
 
         The process holds what the runner returned and a digest of each, not a second copy.
         """
-        outputs = [self._run(Opened.run_and_hold, feed) for feed in feeds]
-        return Answers(outputs, self._run(Opened.overwritten))
+        outputs = [self._run(HostedRunner.run_and_hold, feed) for feed in feeds]
+        return SessionOutputs(outputs, self._run(HostedRunner.overwritten))
 
     def time_ms(self, feed: Feed, *, at_most_s: float, warm_up_s: float = 0.0) -> list[float]:
         """Wall-clock milliseconds of each run, at least one, until ``at_most_s`` are over.
@@ -148,7 +158,7 @@ class Session:
             warm_up_s: not counted, before; at least that long, and until runs get no faster.
         """
         timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
-        return self._run(Opened.time_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
+        return self._run(HostedRunner.time_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
 
     def time_on_device_ms(
         self, feed: Feed, *, at_most_s: float, warm_up_s: float = 0.0
@@ -158,7 +168,9 @@ class Session:
         The feed is copied once before; each run ends when the device has done its work.
         """
         timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
-        return self._run(Opened.time_on_device_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
+        return self._run(
+            HostedRunner.time_on_device_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s
+        )
 
     def time_many_ms(self, feed: Feed, *, at_most_s: float, warm_up_s: float = 0.0) -> list[float]:
         """As ``time_ms``, with as many inferences at a time as the runner's streams want.
@@ -166,7 +178,7 @@ class Session:
         Each value is the mean of a chunk: its wall-clock time by the inferences in it.
         """
         timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
-        return self._run(Opened.time_many_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
+        return self._run(HostedRunner.time_many_ms, feed, at_most_s, warm_up_s, timeout_s=timeout_s)
 
     def time_from_jpeg_ms(
         self,
@@ -181,7 +193,7 @@ class Session:
         """As ``time_ms``, end to end: decode and prepare ``batch`` times, stack, run."""
         given = jpeg, preprocess, input_name, batch, at_most_s, warm_up_s
         timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
-        return self._run(Opened.time_from_jpeg_ms, *given, timeout_s=timeout_s)
+        return self._run(HostedRunner.time_from_jpeg_ms, *given, timeout_s=timeout_s)
 
     def peak_memory_bytes(self) -> int | None:
         """The most memory its process has held, as last seen; ``None`` where nobody tells."""
@@ -197,9 +209,11 @@ class Session:
         return at_most_s + (LONGEST_WARM_UP + 1) * warm_up_s + runs * self._timeout_s
 
     def _run(self, method: Callable[..., T], *args: object, timeout_s: float | None = None) -> T:
-        """One method of ``Opened``, there, and what it has come to since."""
-        result = self._call(method, timeout_s or self._timeout_s, self._opened, *args)
-        self.first_ms, self._peak_bytes = self._call(Opened.costs, self._timeout_s, self._opened)
+        """One method of ``HostedRunner``, there, and what it has come to since."""
+        result = self._call(method, timeout_s or self._timeout_s, self._hosted, *args)
+        self.first_ms, self._peak_bytes = self._call(
+            HostedRunner.costs, self._timeout_s, self._hosted
+        )
         return result
 
     def _call(

@@ -1,27 +1,30 @@
 """Every backend against native Paddle: the same feeds, a verdict and a cause each, and latency."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
+
+from paddleport.files import write_atomically
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress, part_of
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.timing import Timing
 from paddleport.validate.benchmark.warm_load import WarmLoads
-from paddleport.validate.feeds.make_feeds import NamedFeed, batch_feeds, extreme_feeds, make_feeds
+from paddleport.validate.feeds.make_feeds import batch_feeds, extreme_feeds, make_feeds
+from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.parity.backend_comparison import BackendComparison
+from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.describe import describe_environment, describe_model
-from paddleport.validate.parity.extras import deal
-from paddleport.validate.parity.float64_reference import Arbiter
-from paddleport.validate.parity.judge import Judge
-from paddleport.validate.parity.lineup import Lineup
-from paddleport.validate.parity.plan import Plan
-from paddleport.validate.parity.reference_choice import choose_reference
-from paddleport.validate.parity.report import BackendRow, FeedRow, ParityReport
-from paddleport.validate.parity.search import Search
+from paddleport.validate.parity.divergence_search import DivergenceSearch
+from paddleport.validate.parity.float64_reference import Float64Reference
+from paddleport.validate.parity.parity_report import BackendRow, FeedRow, ParityReport
+from paddleport.validate.parity.validation_plan import Plan, assign_extras, choose_reference
 from paddleport.validate.reports.thumbnails import thumbnail
 
 _COMPARED = 0.4  # share of the progress bar that comparing takes
@@ -62,7 +65,7 @@ def validate(
         shapes: input name to shape, where the model leaves dimensions free.
         feed: input name to tensor, instead of made-up feeds.
         command: what was typed, for the report.
-        progress: told each step and the share done.
+        progress: called with each step and the share done.
 
     Raises:
         BackendUnavailableError: a named backend, or the reference, is not available.
@@ -94,45 +97,45 @@ def validate_on_feeds(
 ) -> Validation:
     """As ``validate``, with the feeds, so that the worst of them can be saved."""
     plan = plan or Plan()
-    deal(plan)  # refuses what cannot be before anything is run
+    assign_extras(plan)  # refuses what cannot be before anything is run
     choice = choose_reference(plan.reference, source.model)
     plan = replace(plan, reference=choice.backend)
     onnx_feeds = OnnxFeeds(source, onnx)
     feeds = _all_feeds(source, onnx_feeds, plan, pictures, shapes, feed)
-    lineup = Lineup(source, onnx, plan, onnx_feeds)
-    lineup.will_feed(feeds)
-    judge = Judge(lineup, part_of(progress, 0.0, _COMPARED))
+    backends = BackendSessions(source, onnx, plan, onnx_feeds)
+    backends.will_feed(feeds)
+    comparison = BackendComparison(backends, part_of(progress, 0.0, _COMPARED))
     end = _MEASURED if plan.locate else 1.0
     try:
-        rows = judge.rows(feeds)
-        feeds = judge.reference.feeds
-        rows = WarmLoads(lineup, feeds[0], judge.first_answers).measured(
+        rows = comparison.rows(feeds)
+        feeds = comparison.reference.feeds
+        rows = WarmLoads(backends, feeds[0], comparison.first_outputs).measured(
             rows, lambda step: progress(step, _COMPARED)
         )
-        timing = Timing(lineup, feeds)
+        timing = Timing(backends, feeds)
         rows = timing.measured(
             rows, lambda share: progress("latency", _COMPARED + (end - _COMPARED) * share)
         )
     finally:
-        lineup.close()
-        judge.arbiter.close()
+        backends.close()
+        comparison.float64.close()
     if plan.locate:
-        rows = Search(lineup, feeds, progress).rows(rows)
+        rows = DivergenceSearch(backends, feeds, progress).rows(rows)
     report = ParityReport(
-        {**describe_model(source, onnx), **timing.model_figures},
-        judge.reference.title,
-        timing.speed_reference,
-        _describe_arbiter(judge.arbiter),
-        _feed_rows(feeds, rows, source),
-        plan.threads,
-        tuple(rows),
-        dict(source.card.published) if source.card else {},
-        timing.peak_gflops,
-        describe_environment(),
-        command,
-        datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        plan.strict,
-        choice.reason,
+        model={**describe_model(source, onnx), **timing.model_figures},
+        reference=comparison.reference.title,
+        speed_reference=timing.speed_reference,
+        float64_reference=_describe_float64(comparison.float64),
+        feeds=_feed_rows(feeds, rows, source),
+        threads=plan.threads,
+        rows=tuple(rows),
+        published=dict(source.card.published) if source.card else {},
+        peak_gflops=timing.peak_gflops,
+        environment=describe_environment(),
+        command=command,
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        strict=plan.strict,
+        reference_reason=choice.reason,
     )
     return Validation(report, tuple(feeds))
 
@@ -161,9 +164,9 @@ def _all_feeds(
     return feeds
 
 
-def _describe_arbiter(arbiter: Arbiter) -> str:
-    if arbiter.unavailable:
-        return f"none: {arbiter.unavailable}"
+def _describe_float64(float64: Float64Reference) -> str:
+    if float64.unavailable:
+        return f"none: {float64.unavailable}"
     return "the ONNX graph in float64"
 
 
@@ -179,5 +182,26 @@ def _feed_rows(
         if tensor is not None and feed.name in worst:
             picture = thumbnail(tensor, preprocess=source.preprocess)
         batch = len(next(iter(feed.tensors.values()), ())) if feed.tensors else 0
-        made.append(FeedRow(feed.name, feed.kind, batch, picture))
+        made.append(FeedRow(name=feed.name, kind=feed.kind, batch=batch, thumbnail=picture))
     return tuple(made)
+
+
+def save_worst(validation: Validation, folder: Path) -> list[Path]:
+    """Write the worst feed of each kind for each backend, and return the files.
+
+    Each is ``BACKEND-KIND.npz`` with the Paddle model's input names as keys, as ``--feed FILE.npz``
+    takes it; 8-bit pixels where the ONNX file normalises pictures itself.
+    """
+    feeds = {feed.name: feed for feed in validation.feeds}
+    written = []
+    for row in validation.report.rows:
+        worst = row.worst
+        if worst is None or row.verdict == "reference":
+            continue
+        for item in worst.worst_feeds:
+            buffer = io.BytesIO()
+            np.savez_compressed(buffer, allow_pickle=False, **dict(feeds[item.feed].to_file))
+            path = folder / f"{row.name.replace(' ', '-')}-{item.kind}.npz"
+            write_atomically(path, buffer.getvalue())
+            written.append(path)
+    return written

@@ -26,7 +26,10 @@ def notes(old: Snapshot, new: Snapshot) -> Iterator[str]:
     yield from _models(old, new)
     yield from _limits(old, new)
     yield from _feeds(old, new)
-    pairs = {"reference": (old.reference, new.reference), "arbiter": (old.arbiter, new.arbiter)}
+    pairs = {
+        "reference": (old.reference, new.reference),
+        "arbiter": (old.float64_reference, new.float64_reference),
+    }
     yield from (f"{what}: {one} → {two}" for what, (one, two) in pairs.items() if one != two)
     if old.strict != new.strict:
         yield f"only {'NEW' if new.strict else 'OLD'} counts a skipped backend as a failure"

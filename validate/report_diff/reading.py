@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from paddleport.errors import ModelNotFoundError, OutputError
 
 MAX_BYTES = 64 << 20  # a report with all its pictures has less than one MB
-READABLE_SCHEMAS = (2,)
+READABLE_SCHEMAS = (2, 3)
 _EXPECTED = "give it a parity.json of paddleport validate"
 
 

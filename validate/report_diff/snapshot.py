@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from paddleport.validate.parity.report import RowVerdict
+from paddleport.validate.parity.parity_report import RowVerdict
 from paddleport.validate.report_diff.median import Median
 from paddleport.validate.report_diff.reading import Node
 
-SPEED_REFERENCE = "paddle"  # as reference_choice has it, which this must not import to read a file
+SPEED_REFERENCE = "paddle"  # as validation_plan has it, which this must not import to read a file
 _SMALLEST_MS, _LARGEST_MS = 1e-6, 1e9
 Configuration = tuple[int, int, str]  # batch, threads, scope, as figures has it
 
@@ -77,7 +77,7 @@ class Snapshot:
     threads: int
     strict: bool
     reference: str
-    arbiter: str
+    float64_reference: str
     cpu: str
     platform: str
     python: str
@@ -108,7 +108,7 @@ def snapshot(root: Node) -> Snapshot:
         int(root.number("threads") or 0),
         bool(root.at("strict").value),
         root.text("reference"),
-        root.text("arbiter"),
+        root.text("float64_reference") or root.text("arbiter"),  # as schema 2 has it
         environment.text("cpu"),
         environment.text("platform"),
         environment.text("python"),

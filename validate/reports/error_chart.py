@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from paddleport.validate.parity.report import ParityReport
+from paddleport.validate.parity.parity_report import ParityReport
 from paddleport.validate.reports.error_points import Point, in_words, notes, points
 from paddleport.validate.reports.error_scales import LIMIT, Scales
 from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from paddleport.validate.parity.report import ParityReport, share_of_limit
+from paddleport.validate.parity.parity_report import ParityReport, share_of_limit
 from paddleport.validate.reports import figures
 
 JUDGED = ("agrees", "differs", "unproven")

@@ -7,7 +7,7 @@ from typing import Any
 from paddleport.validate.benchmark.latency import Latency
 from paddleport.validate.compare.comparison import OutputComparison
 from paddleport.validate.compare.metrics import Ranking
-from paddleport.validate.parity.report import BackendRow
+from paddleport.validate.parity.parity_report import BackendRow
 
 NOTHING = "–"  # where a value was looked for and is not there
 ERROR_UNIT = "|reference| + the root mean square of the reference output"
@@ -107,7 +107,7 @@ def error_of_limit(comparison: OutputComparison | None) -> str:
 
 
 def distance_from_float64(row: BackendRow) -> float | None:
-    """The largest scaled error of a row's outputs against the arbiter; ``None`` without one."""
+    """The largest scaled error of a row's outputs against float64; ``None`` without one."""
     found = [item.against_float64.scaled for item in row.comparisons if item.against_float64]
     return max(found, default=None)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from paddleport.validate.diagnose.causes import Cause
-from paddleport.validate.parity.report import BackendRow, ParityReport, share_of_limit
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport, share_of_limit
 from paddleport.validate.reports import figures
 
 CULPRITS: dict[Cause, str] = {
@@ -34,7 +34,7 @@ class Line:
         speed_up: against the speed reference.
         p50, p99: milliseconds of the main configuration.
         error, limit: in the tolerance's unit.
-        from_float64: distance from the arbiter, likewise.
+        from_float64: distance from float64, likewise.
         top1: rows whose largest class is the same.
     """
 

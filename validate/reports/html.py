@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from paddleport.validate.parity.report import BackendRow, FeedRow, ParityReport
+from paddleport.validate.parity.parity_report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.reports import (
     error_chart,
     error_points,

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from paddleport.validate.parity.report import BackendRow, ParityReport
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport
 from paddleport.validate.reports import figures, glance
 from paddleport.validate.reports.markdown import explained
 
@@ -88,7 +88,7 @@ def _properties(report: ParityReport) -> dict[str, str]:
         "verdict": f"{report.verdict}: {glance.headline(report)}",
         "model": str(report.model.get("title", "")),
         "reference": glance.reference(report),
-        "arbiter": report.arbiter,
+        "arbiter": report.float64_reference,
         "speed": glance.timing(report),
         **hashes,
         "command": report.command,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddleport.validate.benchmark.latency import Latency
-from paddleport.validate.parity.report import BackendRow
+from paddleport.validate.parity.parity_report import BackendRow
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.svg import COLOURS, draw, short
 

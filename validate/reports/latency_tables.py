@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paddleport.validate.benchmark.latency import Latency
-from paddleport.validate.parity.report import BackendRow, Load, ParityReport
+from paddleport.validate.parity.parity_report import BackendRow, Load, ParityReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.tables import Table
 

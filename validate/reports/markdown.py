@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from paddleport.validate.parity.report import BackendRow, ParityReport
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport
 from paddleport.validate.reports import figures, glance, latency_tables, tables, voices
 
 COLUMNS = (
@@ -68,7 +68,7 @@ def to_markdown(report: ParityReport) -> str:
             [
                 *(f"to blame: {culprit}: {names}" for culprit, names in glance.blame(report)),
                 f"reference: {glance.reference(report)}",
-                f"arbiter: {report.arbiter}",
+                f"arbiter: {report.float64_reference}",
                 f"speed: {glance.timing(report)}",
                 f"feeds: {glance.fed(report)}",
                 *(f"limit: {limit}" for limit in glance.limits(rows)),

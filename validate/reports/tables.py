@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from paddleport.validate.compare.comparison import OutputComparison
-from paddleport.validate.parity.report import BackendRow, ParityReport
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport
 from paddleport.validate.reports import figures
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from paddleport.validate.compare.metrics import Metrics
-from paddleport.validate.parity.report import BackendRow, ParityReport
+from paddleport.validate.parity.parity_report import BackendRow, ParityReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.tables import Table, one_output
 

@@ -1,0 +1,200 @@
+"""Both sides in one call: conversion and runtime, each on the feed that shows most."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from paddleport.errors import BackendUnavailableError, PortError, UsageError
+from paddleport.models.artifact import Artifact
+from paddleport.models.onnx.onnx_file import weights_precision
+from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress, no_progress, part_of
+from paddleport.runners import installed_version, runner_class
+from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.tensors import Array
+from paddleport.validate.bisect.backend_process import BackendOutputs, BackendProcess
+from paddleport.validate.bisect.converter_side import locate_converter
+from paddleport.validate.bisect.divergence import Divergence
+from paddleport.validate.bisect.float64_values import check_operators
+from paddleport.validate.bisect.runtime_side import locate_runtime
+from paddleport.validate.compare.error_scale import output_error
+from paddleport.validate.compare.tolerance import TOLERANCES
+from paddleport.validate.feeds.make_feeds import make_feeds
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.parity.session import PLAIN_PADDLE
+
+_FEEDS = 3  # a fault that shows on none of them is not looked for
+_SAMPLES = 2  # of them drawn pictures, where the model takes pictures
+
+
+def locate(
+    source: SourceModel,
+    onnx: Artifact,
+    backend: str,
+    options: RunnerOptions,
+    *,
+    feed: Mapping[str, Array] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    limit: float | None = None,
+    seconds: float = 60.0,
+    progress: Progress = no_progress,
+) -> tuple[Divergence, ...]:
+    """Where the conversion leaves Paddle, and where a backend leaves the converted graph.
+
+    The ONNX graph in float64 stands between the two. A backend that reads Paddle's own files
+    has only the conversion in question.
+
+    Args:
+        source: the Paddle model.
+        onnx: the file that should be the same model.
+        backend: a runner.
+        options: for it.
+        feed: input name to tensor, instead of made-up feeds.
+        shapes: input name to shape, where the model leaves dimensions free.
+        limit: what counts as parted, in the tolerance's unit; by default that of the precision
+            of the file, and of the backend.
+        seconds: budget of the searches together; every value is computed once regardless.
+        progress: called with each step and a guess at the share done.
+
+    Returns:
+        What parts, the conversion first; empty where nothing does.
+
+    Raises:
+        PortError: there is no answer: a backend that is not to be had, an operator that float64
+            lacks, a feed that the model does not take.
+    """
+    if limit is not None and not (math.isfinite(limit) and limit > 0):
+        raise UsageError(f"a limit of {limit} is not possible: a number above 0")
+    reads_onnx = "onnx" in check_backend(backend, options).formats
+    check_operators(onnx.path)
+    onnx_feeds = OnnxFeeds(source, onnx)
+    feeds = make_feeds(
+        source.program.inputs,
+        preprocess=source.preprocess,
+        samples=_SAMPLES,
+        shapes=shapes,
+        given=feed,
+        pixels=onnx_feeds.pixels,
+    )[:_FEEDS]
+    renamed = onnx_feeds.of(feeds)
+    theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]
+    float64 = _answers("reference", onnx, RunnerOptions(), theirs, progress, 0.0)
+    both = _DifferenceSearch(
+        model=source.model,
+        onnx=onnx,
+        feeds=feeds,
+        onnx_feeds=theirs,
+        float64=float64,
+        limit=limit,
+        progress=progress,
+    )
+    in_conversion = both.conversion(seconds / 2 if reads_onnx else seconds)
+    in_runtime = None
+    if reads_onnx:
+        in_runtime = both.runtime(backend, options, seconds / 2 if in_conversion else seconds)
+    progress("done", 1.0)
+    return tuple(item for item in (in_conversion, in_runtime) if item is not None)
+
+
+def check_backend(backend: str, options: RunnerOptions) -> type[Runner]:
+    """A backend that takes these options and is installed, as far as its metadata tell.
+
+    Raises:
+        UsageError: there is no such backend, or it does not know an option.
+        BackendUnavailableError: it is not installed, or never has this device or precision.
+    """
+    kind = runner_class(backend)
+    kind.check_options(options)
+    if installed_version(kind) is None:
+        raise BackendUnavailableError(f"{backend} can't be used: {kind.how_to_install()}")
+    return kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DifferenceSearch:
+    """The two sides on the same feeds, each searched on the one that shows most.
+
+    Attributes:
+        model, onnx: the two files.
+        feeds: under Paddle's input names.
+        onnx_feeds: the same under the ONNX file's.
+        float64: what the ONNX graph gives in float64.
+        limit: what counts as parted; ``None`` is that of the precision.
+        progress: of the whole.
+    """
+
+    model: Artifact
+    onnx: Artifact
+    feeds: Sequence[NamedFeed]
+    onnx_feeds: Sequence[NamedFeed]
+    float64: BackendOutputs
+    limit: float | None
+    progress: Progress
+
+    def conversion(self, seconds: float) -> Divergence | None:
+        """Where the file leaves Paddle."""
+        plain = _answers("paddle", self.model, PLAIN_PADDLE, self.feeds, self.progress, 0.1)
+        index, error = _worst(self.float64, plain)
+        limit = self.limit or TOLERANCES[weights_precision(self.onnx.path)].limit
+        if error <= limit:
+            return None
+        return locate_converter(
+            self.model,
+            self.onnx,
+            self.feeds[index],
+            self.onnx_feeds[index].tensors,
+            limit=limit,
+            seconds=seconds,
+            progress=part_of(self.progress, 0.2, 0.5),
+        )
+
+    def runtime(self, backend: str, options: RunnerOptions, seconds: float) -> Divergence | None:
+        """Where a backend leaves the file; on the first feed if it fails."""
+        index, limit = 0, TOLERANCES["fp32"].limit
+        try:
+            found = _answers(backend, self.onnx, options, self.onnx_feeds, self.progress, 0.5)
+        except (BackendUnavailableError, UsageError):
+            raise
+        except PortError:
+            pass  # how it fails is found out again, cut by cut
+        else:
+            index, limit = _worst(found, self.float64)[0], TOLERANCES[found.computes_in].limit
+        return locate_runtime(
+            self.onnx,
+            backend,
+            options,
+            self.onnx_feeds[index],
+            limit=self.limit or limit,
+            seconds=seconds,
+            progress=part_of(self.progress, 0.6, 1.0),
+        )
+
+
+def _answers(
+    backend: str,
+    model: Artifact,
+    options: RunnerOptions,
+    feeds: Sequence[NamedFeed],
+    progress: Progress,
+    share: float,
+) -> BackendOutputs:
+    progress(f"{backend}: outputs", share)
+    with BackendProcess(backend, options) as process:
+        return process.run(model, [dict(feed.tensors) for feed in feeds])
+
+
+def _worst(candidate: BackendOutputs, reference: BackendOutputs) -> tuple[int, float]:
+    """The index of the feed with the largest error of any output, and that error."""
+    if len(candidate.names) != len(reference.names):
+        return 0, math.inf
+    names = list(candidate.names)
+    order = [
+        names.index(name) if set(names) == set(reference.names) else place
+        for place, name in enumerate(reference.names)
+    ]
+    errors = [
+        max(output_error(ours[place], theirs[index]) for index, place in enumerate(order))
+        for ours, theirs in zip(candidate.outputs, reference.outputs, strict=True)
+    ]
+    return max(enumerate(errors), key=lambda item: item[1])

@@ -1,0 +1,120 @@
+"""What outputs show by themselves: whether the batch matters, and how a wrong one comes about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from paddleport.tensors import Array
+from paddleport.validate.compare.error_scale import ErrorScale
+from paddleport.validate.feeds.named_feed import NamedFeed
+
+_MOST_AXES = 4  # that a transposition is searched in
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchDependence:
+    """An answer that depends on the place in the batch.
+
+    Attributes:
+        feed: the batch.
+        row: the position in it, from 0.
+        picture: the name of the feed that stands there.
+        error: against the answer for the same picture alone or in position 0.
+    """
+
+    feed: str
+    row: int
+    picture: str
+    error: float
+
+
+def find_batch_dependence(
+    outputs: Sequence[Array], feeds: Sequence[NamedFeed], scale: ErrorScale, limit: float
+) -> BatchDependence | None:
+    """The worst row whose answer depends on its place in the batch by more than ``limit``.
+
+    Args:
+        outputs: one output of one backend, a tensor per feed.
+        feeds: the feeds, batches with their parts.
+        scale: the output's error scale.
+        limit: in that unit.
+    """
+    worst: BatchDependence | None = None
+    for index, feed in enumerate(feeds):
+        rows = len(next(iter(feed.tensors.values())))
+        if outputs[index].ndim == 0 or len(outputs[index]) != rows or rows < 2:
+            continue
+        for row in range(rows):
+            alone = _alone(outputs, feeds, index, row)
+            if alone is None:
+                continue
+            error = scale.error(outputs[index][row : row + 1], alone)
+            if error > limit and (worst is None or error > worst.error):
+                picture = feeds[feed.parts[row]].name if feed.parts else feed.name
+                worst = BatchDependence(feed=feed.name, row=row, picture=picture, error=error)
+    return worst
+
+
+def _alone(
+    outputs: Sequence[Array], feeds: Sequence[NamedFeed], index: int, row: int
+) -> Array | None:
+    """The answer that a row of a batch must have, from where its picture stands elsewhere."""
+    feed = feeds[index]
+    if feed.parts:
+        single = outputs[feed.parts[row]]
+        return single if single.ndim and len(single) == 1 else None
+    repeated = all(np.array_equal(tensor[row], tensor[0]) for tensor in feed.tensors.values())
+    return outputs[index][:1] if row and repeated else None
+
+
+def describe_pattern(candidate: Array, reference: Array, scale: ErrorScale, limit: float) -> str:
+    """In words, how a wrong answer comes from the right one, if it does so in a simple way."""
+    if scale.measure == "equality" or not reference.size or reference.ndim > _MOST_AXES:
+        return ""
+    for axes in list(permutations(range(reference.ndim)))[1:]:
+        turned = candidate.transpose(axes) if candidate.ndim == reference.ndim else candidate
+        if scale.error(turned, reference) <= limit:
+            return f"Transposed by {list(axes)} it is the reference's output."
+    reshaped = candidate.size == reference.size and candidate.shape != reference.shape
+    if reshaped and scale.error(candidate.reshape(reference.shape), reference) <= limit:
+        return "Its values are right and only the shape is another."
+    return _scaled(candidate, reference, scale, limit)
+
+
+def _scaled(candidate: Array, reference: Array, scale: ErrorScale, limit: float) -> str:
+    if candidate.shape != reference.shape or not np.isfinite(candidate).all():
+        return ""
+    a, b = candidate.astype(np.float64), reference.astype(np.float64)
+    if not np.isfinite(b).all() or not np.sum(b * b):
+        return ""
+    factor = float(np.sum(a * b) / np.sum(b * b))
+    if factor and scale.worst(scale.values(a / factor), scale.values(b)) <= limit:
+        return f"Divided by {factor:.6g} it is the reference's output."
+    offset = float(np.mean(a - b))
+    if scale.worst(scale.values(a - offset), scale.values(b)) <= limit:
+        return f"Less {offset:.6g} it is the reference's output."
+    return ""
+
+
+def find_narrow_precision(candidate: Sequence[Array], reference: Sequence[Array]) -> str:
+    """``bf16`` or ``fp16`` if every value of a float32 answer fits, and the reference's do not."""
+    for name, fits in (("bf16", _fits_bf16), ("fp16", _fits_fp16)):
+        if all(map(fits, candidate)) and not all(map(fits, reference)):
+            return name
+    return ""
+
+
+def _fits_bf16(tensor: Array) -> bool:
+    if tensor.dtype != np.float32:
+        return False
+    bits = np.ascontiguousarray(tensor).view(np.uint32)
+    return not (bits & 0xFFFF).any()
+
+
+def _fits_fp16(tensor: Array) -> bool:
+    if tensor.dtype != np.float32:
+        return False
+    with np.errstate(over="ignore"):
+        return bool(np.array_equal(tensor.astype(np.float16).astype(np.float32), tensor))

@@ -1,0 +1,176 @@
+"""What the backends of one validation were fed, and what each has answered."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from paddleport.errors import PortError, WorkerCrashed
+from paddleport.models.card import Preprocess
+from paddleport.tensors import Array, Feed
+from paddleport.validate.compare.comparison import (
+    FeedName,
+    Outputs,
+    aligned,
+    output_pairs,
+    typical_feeds,
+)
+from paddleport.validate.compare.error_scale import ErrorScale, choose_error_scale
+from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.parity.float64_reference import Float64Reference
+
+_MOST_BYTES = 1 << 28  # of answers that are kept
+_MOST_CRASHES = 3  # each may cost the loading of the model
+
+
+class AnswerCache:
+    """What was answered, by question; refusals too."""
+
+    def __init__(self) -> None:
+        """Nothing was asked yet."""
+        self._answers: dict[bytes, Mapping[str, Array] | None] = {}
+        self._bytes = self._crashes = 0
+
+    def answer(
+        self, key: bytes, ask: Callable[[], Mapping[str, Array]]
+    ) -> Mapping[str, Array] | None:
+        """The answer to a question, or ``None`` where it was refused.
+
+        Args:
+            key: tells questions apart.
+            ask: puts it, where it was not put yet. After a few crashes nothing is asked.
+        """
+        if key in self._answers:
+            return self._answers[key]
+        if self._crashes >= _MOST_CRASHES:
+            return None
+        found: Mapping[str, Array] | None = None
+        try:
+            found = ask()
+        except WorkerCrashed:
+            self._crashes += 1
+        except PortError:
+            pass
+        self._keep(key, found)
+        return found
+
+    def _keep(self, key: bytes, found: Mapping[str, Array] | None) -> None:
+        size = sum(tensor.nbytes for tensor in (found or {}).values())
+        if self._bytes + size <= _MOST_BYTES:
+            self._answers[key] = found
+            self._bytes += size
+
+
+def digest(text: bytes, tensor: Array) -> bytes:
+    """Of a text and a tensor's bytes; the tensor's shape and type are taken to be known."""
+    made = hashlib.sha1(text, usedforsecurity=False)
+    made.update(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data)
+    return made.digest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceOutputs:
+    """The reference's side of a validation.
+
+    Attributes:
+        feeds: what everyone was fed.
+        outputs: the reference's, one mapping per feed.
+        again: the reference's second answer to the first feed.
+        float64: the outputs of the ONNX graph in float64.
+        preprocess: how pictures are fed, if known.
+        ask: the reference's answer to another feed.
+        other_kernels: the outputs of the reference's program by other kernels of its runtime,
+            one mapping per feed; ``None`` where there are none to be had.
+        cache: its answers to changed feeds so far.
+    """
+
+    feeds: Sequence[NamedFeed]
+    outputs: Outputs
+    again: Mapping[str, Array]
+    float64: Float64Reference
+    preprocess: Preprocess | None
+    ask: Callable[[Feed], Mapping[str, Array]]
+    other_kernels: Callable[[], Outputs | None] = lambda: None
+    cache: AnswerCache = field(default_factory=AnswerCache, repr=False, compare=False)
+
+    @property
+    def feed_names(self) -> list[FeedName]:
+        """Name and kind of every feed."""
+        return [FeedName(feed.name, feed.kind) for feed in self.feeds]
+
+    def answer_to(self, index: int, name: str, tensor: Array) -> Mapping[str, Array] | None:
+        """The reference's answer to a feed with another tensor, asked for only once.
+
+        Args:
+            index: of the feed.
+            name: of the input that is replaced.
+            tensor: what it is replaced by.
+
+        Returns:
+            ``None`` where the reference refuses it or ends, which is no fault of a candidate's
+            and not to end a validation; after a few crashes it is not asked again.
+        """
+        feed = {**self.feeds[index].tensors, name: tensor}
+        return self.cache.answer(digest(str(index).encode(), tensor), lambda: self.ask(feed))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CandidateOutputs:
+    """What one candidate has said.
+
+    Attributes:
+        backend: its name.
+        format: of the artifact that it loads.
+        computes_in: the precision that it reports.
+        outputs: one mapping per feed.
+        again: the same from a second run; empty where there was none.
+        overwritten: an answer that was held changed when the next feed was run.
+    """
+
+    backend: str
+    format: str
+    computes_in: str
+    outputs: Outputs
+    again: Outputs = ()
+    overwritten: bool = False
+
+
+class ComparedOutput:
+    """One output of the reference, the candidate and float64, with its errors.
+
+    Attributes:
+        name: the reference's name of it.
+        position: among the reference's outputs.
+        reference, candidate: their tensors, one per feed.
+        again: the candidate's second run; may be empty.
+        float64: the ONNX graph's in float64; ``None`` where there is none.
+        scale: the scale of the error.
+        errors: candidate against reference, one per feed.
+        failing: indices of the feeds above ``limit``, the worst first; all if none is.
+    """
+
+    def __init__(
+        self, reference: ReferenceOutputs, answers: CandidateOutputs, position: int, limit: float
+    ) -> None:
+        """Raises nothing; the outputs' counts must be equal."""
+        ours, theirs = output_pairs(reference.outputs[0], answers.outputs[0])[position]
+        self.name, self.position, self.limit = ours, position, limit
+        self.reference = [outputs[ours] for outputs in reference.outputs]
+        self.candidate = [outputs[theirs] for outputs in answers.outputs]
+        self.again = [outputs[theirs] for outputs in answers.again]
+        float64 = reference.float64.outputs
+        self.float64 = None if float64 is None else aligned(reference.outputs, float64, ours)
+        self.scale: ErrorScale = choose_error_scale(
+            self.reference, self.candidate, typical_feeds(reference.feed_names)
+        )
+        self.errors = [
+            self.scale.error(one, other)
+            for one, other in zip(self.candidate, self.reference, strict=True)
+        ]
+        failing = [index for index, error in enumerate(self.errors) if error > limit]
+        self.failing = sorted(failing or range(len(self.errors)), key=lambda i: -self.errors[i])
+
+    def worst(self, one: Sequence[Array], other: Sequence[Array]) -> float:
+        """The largest error of one's tensors against another's over the failing feeds."""
+        return max(self.scale.error(one[index], other[index]) for index in self.failing)
