@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from paddleport.lazy_names import lazy_names
+from paddleport.lazy_names import lazy_names, make_callable
 
 if TYPE_CHECKING:
     from paddleport.convert.artifact_cache import cached_onnx
@@ -20,3 +20,4 @@ __getattr__ = lazy_names(
         "convert": "pipeline",
     },
 )
+make_callable(__name__, "paddleport.convert.pipeline", "convert")

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
 
 PADDLE2ONNX, SIMPLIFIER, PRECISION = "Paddle2ONNX", "simplifier", "precision"
+EMBEDDING = "embedded preprocessing"
 """Names of the pipeline's steps; a target's step has the target's name."""
 
 _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
@@ -38,6 +39,8 @@ def onnx_provenance(
     ]
     if simplified:
         steps.append(step(SIMPLIFIER, tools={"onnxslim": tools["onnxslim"]}))
+    if embedded:
+        steps.append(step(EMBEDDING, tools={"paddleport": tools["paddleport"]}))
     return {
         "command": f"paddleport convert {source.name} --opset {raw.opset}"
         + ("" if source.weights == "own" else f" --weights {source.weights}")

@@ -3,16 +3,17 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import TracebackType
 
-from paddleport.convert.paddle2onnx.export import export_raw, mended
+from paddleport.convert.paddle2onnx.export import RawExport, export_raw, mended
 from paddleport.convert.paddle2onnx.finish import finish
 from paddleport.convert.prepare import loadable
-from paddleport.convert.provenance import PADDLE2ONNX, PRECISION, SIMPLIFIER, steps_of
+from paddleport.convert.provenance import EMBEDDING, PADDLE2ONNX, PRECISION, SIMPLIFIER, steps_of
 from paddleport.convert.targets import Target, target_for
 from paddleport.convert.weight_offload.references import write_whole
 from paddleport.errors import UsageError
-from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.diagnose.conversions import Stage
@@ -47,23 +48,28 @@ class RemadeConversion:
         return self._stages
 
     def _remade(self, steps: Sequence[str]) -> list[Stage]:
-        folder, provenance = Path(self._folder.name), self._onnx.provenance
-        simplify = SIMPLIFIER in steps
-        raw, finished = run_in_worker(
-            _remake,
-            _TIMEOUT_S,
-            self._source,
-            folder,
-            int(provenance["opset"]),
-            simplify,
-            bool(provenance.get("embedded_preprocess")),
-        )
-        stages = [Stage(PADDLE2ONNX, onnx_artifact(raw))]
-        if simplify:
-            stages.append(Stage(SIMPLIFIER, onnx_artifact(finished)))
+        folder, opset = Path(self._folder.name), int(self._onnx.provenance["opset"])
+        raw, exported = run_in_worker(_export, _TIMEOUT_S, self._source, folder, opset)
+        embeds = EMBEDDING in steps
+        stages = [Stage(PADDLE2ONNX, onnx_artifact(exported), takes_paddle_feeds=embeds)]
+        latest = exported
+        for step, embed in ((SIMPLIFIER, False), (EMBEDDING, True)):
+            if step in steps:
+                latest = folder / f"{step.replace(' ', '-')}.onnx"
+                run_in_worker(
+                    finish,
+                    _TIMEOUT_S,
+                    raw,
+                    latest,
+                    simplify=SIMPLIFIER in steps,
+                    source=self._source,
+                    embed=embed,
+                )
+                feeds = embeds and not embed
+                stages.append(Stage(step, onnx_artifact(latest), takes_paddle_feeds=feeds))
         if PRECISION in steps:
             return [*stages, Stage(PRECISION, self._onnx)]
-        if sha256([finished]) != sha256([self._onnx.path]):
+        if _weights_and_graph(latest) != _weights_and_graph(self._onnx.path):
             stages.append(Stage(CHANGED, self._onnx))
         return stages
 
@@ -83,6 +89,17 @@ class RemadeConversion:
         """Remove what was made again; a second call does nothing."""
         self._folder.cleanup()
 
+    def __enter__(self) -> "RemadeConversion":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
 
 def _evaluate(
     target: type[Target], artifact: Artifact, feeds: Sequence[Feed]
@@ -90,14 +107,17 @@ def _evaluate(
     return target().evaluate(artifact, feeds)
 
 
-def _remake(
-    source: SourceModel, folder: Path, opset: int, simplify: bool, embed: bool
-) -> tuple[Path, Path]:
-    """The file as Paddle2ONNX's step leaves it, and the finished one; in a process of its own."""
+def _export(source: SourceModel, folder: Path, opset: int) -> tuple[RawExport, Path]:
+    """What Paddle2ONNX writes, and that with its fixups; in a process of its own."""
     raw = export_raw(source.model, folder, opset=opset, allow_upgrade=True)
     proto, _ = mended(raw)
-    exported, finished = folder / "exported.onnx", folder / "finished.onnx"
+    exported = folder / "exported.onnx"
     with exported.open("wb") as stream:
         write_whole(proto, stream)
-    finish(raw, finished, simplify=simplify, source=source, embed=embed)
-    return exported, finished
+    return raw, exported
+
+
+def _weights_and_graph(path: Path) -> bytes:
+    """All that an ONNX file computes with, without what it says of itself."""
+    graph: bytes = read_onnx_proto(path).graph.SerializeToString(deterministic=True)
+    return graph

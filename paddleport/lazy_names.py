@@ -1,7 +1,10 @@
-"""Names of a package that are imported when they are asked for."""
+"""Names of a package that are imported when they are asked for, and packages to be called."""
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
+from typing import Any
 
 
 def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
@@ -20,3 +23,22 @@ def lazy_names(package: str, homes: Mapping[str, str]) -> Callable[[str], object
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     return getattr_of_package
+
+
+def make_callable(package: str, module: str, function: str) -> None:
+    """Let a package be called as the function of its name, which is imported then.
+
+    ``paddleport.convert`` is a room and a verb: Python sets a package's name in its parent as
+    soon as anything of it is imported, so a function of that name there would be lost.
+
+    Args:
+        package: its ``__name__``.
+        module: where the function is.
+        function: its name.
+    """
+
+    class CallableRoom(ModuleType):
+        def __call__(self, *arguments: Any, **options: Any) -> object:
+            return getattr(import_module(module), function)(*arguments, **options)
+
+    sys.modules[package].__class__ = CallableRoom

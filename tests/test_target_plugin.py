@@ -1,16 +1,27 @@
 """A format of somebody else's: a target and a runner in two files, and no change elsewhere."""
 
 import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import plugin
 import pytest
+import small_network
 from test_cli import Command, cache, one_line_error, paddleport
 
-from paddleport.convert import convert
+from paddleport.convert import cached_onnx, convert
+from paddleport.convert.remaking import RemadeConversion
+from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
+from paddleport.models.cache import cache_dir
 from paddleport.models.recognize import format_of, read_artifact
-from paddleport.models.resolve import resolve
+from paddleport.models.resolve import SourceModel, resolve
+from paddleport.runners import open_runner
+from paddleport.tensors import Feed
+from paddleport.validate import BackendRow, Plan
+from paddleport.validate.parity.validation import validate
 
 __all__ = ["cache", "paddleport"]
 FORMAT = Path(__file__).parent / "npz_format"
@@ -26,6 +37,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     plugin.register(folder, monkeypatch, "npz_format", groups)
     monkeypatch.syspath_prepend(str(FORMAT))
     monkeypatch.setenv("PYTHONPATH", f"{folder}:{FORMAT}")
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(folder / "cache"))
 
 
 def test_a_file_is_checked_by_its_runner_and_says_how_it_was_made(
@@ -64,3 +76,78 @@ def test_convert_as_typed(paddleport: Command, small_pir: Artifact, tmp_path: Pa
         "no file holds fp16 as npz: --precision fp32",
     )
     one_line_error(paddleport("convert", folder, "--to", "npy"), "Did you mean 'npz'")
+
+
+def row_of(source: SourceModel, onnx: Artifact) -> BackendRow:
+    plan = Plan(backends=("npz",), seconds_each=0, quick=True)
+    with RemadeConversion(source, onnx) as conversions:
+        return validate(source, onnx, plan, conversions=conversions).rows[1]
+
+
+@pytest.mark.parametrize(
+    ("fault", "cause", "step", "said"),
+    [
+        ("conversion", "converter", "npz", "The step that did it is npz"),
+        ("runtime", "runtime", "", "npz computes the graph otherwise"),
+    ],
+)
+def test_who_is_to_blame(
+    small_pir: Artifact,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: str,
+    cause: str,
+    step: str,
+    said: str,
+) -> None:
+    source = resolve(small_pir.path)
+    onnx = cached_onnx(source)
+    agreeing = row_of(source, onnx)
+    assert (agreeing.verdict, agreeing.cause, agreeing.step) == ("agrees", "", "")
+    monkeypatch.setenv("NPZ_FAULT", fault)
+    discard_made("npz")
+    row = row_of(source, onnx)
+    assert (row.verdict, row.cause, row.step) == ("differs", cause, step), row.explanation
+    assert said in row.explanation
+
+
+def test_a_format_that_only_its_runtime_reads_is_not_judged(
+    small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve(small_pir.path)
+    onnx = cached_onnx(source)
+    monkeypatch.setenv("NPZ_FAULT", "runtime")
+
+    def unreadable(self: RemadeConversion, artifact: Artifact, feeds: Sequence[Feed]) -> None:
+        raise BackendUnavailableError("nothing but its runtime reads npz")
+
+    monkeypatch.setattr(RemadeConversion, "evaluate", unreadable)
+    row = row_of(source, onnx)
+    assert (row.verdict, row.cause, row.step) == ("differs", "undetermined", "")
+    assert "the conversion to npz and the runtime can't be told apart" in row.explanation
+
+
+def test_without_a_conversion_its_backend_is_skipped(small_pir: Artifact) -> None:
+    source = resolve(small_pir.path)
+    plan = Plan(seconds_each=0, quick=True)
+    rows = validate(source, cached_onnx(source), plan).rows
+    (row,) = [row for row in rows if row.name == "npz"]
+    assert (row.verdict, row.cause) == ("skipped", "")
+    assert "npz loads npz" in row.reason
+
+
+def test_run_as_typed(paddleport: Command, small_pir: Artifact, tmp_path: Path) -> None:
+    folder = small_pir.path.parent
+    done = paddleport("convert", folder, "--to", "npz", "-o", "small.npz")
+    assert done.code == 0, done.err
+    with open_runner("npz", read_artifact(tmp_path / "small.npz")) as runner:
+        answers = runner.run(small_network.feed(2))
+    for found, wanted in zip(
+        answers.values(), small_network.expected(small_network.feed(2)["x"]), strict=True
+    ):
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def discard_made(target: str) -> None:
+    """What the cache has of a target: the environment's fault is no part of its key."""
+    for folder in (cache_dir() / "conversions").glob(f"[!.]*-{target}-*"):
+        shutil.rmtree(folder)

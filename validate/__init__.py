@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from paddleport.lazy_names import lazy_names
+from paddleport.lazy_names import lazy_names, make_callable
 
 if TYPE_CHECKING:
     from paddleport.validate.input_diff.explain import explain_input
@@ -30,3 +30,4 @@ __getattr__ = lazy_names(
         "validate": "parity.validation",
     },
 )
+make_callable(__name__, "paddleport.api", "validate")

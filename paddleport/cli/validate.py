@@ -92,6 +92,7 @@ def validate(
     [bold]paddleport validate FOLDER --onnx FILE.onnx --backend onnxruntime --locate[/]
     """
     from paddleport.convert.prepare import prepare_source
+    from paddleport.convert.remaking import RemadeConversion
     from paddleport.files import write_atomically
     from paddleport.runners.base import available_threads
     from paddleport.runners.picture_pipeline import find_pictures
@@ -133,16 +134,18 @@ def validate(
             proven=False,
             progress=progress,
         )
-        found = validate_on_feeds(
-            source,
-            file,
-            plan,
-            pictures=pictures,
-            shapes=shapes,
-            feed=tensors,
-            command=shlex.join(["paddleport", *sys.argv[1:]]),
-            progress=progress,
-        )
+        with RemadeConversion(source, file) as conversions:
+            found = validate_on_feeds(
+                source,
+                file,
+                plan,
+                pictures=pictures,
+                shapes=shapes,
+                feed=tensors,
+                conversions=conversions,
+                command=shlex.join(["paddleport", *sys.argv[1:]]),
+                progress=progress,
+            )
     report = found.report
     folder = out or Path("out") / source.name
     files = report.write(folder)

@@ -61,6 +61,11 @@ class Evidence:
         pattern: how the answer relates to the reference's, if in a simple way.
         fits_precision: a narrower precision that all values of the answer fit into.
         ranking: what became of top-1, in words; empty for no classifier.
+        step: of the conversion that made the ONNX graph another model; empty where nobody knows.
+        target: that made the file which the backend loads; empty for the two files themselves.
+        from_file: backend against what that file says, computed without its runtime; ``None``
+            where nothing but its runtime reads it.
+        file_from_float64: what that file says against float64, likewise.
         normalised_inside: the ONNX file takes 8-bit pictures, so that what the network is fed
             is the file's doing.
     """
@@ -87,6 +92,10 @@ class Evidence:
     pattern: str = ""
     fits_precision: str = ""
     ranking: str = ""
+    step: str = ""
+    target: str = ""
+    from_file: float | None = None
+    file_from_float64: float | None = None
     normalised_inside: bool = False
 
     @property
@@ -113,6 +122,14 @@ def name_cause(evidence: Evidence) -> tuple[Cause, str]:
     if is_ill_conditioned(evidence):
         return "ill-conditioned", _ill_conditioned(evidence)
     return _divided(evidence, evidence.from_float64, evidence.reference_from_float64)
+
+
+def faulty_step(evidence: Evidence) -> str:
+    """The step of the conversion that is to blame, where the cause is ``converter``."""
+    reference = evidence.reference_from_float64
+    if reference is not None and reference > evidence.limit:
+        return evidence.step
+    return evidence.target
 
 
 def is_ill_conditioned(evidence: Evidence) -> bool:
@@ -204,14 +221,19 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
         return "converter", (
             f"The ONNX file, which normalises its pictures itself, does it otherwise: computed in "
             f"float64 it is {_number(reference)} from native Paddle, and its answer is Paddle's "
-            f"on another input: {evidence.imitates}. {NEXT_LOCATE}"
+            f"on another input: {evidence.imitates}.{_sentence(_step_sentence(evidence))} "
+            f"{NEXT_LOCATE}"
         )
     if evidence.format != "paddle" and reference > evidence.limit:
         return "converter", (
             f"The ONNX graph is another model: computed in float64 it is {_number(reference)} "
             f"from native Paddle, and {evidence.backend} is {_number(ours)} from that graph."
-            f"{_sentence(evidence.pattern)} {NEXT_LOCATE}"
+            f"{_sentence(_step_sentence(evidence))}{_sentence(evidence.pattern)} {NEXT_LOCATE}"
         )
+    if evidence.target:
+        found = _of_target(evidence, ours)
+        if found is not None:
+            return found
     if evidence.narrow and ours <= _EXPLAINED * (evidence.own_rounding or 0.0):
         return "precision", (
             f"{evidence.backend} computes in {evidence.computes_in}, whose rounding alone "
@@ -235,6 +257,30 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
         f"{_number(evidence.own_rounding)}.{_sentence(evidence.pattern)}{_sentence(claim)} "
         f"{NEXT_LOCATE}"
     )
+
+
+def _of_target(evidence: Evidence, ours: float) -> tuple[Cause, str] | None:
+    """Whether a target's file is to blame; ``None`` where its runtime is."""
+    target, file = evidence.target, evidence.file_from_float64
+    if file is None:
+        return "undetermined", (
+            f"{evidence.backend} is {_number(ours)} from the ONNX graph in float64, which is "
+            f"right; nothing but its own runtime reads a {target} file, so the conversion to "
+            f"{target} and the runtime can't be told apart. Next: paddleport doctor, and another "
+            "version of either."
+        )
+    if file > evidence.limit:
+        return "converter", (
+            f"The {target} file is another model than the ONNX file that it was made of: computed "
+            f"without its runtime it is {_number(file)} from the ONNX graph in float64, and "
+            f"{evidence.backend} is {_number(evidence.from_file)} from what it says. The step "
+            f"that did it is {target}.{_sentence(evidence.pattern)}"
+        )
+    return None
+
+
+def _step_sentence(evidence: Evidence) -> str:
+    return f"The step that did it is {evidence.step}." if evidence.step else ""
 
 
 def _number(value: float | None) -> str:

@@ -7,6 +7,7 @@ from paddleport.validate.compare.comparison import aligned
 from paddleport.validate.compare.metrics import Ranking
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
 from paddleport.validate.diagnose.causes import Evidence
+from paddleport.validate.diagnose.conversions import ConversionEvidence
 from paddleport.validate.diagnose.imitation import find_imitated_input
 from paddleport.validate.diagnose.output_patterns import (
     BatchDependence,
@@ -29,6 +30,7 @@ def gather_evidence(
     position: int,
     limit: float,
     ranking: Ranking | None,
+    conversion: ConversionEvidence | None = None,
 ) -> Evidence:
     """All evidence on one output that differs.
 
@@ -38,6 +40,7 @@ def gather_evidence(
         position: of the output among the reference's.
         limit: of the tolerance; 0 for whole numbers.
         ranking: of the classes, if there are any.
+        conversion: finds the step of the conversion that is to blame.
     """
     output = ComparedOutput(reference, answers, position, limit)
     scale = output.scale
@@ -64,7 +67,7 @@ def gather_evidence(
     )
     if output.float64 is None:
         return evidence
-    return replace(
+    evidence = replace(
         evidence,
         from_float64=output.worst(output.candidate, output.float64),
         reference_from_float64=output.worst(output.reference, output.float64),
@@ -75,6 +78,7 @@ def gather_evidence(
             output.float64, reference.feeds, scale, limit
         ),
     )
+    return evidence if conversion is None else conversion.added_to(evidence, reference, output)
 
 
 def _rounding(reference: ReferenceOutputs, output: ComparedOutput, precision: str) -> float | None:

@@ -15,7 +15,8 @@ from paddleport.validate.compare.comparison import (
     overall,
 )
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.diagnose.causes import Cause, name_cause
+from paddleport.validate.diagnose.causes import Cause, faulty_step, name_cause
+from paddleport.validate.diagnose.conversions import ConversionEvidence
 from paddleport.validate.diagnose.evidence import gather_evidence
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs
 from paddleport.validate.feeds.named_feed import NamedFeed
@@ -156,14 +157,20 @@ class BackendComparison:
         position = _worst_position(row.comparisons)
         worst = row.comparisons[position]
         evidence = gather_evidence(
-            self._reference_outputs, answers, position, worst.limit, worst.ranking
+            self._reference_outputs,
+            answers,
+            position,
+            worst.limit,
+            worst.ranking,
+            ConversionEvidence(self._backends.conversions, self._backends.artifact(row.name)),
         )
         cause, explanation = name_cause(evidence)
+        step = faulty_step(evidence) if cause == "converter" else ""
         kinds = {feed.name: feed.kind for feed in self._reference_outputs.feeds}
         at_extremes = {kinds[name] for name in evidence.feeds} == {"extreme"}
         if cause == "ill-conditioned" and at_extremes:
             return self._without_extremes(row, answers, explanation)
-        return replace(row, verdict="differs", cause=cause, explanation=explanation)
+        return replace(row, verdict="differs", cause=cause, step=step, explanation=explanation)
 
     def _without_extremes(
         self, row: BackendRow, answers: CandidateOutputs, explanation: str

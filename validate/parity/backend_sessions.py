@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paddleport import runners
+from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Feed, ShapeRange
+from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
 from paddleport.validate.parity.session import PLAIN_PADDLE, Session
@@ -20,15 +22,23 @@ class BackendSessions:
     Attributes:
         source, onnx: the two files.
         plan: what is asked, with a reference.
+        conversions: makes what backends load that take neither file; ``None`` makes nothing.
         onnx_feeds: turns the Paddle model's feeds into the ONNX file's.
         sessions: by row name, those that are open.
     """
 
     def __init__(
-        self, source: SourceModel, onnx: Artifact, plan: Plan, onnx_feeds: OnnxFeeds
+        self,
+        source: SourceModel,
+        onnx: Artifact,
+        plan: Plan,
+        onnx_feeds: OnnxFeeds,
+        conversions: Conversions | None = None,
     ) -> None:
         """Nothing is started yet; raises as ``assign_extras`` does."""
         self.source, self.onnx, self.plan, self.onnx_feeds = source, onnx, plan, onnx_feeds
+        self.conversions = conversions
+        self._made: dict[str, Artifact] = {}
         self.sessions: dict[str, Session] = {}
         self._fed: dict[str, ShapeRange] = {}
         self._assigned = assign_extras(plan)
@@ -110,8 +120,24 @@ class BackendSessions:
         return self.onnx_feeds.of(feeds)
 
     def artifact(self, row: str) -> Artifact:
-        """What a row's backend loads."""
-        return self.source.model if self.reads_paddle(row) else self.onnx
+        """What a row's backend loads: one of the two files, or what is made of the ONNX file.
+
+        Raises:
+            BackendUnavailableError: nothing makes a format that it loads.
+            PortError: making it fails.
+        """
+        name = backend_of(row)
+        formats = runners.runner_class(name).formats
+        for artifact in (self.source.model, self.onnx):
+            if artifact.format in formats:
+                return artifact
+        if self.conversions is None:
+            raise BackendUnavailableError(
+                f"{name} loads {' or '.join(formats)}, and nothing here was asked to make it"
+            )
+        if name not in self._made:
+            self._made[name] = self.conversions.loadable(formats, self._shapes(row))
+        return self._made[name]
 
     def reads_paddle(self, row: str) -> bool:
         """Whether a row's backend loads the Paddle model; else it is the ONNX file."""

@@ -40,8 +40,7 @@ class DivergenceSearch:
         return [self._row(row) if row.verdict == "differs" else row for row in rows]
 
     def _row(self, row: BackendRow) -> BackendRow:
-        reads_paddle = "paddle" in runners.runner_class(row.name).formats
-        elsewhere = _READS_PADDLE if reads_paddle else _ELSEWHERE.get(row.cause)
+        elsewhere = _cannot_be_cut(row) or _ELSEWHERE.get(row.cause, "")
         if elsewhere:
             return _noted(row, f"no node was looked for: {elsewhere}")
         feed = self._worst_feed(row)
@@ -99,6 +98,14 @@ class DivergenceSearch:
         found = [] if worst is None else [feeds[item.feed] for item in worst.worst_feeds]
         single = [feed for feed in found if not feed.parts]
         return (single or found or list(feeds.values()))[0]
+
+
+def _cannot_be_cut(row: BackendRow) -> str:
+    """Why a backend's own file has no nodes to look at; empty where it loads the ONNX file."""
+    formats = runners.runner_class(row.name).formats
+    if "paddle" in formats:
+        return _READS_PADDLE
+    return "" if "onnx" in formats else f"it loads {' or '.join(formats)}, not the ONNX file"
 
 
 def _noted(row: BackendRow, note: str) -> BackendRow:

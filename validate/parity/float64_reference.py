@@ -49,6 +49,10 @@ class Float64Reference:
             self.error = error
             self.close()
 
+    def feed(self, index: int) -> Feed:
+        """One of the feeds that were computed, under the ONNX file's names."""
+        return self._feeds[index]
+
     def rounded(
         self, unit_roundoff: float, indices: Sequence[int]
     ) -> list[list[Mapping[str, Array]]]:

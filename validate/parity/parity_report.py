@@ -47,6 +47,8 @@ class BackendRow:
         verdict: ``skipped`` when the backend is not available here, ``failed`` when it broke.
         cause: who did it, where the verdict is ``differs``; ``undetermined`` where the evidence
             is missing, which the explanation says.
+        step: of the conversion, where that is the cause and it was found: ``Paddle2ONNX``,
+            ``simplifier``, ``precision``, or a target's name.
         explanation: one or two sentences on the cause, and what to do next; empty if it agrees.
         reason: the bare finding; empty when it agrees.
         computes_in: the precision read back from the runtime; empty if it never loaded.
@@ -63,6 +65,7 @@ class BackendRow:
     name: str
     verdict: RowVerdict
     cause: Cause = ""
+    step: str = ""
     explanation: str = ""
     reason: str = ""
     computes_in: str = ""

@@ -15,6 +15,7 @@ from paddleport.progress import Progress, no_progress, part_of
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.timing import Timing
 from paddleport.validate.benchmark.warm_load import WarmLoads
+from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.make_feeds import batch_feeds, extreme_feeds, make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
@@ -52,6 +53,7 @@ def validate(
     pictures: Sequence[Path] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
+    conversions: Conversions | None = None,
     command: str = "",
     progress: Progress = no_progress,
 ) -> ParityReport:
@@ -64,6 +66,8 @@ def validate(
         pictures: files to feed, instead of the samples that the package draws.
         shapes: input name to shape, where the model leaves dimensions free.
         feed: input name to tensor, instead of made-up feeds.
+        conversions: makes what backends load that take neither file, and makes the conversion
+            again step by step where it is to blame; without it those backends are skipped.
         command: what was typed, for the report.
         progress: called with each step and the share done.
 
@@ -79,6 +83,7 @@ def validate(
         pictures=pictures,
         shapes=shapes,
         feed=feed,
+        conversions=conversions,
         command=command,
         progress=progress,
     ).report
@@ -92,6 +97,7 @@ def validate_on_feeds(
     pictures: Sequence[Path] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: Mapping[str, Array] | None = None,
+    conversions: Conversions | None = None,
     command: str = "",
     progress: Progress = no_progress,
 ) -> Validation:
@@ -102,7 +108,7 @@ def validate_on_feeds(
     plan = replace(plan, reference=choice.backend)
     onnx_feeds = OnnxFeeds(source, onnx)
     feeds = _all_feeds(source, onnx_feeds, plan, pictures, shapes, feed)
-    backends = BackendSessions(source, onnx, plan, onnx_feeds)
+    backends = BackendSessions(source, onnx, plan, onnx_feeds, conversions)
     backends.will_feed(feeds)
     comparison = BackendComparison(backends, part_of(progress, 0.0, _COMPARED))
     end = _MEASURED if plan.locate else 1.0

@@ -1,0 +1,172 @@
+"""The Python API: what ``import paddleport as pp`` offers, each function one question.
+
+::
+
+    import paddleport as pp
+
+    done = pp.convert("MobileNetV2", opset=11)
+    with pp.load(done.artifact, backend="openvino") as predictor:
+        print(predictor.predict("photo.jpg"))
+    report = pp.validate("MobileNetV2")  # shows itself as a table in a notebook
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddleport.models.artifact import Artifact
+from paddleport.progress import Progress, no_progress
+from paddleport.tensors import Array
+
+if TYPE_CHECKING:
+    from paddleport.models.zoo.model_card import ModelCard
+    from paddleport.runners import Backend
+    from paddleport.runners.base import Precision
+    from paddleport.runners.predictor import Predictor
+    from paddleport.validate import ParityReport, Plan
+
+__all__ = ["backends", "load", "models", "validate"]
+
+
+def backends() -> "tuple[Backend, ...]":
+    """Every registered backend: version, formats, devices, precisions, usable or what to type.
+
+    Read from package metadata; no vendor library is imported.
+    """
+    from paddleport.runners import describe_all
+
+    return describe_all()
+
+
+def models() -> "tuple[ModelCard, ...]":
+    """The cards of every model that is known by name, with their published figures."""
+    from paddleport.models.zoo.registry import cards
+
+    return cards()
+
+
+def load(
+    model: str | Path | Artifact,
+    backend: str = "onnxruntime",
+    *,
+    device: str | None = None,
+    precision: "Precision | None" = None,
+    threads: int | None = None,
+    options: Mapping[str, str] | None = None,
+    batch_size: int = 1,
+    task_options: Mapping[str, Any] | None = None,
+    opset: int = 17,
+    weights: str = "auto",
+    progress: Progress = no_progress,
+) -> "Predictor":
+    """A model in a runtime, which answers pictures and tensors; ``with`` closes it.
+
+    A format that the backend loads and that is not at hand is made, checked and kept in the
+    cache. The model is opened at its first use.
+
+    Args:
+        model: a name of the zoo, a converted file, a folder, tar or program file with a Paddle
+            model, or an artifact such as ``convert(...).artifact``.
+        backend: one of ``backends()``.
+        device: one that the backend lists; by default its first.
+        precision: what the arithmetic is done in; by default the backend's first.
+        threads: CPU threads inside one inference; by default all.
+        options: the backend's own, as after ``-o`` on the command line.
+        batch_size: pictures in one inference of ``predict_many``.
+        task_options: the task's own, such as ``{"topk": 3}``.
+        opset: of the ONNX file, where one is made.
+        weights: for a name of the zoo, as ``--weights`` takes it.
+        progress: called with each step and the share done.
+
+    Raises:
+        BackendUnavailableError: the runtime, device or precision is not to be had.
+        PortError: as converting does.
+    """
+    from paddleport.convert.prepare import prepare_predictor
+    from paddleport.runners.base import RunnerOptions, available_threads
+
+    named = str(model.path) if isinstance(model, Artifact) else str(model)
+    _, spec = prepare_predictor(
+        named,
+        backend,
+        RunnerOptions(
+            device=device,
+            precision=precision,
+            threads=threads or available_threads(),
+            extras=dict(options or {}),
+        ),
+        batch_size=batch_size,
+        opset=opset,
+        weights=weights,
+        progress=progress,
+    )
+    return _open_later(replace(spec, task_options=dict(task_options or {})))
+
+
+def _open_later(spec: Any) -> "Predictor":
+    from paddleport.runners.predictor import Predictor
+
+    return Predictor(spec)
+
+
+def validate(
+    model: str | Path,
+    *,
+    onnx: Path | str | None = None,
+    backends: Sequence[str] | None = None,
+    plan: "Plan | None" = None,
+    pictures: Sequence[Path] = (),
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    feed: Mapping[str, Array] | None = None,
+    opset: int = 17,
+    weights: str = "auto",
+    progress: Progress = no_progress,
+) -> "ParityReport":
+    """Every backend against native Paddle on the same feeds: verdicts, causes and latency.
+
+    Args:
+        model: a name of the zoo, or a folder, tar or program file with a Paddle model.
+        onnx: an ONNX file from elsewhere that should be the same model; by default our own.
+        backends: names, each of which must then be available; by default all there are.
+        plan: everything else that can be asked for: precision, threads, how long to measure.
+        pictures: files to feed, instead of pictures that are drawn here.
+        shapes: input name to shape, where the model leaves dimensions free.
+        feed: input name to tensor, instead of made-up feeds.
+        opset: of our own ONNX file.
+        weights: for a name of the zoo, as ``--weights`` takes it.
+        progress: called with each step and the share done.
+
+    Raises:
+        BackendUnavailableError: a backend that was named is not available.
+        PortError: as converting does, and for what can't be fed.
+    """
+    from paddleport.convert.prepare import prepare_source
+    from paddleport.convert.remaking import RemadeConversion
+    from paddleport.validate import Plan
+    from paddleport.validate.parity.validation import validate as validate_source
+
+    plan = plan or Plan()
+    if backends is not None:
+        plan = replace(plan, backends=tuple(backends))
+    source, file = prepare_source(
+        str(model),
+        onnx=Path(onnx) if onnx is not None else None,
+        opset=opset,
+        weights=weights,
+        shapes=shapes,
+        feed=feed,
+        proven=False,
+        progress=progress,
+    )
+    with RemadeConversion(source, file) as conversions:
+        return validate_source(
+            source,
+            file,
+            plan,
+            pictures=pictures,
+            shapes=shapes,
+            feed=feed,
+            conversions=conversions,
+            progress=progress,
+        )
