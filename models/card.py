@@ -1,4 +1,4 @@
-"""The values that describe a model: its card, its preprocessing and its files."""
+"""The values that describe a model: its preprocessing and its files."""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from paddleport.errors import ModelFileError, UsageError, unknown_name
-from paddleport.tensors import TensorSpec
 
 Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos4"]
 ChannelOrder = Literal["RGB", "BGR"]
@@ -105,30 +104,3 @@ def _is_side(value: Any) -> bool:
 
 def _is_finite(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
-
-
-@dataclass(frozen=True)
-class ModelCard:
-    """Everything needed to feed and judge a model of the zoo.
-
-    Attributes:
-        name: name in the zoo, as PaddleClas has it.
-        scale: width multiplier of the architecture.
-        input: the image input; batch, height and width may be free.
-        preprocess: how PaddleClas feeds it.
-        labels: class names by index.
-        published: figures from the series page, not measured here.
-        inference_url: archive of the official inference model.
-        pretrained_url: the official training checkpoint.
-        sha256: of the inference archive, where one is pinned; PaddleClas publishes none.
-    """
-
-    name: str
-    scale: float
-    input: TensorSpec
-    preprocess: Preprocess
-    labels: tuple[str, ...]
-    published: Mapping[str, Any]
-    inference_url: str
-    pretrained_url: str
-    sha256: str | None = None

@@ -6,12 +6,13 @@ from pathlib import Path
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import SEEDED_WARNING, ModelCard, Preprocess
+from paddleport.models.card import SEEDED_WARNING, Preprocess
 from paddleport.models.paddle.program import Program, read_program
 from paddleport.models.paddle.source import FoundModel, find_model, open_model
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.weights.obtain import obtain, open_source
 from paddleport.models.zoo import registry as zoo
+from paddleport.models.zoo.model_card import ModelCard
 from paddleport.progress import Progress, no_progress
 
 
@@ -106,8 +107,8 @@ def resolve_preprocess(model: str) -> Preprocess:
         ModelNotFoundError, ModelFileError: as ``resolve`` and ``read_artifact`` do.
     """
     if model in zoo.names():
-        return zoo.lookup(model).preprocess
-    if format_of(Path(model)):
+        preprocess, unknown = zoo.lookup(model).preprocess, "its card has no preprocessing"
+    elif format_of(Path(model)):
         preprocess, unknown = read_artifact(Path(model)).preprocess, "its metadata say nothing"
     else:
         source = resolve(model)
@@ -140,7 +141,7 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
     obtained = obtain(card, weights, progress=progress)
     program = read_program(obtained.model.path)
     preprocess: Preprocess | None = card.preprocess
-    labels, unknown = card.labels, ""
+    labels, unknown = card.labels, "" if preprocess else "its card has no preprocessing"
     config = obtained.model.path.with_name("inference.yml")
     if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
         preprocess, unknown, own_labels = _config(config)
@@ -155,7 +156,7 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
         obtained.sha256,
         preprocess,
         unknown,
-        labels if classes == len(labels) else None,
+        labels if labels and classes == len(labels) else None,
         card,
         obtained.warning or (SEEDED_WARNING if obtained.kind == "seeded" else ""),
     )

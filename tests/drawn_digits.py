@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import onnx
+from mobilenet import mobilenet_card
 from PIL import Image, ImageDraw, ImageFont
 from trained import NORMALIZE, normalised, trained_state
 
@@ -49,12 +50,12 @@ def digits_model(folder: Path) -> Path:
     state = trained_state()
     backbone = folder / "backbone"
     backbone.mkdir(parents=True)
-    build_inference_model(state, 1.0, backbone, image_side=SIDE)
+    build_inference_model(mobilenet_card(1.0, SIDE), state, backbone)
     labels, pictures = zip(*_digits(FITTED_ON, seed=0), strict=True)
     state["out.weight"], state["out.bias"] = _fitted(_features(backbone, pictures), labels)
     target = folder / "digits"
     target.mkdir()
-    build_inference_model(state, 1.0, target, image_side=SIDE)
+    build_inference_model(mobilenet_card(1.0, SIDE), state, target)
     (target / "inference.yml").write_text(DESCRIPTION)
     return target
 

@@ -3,20 +3,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mobilenet import mobilenet_card, seeded_state
 
 from paddleport.errors import ModelFileError
 from paddleport.models.paddle.build import build_inference_model, check_state
 from paddleport.models.paddle.source import open_model
-from paddleport.models.weights.seeded import seeded_state
-from paddleport.models.zoo.mobilenet_v2 import architecture
 from paddleport.tensors import Array
 
 SCALE = 0.25
+CARD = mobilenet_card(SCALE)
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Array]:
-    return seeded_state("build", architecture(SCALE, 19))
+    return seeded_state("build", SCALE, 19)
 
 
 @pytest.mark.slow
@@ -26,7 +26,7 @@ def test_the_same_state_gives_the_same_bytes(state: dict[str, Array], tmp_path: 
     contents = []
     for name in ("first", "second"):
         (tmp_path / name).mkdir()
-        model = build_inference_model(state, SCALE, tmp_path / name)
+        model = build_inference_model(CARD, state, tmp_path / name)
         assert model.weights_file is not None
         contents.append((model.path.read_bytes(), model.weights_file.read_bytes()))
         assert sorted(item.name for item in (tmp_path / name).iterdir()) == [
@@ -39,7 +39,7 @@ def test_the_same_state_gives_the_same_bytes(state: dict[str, Array], tmp_path: 
 
 
 def test_a_state_that_fits(state: dict[str, Array]) -> None:
-    check_state(state, SCALE, "it")
+    check_state(CARD, state, "it")
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ def test_a_state_that_does_not_fit(
     with pytest.raises(
         ModelFileError, match=f"it is no state of MobileNetV2 at scale 0.25: {reason}"
     ):
-        check_state(changed, SCALE, "it")
+        check_state(CARD, changed, "it")

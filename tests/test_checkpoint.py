@@ -8,21 +8,22 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+from mobilenet import mobilenet_card, seeded_state
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.paddle import checkpoint
 from paddleport.models.paddle.checkpoint import read_checkpoint, read_tensors
-from paddleport.models.weights.seeded import seeded_state
-from paddleport.models.zoo.mobilenet_v2 import architecture, state_entries
+from paddleport.models.zoo.mobilenet_v2 import state_entries
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 
 SCALE, CLASSES = 0.25, 19
+CARD = mobilenet_card(SCALE)
 
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Array]:
-    return seeded_state("checkpoint", architecture(SCALE, CLASSES))
+    return seeded_state("checkpoint", SCALE, CLASSES)
 
 
 def written(path: Path, content: Any, protocol: int = 4) -> Path:
@@ -59,7 +60,7 @@ def test_what_paddle_saves(
 ) -> None:
     path = tmp_path / "model.pdparams"
     worker.call(save, 120.0, str(path), state, protocol, table=True)
-    assert_same(read_checkpoint(path, SCALE), state)
+    assert_same(read_checkpoint(path, CARD), state)
 
 
 def test_a_list_of_tensors_is_no_state(
@@ -68,7 +69,7 @@ def test_a_list_of_tensors_is_no_state(
     path = tmp_path / "model.pdparams"
     worker.call(save, 120.0, str(path), state, 4, table=False)
     with pytest.raises(ModelFileError):
-        read_checkpoint(path, SCALE)
+        read_checkpoint(path, CARD)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])
@@ -89,7 +90,7 @@ def test_the_forms_of_other_versions(
     state: dict[str, Array], tmp_path: Path, protocol: int, wrap: Any
 ) -> None:
     path = written(tmp_path / "model.pdparams", wrap(state), protocol)
-    assert_same(read_checkpoint(path, SCALE), state)
+    assert_same(read_checkpoint(path, CARD), state)
 
 
 def test_names_of_numpy_1(state: dict[str, Array], tmp_path: Path) -> None:
@@ -97,20 +98,20 @@ def test_names_of_numpy_1(state: dict[str, Array], tmp_path: Path) -> None:
     data = pickle.dumps(state, protocol=2)
     assert b"numpy._core.multiarray" in data or b"numpy.core.multiarray" in data
     path.write_bytes(data.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
-    assert_same(read_checkpoint(path, SCALE), state)
+    assert_same(read_checkpoint(path, CARD), state)
 
 
 def test_keys_by_parameter_name(state: dict[str, Array], tmp_path: Path) -> None:
-    entries = state_entries(architecture(SCALE))
+    entries = state_entries(CARD.arguments, CLASSES)
     named = {entry.name: state[entry.key] for entry in entries}
     assert "conv1_1_bn_mean" in named
-    assert_same(read_checkpoint(written(tmp_path / "model.pdparams", named), SCALE), state)
+    assert_same(read_checkpoint(written(tmp_path / "model.pdparams", named), CARD), state)
 
 
 def test_another_width_is_named(state: dict[str, Array], tmp_path: Path) -> None:
     path = written(tmp_path / "model.pdparams", state)
     with pytest.raises(ModelFileError, match=r"at scale 0.5: conv1._conv.weight has the shape"):
-        read_checkpoint(path, 0.5)
+        read_checkpoint(path, mobilenet_card(0.5))
 
 
 def test_values_that_are_not_finite(state: dict[str, Array], tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_values_that_are_not_finite(state: dict[str, Array], tmp_path: Path) -> 
     broken[3] = np.nan
     path = written(tmp_path / "model.pdparams", state | {"out.bias": broken})
     with pytest.raises(ModelFileError, match=r"values in out.bias that are not finite"):
-        read_checkpoint(path, SCALE)
+        read_checkpoint(path, CARD)
 
 
 class Harm:
@@ -223,4 +224,4 @@ def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
-        read_checkpoint(tmp_path / "none.pdparams", SCALE)
+        read_checkpoint(tmp_path / "none.pdparams", CARD)

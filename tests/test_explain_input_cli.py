@@ -43,6 +43,7 @@ def given(tmp_path: Path) -> Given:
     picture = tmp_path / "photo.png"
     cv2.imwrite(str(picture), sample_picture())
     preprocess = zoo.lookup("MobileNetV2").preprocess
+    assert preprocess is not None
     return Given(picture, preprocess_image(decode_image(picture), preprocess))
 
 

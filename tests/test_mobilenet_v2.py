@@ -5,13 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mobilenet import forward, mobilenet_card, seeded_state
 
 from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.paddle.program import read_program
 from paddleport.models.synthetic.samples import sample_pictures
-from paddleport.models.weights.forward import forward
-from paddleport.models.weights.seeded import seeded_state
-from paddleport.models.zoo.mobilenet_v2 import architecture, build_network, state_entries
+from paddleport.models.zoo import mobilenet_v2 as module
+from paddleport.models.zoo.architecture import Architecture
+from paddleport.models.zoo.mobilenet_v2 import build_network, mobilenet_v2, state_entries
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 
@@ -43,16 +44,24 @@ def digest(entries: list[Entry]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def test_the_module_offers_what_a_card_needs() -> None:
+    offered: Architecture = module  # held by mypy
+    assert offered.CLASSES_KEY == "out.bias"
+
+
 @pytest.mark.parametrize(("scale", "count"), list(PARAMETERS.items()))
 def test_trainable_parameters(scale: float, count: int) -> None:
     assert (
-        sum(entry.size for entry in state_entries(architecture(scale)) if entry.trainable) == count
+        sum(entry.size for entry in state_entries({"scale": scale}, 1000) if entry.trainable)
+        == count
     )
 
 
 @pytest.mark.parametrize(("scale", "expected"), list(PADDLECLAS.items()))
 def test_keys_names_and_shapes_are_those_of_paddleclas(scale: float, expected: str) -> None:
-    entries = [(entry.key, entry.name, entry.shape) for entry in state_entries(architecture(scale))]
+    entries = [
+        (entry.key, entry.name, entry.shape) for entry in state_entries({"scale": scale}, 1000)
+    ]
     assert digest(entries) == expected
 
 
@@ -70,14 +79,14 @@ def test_keys_names_and_shapes_are_those_of_paddleclas(scale: float, expected: s
     ],
 )
 def test_some_keys_and_names_in_plain_sight(key: str, name: str) -> None:
-    assert (key, name) in {(entry.key, entry.name) for entry in state_entries(architecture(1.0))}
+    assert (key, name) in {(entry.key, entry.name) for entry in state_entries({"scale": 1.0}, 1000)}
 
 
 def in_paddle(scale: float, classes: int, state: dict[str, Array] | None, x: Array | None) -> Any:
     """What Paddle's network has and, with a state, its logits; runs in a worker."""
     import paddle
 
-    network = build_network(architecture(scale, classes), softmax=False)
+    network = build_network(mobilenet_v2(scale, classes), softmax=False)
     found = network.state_dict()
     entries = [(key, value.name, tuple(value.shape)) for key, value in found.items()]
     trainable = sum(int(p.size) for p in network.parameters() if not p.stop_gradient)
@@ -117,8 +126,8 @@ LOGIT_TOLERANCE = 1e-3
 
 @pytest.mark.parametrize("side", [64, 75])
 def test_paddle_and_float64_agree(worker: Worker, side: int) -> None:
-    model = architecture(0.5, 40)
-    state = seeded_state("agree", model)
+    model = mobilenet_v2(0.5, 40)
+    state = seeded_state("agree", 0.5, 40)
     x = pictures(side)
     _, _, logits = worker.call(in_paddle, 120.0, 0.5, 40, state, x)
     expected = forward(model, state, x)
@@ -129,8 +138,8 @@ def test_paddle_and_float64_agree(worker: Worker, side: int) -> None:
 
 
 def test_the_exported_program_has_paddleclas_s_operators(tmp_path: Path, worker: Worker) -> None:
-    state = seeded_state("operators", architecture(0.25, 10))
-    model = build_inference_model(state, 0.25, tmp_path)
+    state = seeded_state("operators", 0.25, 10)
+    model = build_inference_model(mobilenet_card(0.25), state, tmp_path)
     assert model.weights_file is not None
     program = read_program(model.path)
     assert [str(spec) for spec in program.inputs] == ["x float32 [?, 3, 224, 224]"]
@@ -140,4 +149,4 @@ def test_the_exported_program_has_paddleclas_s_operators(tmp_path: Path, worker:
     assert counts["relu6"] == 36
     assert counts["add"] == 10 + 1  # and the classifier's bias
     assert counts["softmax"] == 1
-    assert set(program.parameters) == {entry.name for entry in state_entries(architecture(0.25))}
+    assert set(program.parameters) == {entry.name for entry in state_entries({"scale": 0.25}, 10)}

@@ -9,6 +9,7 @@ import onnx
 import pytest
 from drawn_digits import digits_model, draw_digits
 from drawn_text import describe, draw_lines, grey_pictures
+from mobilenet import mobilenet_card
 from test_real_models import OCR, carried
 from trained import NORMALIZE, SIDE, trained_state
 
@@ -128,7 +129,7 @@ def test_text_direction_in_half_and_as_an_ir(
 @pytest.fixture(scope="module")
 def dogs(tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
     folder = tmp_path_factory.mktemp("dogs")
-    build_inference_model(trained_state(), 1.0, folder, image_side=SIDE)
+    build_inference_model(mobilenet_card(1.0, SIDE), trained_state(), folder)
     (folder / "inference.yml").write_text(KERAS)
     return resolve(folder)
 

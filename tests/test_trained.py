@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mobilenet import forward, mobilenet_card
 from trained import CLASSES, SIDE, keras_logits, normalised, trained_state
 
 from paddleport.models.paddle.build import build_inference_model, check_state
 from paddleport.models.paddle.source import open_model
 from paddleport.models.synthetic.samples import sample_pictures
-from paddleport.models.weights.forward import forward
-from paddleport.models.zoo.mobilenet_v2 import architecture
+from paddleport.models.zoo.mobilenet_v2 import mobilenet_v2
 from paddleport.tensors import Array
 
 # Logits have a standard deviation of 1.7. Both sides are float64; what differs is the variance
@@ -40,13 +40,13 @@ def expected(pictures: Array) -> Array:
 
 
 def test_it_fits_paddleclas_s_network(state: dict[str, Array]) -> None:
-    check_state(state, 1.0, "the trained state")
+    check_state(mobilenet_card(1.0), state, "the trained state")
 
 
 def test_it_means_what_keras_means(
     state: dict[str, Array], pictures: Array, expected: Array
 ) -> None:
-    model = architecture(1.0, CLASSES)
+    model = mobilenet_v2(1.0, CLASSES)
     x = pictures.transpose(0, 3, 1, 2)
     np.testing.assert_allclose(forward(model, state, x), expected, rtol=0, atol=TOLERANCE)
 
@@ -60,14 +60,14 @@ def test_a_wrong_epsilon_or_kernel_would_show(
         faulty[key] = state[key] - np.float32(1e-3 - 1e-5)
     else:
         faulty[f"{key}._conv.weight"] = state[f"{key}._conv.weight"][::-1]
-    logits = forward(architecture(1.0, CLASSES), faulty, pictures.transpose(0, 3, 1, 2))
+    logits = forward(mobilenet_v2(1.0, CLASSES), faulty, pictures.transpose(0, 3, 1, 2))
     assert np.abs(logits - expected).max() > 10 * TOLERANCE
 
 
 def test_it_builds(state: dict[str, Array], tmp_path: Path) -> None:
     if find_spec("paddle") is None:
         pytest.skip("paddle is not installed")
-    model = build_inference_model(state, 1.0, tmp_path, image_side=SIDE)
+    model = build_inference_model(mobilenet_card(1.0, SIDE), state, tmp_path)
     found = open_model(model.path, model.weights_file)
     assert found.program.inputs[0].shape == (None, 3, SIDE, SIDE)
     assert found.program.parameters["fc10_weights"].shape == (1280, CLASSES)

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from file_server import Server, serving
+from mobilenet import mobilenet_card, seeded_state
 
-from paddleport.errors import DownloadError, ModelFileError, ModelNotFoundError
-from paddleport.models.card import ModelCard
+from paddleport.errors import DownloadError, ModelFileError, ModelNotFoundError, UsageError
 from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.paddle.source import find_model
 from paddleport.models.weights import obtain as module
 from paddleport.models.weights.obtain import obtain, open_source
-from paddleport.models.weights.seeded import seeded_state
+from paddleport.models.zoo import mobilenet_v2
 from paddleport.models.zoo import registry as zoo
-from paddleport.models.zoo.mobilenet_v2 import architecture
+from paddleport.models.zoo.model_card import Archive, ModelCard
 from paddleport.tensors import Array
 
 NAME, SCALE, CLASSES = "MobileNetV2_x0_25", 0.25, 7
@@ -28,7 +28,7 @@ NOWHERE = "http://127.0.0.1:9/nothing.tar"  # the discard port: refused at once
 
 @pytest.fixture(scope="module")
 def state() -> dict[str, Array]:
-    return seeded_state("weights", architecture(SCALE, CLASSES))
+    return seeded_state("weights", SCALE, CLASSES)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def folder(state: dict[str, Array], tmp_path_factory: pytest.TempPathFactory) ->
         pytest.skip("paddle is not installed")
     folder = tmp_path_factory.mktemp("official") / f"{NAME}_infer"
     folder.mkdir()
-    build_inference_model(state, SCALE, folder)
+    build_inference_model(mobilenet_card(SCALE), state, folder)
     return folder
 
 
@@ -66,14 +66,14 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 def quick_build(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the content doesn't matter: the same model for whatever is to be built."""
 
-    def build(state: object, scale: float, target: Path, *, image_side: int) -> None:
+    def build(card: object, state: object, target: Path) -> None:
         shutil.copytree(folder, target, dirs_exist_ok=True)
 
     monkeypatch.setattr(module, "build_inference_model", build)
 
 
-def card(url: str = NOWHERE, **changes: str) -> ModelCard:
-    return replace(zoo.lookup(NAME), inference_url=url, **changes)  # type: ignore[arg-type]
+def card(url: str = NOWHERE, sha256: str | None = None) -> ModelCard:
+    return replace(zoo.lookup(NAME), archives=(Archive(url, sha256),))
 
 
 @pytest.mark.parametrize("weights", ["auto", "pretrained"])
@@ -109,6 +109,24 @@ def test_auto_falls_back_to_seeded_with_a_warning(tmp_path: Path) -> None:
     assert "\n" not in obtained.warning
     asked_for = obtain(card(), "seeded", cache=tmp_path)
     assert asked_for == replace(obtained, warning=None)
+
+
+def test_the_next_archive_is_tried(server: Server, tmp_path: Path) -> None:
+    both = replace(card(), archives=(Archive(NOWHERE), Archive(server.url)))
+    obtained = obtain(both, "pretrained", cache=tmp_path)
+    assert server.url in obtained.source
+    neither = replace(card(), archives=(Archive(NOWHERE), Archive(f"{NOWHERE}.gz")))
+    with pytest.raises(DownloadError, match=r"nothing\.tar cannot.*; .*nothing\.tar\.gz cannot"):
+        obtain(neither, "pretrained", cache=tmp_path / "other")
+
+
+def test_a_card_without_an_architecture_has_no_seeded_weights(tmp_path: Path) -> None:
+    bare = replace(card(), architecture=None)
+    with pytest.raises(UsageError, match="its card names no architecture"):
+        obtain(bare, "seeded", cache=tmp_path)
+    with pytest.raises(DownloadError, match="Without a connection: your own copy") as caught:
+        obtain(bare, "auto", cache=tmp_path)
+    assert "--weights seeded" not in str(caught.value)
 
 
 def test_pretrained_does_not_fall_back(tmp_path: Path) -> None:
@@ -151,7 +169,7 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     first = obtain(card(), "seeded", cache=tmp_path)
-    assert (first.kind, first.classes, first.warning) == ("seeded", 1000, None)
+    assert (first.kind, first.warning) == ("seeded", None)
     assert first.model.weights_file is not None
     original = first.model.weights_file.read_bytes()
     changed = bytearray(original)
@@ -163,7 +181,7 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
     def never(*args: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr(module, "seeded_state", never)
+    monkeypatch.setattr(mobilenet_v2, "seeded_state", never)
     assert obtain(card(), "seeded", cache=tmp_path) == first
 
 
@@ -173,7 +191,7 @@ def test_a_new_recipe_or_paddle_does_not_find_the_old_entry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = obtain(card(), "seeded", cache=tmp_path).model.path
-    monkeypatch.setattr(module, "RECIPE", 0)
+    monkeypatch.setattr(mobilenet_v2, "RECIPE", 0)
     second = obtain(card(), "seeded", cache=tmp_path).model.path
     monkeypatch.setattr(module, "_paddle_version", lambda: "0.0")
     third = obtain(card(), "seeded", cache=tmp_path).model.path
@@ -187,7 +205,7 @@ def test_a_checkpoint_with_its_own_number_of_classes(
     path = tmp_path / "tuned.pdparams"
     path.write_bytes(pickle.dumps(state))
     obtained = obtain(card(), str(path), cache=tmp_path)
-    assert (obtained.kind, obtained.classes, obtained.source) == ("checkpoint", 7, str(path))
+    assert (obtained.kind, obtained.source) == ("checkpoint", str(path))
     found = find_model(obtained.model.path)
     assert found.program.parameters["fc10_weights"].shape == (1280, CLASSES)
     assert obtained.model.weights_file is not None

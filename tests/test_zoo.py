@@ -7,7 +7,7 @@ import pytest
 from paddleport.errors import ModelNotFoundError
 from paddleport.models.card import Preprocess
 from paddleport.models.zoo import registry as zoo
-from paddleport.models.zoo.mobilenet_v2 import architecture, state_entries
+from paddleport.models.zoo.architecture import load_architecture
 
 SERIES = (
     "MobileNetV2_x0_25",
@@ -28,7 +28,7 @@ def test_the_whole_series_is_there_in_the_page_s_order() -> None:
 @pytest.mark.parametrize(("name", "scale"), list(zip(SERIES, SCALES, strict=True)))
 def test_a_card_says_how_to_feed_the_model(name: str, scale: float) -> None:
     card = zoo.lookup(name)
-    assert (card.name, card.scale) == (name, scale)
+    assert (card.name, card.arguments) == (name, {"scale": scale})
     assert (card.input.name, card.input.dtype) == ("x", "float32")
     assert card.input.shape == (None, 3, 224, 224)
     assert card.preprocess == Preprocess(
@@ -41,9 +41,11 @@ def test_a_card_says_how_to_feed_the_model(name: str, scale: float) -> None:
         std=(0.229, 0.224, 0.225),
         channels="RGB",
     )
-    assert len(card.labels) == 1000
-    assert card.inference_url.endswith(f"/inference/{name}_infer.tar")
-    assert card.pretrained_url.endswith(f"/dygraph/{name}_pretrained.pdparams")
+    assert card.labels is not None and len(card.labels) == card.classes == 1000
+    (archive,) = card.archives
+    assert archive.url.endswith(f"/inference/{name}_infer.tar")
+    assert card.checkpoint_url is not None
+    assert card.checkpoint_url.endswith(f"/dygraph/{name}_pretrained.pdparams")
 
 
 # Written down from the series page a second time: top-1, top-5, GFLOPs, M parameters, storage
@@ -87,7 +89,7 @@ def test_a_caller_cannot_change_the_next_caller_s_card() -> None:
 def test_the_published_size_is_that_of_the_architecture(name: str) -> None:
     # The page counts a little less (3.44 for 3.506): 3 % tell any two of the series apart.
     card = zoo.lookup(name)
-    entries = state_entries(architecture(card.scale))
+    entries = load_architecture(card).state_entries(card.arguments, 1000)
     count = sum(entry.size for entry in entries if entry.trainable)
     assert card.published["mparams"] == pytest.approx(count / 1e6, rel=0.03)
 

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddleport.models.zoo.mobilenet_v2 import EPSILON, ConvNorm, architecture
+from paddleport.models.zoo.conv_norm import EPSILON, ConvNorm
+from paddleport.models.zoo.mobilenet_v2 import mobilenet_v2
 from paddleport.tensors import Array
 
 SIDE = 161
@@ -57,7 +58,7 @@ def trained_state() -> dict[str, Array]:
         weights = file["model_weights"]
         layers = weights["mobilenetv2_1.00_160"]
         for layer, (conv, norm) in zip(
-            architecture(1.0, CLASSES).layers(), _keras_names(), strict=True
+            mobilenet_v2(1.0, CLASSES).layers(), _keras_names(), strict=True
         ):
             state |= _layer(layer, layers, conv, norm)
         state["out.weight"] = weights["dense/dense/kernel"][()]

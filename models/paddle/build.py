@@ -1,63 +1,63 @@
-"""Build an inference model of the MobileNetV2 family from a state dict, with Paddle in a worker."""
+"""Build an inference model of a zoo's family from a state dict, with Paddle in a worker."""
 
-from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from paddleport.errors import ModelFileError, OutputError
 from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.vendor import import_paddle
-from paddleport.models.zoo.mobilenet_v2 import State, architecture, build_network, state_entries
-from paddleport.tensors import Array
+from paddleport.models.zoo.architecture import State, load_architecture
+from paddleport.models.zoo.model_card import ModelCard
 from paddleport.worker import Worker
 
 TIMEOUT_S = 300.0  # takes 5 s, of which 2 s are the import of paddle
 _PREFIX = "inference"
 
 
-def build_inference_model(
-    state: State, scale: float, folder: Path, *, image_side: int | None = 224
-) -> Artifact:
+def build_inference_model(card: ModelCard, state: State, folder: Path) -> Artifact:
     """Write ``inference.json`` and ``inference.pdiparams`` as PaddleClas's export does.
 
-    The network with a softmax behind it; input ``x``, float32 [?, 3, side, side]. The same
-    state gives the same bytes under the same Paddle.
+    The card's architecture with the card's input. The same state gives the same bytes under the
+    same Paddle.
 
     Args:
-        state: fits ``architecture(scale, classes)`` exactly (see ``fit_state``); the number of
-            classes is that of ``out.bias``.
-        scale: width multiplier.
+        card: the model.
+        state: fits the architecture exactly (see ``check_state``), but for the number of classes,
+            which is the state's own.
         folder: where the files go; it must exist.
-        image_side: height and width of the input in pixels, ``None`` for any.
 
     Raises:
+        UsageError: the card names no architecture.
         ModelFileError: the state does not fit the architecture.
         BackendUnavailableError: paddle is not installed.
         OutputError: the files cannot be written.
         WorkerCrashed: Paddle crashed.
     """
-    check_state(state, scale, "the state")
+    check_state(card, state, "the state")
     with Worker(environ={"FLAGS_enable_pir_api": "1"}) as worker:  # the user's may say 0
-        worker.call(_build, TIMEOUT_S, dict(state), scale, str(folder), image_side)
+        worker.call(_build, TIMEOUT_S, card, dict(state), str(folder))
     return paddle_artifact(folder / f"{_PREFIX}.json", folder / f"{_PREFIX}.pdiparams", "pir")
 
 
-def check_state(state: State, scale: float, source: str) -> None:
-    """Hold keys, shapes and dtypes of a state dict against the architecture.
+def check_state(card: ModelCard, state: State, source: str) -> None:
+    """Hold keys, shapes and dtypes of a state dict against the card's architecture.
 
     Args:
-        state: tensors by PaddleClas's keys.
-        scale: width multiplier of the architecture.
+        card: the model.
+        state: tensors by the architecture's keys.
         source: what to call the state in an error.
 
     Raises:
+        UsageError: the card names no architecture.
         ModelFileError: names the first key, shape or dtype that differs.
     """
-    shape = state["out.bias"].shape if "out.bias" in state else ()
+    architecture = load_architecture(card)
+    classes = _classes(card, state)
     expected = {
-        entry.key: entry.shape
-        for entry in state_entries(architecture(scale, shape[0] if len(shape) == 1 else 1000))
+        entry.key: entry.shape for entry in architecture.state_entries(card.arguments, classes)
     }
-    fits_not = f"{source} is no state of MobileNetV2 at scale {scale:g}"
+    fits_not = f"{source} is no state of {card.describe_architecture()}"
     for key in expected:
         if key not in state:
             raise ModelFileError(f"{fits_not}: {key} is missing")
@@ -73,16 +73,22 @@ def check_state(state: State, scale: float, source: str) -> None:
             raise ModelFileError(f"{fits_not}: {key} is {state[key].dtype}, not float32")
 
 
-def _build(state: Mapping[str, Array], scale: float, folder: str, side: int | None) -> None:
+def _classes(card: ModelCard, state: State) -> int:
+    """How many classes a state has; the card's own number where it does not say."""
+    counting = state.get(load_architecture(card).CLASSES_KEY, np.zeros(()))
+    return counting.shape[-1] if counting.ndim else card.classes or 0
+
+
+def _build(card: ModelCard, state: State, folder: str) -> None:
     paddle = import_paddle()
     paddle.device.set_device("cpu")
-    network = build_network(architecture(scale, len(state["out.bias"])), softmax=True)
+    network = load_architecture(card).build(card.arguments, _classes(card, state))
     tensors = {key: paddle.to_tensor(value) for key, value in state.items()}
     missing, unexpected = network.set_state_dict(tensors)
     if missing or unexpected:
         raise RuntimeError(f"state keys missing {missing}, unexpected {unexpected}")
     network.eval()
-    spec = paddle.static.InputSpec([None, 3, side, side], "float32", "x")
+    spec = paddle.static.InputSpec(list(card.input.shape), card.input.dtype, card.input.name)
     try:
         paddle.jit.save(
             paddle.jit.to_static(network, input_spec=[spec], full_graph=True),

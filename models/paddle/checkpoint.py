@@ -8,37 +8,39 @@ import numpy as np
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.paddle.build import check_state
 from paddleport.models.paddle.pickled import PickledArray, Refused, read_pickle
-from paddleport.models.zoo.mobilenet_v2 import architecture, state_entries
+from paddleport.models.zoo.architecture import load_architecture
+from paddleport.models.zoo.model_card import ModelCard
 from paddleport.tensors import Array
 
 MAX_BYTES = 2 << 30
 _NAMES_KEY = "StructuredToParameterName@@"  # paddle.save's own table, no tensor
 
 
-def read_checkpoint(path: Path, scale: float) -> dict[str, Array]:
-    """Read a checkpoint of the MobileNetV2 family: a state dict that fits ``architecture``.
+def read_checkpoint(path: Path, card: ModelCard) -> dict[str, Array]:
+    """Read a checkpoint of a model of the zoo: a state dict that fits its architecture.
 
-    Its keys may be those of PaddleClas's layers (``conv1._conv.weight``) or the parameters'
-    names (``conv1_1_weights``). The number of classes is that of its classifier.
+    Its keys may be those of the layers (``conv1._conv.weight``) or the parameters' names
+    (``conv1_1_weights``). The number of classes is that of its classifier.
 
     Args:
         path: a .pdparams file.
-        scale: width multiplier of the architecture that it must fit.
+        card: the model that it must fit.
 
     Returns:
-        float32 tensors by PaddleClas's keys, in PaddleClas's order.
+        float32 tensors by the layers' keys, in the order of the architecture.
 
     Raises:
         ModelNotFoundError: there is no such file.
+        UsageError: the card names no architecture.
         ModelFileError: the file is no checkpoint, asks for something a checkpoint does not
             need, or does not fit: the message names the first key or shape.
     """
     tensors = read_tensors(path)
-    entries = list(state_entries(architecture(scale)))
+    entries = list(load_architecture(card).state_entries(card.arguments, card.classes or 0))
     if any(entry.name in tensors for entry in entries):
         keys = {entry.name: entry.key for entry in entries}
         tensors = {keys.get(name, name): value for name, value in tensors.items()}
-    check_state(tensors, scale, str(path))
+    check_state(card, tensors, str(path))
     for key, value in tensors.items():
         if not np.isfinite(value).all():
             raise ModelFileError(f"{path} holds values in {key} that are not finite")

@@ -14,18 +14,19 @@ from paddleport.errors import (
     DownloadError,
     ModelFileError,
     ModelNotFoundError,
+    UsageError,
 )
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cached_folder, is_intact
-from paddleport.models.card import ModelCard
 from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.paddle.checkpoint import read_checkpoint
 from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.weights.archive import is_archive, unpack, unpacked
-from paddleport.models.weights.download import download
-from paddleport.models.weights.seeded import RECIPE, seeded_state
-from paddleport.models.zoo.mobilenet_v2 import State, architecture
+from paddleport.models.weights.download import ByteProgress, Downloaded, download
+from paddleport.models.zoo.architecture import State, load_architecture
+from paddleport.models.zoo.model_card import ModelCard
+from paddleport.models.zoo.seeding import SeededStream
 from paddleport.progress import Progress, no_progress
 
 Kind = Literal["pretrained", "seeded", "checkpoint", "own"]
@@ -44,7 +45,6 @@ class ObtainedModel:
             ``checkpoint`` (built from the user's .pdparams) or ``own`` (the user's files).
         source: where the weights are from, in a few words.
         sha256: over program and parameters.
-        classes: of the classifier, where it was built here; else ``None``.
         warning: what nobody may miss; ``None`` if the weights are those that were asked for.
     """
 
@@ -52,7 +52,6 @@ class ObtainedModel:
     kind: Kind
     source: str
     sha256: str
-    classes: int | None = None
     warning: str | None = None
 
 
@@ -75,18 +74,19 @@ def obtain(
 
     Raises:
         DownloadError: ``pretrained`` and not to be had.
+        UsageError: the card has nothing to build a network from.
         ModelNotFoundError, ModelFileError: the path holds nothing, or nothing that fits.
         BackendUnavailableError: a model must be built and paddle is not installed.
         OutputError: the cache cannot be written.
     """
     cache = cache or cache_dir()
-    if weights == "pretrained":
+    if weights == "pretrained" or (weights == "auto" and card.architecture is None):
         try:
             return _pretrained(card, cache, progress)
         except DownloadError as error:
+            seeded = "--weights seeded, or " if card.architecture else ""
             raise DownloadError(
-                f"{error}. Without a connection: --weights seeded, or your own copy with "
-                "--weights FOLDER"
+                f"{error}. Without a connection: {seeded}your own copy with --weights FOLDER"
             ) from None
     if weights == "seeded":
         return _seeded(card, cache, progress)
@@ -127,10 +127,11 @@ def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedMod
     folder = cached_folder(name, lambda new: _fetch(card, cache, new, progress), cache=cache)
     record = json.loads((folder / _RECORD).read_text("utf-8"))
     found = find_model(folder / "model")
-    if card.sha256 and record["sha256"] != card.sha256:
+    pinned = [archive.sha256 for archive in card.archives]
+    if pinned and all(pinned) and record["sha256"] not in pinned:
         raise DownloadError(
             f"{folder} is from an archive with the sha256 {record['sha256']}, not the pinned "
-            f"{card.sha256}: delete it"
+            f"{' or '.join(map(str, pinned))}: delete it"
         )
     return _obtained(
         found.model, "pretrained", f"{record['url']} (archive sha256 {record['sha256']})"
@@ -141,8 +142,7 @@ def _fetch(card: ModelCard, cache: Path, folder: Path, progress: Progress) -> No
     def report(done: int, total: int | None) -> None:
         progress(f"downloading {card.name}", done / total if total else 0.0)
 
-    target = cache / "downloads" / card.inference_url.rpartition("/")[2]
-    archive = download(card.inference_url, target, sha256=card.sha256, progress=report)
+    archive = _download_first(card, cache / "downloads", report)
     (folder / "model").mkdir()
     try:
         unpack(archive.path, folder / "model")
@@ -154,16 +154,34 @@ def _fetch(card: ModelCard, cache: Path, folder: Path, progress: Progress) -> No
     (folder / _RECORD).write_text(json.dumps(record, indent=1), "utf-8")
 
 
+def _download_first(card: ModelCard, folder: Path, progress: ByteProgress) -> Downloaded:
+    """The first of a card's archives that is to be had."""
+    refusals = []
+    for archive in card.archives:
+        target = folder / archive.url.rpartition("/")[2]
+        try:
+            return download(archive.url, target, sha256=archive.sha256, progress=progress)
+        except DownloadError as error:
+            refusals.append(str(error))
+    raise DownloadError("; ".join(refusals) or f"the card of {card.name} has no archive")
+
+
 def _seeded(
     card: ModelCard, cache: Path, progress: Progress, *, warning: str | None = None
 ) -> ObtainedModel:
+    architecture = load_architecture(card)
+    if card.classes is None:
+        raise UsageError(f"{card.name} cannot be seeded, since its card says no number of classes")
+    classes, recipe = card.classes, architecture.RECIPE
+
     def make() -> State:
         progress(f"making seeded weights for {card.name}", 0.0)
-        return seeded_state(card.name, architecture(card.scale))
+        stream = SeededStream(card.name, recipe)
+        return architecture.seeded_state(card.arguments, classes, stream)
 
-    model = _built(f"seeded/{card.name}-recipe{RECIPE}", card, make, cache, progress)
-    source = f"seeded here from the name {card.name}, recipe {RECIPE}"
-    return _obtained(model, "seeded", source, classes=1000, warning=warning)
+    model = _built(f"seeded/{card.name}-recipe{recipe}", card, make, cache, progress)
+    source = f"seeded here from the name {card.name}, recipe {recipe}"
+    return _obtained(model, "seeded", source, warning=warning)
 
 
 def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> ObtainedModel:
@@ -174,21 +192,19 @@ def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> 
     if path.suffix != ".pdparams":
         found = open_source(path, cache=cache)
         return _obtained(found.model, "own", str(path))
-    state = read_checkpoint(path, card.scale)
+    state = read_checkpoint(path, card)
     name = f"checkpoint/{card.name}-{sha256([path])[:32]}"
     model = _built(name, card, lambda: state, cache, progress)
-    return _obtained(model, "checkpoint", str(path), classes=len(state["out.bias"]))
+    return _obtained(model, "checkpoint", str(path))
 
 
 def _built(
     name: str, card: ModelCard, make: Callable[[], State], cache: Path, progress: Progress
 ) -> Artifact:
-    side = card.input.shape[-1]
-
     def build(folder: Path) -> None:
         state = make()
         progress(f"building {card.name} with Paddle", 0.5)
-        build_inference_model(state, card.scale, folder, image_side=side)
+        build_inference_model(card, state, folder)
 
     # The program's format depends on the Paddle that wrote it, and older ones don't read newer.
     folder = cached_folder(f"{name}-paddle{_paddle_version()}", build, cache=cache)
@@ -207,13 +223,8 @@ def _paddle_version() -> str:
 
 
 def _obtained(
-    model: Artifact,
-    kind: Kind,
-    source: str,
-    *,
-    classes: int | None = None,
-    warning: str | None = None,
+    model: Artifact, kind: Kind, source: str, *, warning: str | None = None
 ) -> ObtainedModel:
     _logger.info("weights %s: %s", kind, source)
     files = [file for file in (model.path, model.weights_file) if file]
-    return ObtainedModel(model, kind, source, sha256(files), classes, warning)
+    return ObtainedModel(model, kind, source, sha256(files), warning)

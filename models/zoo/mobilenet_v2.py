@@ -6,19 +6,23 @@ and not rounded to multiples of 8, the first block keeps its 1x1 expansion thoug
 1, every block but a stage's first has the shortcut, and there is no dropout.
 """
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from paddleport.errors import ModelFileError
+from paddleport.models.zoo.architecture import Arguments, StateEntry
+from paddleport.models.zoo.conv_norm import EPSILON, ConvNorm, seed_conv_norm
+from paddleport.models.zoo.seeding import SeededStream, sample_input, seed_classifier
 from paddleport.tensors import Array
 
 if TYPE_CHECKING:
     from paddle import nn
 
-State = Mapping[str, Array]
+RECIPE = 1
+CLASSES_KEY = "out.bias"
 
-EPSILON = 1e-5  # of every batch normalisation: the default of paddle.nn.BatchNorm
+Layer = Callable[[ConvNorm, Array], Array]
 
 # expansion, channels at scale 1, blocks, stride of the first block: table 2 of the paper
 _STAGES = (
@@ -32,38 +36,8 @@ _STAGES = (
 )
 
 
-@dataclass(frozen=True)
-class ConvNorm:
-    """A convolution without bias, padded to keep its size, and its batch normalisation.
-
-    Attributes:
-        key: prefix of its keys in a state dict, as in ``conv2._first_block._expand_conv``.
-        name: prefix of its parameters' names in a program, as in ``conv2_1_expand``.
-        inputs: channels taken.
-        outputs: channels given.
-        kernel: side of the square kernel, odd.
-        stride: in both directions.
-        groups: 1, or as many as channels.
-        relu6: whether ``min(max(x, 0), 6)`` follows.
-    """
-
-    key: str
-    name: str
-    inputs: int
-    outputs: int
-    kernel: int = 1
-    stride: int = 1
-    groups: int = 1
-    relu6: bool = True
-
-    @property
-    def weight_shape(self) -> tuple[int, int, int, int]:
-        """Outputs, inputs per group, height, width."""
-        return (self.outputs, self.inputs // self.groups, self.kernel, self.kernel)
-
-
-@dataclass(frozen=True)
-class Block:
+@dataclass(frozen=True, kw_only=True)
+class InvertedResidual:
     """An inverted residual: expand, depthwise, and a linear projection."""
 
     expand: ConvNorm
@@ -72,12 +46,12 @@ class Block:
     shortcut: bool
 
 
-@dataclass(frozen=True)
-class Architecture:
+@dataclass(frozen=True, kw_only=True)
+class MobileNetV2:
     """The whole network: stem, blocks by stage, head, global average pool, linear classifier."""
 
     stem: ConvNorm
-    stages: tuple[tuple[Block, ...], ...]
+    stages: tuple[tuple[InvertedResidual, ...], ...]
     head: ConvNorm
     classes: int
 
@@ -90,10 +64,66 @@ class Architecture:
         yield self.head
 
 
-def architecture(scale: float, classes: int = 1000) -> Architecture:
+def state_entries(arguments: Arguments, classes: int) -> Iterator[StateEntry]:
+    """Every tensor of the network's state dict, in PaddleClas's order.
+
+    Args:
+        arguments: ``scale``, the width multiplier.
+        classes: of the classifier.
+    """
+    model = mobilenet_v2(_scale(arguments), classes)
+    for layer in model.layers():
+        yield from layer.entries()
+    yield StateEntry("out.weight", "fc10_weights", (model.head.outputs, classes))
+    yield StateEntry(CLASSES_KEY, "fc10_offset", (classes,))
+
+
+def build(arguments: Arguments, classes: int) -> "nn.Layer":
+    """The network in Paddle with a softmax behind it, as PaddleClas exports it."""
+    return build_network(mobilenet_v2(_scale(arguments), classes), softmax=True)
+
+
+def seeded_state(arguments: Arguments, classes: int, stream: SeededStream) -> dict[str, Array]:
+    """Make the state dict: float32, keys as PaddleClas has them.
+
+    Layer by layer, the statistics of the normalisations are those of sample pictures passing
+    through in float64.
+    """
+    state: dict[str, Array] = {}
+
+    def calibrate(layer: ConvNorm, x: Array) -> Array:
+        return seed_conv_norm(layer, x, stream, state)
+
+    model = mobilenet_v2(_scale(arguments), classes)
+    features = pooled_features(model, calibrate, sample_input())
+    state["out.weight"], state[CLASSES_KEY] = seed_classifier(features, classes, stream)
+    return state
+
+
+def pooled_features(model: MobileNetV2, apply: Layer, x: Array) -> Array:
+    """Channels x N x height x width through ``apply``, layer by layer, pooled to N x channels."""
+    x = apply(model.stem, x)
+    for stage in model.stages:
+        for block in stage:
+            y = apply(block.linear, apply(block.depthwise, apply(block.expand, x)))
+            x = y + x if block.shortcut else y
+    pooled: Array = apply(model.head, x).mean(axis=(2, 3)).T
+    return pooled
+
+
+def _scale(arguments: Arguments) -> float:
+    scale = arguments.get("scale")
+    if not isinstance(scale, int | float) or not 0 < scale < 100 or len(arguments) != 1:
+        raise ModelFileError(
+            f"MobileNetV2 takes one argument, the number scale, and its card has {arguments!r}"
+        )
+    return float(scale)
+
+
+def mobilenet_v2(scale: float, classes: int = 1000) -> MobileNetV2:
     """Describe the network for a width multiplier and a number of classes."""
     width = int(32 * scale)
-    stem = ConvNorm("conv1", "conv1_1", 3, width, kernel=3, stride=2)
+    stem = ConvNorm(key="conv1", name="conv1_1", inputs=3, outputs=width, kernel=3, stride=2)
     stages = []
     for number, (expansion, channels, blocks, stride) in enumerate(_STAGES, start=2):
         outputs = int(channels * scale)
@@ -113,59 +143,39 @@ def architecture(scale: float, classes: int = 1000) -> Architecture:
             width = outputs
         stages.append(tuple(stage))
     features = int(1280 * scale) if scale > 1 else 1280
-    head = ConvNorm("conv9", "conv9", width, features)
-    return Architecture(stem, tuple(stages), head, classes)
+    head = ConvNorm(key="conv9", name="conv9", inputs=width, outputs=features)
+    return MobileNetV2(stem=stem, stages=tuple(stages), head=head, classes=classes)
 
 
 def _block(
     key: str, name: str, widths: tuple[int, int, int], stride: int, *, shortcut: bool
-) -> Block:
+) -> InvertedResidual:
     inputs, inner, outputs = widths
-    return Block(
-        ConvNorm(f"{key}._expand_conv", f"{name}_expand", inputs, inner),
-        ConvNorm(
-            f"{key}._bottleneck_conv",
-            f"{name}_dwise",
-            inner,
-            inner,
+    return InvertedResidual(
+        expand=ConvNorm(
+            key=f"{key}._expand_conv", name=f"{name}_expand", inputs=inputs, outputs=inner
+        ),
+        depthwise=ConvNorm(
+            key=f"{key}._bottleneck_conv",
+            name=f"{name}_dwise",
+            inputs=inner,
+            outputs=inner,
             kernel=3,
             stride=stride,
             groups=inner,
         ),
-        ConvNorm(f"{key}._linear_conv", f"{name}_linear", inner, outputs, relu6=False),
-        shortcut,
+        linear=ConvNorm(
+            key=f"{key}._linear_conv",
+            name=f"{name}_linear",
+            inputs=inner,
+            outputs=outputs,
+            relu6=False,
+        ),
+        shortcut=shortcut,
     )
 
 
-@dataclass(frozen=True)
-class StateEntry:
-    """One tensor of the state dict: its key, its name in a program, its shape."""
-
-    key: str
-    name: str
-    shape: tuple[int, ...]
-    trainable: bool = True
-
-    @property
-    def size(self) -> int:
-        """How many numbers it holds."""
-        return math.prod(self.shape)
-
-
-def state_entries(model: Architecture) -> Iterator[StateEntry]:
-    """Every tensor of the network's state dict, in PaddleClas's order."""
-    for layer in model.layers():
-        norm, name, shape = f"{layer.key}._batch_norm", f"{layer.name}_bn", (layer.outputs,)
-        yield StateEntry(f"{layer.key}._conv.weight", f"{layer.name}_weights", layer.weight_shape)
-        yield StateEntry(f"{norm}.weight", f"{name}_scale", shape)
-        yield StateEntry(f"{norm}.bias", f"{name}_offset", shape)
-        yield StateEntry(f"{norm}._mean", f"{name}_mean", shape, trainable=False)
-        yield StateEntry(f"{norm}._variance", f"{name}_variance", shape, trainable=False)
-    yield StateEntry("out.weight", "fc10_weights", (model.head.outputs, model.classes))
-    yield StateEntry("out.bias", "fc10_offset", (model.classes,))
-
-
-def build_network(model: Architecture, *, softmax: bool) -> "nn.Layer":
+def build_network(model: MobileNetV2, *, softmax: bool) -> "nn.Layer":
     """The network in Paddle, which this imports; with ``softmax`` as PaddleClas exports it."""
     import paddle
     from paddle import ParamAttr, nn
@@ -198,7 +208,7 @@ def build_network(model: Architecture, *, softmax: bool) -> "nn.Layer":
             return nn.functional.relu6(y) if self.relu6 else y
 
     class BlockLayer(nn.Layer):
-        def __init__(self, block: Block) -> None:
+        def __init__(self, block: InvertedResidual) -> None:
             super().__init__()
             self.shortcut = block.shortcut
             self._expand_conv = ConvNormLayer(block.expand)
@@ -210,7 +220,7 @@ def build_network(model: Architecture, *, softmax: bool) -> "nn.Layer":
             return paddle.add(x, y) if self.shortcut else y
 
     class Stage(nn.Layer):
-        def __init__(self, blocks: tuple[Block, ...]) -> None:
+        def __init__(self, blocks: tuple[InvertedResidual, ...]) -> None:
             super().__init__()
             self.chain = [  # a plain list: the layers are registered under PaddleClas's names
                 self.add_sublayer(block.expand.key.split(".")[1], BlockLayer(block))

@@ -1,67 +1,86 @@
-"""The model zoo: one card for each model of the MobileNetV2 series, published figures included."""
+"""The model zoo: every card of ``cards/`` and of the folders that installed packages add.
 
-import json
-from copy import deepcopy
+A package adds a family by a data file, and the module that builds it, with an entry point of the
+group ``paddleport.cards`` whose value is the package that holds the data files.
+"""
+
+from collections.abc import Iterator, Mapping
 from functools import cache
-from importlib.resources import files
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 
-from paddleport.errors import ModelNotFoundError, unknown_name
-from paddleport.models.card import ModelCard, Preprocess
-from paddleport.models.labels import imagenet_labels
-from paddleport.tensors import TensorSpec
+from paddleport.errors import ModelFileError, ModelNotFoundError, unknown_name
+from paddleport.models.zoo.card_file import Family, read_family
+from paddleport.models.zoo.model_card import ModelCard
 
-_NOT_FIGURES = ("name", "scale", "inference_url", "pretrained_url")
+GROUP = "paddleport.cards"
 
 
 def names() -> tuple[str, ...]:
-    """Every name that ``lookup`` knows, in the order of the series page."""
-    return tuple(model["name"] for model in _series()["models"])
+    """Every name that ``lookup`` knows, aliases included, in the order of the data files."""
+    return tuple(_index())
 
 
 def lookup(name: str) -> ModelCard:
-    """The card of one model.
-
-    Its ``published`` holds the figures of the series page under the page's own keys (units in
-    the names, accuracies as fractions of 1), and with them ``source`` and ``methodology``.
+    """The card of one model, by its name or an alias.
 
     Raises:
         ModelNotFoundError: no model has this name; names are case-sensitive.
+        ModelFileError: a card is damaged.
     """
-    series = _series()
-    for model in series["models"]:
-        if model["name"] == name:
-            return _card(series, model)
-    raise ModelNotFoundError(
-        f"{unknown_name('model', name, names())}; or give a folder with a Paddle model in it"
-    )
+    if name not in _index():
+        raise ModelNotFoundError(
+            f"{unknown_name('model', name, names())}; or give a folder with a Paddle model in it"
+        )
+    family, index = _index()[name]
+    return family.card(index)
 
 
-def _card(series: dict[str, Any], model: dict[str, Any]) -> ModelCard:
-    steps = series["preprocess"]
-    side = steps["crop"]
-    figures = {key: value for key, value in model.items() if key not in _NOT_FIGURES}
-    figures |= {key: series[key] for key in ("source", "methodology")}
-    return ModelCard(
-        name=model["name"],
-        scale=model["scale"],
-        input=TensorSpec("x", "float32", (None, 3, side, side)),
-        preprocess=Preprocess(
-            resize_short=steps["resize_short"],
-            crop=(side, side),
-            scale=steps["scale"],
-            mean=tuple(steps["mean"]),
-            std=tuple(steps["std"]),
-        ),
-        labels=imagenet_labels(),
-        published=deepcopy(figures),  # the series is shared by every card
-        inference_url=model["inference_url"],
-        pretrained_url=model["pretrained_url"],
+def cards() -> tuple[ModelCard, ...]:
+    """Every card, once.
+
+    Raises:
+        ModelFileError: a card is damaged.
+    """
+    return tuple(
+        family.card(index) for family in _families() for index in range(len(family.models))
     )
 
 
 @cache
-def _series() -> dict[str, Any]:
-    data = files("paddleport.models.zoo").joinpath("mobilenetv2_series.json").read_text("utf-8")
-    series: dict[str, Any] = json.loads(data)
-    return series
+def _index() -> Mapping[str, tuple[Family, int]]:
+    found: dict[str, tuple[Family, int]] = {}
+    for family in _families():
+        for index, known_as in enumerate(family.models):
+            for name in known_as:
+                if name in found:
+                    raise ModelFileError(
+                        f"the card {family.file}: models[{index}].name {name} is taken by "
+                        f"{found[name][0].file}"
+                    )
+                found[name] = (family, index)
+    return found
+
+
+@cache
+def _families() -> tuple[Family, ...]:
+    return tuple(
+        read_family(file) for folder in _folders() for file in sorted(folder.glob("*.json"))
+    )
+
+
+def _folders() -> Iterator[Path]:
+    yield Path(__file__).with_name("cards")
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
+        yield from _folders_of(entry)
+
+
+def _folders_of(entry: EntryPoint) -> list[Path]:
+    """Where a package stands; of a package in a package the outer one is imported."""
+    spec = find_spec(entry.value)
+    if spec is None or spec.submodule_search_locations is None:
+        raise ModelFileError(
+            f"the entry point {entry.name} of {GROUP} names {entry.value}, which is no package"
+        )
+    return [Path(location) for location in spec.submodule_search_locations]

@@ -31,7 +31,8 @@ def describe_model(source: SourceModel, onnx: Artifact) -> dict[str, Any]:
     title = [source.name, f"opset {opset}", f"weights {source.weights_title}"]
     title.append(_parameters(parameters))
     if source.card is not None:
-        title.append(f"{source.card.published['gflops']} GFLOP")
+        gflops = source.card.published.get("gflops")
+        title.append(f"{'–' if gflops is None else gflops} GFLOP")
     return {
         "title": " · ".join(title),
         "name": source.name,

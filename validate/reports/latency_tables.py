@@ -8,14 +8,18 @@ from paddleport.validate.parity.parity_report import BackendRow, Load, ParityRep
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.tables import Table
 
-V100, SD855 = "V100, TensorRT fp32", "SD855, Paddle-Lite"
-_SOURCES = {"v100_trt_fp32_ms": V100, "sd855_ms": SD855}
+# key of a card's published latencies: the device, and what its figures are listed by
+_DEVICES = {
+    "v100_trt_fp32_ms": ("V100, TensorRT fp32", "batch"),
+    "sd855_ms": ("SD855, Paddle-Lite", "threads"),
+}
 
 
 def medians(report: ParityReport) -> Table:
     """The median of every backend in every configuration, and the published ones below.
 
-    ``~`` marks a median that did not settle. Published rows without a figure are left out.
+    ``~`` marks a median that did not settle, a dash a device that nothing was published of.
+    Published rows whose figures are all of other configurations are left out.
     """
     configurations = figures.configurations(report.rows)
     lines = [
@@ -23,9 +27,9 @@ def medians(report: ParityReport) -> Table:
         for row in report.rows
         if row.latencies
     ]
-    for title, find in ((V100, _published_v100), (SD855, _published_sd855)):
-        cells = [figures.milliseconds(find(report.published, wanted)) for wanted in configurations]
-        if any(cells):
+    for key, (title, axis) in _DEVICES.items():
+        cells = [_published(report.published, key, axis, wanted) for wanted in configurations]
+        if report.published and any(cells):
             lines.append((f"{title} (published)", *cells))
     columns = ("p50 ms", *(figures.configuration_text(wanted) for wanted in configurations))
     return Table("Median latency by batch and threads", columns, tuple(lines), 1)
@@ -70,7 +74,7 @@ def published_sources(published: Mapping[str, Any]) -> list[str]:
     source = published.get("source")
     methods = published.get("methodology")
     told = [f"Source: {source}."] if source else []
-    for key, title in _SOURCES.items():
+    for key, (title, _) in _DEVICES.items():
         if isinstance(methods, Mapping) and key in methods:
             told.append(f"{title}: {methods[key]}.")
     return told
@@ -86,12 +90,14 @@ def model_figures(report: ParityReport) -> Table:
     ):
         found = report.model.get(key)
         here = f"{found / scale:.2f}" if isinstance(found, int | float) else ""
-        if published in report.published:
-            lines.append((title, here, str(report.published[published])))
+        value = report.published.get(published)
+        if report.published:
+            lines.append((title, here, figures.NOTHING if value is None else str(value)))
     for key, title in (("top1", "ImageNet top-1"), ("top5", "ImageNet top-5")):
         value = report.published.get(key)
-        if isinstance(value, int | float):
-            lines.append((title, "not measured", f"{100 * value:.1f} %"))
+        if report.published:
+            share = figures.NOTHING if value is None else f"{100 * value:.1f} %"
+            lines.append((title, "not measured", share))
     return Table(
         "The model's own figures", ("figure", "counted here", "published"), tuple(lines), 1
     )
@@ -135,23 +141,15 @@ def _median(latency: Latency | None) -> str:
     return f"{figures.milliseconds(latency.p50_ms)}{'' if latency.settled else ' ~'}"
 
 
-def _published_v100(
-    published: Mapping[str, Any], configuration: figures.CONFIGURATION
-) -> float | None:
-    batch, _, scope = configuration
-    return _figure(published, "v100_trt_fp32_ms", f"batch{batch}") if scope == "inference" else None
-
-
-def _published_sd855(
-    published: Mapping[str, Any], configuration: figures.CONFIGURATION
-) -> float | None:
+def _published(
+    published: Mapping[str, Any], key: str, axis: str, configuration: figures.CONFIGURATION
+) -> str:
+    """A device's figure; empty where the device was measured in other configurations."""
     batch, threads, scope = configuration
-    if (batch, scope) != (1, "inference"):
-        return None
-    return _figure(published, "sd855_ms", f"threads{threads}")
-
-
-def _figure(published: Mapping[str, Any], table: str, key: str) -> float | None:
-    found = published.get(table)
-    value = found.get(key) if isinstance(found, Mapping) else None
-    return float(value) if isinstance(value, int | float) else None
+    if scope != "inference" or (axis == "threads" and batch != 1):
+        return ""
+    measured = published.get(key) or {}
+    column = f"{axis}{threads if axis == 'threads' else batch}"
+    if not measured or (column in measured and measured[column] is None):
+        return figures.NOTHING
+    return figures.milliseconds(measured.get(column))

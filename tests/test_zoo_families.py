@@ -1,0 +1,235 @@
+"""A second family by data and one module, and cards that are damaged."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_report import agreeing_report, made_report
+
+from paddleport.errors import ModelFileError, UsageError
+from paddleport.models.weights.obtain import obtain
+from paddleport.models.zoo import registry as zoo
+from paddleport.models.zoo.architecture import load_architecture
+from paddleport.validate.reports import latency_tables
+from paddleport.validate.reports.tables import Table
+
+TESTS = Path(__file__).parent
+CARD = TESTS / "data" / "cards" / "tiny_conv.json"
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The installed folder of a package that adds the family, for this process as well."""
+    site = tmp_path / "site"
+    folder = site / "tiny_cards"
+    folder.mkdir(parents=True)
+    shutil.copy(CARD, folder)
+    info = site / "tiny-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[paddleport.cards]\ntiny = tiny_cards\n")
+    monkeypatch.syspath_prepend(str(site))
+    _forget()
+    yield folder
+    _forget()
+
+
+def _forget() -> None:
+    zoo._families.cache_clear()
+    zoo._index.cache_clear()
+
+
+@pytest.fixture
+def paddleport(cards: Path, tmp_path: Path) -> Run:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environ = os.environ | {
+            "PYTHONPATH": os.pathsep.join((str(cards.parent), str(TESTS))),
+            "PADDLEPORT_CACHE": str(tmp_path / "cache"),
+            "PADDLEPORT_OFFLINE": "1",
+        }
+        return subprocess.run(
+            [sys.executable, "-m", "paddleport", *arguments],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+
+    return run
+
+
+@pytest.mark.usefixtures("cards")
+def test_the_family_stands_behind_the_built_in_ones() -> None:
+    assert zoo.names()[0] == "MobileNetV2_x0_25"
+    assert zoo.names()[-3:] == ("TinyConv_16", "TinyConv", "TinyConv_24")
+    assert zoo.cards()[-2] == zoo.lookup("TinyConv") == zoo.lookup("TinyConv_16")
+    card = zoo.lookup("TinyConv_24")
+    assert (card.family, card.arguments, card.published) == ("TinyConv", {"channels": 24}, {})
+    assert (card.labels, card.archives, card.checkpoint_url) == (None, (), None)
+
+
+def test_what_nobody_published_is_a_dash(paddleport: Run) -> None:
+    listed = paddleport("models").stdout.splitlines()
+    rows = {line.split()[0]: line.split() for line in listed if line}
+    assert rows["MobileNetV2"] == [
+        "MobileNetV2",
+        "1",
+        "72.20",
+        "%",
+        "90.70",
+        "%",
+        "0.6",
+        "3.44",
+        "1.02",
+    ]
+    assert rows["TinyConv_16"] == ["TinyConv_16", "16", "10.00", "%", "–", "–", "–", "–"]
+    assert rows["TinyConv_24"] == ["TinyConv_24", "24", "–", "–", "–", "–", "–"]
+    shown = paddleport("models", "TinyConv").stdout
+    assert "top-1 10.00 %, top-5 –, – GFLOP, – M parameters, – MB" in shown
+    assert "short side 72 (cubic), crop 64×64, BGR" in shown
+    written = json.loads(paddleport("models", "TinyConv", "--json").stdout)
+    assert (written["name"], written["channels"]) == ("TinyConv_16", 16)
+    assert (written["inference_url"], written["labels"]) == (None, None)
+
+
+@pytest.mark.slow
+def test_it_is_seeded_converted_and_agrees_with_paddle(paddleport: Run, tmp_path: Path) -> None:
+    if find_spec("paddle") is None:
+        pytest.skip("paddle is not installed")
+    done = paddleport(
+        *("validate", "TinyConv", "--weights", "seeded", "--backend", "onnxruntime"),
+        *("--backend", "reference", "--quick"),
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    report = json.loads((tmp_path / "out" / "TinyConv_16" / "parity.json").read_text())
+    assert report["verdict"] == "agrees"
+    assert report["model"]["weights from"] == "seeded here from the name TinyConv_16, recipe 3"
+    assert report["model"]["title"].endswith(" · 666 parameters · – GFLOP")
+    assert report["published"] == json.loads(CARD.read_text())["models"][0]["published"]
+    page = (tmp_path / "out" / "TinyConv_16" / "parity.md").read_text()
+    assert "| parameters, millions |" in page and "None" not in page
+
+
+def test_published_latencies_that_are_missing_are_dashes_in_a_report() -> None:
+    def rows(table: Table) -> dict[str, Any]:
+        return {row[0]: row[1:] for row in table.lines}
+
+    report = made_report()
+    published = dict(report.published) | {"v100_trt_fp32_ms": {"batch1": 2.0, "batch4": None}}
+    del published["sd855_ms"], published["gflops"], published["top5"]
+    partly = replace(report, published=published)
+    before, after = rows(latency_tables.medians(report)), rows(latency_tables.medians(partly))
+    v100, sd855 = "V100, TensorRT fp32 (published)", "SD855, Paddle-Lite (published)"
+    assert set(before) == set(after)
+    assert [cell for cell in after[v100] if cell] == ["2.00", "2.00", "–", "–"]
+    assert {bool(cell) for cell in after[sd855]} == {True, False}
+    assert set(after[sd855]) == {"–", ""}
+    figures = rows(latency_tables.model_figures(partly))
+    assert figures["operations, GFLOP"][-1] == figures["ImageNet top-5"][-1] == "–"
+    bare = replace(agreeing_report(), published={})
+    assert not {v100, sd855} & set(rows(latency_tables.medians(bare)))
+    assert latency_tables.model_figures(bare).lines == ()
+
+
+DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
+    "no name": (lambda card: card["models"][1].pop("name"), r"models[1].name is missing"),
+    "no family": (lambda card: card.pop("family"), "family is missing"),
+    "models are no list": (lambda card: card.update(models={}), "models is no list"),
+    "a model is no table": (lambda card: card["models"].append(1), "models[2] is no table"),
+    "aliases": (
+        lambda card: card["models"][0].update(aliases=[1]),
+        "models[0].aliases is no list of texts",
+    ),
+    "a name twice": (
+        lambda card: card["models"][1].update(name="MobileNetV2"),
+        "models[1].name MobileNetV2 is taken by ",
+    ),
+    "no task": (lambda card: card.pop("task"), "task is missing"),
+    "an unknown key": (lambda card: card.update(clases=1), "clases is no key of a card"),
+    "an unknown key of a model": (
+        lambda card: card["models"][0].update(url=""),
+        "models[0].url is no key of a card",
+    ),
+    "no input": (lambda card: card.pop("input"), "input is missing"),
+    "shape": (
+        lambda card: card["input"].update(shape=["N", 3]),
+        "input.shape is no list of sizes and nulls",
+    ),
+    "preprocess": (
+        lambda card: card["preprocess"].pop("mean"),
+        "preprocess cannot be: preprocessing must have the keys ",
+    ),
+    "labels": (lambda card: card.update(labels="none.txt"), "labels cannot be read: no label file"),
+    "a figure": (
+        lambda card: card["models"][0]["published"].update(top5="90 %"),
+        "models[0].published.top5 is no number, null or table of such",
+    ),
+    "archives": (
+        lambda card: card["models"][1].update(archives=[{"sha256": ""}]),
+        "models[1].archives[0].url is missing",
+    ),
+}
+
+
+@pytest.mark.parametrize(("damage", "expected"), DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_card_is_one_line_with_file_and_key(
+    cards: Path, damage: Callable[[dict[str, Any]], object], expected: str
+) -> None:
+    file = cards / CARD.name
+    card = json.loads(file.read_text())
+    damage(card)
+    file.write_text(json.dumps(card))
+    with pytest.raises(ModelFileError) as caught:
+        zoo.names()
+        zoo.cards()
+    assert str(caught.value).startswith(f"the card {file}: {expected}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_json(cards: Path, paddleport: Run) -> None:
+    (cards / CARD.name).write_text("{")
+    done = paddleport("models")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the card ") and done.stderr.count("\n") == 1
+    assert str(cards / CARD.name) in done.stderr.replace("\n", "")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "expected"),
+    [
+        ("tiny_missing", "tiny_missing, which is not installed"),
+        ("json", "json, which has no RECIPE"),
+    ],
+)
+def test_an_architecture_that_is_none(cards: Path, architecture: str, expected: str) -> None:
+    file = cards / CARD.name
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"architecture": architecture}))
+    with pytest.raises(ModelFileError) as caught:
+        load_architecture(zoo.lookup("TinyConv"))
+    expected = f"the card of TinyConv names the architecture {expected}"
+    assert str(caught.value) == expected
+
+
+def test_no_classes_no_seeded_weights(cards: Path, tmp_path: Path) -> None:
+    file = cards / CARD.name
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"classes": None}))
+    with pytest.raises(UsageError, match="its card says no number of classes"):
+        obtain(zoo.lookup("TinyConv"), "seeded", cache=tmp_path / "cache")
+
+
+def test_an_entry_point_that_names_no_package(cards: Path) -> None:
+    (cards / CARD.name).unlink()
+    cards.rmdir()
+    with pytest.raises(ModelFileError, match=r"tiny of paddleport\.cards names tiny_cards"):
+        zoo.names()
