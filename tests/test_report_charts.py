@@ -11,8 +11,13 @@ from made_report import made_report, report_with
 from paddleport.validate.parity.parity_report import ParityReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.error_chart import error_against_latency, spread
-from paddleport.validate.reports.error_points import Point, in_words, notes, points
-from paddleport.validate.reports.error_scales import Scales
+from paddleport.validate.reports.error_coordinates import (
+    ErrorPoint,
+    ErrorScales,
+    in_words,
+    notes,
+    points,
+)
 from paddleport.validate.reports.latency_chart import latency_bars
 from paddleport.validate.reports.svg import COLOURS, short
 
@@ -129,7 +134,7 @@ def test_a_dollar_sign_is_no_formula() -> None:
 
 
 def test_0_and_infinity_have_a_place() -> None:
-    scales = Scales(points(ODD), 5.0)
+    scales = ErrorScales(points(ODD), 5.0)
     assert scales.y(0.0) == 0.0
     assert scales.y(float("inf")) == 1.0
     assert 0 < scales.y(1.0) < 1
@@ -138,8 +143,7 @@ def test_0_and_infinity_have_a_place() -> None:
         assert 0 <= scales.y(point.share) <= 1
     assert len(scales.error_ticks()) <= 10
     assert any(text == "limit" for _, text in scales.error_ticks())
-    told = notes(points(ODD))
-    assert told == [
+    assert notes(points(ODD)) == [
         "No error at all, drawn at the lower edge: backend 0.",
         "Not comparable or unequal, drawn at the upper edge: backend 1.",
         "Not timed, drawn at the left: backend 3.",
@@ -147,8 +151,20 @@ def test_0_and_infinity_have_a_place() -> None:
 
 
 def test_a_latency_axis_holds_what_is_far_apart() -> None:
-    near = Scales([Point("a", "agrees", 0.1, 2.0), Point("b", "agrees", 0.1, 4.0)], None)
-    far = Scales([Point("a", "agrees", 0.1, 2.0), Point("b", "agrees", 0.1, 4000.0)], None)
+    near = ErrorScales(
+        [
+            ErrorPoint(name="a", verdict="agrees", share=0.1, p50_ms=2.0),
+            ErrorPoint(name="b", verdict="agrees", share=0.1, p50_ms=4.0),
+        ],
+        None,
+    )
+    far = ErrorScales(
+        [
+            ErrorPoint(name="a", verdict="agrees", share=0.1, p50_ms=2.0),
+            ErrorPoint(name="b", verdict="agrees", share=0.1, p50_ms=4000.0),
+        ],
+        None,
+    )
     assert (near.logarithmic, far.logarithmic) == (False, True)
     assert [text for _, text in near.error_ticks()] == ["1 %", "10 %", "limit", "10 ×"]
     assert "10" in [text for _, text in far.time_ticks()]

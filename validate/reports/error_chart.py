@@ -1,12 +1,18 @@
-"""How wrong against how slow: one picture with the limit drawn."""
+"""The error chart: worst error against median latency, with the limit drawn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paddleport.validate.parity.parity_report import ParityReport
-from paddleport.validate.reports.error_points import Point, in_words, notes, points
-from paddleport.validate.reports.error_scales import LIMIT, Scales
+from paddleport.validate.reports.error_coordinates import (
+    LIMIT,
+    ErrorPoint,
+    ErrorScales,
+    in_words,
+    notes,
+    points,
+)
 from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ _LABEL = 17.0  # pixels between two labels
 _LEFT, _TOP, _BOTTOM = 56.0, 40.0, 44.0  # pixels around the axes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Size:
     """Of the picture, in pixels: all of it, what the names take on the right, and their length."""
 
@@ -28,11 +34,12 @@ class _Size:
     longest_name: int
 
 
-_WIDE, _NARROW = _Size(600, 300, 136, 18), _Size(340, 320, 104, 14)
+_WIDE = _Size(width=600, height=300, right=136, longest_name=18)
+_NARROW = _Size(width=340, height=320, right=104, longest_name=14)
 
 
 def error_against_latency(report: ParityReport, *, wide: bool) -> str:
-    """The picture of what matters: how wrong, how slow, and where the limit is.
+    """The error chart as an SVG element.
 
     Args:
         report: with points that are ``drawable``.
@@ -45,17 +52,17 @@ def error_against_latency(report: ParityReport, *, wide: bool) -> str:
     height = max(size.height, len(found) * _LABEL + _TOP + _BOTTOM + 20)
     picture = _Picture(
         found,
-        Scales(found, timed.p50_ms if timed else None),
+        ErrorScales(found, timed.p50_ms if timed else None),
         (reference.name, timed.p50_ms) if reference and timed else None,
-        _Size(size.width, height, size.right, size.longest_name),
+        replace(size, height=height),
     )
-    told = ". ".join(in_words(point) for point in found)
+    words = ". ".join(in_words(point) for point in found)
     return draw(
         f"error-{'wide' if wide else 'narrow'}",
         (size.width, height),
         picture.paint,
         title="Worst error as a share of its limit, against median latency",
-        description=f"{told}. {' '.join(notes(found))}".strip(),
+        description=f"{words}. {' '.join(notes(found))}".strip(),
     )
 
 
@@ -64,8 +71,8 @@ class _Picture:
 
     def __init__(
         self,
-        found: Sequence[Point],
-        scales: Scales,
+        found: Sequence[ErrorPoint],
+        scales: ErrorScales,
         reference: tuple[str, float] | None,
         size: _Size,
     ) -> None:

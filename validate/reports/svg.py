@@ -96,9 +96,9 @@ def _inline(text: str, name: str, size: tuple[float, float], title: str, descrip
         "height": f"{size[1]:g}",
     }
     for position, (tag, words) in enumerate((("title", title), ("desc", description))):
-        told = ElementTree.Element(tag, {"id": f"{name}-{('title', 'description')[position]}"})
-        told.text = words
-        root.insert(position, told)
+        label = ElementTree.Element(tag, {"id": f"{name}-{('title', 'description')[position]}"})
+        label.text = words
+        root.insert(position, label)
     return ElementTree.tostring(root, encoding="unicode")
 
 
