@@ -146,6 +146,7 @@ def test_all_rows_have_equal_threads_and_warm_up(rig: Rig) -> None:
         for name in "abc"
     ]
     assert warm_ups[0] == warm_ups[1] == warm_ups[2]
+    assert all(warm_ups[0])
     assert all(second > 0 for session in warm_ups[0] for second in session)
 
 
@@ -175,7 +176,9 @@ def test_it_closes_what_it_opens_where_another_one_is_a_bug(rig: Rig) -> None:
     broken = Subject(rig.session("b", steady(5.0)), feeds(1), reopen=bug)
     with pytest.raises(ZeroDivisionError):
         measure({"a": rig.subject("a", steady(5.0)), "b": broken})
-    assert all(session.closed for session in rig.opened if session.threads != 2)
+    reopened = [session for session in rig.opened if session.threads != 2]
+    assert reopened
+    assert all(session.closed for session in reopened)
 
 
 def test_progress_never_falls_and_ends_at_one(rig: Rig) -> None:

@@ -75,6 +75,7 @@ def test_errors_against_latencies(report: ParityReport, wide: bool) -> None:
     assert re.search(r"stroke: var\(--bad\); stroke-width: 1.4", svg)  # the limit itself
     assert all(0 <= label.x <= width and 0 <= label.y <= height for label in found)
     names = sorted(label.y for label in found if label.x > width - 140 and label.anchor == "start")
+    assert names
     assert all(below - above >= 13 for above, below in pairwise(names))
     for point in points(report):
         assert in_words(point) in "".join(ElementTree.fromstring(svg).itertext())
@@ -116,6 +117,7 @@ def test_text_stays_text_and_colours_are_the_pages() -> None:
         assert "onnxruntime" in [label.text for label in labels(svg)]
         assert not [colour for colour in COLOURS.values() if colour in svg]
         drawn = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg))
+        assert drawn
         assert all(value.startswith("var(--") or value == "none" for value in drawn)
         assert "font-family" not in svg
         assert "http" not in svg
