@@ -11,7 +11,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 from paddleport.validate.accuracy_gate.gate import GateSet
-from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.parity.session import Session
 from paddleport.validate.tune.candidate import Candidate
 from paddleport.validate.tune.race import GaveUp
