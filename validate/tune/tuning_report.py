@@ -8,8 +8,8 @@ from paddleport.validate.reports import figures
 from paddleport.validate.reports.figures import json_value
 from paddleport.validate.reports.html import html_template, stylesheet
 from paddleport.validate.reports.tables import Table
-from paddleport.validate.tune.chart import drawable, error_against_time
 from paddleport.validate.tune.tuning import TunedRow, Tuning
+from paddleport.validate.tune.tuning_chart import drawable, error_against_time
 
 _SHOWN_AS_OUT = ("failed the gate", "not possible", "failed")
 
@@ -49,7 +49,7 @@ def compared(tuning: Tuning) -> str:
 
 
 def timed_table(tuning: Tuning) -> Table:
-    """Everyone that was raced."""
+    """Every configuration that was timed in turn."""
     rows = [row for row in tuning.rows if row.state not in _SHOWN_AS_OUT]
     columns = (
         *("configuration", "verdict", "top-1", "as Paddle", "log-prob error", "ms a picture"),
@@ -64,7 +64,7 @@ def timed_table(tuning: Tuning) -> Table:
 
 
 def out_table(tuning: Tuning) -> Table:
-    """Everyone that was not, and why."""
+    """Every configuration that was not, and why."""
     lines = [
         (
             row.candidate.name,

@@ -1,4 +1,4 @@
-"""What the gate judges, against how long a picture takes, with the gate and what was chosen."""
+"""The tuning's chart: what the gate looks at against time per picture, and what was chosen."""
 
 import math
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ def drawable(tuning: Tuning) -> bool:
     return bool(_points(tuning))
 
 
-def judged_by(tuning: Tuning) -> str:
+def gate_measure(tuning: Tuning) -> str:
     """What the gate looked at, and the chart's upright axis shows."""
     labelled = any(row.gate is not None and row.gate.top1 is not None for row in tuning.rows)
     return "top-1 accuracy lost" if labelled else "answers that are not native Paddle's"
@@ -34,8 +34,8 @@ def judged_by(tuning: Tuning) -> str:
 
 def error_against_time(tuning: Tuning) -> str:
     """The picture, as an SVG element."""
-    found, words = _points(tuning), judged_by(tuning)
-    told = "; ".join(
+    found, words = _points(tuning), gate_measure(tuning)
+    described = "; ".join(
         f"{row.candidate.name}: {figures.milliseconds(row.ms_per_picture)} ms, "
         f"{_worse(row):.2%}, {row.state}"
         for row in found
@@ -49,7 +49,7 @@ def error_against_time(tuning: Tuning) -> str:
         (_WIDTH, _HEIGHT),
         paint,
         title=f"{words[0].upper()}{words[1:]}, against milliseconds a picture",
-        description=told,
+        description=described,
     )
 
 
