@@ -10,7 +10,7 @@ from made_report import made_report, report_with
 
 from paddleport.validate.parity.parity_report import ParityReport
 from paddleport.validate.reports import figures
-from paddleport.validate.reports.error_chart import error_against_latency, spread
+from paddleport.validate.reports.error_chart import error_against_latency
 from paddleport.validate.reports.error_coordinates import (
     ErrorPoint,
     ErrorScales,
@@ -19,7 +19,7 @@ from paddleport.validate.reports.error_coordinates import (
     points,
 )
 from paddleport.validate.reports.latency_chart import latency_bars
-from paddleport.validate.reports.svg import COLOURS, short
+from paddleport.validate.reports.svg import COLOURS, short, spread
 
 TWELVE = report_with([10.0**power for power in range(-8, 4)])
 ALIKE = report_with([2e-6] * 12, p50=[4.0] * 12)

@@ -320,7 +320,7 @@ def test_the_speed_reference_is_called_what_it_is(
     assert stand.timing.speed_reference == told
 
 
-def test_threads_that_are_not_pinned_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_are_not_pinned_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     stand = Stand(monkeypatch)
     session = stand.sessions["paddle"]
     session.facts = SessionFacts(

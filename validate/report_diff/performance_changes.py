@@ -31,7 +31,7 @@ _UNSURE = 0.25  # a ratio that a reader would want to know more of
 MedianPair = tuple[Median, Median]  # in OLD and in NEW
 
 
-@dataclass
+@dataclass(kw_only=True)
 class LatencyChanges:
     """Compares the latencies of two reports.
 

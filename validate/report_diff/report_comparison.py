@@ -52,7 +52,7 @@ def compare_reports(
         )
     before = read_report(old, "the old report")
     after = read_report(new, "the new report")
-    latencies = LatencyChanges(before, after, latency_threshold_percent / 100)
+    latencies = LatencyChanges(old=before, new=after, threshold=latency_threshold_percent / 100)
     same = same_task(before, after)
     changes: list[ReportChange] = []
     for name in dict.fromkeys((*after.backends, *before.backends)):

@@ -60,6 +60,12 @@ def compare_rows(
             change="",
             kind="change",
         )
+    yield from _compare_outputs(name, old, new, same_task=same_task)
+
+
+def _compare_outputs(
+    name: str, old: RecordedRow, new: RecordedRow, *, same_task: bool
+) -> Iterator[ReportChange]:
     for before, after in _pairs(old, new):
         title = f" of {after.output}" if len(new.comparisons) > 1 else ""
         if "reference" in (old.verdict, new.verdict):

@@ -13,7 +13,15 @@ from paddleport.validate.reports.error_coordinates import (
     notes,
     points,
 )
-from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short
+from paddleport.validate.reports.svg import (
+    COLOURS,
+    FONT_SIZE,
+    axes_within,
+    draw,
+    label_at_right,
+    short,
+    spread,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,18 +88,9 @@ class _Picture:
 
     def paint(self, figure: "Figure") -> None:
         width, height = self._size.width, self._size.height
-        box = (
-            _LEFT / width,
-            _BOTTOM / height,
-            1 - (_LEFT + self._size.right) / width,
-            1 - (_TOP + _BOTTOM) / height,
-        )
-        axes = figure.add_axes(box, facecolor="none")
+        margins = (_LEFT, self._size.right, _TOP, _BOTTOM)
+        axes = axes_within(figure, (width, height), margins)
         axes.set(xlim=(0, 1), ylim=(0, 1))
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_color(COLOURS["line"])
         self._paint_scales(axes)
         self._paint_limit(axes)
         self._paint_reference(axes)
@@ -142,14 +141,6 @@ class _Picture:
             here = x(point.p50_ms), y(point.share)
             marker, colour = _MARKS[point.verdict]
             axes.plot(
-                [here[0], 1 + 4 / inside, 1 + 14 / inside],
-                [here[1], height, height],
-                color=COLOURS["line"],
-                linewidth=0.8,
-                clip_on=False,
-                zorder=2,
-            )
-            axes.plot(
                 *([place] for place in here),
                 marker,
                 color=COLOURS[colour],
@@ -158,22 +149,4 @@ class _Picture:
                 clip_on=False,
                 zorder=3,
             )
-            axes.text(
-                1 + 18 / inside,
-                height,
-                short(point.name, self._size.longest_name),
-                color=COLOURS["ink"],
-                va="center",
-            )
-
-
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending places at least ``gap`` apart, within 0 and 1 where they fit, near ``heights``."""
-    places: list[float] = []
-    for height in heights:
-        places.append(max(height, places[-1] + gap) if places else height)
-    highest = 1.0
-    for index in reversed(range(len(places))):
-        places[index] = min(places[index], highest)
-        highest = places[index] - gap
-    return places
+            label_at_right(axes, here, height, short(point.name, self._size.longest_name), inside)

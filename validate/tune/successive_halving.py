@@ -89,10 +89,7 @@ def halve_successively(
     turn_s = _turn_s(_FIRST_SHARE * seconds, len(left), _FIRST_ROUNDS, shortest_s)
     for item in left:  # one after another: each has to be opened first
         _time_rung([item], measure, _FIRST_ROUNDS, turn_s)
-    left = _measurable(left)
-    if left:
-        best = min(item.undisturbed for item in left)
-        left = [item for item in left if item.undisturbed <= _FAR_SLOWER * best]
+    left = _not_far_slower(_measurable(left))
     on_rung([item.configuration for item in left])
     spent = now() - began if now else _FIRST_SHARE * seconds
     remaining = max(_LEAST_LEFT * seconds, seconds - spent)
@@ -163,6 +160,11 @@ def _turn_s(seconds: float, items: int, rounds: int, shortest_s: float) -> float
 
 def _measurable(items: Sequence[TimedConfiguration[T]]) -> list[TimedConfiguration[T]]:
     return sorted((item for item in items if not item.failed), key=_order)
+
+
+def _not_far_slower(items: Sequence[TimedConfiguration[T]]) -> list[TimedConfiguration[T]]:
+    best = min((item.undisturbed for item in items), default=0.0)
+    return [item for item in items if item.undisturbed <= _FAR_SLOWER * best]
 
 
 def _kept(ranked: Sequence[TimedConfiguration[T]]) -> list[TimedConfiguration[T]]:

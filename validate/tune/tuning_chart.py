@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING
 
 from paddleport.validate.accuracy_gate.gate import GateLimits
 from paddleport.validate.reports import figures
-from paddleport.validate.reports.error_chart import spread
-from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short
+from paddleport.validate.reports.svg import (
+    COLOURS,
+    FONT_SIZE,
+    axes_within,
+    draw,
+    label_at_right,
+    short,
+    spread,
+)
 from paddleport.validate.tune.tuning import TunedRow, Tuning
 
 if TYPE_CHECKING:
@@ -67,19 +74,9 @@ def _worse(row: TunedRow) -> float:
 
 
 def _paint(figure: "Figure", found: list[TunedRow], words: str) -> None:
-    box = (
-        _LEFT / _WIDTH,
-        _BOTTOM / _HEIGHT,
-        1 - (_LEFT + _RIGHT) / _WIDTH,
-        1 - (_TOP + _BOTTOM) / _HEIGHT,
-    )
-    axes = figure.add_axes(box, facecolor="none")
+    axes = axes_within(figure, (_WIDTH, _HEIGHT), (_LEFT, _RIGHT, _TOP, _BOTTOM))
     times = [row.ms_per_picture or 1.0 for row in found]
     axes.set(xscale="log", xlim=(min(times) / 1.2, max(times) * 1.2), ylim=(0, 1))
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(COLOURS["line"])
     _paint_scales(axes, min(times), max(times))
     limit = 1 - GateLimits().agreement
     axes.axhspan(_y(limit), 1, facecolor=COLOURS["over"], edgecolor="none", zorder=0)
@@ -121,25 +118,8 @@ def _paint_points(axes: "Axes", found: list[TunedRow]) -> None:
         colour = "bad" if row.state == "failed the gate" else "good" if chosen else "accent"
         marker = "X" if colour == "bad" else "o"
         if id(row) in places:
-            height = places[id(row)]
-            axes.plot(
-                [here[0], 1 + 4 / inside, 1 + 14 / inside],
-                [here[1], height, height],
-                color=COLOURS["line"],
-                linewidth=0.8,
-                clip_on=False,
-                transform=axes.transAxes,
-                zorder=2,
-            )
-            axes.text(
-                1 + 18 / inside,
-                height,
-                short(row.candidate.name, 30),
-                color=COLOURS["ink"],
-                fontweight="bold" if chosen else "normal",
-                va="center",
-                transform=axes.transAxes,
-            )
+            name = short(row.candidate.name, 30)
+            label_at_right(axes, here, places[id(row)], name, inside, bold=chosen)
         axes.plot(
             [here[0]],
             [here[1]],
