@@ -13,7 +13,7 @@ from why import operators, python_streams, roofline
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.cost import cost
 from paddleport.models.resolve import SourceModel
-from paddleport.validate.benchmark.peak import peak_gflops
+from paddleport.validate.benchmark.machine import peak_gflops
 from paddleport.worker import run_in_worker
 
 TIMEOUT_S = 120.0

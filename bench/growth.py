@@ -16,7 +16,7 @@ from paddleport.models.synthetic.samples import draw_picture
 from paddleport.process import resident_bytes
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.predictor import PictureAnswer, PredictorSpec
-from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.benchmark.machine import settle
 from paddleport.worker import Worker
 
 WINDOW = 100  # pictures

@@ -15,7 +15,7 @@ from ways import THREADS, Way
 from paddleport import process
 from paddleport.models.artifact import Artifact
 from paddleport.telemetry import openvino_telemetry_hidden
-from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
 

@@ -17,7 +17,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.card import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.picture_pipeline import Work
-from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.benchmark.machine import settle
 from paddleport.worker import Worker
 
 FILES = 24  # different pictures

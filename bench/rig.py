@@ -15,9 +15,9 @@ from paddleport import process
 from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.telemetry import openvino_telemetry_hidden
-from paddleport.validate.benchmark.latency import measure
-from paddleport.validate.benchmark.settle import settle
-from paddleport.validate.benchmark.subject import Budget, Subject
+from paddleport.validate.benchmark.interleaved_rounds import measure
+from paddleport.validate.benchmark.machine import settle
+from paddleport.validate.benchmark.timed_backend import Budget, TimedBackend
 from paddleport.validate.parity.session import Session
 from paddleport.worker import Worker
 
@@ -80,8 +80,8 @@ def _in_turn(
 
 def _rig_ms(session: Session, feed: Mapping[str, Any]) -> float:
     """The main number as ``validate`` measures it."""
-    subject = Subject(session, {1: feed}, grid=False)
-    (found,) = measure({"it": subject}, Budget(main_s=SECONDS)).values()
+    backend = TimedBackend(session=session, feeds={1: feed}, grid=False)
+    (found,) = measure({"it": backend}, Budget(main_s=SECONDS)).values()
     if found.error is not None:
         raise found.error
     return found.latencies[0].p50_ms

@@ -18,7 +18,7 @@ from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision
 from paddleport.runners.picture_pipeline import find_pictures
-from paddleport.validate.tune.candidate import Variant
+from paddleport.validate.tune.candidate import ModelVariant
 
 INT8 = TargetOptions(precision="int8")
 BY_CHANNEL = TargetOptions(precision="int8", activation_ranges="channel")
@@ -31,7 +31,7 @@ def variants_of(
     precisions: Collection[Precision] = (),
     calibrate: Path | None = None,
     progress: Progress = no_progress,
-) -> tuple[list[Variant], list[str]]:
+) -> tuple[list[ModelVariant], list[str]]:
     """The proven conversion, and int8 files where NNCF is installed.
 
     The int8 files are not judged yet: that is for the gate.
@@ -47,7 +47,7 @@ def variants_of(
         The files, fp32 first, and what could not be made, a sentence each.
     """
     onnx = cached_onnx(source, opset=opset, progress=progress)
-    found = [Variant("fp32", onnx)]
+    found = [ModelVariant(precision="fp32", onnx=onnx)]
     if precisions and "int8" not in precisions:
         return found, []
     if find_spec("nncf") is None:
@@ -59,8 +59,10 @@ def variants_of(
         plain = _quantised(source, onnx, calibrate, INT8)
         by_channel = _quantised(source, onnx, calibrate, BY_CHANNEL)
         found += [
-            Variant("int8", plain),
-            Variant("int8", by_channel, "int8-by-channel", ("openvino",)),
+            ModelVariant(precision="int8", onnx=plain),
+            ModelVariant(
+                precision="int8", onnx=by_channel, name="int8-by-channel", backends=("openvino",)
+            ),
         ]
         return found, []
     except PortError as error:

@@ -149,9 +149,9 @@ def latency(
     scope: Literal["inference", "end to end"] = "inference",
 ) -> Latency:
     return Latency(
-        batch,
-        threads,
-        scope,
+        batch=batch,
+        threads=threads,
+        scope=scope,
         p50_ms=p50,
         p90_ms=1.06 * p50,
         p99_ms=1.2 * p50,

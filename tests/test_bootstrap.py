@@ -5,7 +5,7 @@ import pytest
 
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.bootstrap import median_interval
-from paddleport.validate.benchmark.track import Latency, Track
+from paddleport.validate.benchmark.latency import ConfigurationRounds, Latency
 
 TRUTH_MS = 5.0
 TRIALS = 200
@@ -50,11 +50,11 @@ def test_it_covers_the_true_median_and_an_independent_one_does_not(rounds: int) 
 
 def stopped_when_narrow(trial: int) -> Latency:
     generator = np.random.default_rng(trial)
-    track = Track(1, 1, "inference", 3.0)
-    while not track.ended:
-        track.go_round(lambda _: correlated_rounds(generator, 1, between=0.015)[0].tolist())
-    assert track.latency is not None
-    return track.latency
+    configuration = ConfigurationRounds(batch=1, threads=1, scope="inference", budget_s=3.0)
+    while not configuration.ended:
+        configuration.go_round(lambda _: correlated_rounds(generator, 1, between=0.015)[0].tolist())
+    assert configuration.latency is not None
+    return configuration.latency
 
 
 def test_it_covers_the_truth_where_the_rig_stops_as_soon_as_it_is_narrow() -> None:

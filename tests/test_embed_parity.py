@@ -19,7 +19,7 @@ from paddleport.runners.base import RunnerOptions
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import ShapeRange, TensorSpec
 from paddleport.validate import Plan, validate
-from paddleport.validate.benchmark.photo import jpeg_of
+from paddleport.validate.benchmark.timed_backend import jpeg_of
 from paddleport.validate.bisect import locate
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed

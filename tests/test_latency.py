@@ -1,280 +1,96 @@
-"""The measuring rig, with planted sessions and clocks: turns, warm-up, settling, refusals."""
-
-from collections.abc import Callable
+"""One configuration: when it ends, and what it says then."""
 
 import numpy as np
 import pytest
-from fake_sessions import Call, Drifting, FakeSession, TimesMs, steady
 
-from paddleport.errors import BackendUnavailableError, FeedError, WorkerCrashed
-from paddleport.models.card import Preprocess
-from paddleport.tensors import Feed
-from paddleport.validate.benchmark import latency
-from paddleport.validate.benchmark.latency import measure
-from paddleport.validate.benchmark.subject import Budget, Measured, Photo, Subject
-from paddleport.validate.parity.session import Session
-
-PREPROCESS = Preprocess()
-PHOTO = Photo(b"jpeg", PREPROCESS, "x")
-CRASH = WorkerCrashed("ended with SIGSEGV", reason="SIGSEGV", log="last words")
+from paddleport.validate.benchmark.latency import ConfigurationRounds, Latency
 
 
-def feeds(*sizes: int) -> dict[int, Feed]:
-    return {size: {"x": np.zeros((size, 3), np.float32)} for size in sizes}
+def gone_through(configuration: ConfigurationRounds, rounds: list[list[float]]) -> Latency:
+    """Rounds until the configuration has ended; as many as it wants, and all that there are."""
+    left = list(rounds)
+    while not configuration.ended:
+        configuration.go_round(lambda _: left.pop(0))
+    assert not left
+    assert configuration.latency is not None
+    return configuration.latency
 
 
-class Rig:
-    """Fake sessions by name, with every call and every wait in order."""
+def test_steady_times_settle_after_three_rounds() -> None:
+    configuration = ConfigurationRounds(batch=1, threads=2, scope="inference", budget_s=3.0)
+    found = gone_through(configuration, [[5.0] * 100] * 3)
+    assert found.settled
+    assert found.interval_ms == (5.0, 5.0)
+    assert configuration.spent_s == configuration.budget_s  # no more work is left, though time is
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, cpus: int = 4) -> None:
-        self.calls: list[Call] = []
-        self.settled: list[set[int]] = []
-        self.opened: list[FakeSession] = []
-        monkeypatch.setattr(latency, "settle", lambda pids: self.settled.append(set(pids)))
-        monkeypatch.setattr(latency, "available_threads", lambda: cpus)
 
-    def session(self, name: str, times_ms: TimesMs, threads: int = 2) -> FakeSession:
-        made = FakeSession(name, times_ms, self.calls, threads=threads)
-        self.opened.append(made)
-        return made
+def test_drifting_times_spend_the_budget_and_are_not_settled() -> None:
+    found = gone_through(
+        ConfigurationRounds(batch=1, threads=2, scope="inference", budget_s=3.0),
+        [[5.0 + n] * 40 for n in range(6)],
+    )
+    assert not found.settled
+    assert found.round_p50_ms == (5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
 
-    def subject(self, name: str, times_ms: TimesMs, threads: int = 2) -> Subject:
-        """Everything there is to measure."""
-        return Subject(
-            self.session(name, times_ms, threads),
-            feeds(1, 4, 8),
-            PHOTO,
-            reopen=lambda other: self.session(name, times_ms, other),
+
+def test_just_within_two_percent_is_settled_and_just_beyond_is_not() -> None:
+    def found(spread: float) -> Latency:
+        rounds = [[5.0 * factor] * 20 for factor in (1 - spread, 1.0, 1 + spread)]
+        return gone_through(
+            ConfigurationRounds(batch=1, threads=1, scope="inference", budget_s=0.4), rounds
         )
 
-
-@pytest.fixture
-def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
-    return Rig(monkeypatch)
+    assert found(0.005).settled
+    assert not found(0.02).settled
 
 
-def configurations(found: Measured) -> list[tuple[int, int, str]]:
-    return [(item.batch, item.threads, item.scope) for item in found.latencies]
+def test_every_round_is_given_how_long_it_may_take() -> None:
+    asked: list[float] = []
+
+    def time_ms(at_most_s: float) -> list[float]:
+        asked.append(at_most_s)
+        return [1.0 + len(asked)] * 10
+
+    configuration = ConfigurationRounds(batch=1, threads=1, scope="inference", budget_s=3.0)
+    while not configuration.ended:
+        configuration.go_round(time_ms)
+    assert asked == [0.5] * 6
 
 
-EVERYTHING = [
-    (1, 2, "inference"),
-    (4, 2, "inference"),
-    (8, 2, "inference"),
-    (1, 2, "end to end"),
-    (1, 1, "inference"),
-    (1, 4, "inference"),
-]
-
-
-def test_every_row_gets_every_configuration(rig: Rig) -> None:
-    found = measure({name: rig.subject(name, steady(5.0)) for name in "abc"})
-    assert list(found) == ["a", "b", "c"]
-    for one in found.values():
-        assert configurations(one) == EVERYTHING
-        assert (one.error, one.notes) == (None, ())
-
-
-def test_a_device_with_memory_is_timed_without_the_copies_too(rig: Rig) -> None:
-    session = FakeSession("a", steady(5.0), rig.calls, on_device=True)
-    found = measure({"a": Subject(session, feeds(1, 4, 8))})["a"]
-    scopes = [(size, 2, scope) for scope in ("inference", "on device") for size in (1, 4, 8)]
-    assert configurations(found) == scopes
-    assert {call[1:] for call in rig.calls} == set(scopes)
-
-
-def test_rounds_are_in_turn(rig: Rig) -> None:
-    subjects = {
-        name: Subject(rig.session(name, Drifting(5.0)), feeds(1), grid=False) for name in "abc"
-    }
-    found = measure(subjects)
-    assert [name for name, *_ in rig.calls] == list("abc" * 6)
-    assert {len(one.latencies[0].round_p50_ms) for one in found.values()} == {6}
-
-
-def test_a_row_that_has_settled_leaves_the_turns_to_the_others(rig: Rig) -> None:
-    times: dict[str, TimesMs] = {"a": Drifting(5.0), "b": steady(5.0), "c": Drifting(5.0)}
-    subjects = {
-        name: Subject(rig.session(name, item), feeds(1), grid=False) for name, item in times.items()
-    }
-    found = measure(subjects)
-    assert [name for name, *_ in rig.calls] == list("abc" * 3 + "ac" * 3)
-    assert [one.latencies[0].settled for one in found.values()] == [False, True, False]
-
-
-def test_the_other_configurations_take_turns_too_and_come_last(rig: Rig) -> None:
-    measure({name: rig.subject(name, Drifting(5.0)) for name in "ab"})
-    main, rest = rig.calls[:12], rig.calls[12:]
-    assert {call[1:] for call in main} == {(1, 2, "inference")}
-    first_round = [(4, 2, "inference"), (8, 2, "inference"), (1, 2, "end to end")]
-    assert rest[:6] == [(name, *each) for name in "ab" for each in first_round]
-    threads = [call[2] for call in rest[18:]]
-    assert threads == [1] * 6 + [4] * 6
-    assert [name for name, *_ in rest[18:]] == list("ab" * 6)
-
-
-def test_before_each_turn_all_the_other_processes_are_waited_for(rig: Rig) -> None:
-    subjects = {
-        name: Subject(rig.session(name, steady(5.0)), feeds(1), grid=False) for name in "abc"
-    }
-    measure(subjects)
-    pids = {subject.session.facts.pid for subject in subjects.values()}
-    own = [subjects[name].session.facts.pid for name, *_ in rig.calls]
-    assert rig.settled == [pids - {pid} for pid in own]
-
-
-def test_a_process_that_has_ended_is_not_waited_for(rig: Rig) -> None:
-    def crash(at_most_s: float) -> list[float]:
-        raise CRASH
-
-    subjects = {
-        name: Subject(rig.session(name, item), feeds(1), grid=False)
-        for name, item in {"a": crash, "b": steady(5.0), "c": steady(5.0)}.items()
-    }
-    measure(subjects)
-    gone = subjects["a"].session.facts.pid
-    assert gone not in rig.settled[0]  # its own turn
-    assert len(rig.settled) > 1
-    assert not any(gone in pids for pids in rig.settled[1:])
-
-
-def test_all_rows_have_equal_threads_and_warm_up(rig: Rig) -> None:
-    found = measure({name: rig.subject(name, steady(5.0)) for name in "abc"})
-    assert len({tuple(configurations(one)) for one in found.values()}) == 1
-    warm_ups = [
-        [tuple(session.warm_ups_s) for session in rig.opened if session.name == name]
-        for name in "abc"
-    ]
-    assert warm_ups[0] == warm_ups[1] == warm_ups[2]
-    assert all(second > 0 for session in warm_ups[0] for second in session)
-
-
-@pytest.mark.parametrize(
-    ("main", "cpus", "others"),
-    [(1, 1, []), (2, 2, [1]), (4, 4, [1, 2]), (8, 2, [1, 2]), (3, 8, [1, 2, 4])],
-)
-def test_other_numbers_of_threads_as_far_as_there_are_cpus(
-    main: int, cpus: int, others: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rig = Rig(monkeypatch, cpus)
-    (found,) = measure({"a": rig.subject("a", steady(5.0), main)}).values()
-    threads = [item.threads for item in found.latencies if item.threads != main]
-    assert (found.latencies[0].threads, threads) == (main, others)
-
-
-def test_it_closes_what_it_opens_and_nothing_else(rig: Rig) -> None:
-    subject = rig.subject("a", steady(5.0))
-    measure({"a": subject})
-    assert [session.closed for session in rig.opened] == [False, True, True]
-
-
-def test_it_closes_what_it_opens_where_another_one_is_a_bug(rig: Rig) -> None:
-    def bug(threads: int) -> Session:
-        raise ZeroDivisionError
-
-    broken = Subject(rig.session("b", steady(5.0)), feeds(1), reopen=bug)
-    with pytest.raises(ZeroDivisionError):
-        measure({"a": rig.subject("a", steady(5.0)), "b": broken})
-    assert all(session.closed for session in rig.opened if session.threads != 2)
-
-
-def test_progress_never_falls_and_ends_at_one(rig: Rig) -> None:
-    shares: list[float] = []
-    measure({name: rig.subject(name, Drifting(5.0)) for name in "ab"}, on_round=shares.append)
-    assert shares == sorted(shares)
-    assert shares[-1] == pytest.approx(1.0)
-
-
-def test_nothing_to_measure(rig: Rig) -> None:
-    assert measure({}) == {}
-
-
-def failing_at(place: Callable[[Call], bool], error: Exception, rig: Rig) -> TimesMs:
-    """Five milliseconds a run, but for the rounds that ``place`` names."""
-
-    def times_ms(at_most_s: float) -> list[float]:
-        if place(rig.calls[-1]):
-            raise error
-        return steady(5.0)(at_most_s)
-
-    return times_ms
-
-
-@pytest.mark.parametrize(
-    ("place", "kept"),
-    [
-        (lambda call: call[1:] == (8, 2, "inference"), EVERYTHING[:2]),
-        (lambda call: call[3] == "end to end", EVERYTHING[:3]),
-        (lambda call: call[2] == 1, EVERYTHING[:4]),
-        (lambda call: call[2] == 2, []),
-    ],
-)
-def test_a_crash_ends_its_row_and_no_other(
-    place: Callable[[Call], bool], kept: list[tuple[int, int, str]], rig: Rig
-) -> None:
-    subjects = {
-        "a": rig.subject("a", steady(5.0)),
-        "b": rig.subject("b", failing_at(place, CRASH, rig)),
-        "c": rig.subject("c", steady(5.0)),
-    }
-    found = measure(subjects)
-    assert found["b"].error is CRASH
-    assert configurations(found["b"]) == kept
-    for name in "ac":
-        assert configurations(found[name]) == EVERYTHING
-        assert found[name].error is None
-    # The main configuration is complete before anything else is tried.
-    assert all(item.settled for item in found["b"].latencies[:1])
-    crashed_at = max(index for index, call in enumerate(rig.calls) if call[0] == "b")
-    assert place(rig.calls[crashed_at])  # and nothing is asked of it any more
-
-
-def test_a_refusal_is_a_note_and_the_row_goes_on(rig: Rig) -> None:
-    place = failing_at(lambda call: call[1] == 8, FeedError("no batch of 8"), rig)
-    (found,) = measure({"a": rig.subject("a", place)}).values()
-    assert found.error is None
-    assert configurations(found) == [each for each in EVERYTHING if each[0] != 8]
-    assert found.notes == ("inference at batch 8, 2 threads was not measured: no batch of 8",)
-
-
-def test_a_refused_main_configuration_ends_the_row(rig: Rig) -> None:
-    refusal = FeedError("not this feed")
-    found = measure({"a": rig.subject("a", failing_at(lambda call: True, refusal, rig))})
-    assert found == {"a": Measured((), refusal)}
-
-
-@pytest.mark.parametrize("error", [BackendUnavailableError("1 thread is not possible"), CRASH])
-def test_a_session_that_does_not_open_with_other_threads(
-    error: Exception, rig: Rig, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def reopen(threads: int) -> Session:
-        if threads == 1:
-            raise error
-        return rig.session("a", steady(5.0), threads)
-
-    times = steady(5.0)
-    subject = Subject(rig.session("a", times), feeds(1), reopen=reopen)
-    found = measure({"a": subject, "b": rig.subject("b", times)})
-    assert configurations(found["b"]) == EVERYTHING
-    if error is CRASH:  # a crash is a crash, wherever it is
-        assert found["a"].error is CRASH
-        assert configurations(found["a"]) == [EVERYTHING[0]]
-    else:
-        assert found["a"].error is None
-        assert "1 threads was not measured: 1 thread is not possible" in found["a"].notes[0]
-        assert configurations(found["a"]) == [EVERYTHING[0], EVERYTHING[-1]]
-
-
-def test_runs_of_seconds_are_measured_once_and_larger_ones_left_out(rig: Rig) -> None:
-    (found,) = measure({"a": rig.subject("a", lambda _: [3000.0])}, Budget(1.0, 0.4)).values()
-    assert [call[1:] for call in rig.calls] == [
-        (1, 2, "inference"),
-        (1, 2, "end to end"),
-        (1, 1, "inference"),
-        (1, 4, "inference"),
-    ]
-    assert [(item.runs, item.settled) for item in found.latencies] == [(1, False)] * 4
-    assert found.notes == (
-        "inference at batch 4, 2 threads was not measured: one run would take about 12 s",
-        "inference at batch 8, 2 threads was not measured: one run would take about 24 s",
+def test_a_run_that_is_longer_than_the_budget_is_run_once() -> None:
+    found = gone_through(
+        ConfigurationRounds(batch=1, threads=1, scope="inference", budget_s=1.0), [[3000.0]]
     )
+    assert (found.runs, found.settled) == (1, False)
+    assert found.interval_ms == (3000.0, 3000.0)
+
+
+def test_overlong_rounds_end_it_before_the_last() -> None:
+    found = gone_through(
+        ConfigurationRounds(batch=1, threads=1, scope="inference", budget_s=3.0),
+        [[900.0], [950.0], [910.0], [990.0]],
+    )
+    assert (found.runs, found.settled) == (4, False)
+
+
+def test_the_figures() -> None:
+    times = [n / 100 for n in range(1, 101)]
+    found = gone_through(
+        ConfigurationRounds(batch=4, threads=2, scope="end to end", budget_s=0.4), [times] * 3
+    )
+    assert (found.batch, found.threads, found.scope) == (4, 2, "end to end")
+    assert (found.p50_ms, found.mean_ms) == pytest.approx((0.505, 0.505))
+    assert (found.p90_ms, found.p99_ms) == tuple(np.percentile(times * 3, [90, 99]))
+    assert found.pictures_per_s == pytest.approx(4 / 0.000505)
+    assert found.runs == 300
+
+
+def test_its_share_of_the_work_grows_to_the_budget() -> None:
+    configuration = ConfigurationRounds(batch=1, threads=1, scope="inference", budget_s=3.0)
+    shares = [configuration.spent_s]
+    for times in ([4.0] * 100, [8.0] * 100, [6.0] * 50, [7.0] * 300):
+        configuration.go_round(lambda _, times=times: times)  # type: ignore[misc]  # a default argument
+        shares.append(configuration.spent_s)
+    # A round counts at least what it was given.
+    assert shares == pytest.approx([0, 0.5, 1.3, 1.8, 3.0])
+    assert configuration.ended

@@ -15,9 +15,9 @@ from paddleport.models.resolve import resolve
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Feed
 from paddleport.validate import Plan, validate
-from paddleport.validate.benchmark import latency
-from paddleport.validate.benchmark.latency import measure
-from paddleport.validate.benchmark.subject import Budget, Measured, Subject
+from paddleport.validate.benchmark import interleaved_rounds
+from paddleport.validate.benchmark.interleaved_rounds import measure
+from paddleport.validate.benchmark.timed_backend import Budget, MeasuredLatencies, TimedBackend
 from paddleport.validate.parity.session import Session
 
 MB = 1_000_000
@@ -39,8 +39,8 @@ MAIN, BATCHES, OTHER_THREADS = {(1, 2)}, {(1, 2), (4, 2), (8, 2)}, {(1, 2), (4, 
 @pytest.fixture(autouse=True)
 def planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planted_faults.plant(tmp_path / "planted", monkeypatch)
-    monkeypatch.setattr(latency, "WARM_UP_S", 0.01)
-    monkeypatch.setattr(latency, "GRID_WARM_UP_S", 0.01)
+    monkeypatch.setattr(interleaved_rounds, "WARM_UP_S", 0.01)
+    monkeypatch.setattr(interleaved_rounds, "GRID_WARM_UP_S", 0.01)
 
 
 def opened(number_of_threads: int = 2, **told: Any) -> Session:
@@ -54,19 +54,21 @@ def opened(number_of_threads: int = 2, **told: Any) -> Session:
     )
 
 
-def subject(**told: Any) -> Subject:
-    return Subject(opened(**told), FEEDS, reopen=lambda threads: opened(threads, **told))
+def backend(**told: Any) -> TimedBackend:
+    return TimedBackend(
+        session=opened(**told), feeds=FEEDS, reopen=lambda threads: opened(threads, **told)
+    )
 
 
-def measured(subjects: dict[str, Subject]) -> dict[str, Measured]:
+def measured(backends: dict[str, TimedBackend]) -> dict[str, MeasuredLatencies]:
     try:
-        return measure(subjects, SECONDS)
+        return measure(backends, SECONDS)
     finally:
-        for each in subjects.values():
+        for each in backends.values():
             each.session.close()
 
 
-def places(found: Measured) -> set[tuple[int, int]]:
+def places(found: MeasuredLatencies) -> set[tuple[int, int]]:
     return {(item.batch, item.threads) for item in found.latencies if item.threads <= 2}
 
 
@@ -82,10 +84,10 @@ def places(found: Measured) -> set[tuple[int, int]]:
 def test_a_fault_is_a_row_with_its_signal_and_log_and_the_others_finish(
     where: dict[str, float], kept: set[tuple[int, int]]
 ) -> None:
-    subjects = {"first": subject()}
-    subjects |= {fault: subject(fault=fault, pause=0.0001, **where) for fault in FAULTS}
-    subjects["last"] = subject()
-    found = measured(subjects)
+    backends = {"first": backend()}
+    backends |= {fault: backend(fault=fault, pause=0.0001, **where) for fault in FAULTS}
+    backends["last"] = backend()
+    found = measured(backends)
     for name in ("first", "last"):
         assert found[name].error is None
         assert places(found[name]) == OTHER_THREADS
@@ -99,8 +101,8 @@ def test_a_fault_is_a_row_with_its_signal_and_log_and_the_others_finish(
 
 
 def test_a_fault_on_loading_with_another_number_of_threads() -> None:
-    crashing = subject(fault="segfault", only_with=1, loading=True)
-    found = measured({"crashes": crashing, "honest": subject()})
+    crashing = backend(fault="segfault", only_with=1, loading=True)
+    found = measured({"crashes": crashing, "honest": backend()})
     error = found["crashes"].error
     assert isinstance(error, WorkerCrashed)
     assert (error.reason, error.log) == ("SIGSEGV", "last words")
@@ -109,7 +111,7 @@ def test_a_fault_on_loading_with_another_number_of_threads() -> None:
 
 
 def test_runs_that_take_seconds_respect_the_budget() -> None:
-    slow = Subject(opened(pause=1.0), {1: FEEDS[1]}, grid=False)
+    slow = TimedBackend(session=opened(pause=1.0), feeds={1: FEEDS[1]}, grid=False)
     (found,) = measured({"slow": slow}).values()
     assert found.error is None
     (item,) = found.latencies
@@ -135,12 +137,12 @@ def test_pinning_is_read_back() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="where the peak is asked for otherwise")
 def test_peak_memory_is_that_of_the_child() -> None:
     ours = np.ones(400 * MB // 8)  # this process holds more than any of them
-    subjects = {
-        name: Subject(opened(holds=holds), {1: FEEDS[1]}, grid=False)
+    backends = {
+        name: TimedBackend(session=opened(holds=holds), feeds={1: FEEDS[1]}, grid=False)
         for name, holds in {"small": 0, "large": 150}.items()
     }
-    measured(subjects)
-    small, large = (each.session.peak_memory_bytes() or 0 for each in subjects.values())
+    measured(backends)
+    small, large = (each.session.peak_memory_bytes() or 0 for each in backends.values())
     assert 10 * MB < small < ours.nbytes / 2
     assert 140 * MB < large - small < 190 * MB
 

@@ -10,11 +10,16 @@ from made_report import made_report, report_with
 
 from paddleport.validate.parity.parity_report import ParityReport
 from paddleport.validate.reports import figures
-from paddleport.validate.reports.error_chart import error_against_latency, spread
-from paddleport.validate.reports.error_points import Point, in_words, notes, points
-from paddleport.validate.reports.error_scales import Scales
+from paddleport.validate.reports.error_chart import error_against_latency
+from paddleport.validate.reports.error_coordinates import (
+    ErrorPoint,
+    ErrorScales,
+    in_words,
+    notes,
+    points,
+)
 from paddleport.validate.reports.latency_chart import latency_bars
-from paddleport.validate.reports.svg import COLOURS, short
+from paddleport.validate.reports.svg import COLOURS, short, spread
 
 TWELVE = report_with([10.0**power for power in range(-8, 4)])
 ALIKE = report_with([2e-6] * 12, p50=[4.0] * 12)
@@ -70,6 +75,7 @@ def test_errors_against_latencies(report: ParityReport, wide: bool) -> None:
     assert re.search(r"stroke: var\(--bad\); stroke-width: 1.4", svg)  # the limit itself
     assert all(0 <= label.x <= width and 0 <= label.y <= height for label in found)
     names = sorted(label.y for label in found if label.x > width - 140 and label.anchor == "start")
+    assert names
     assert all(below - above >= 13 for above, below in pairwise(names))
     for point in points(report):
         assert in_words(point) in "".join(ElementTree.fromstring(svg).itertext())
@@ -111,6 +117,7 @@ def test_text_stays_text_and_colours_are_the_pages() -> None:
         assert "onnxruntime" in [label.text for label in labels(svg)]
         assert not [colour for colour in COLOURS.values() if colour in svg]
         drawn = set(re.findall(r"(?:fill|stroke): ([^;\"]+)", svg))
+        assert drawn
         assert all(value.startswith("var(--") or value == "none" for value in drawn)
         assert "font-family" not in svg
         assert "http" not in svg
@@ -129,7 +136,7 @@ def test_a_dollar_sign_is_no_formula() -> None:
 
 
 def test_0_and_infinity_have_a_place() -> None:
-    scales = Scales(points(ODD), 5.0)
+    scales = ErrorScales(points(ODD), 5.0)
     assert scales.y(0.0) == 0.0
     assert scales.y(float("inf")) == 1.0
     assert 0 < scales.y(1.0) < 1
@@ -138,8 +145,7 @@ def test_0_and_infinity_have_a_place() -> None:
         assert 0 <= scales.y(point.share) <= 1
     assert len(scales.error_ticks()) <= 10
     assert any(text == "limit" for _, text in scales.error_ticks())
-    told = notes(points(ODD))
-    assert told == [
+    assert notes(points(ODD)) == [
         "No error at all, drawn at the lower edge: backend 0.",
         "Not comparable or unequal, drawn at the upper edge: backend 1.",
         "Not timed, drawn at the left: backend 3.",
@@ -147,8 +153,20 @@ def test_0_and_infinity_have_a_place() -> None:
 
 
 def test_a_latency_axis_holds_what_is_far_apart() -> None:
-    near = Scales([Point("a", "agrees", 0.1, 2.0), Point("b", "agrees", 0.1, 4.0)], None)
-    far = Scales([Point("a", "agrees", 0.1, 2.0), Point("b", "agrees", 0.1, 4000.0)], None)
+    near = ErrorScales(
+        [
+            ErrorPoint(name="a", verdict="agrees", share=0.1, p50_ms=2.0),
+            ErrorPoint(name="b", verdict="agrees", share=0.1, p50_ms=4.0),
+        ],
+        None,
+    )
+    far = ErrorScales(
+        [
+            ErrorPoint(name="a", verdict="agrees", share=0.1, p50_ms=2.0),
+            ErrorPoint(name="b", verdict="agrees", share=0.1, p50_ms=4000.0),
+        ],
+        None,
+    )
     assert (near.logarithmic, far.logarithmic) == (False, True)
     assert [text for _, text in near.error_ticks()] == ["1 %", "10 %", "limit", "10 ×"]
     assert "10" in [text for _, text in far.time_ticks()]

@@ -1,4 +1,4 @@
-"""Numbers as texts, the answers of the first screen, the three voices, and small pictures."""
+"""Numbers as texts, the summary, distances from float64, and small pictures."""
 
 import base64
 import io
@@ -23,7 +23,13 @@ from paddleport.models.card import Preprocess
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport, RowVerdict
-from paddleport.validate.reports import figures, glance, latency_tables, tables, voices
+from paddleport.validate.reports import (
+    figures,
+    float64_distances,
+    latency_tables,
+    summary,
+    tables,
+)
 from paddleport.validate.reports.thumbnails import thumbnail
 
 
@@ -105,73 +111,73 @@ def test_headline_and_tally(
     verdicts: list[RowVerdict], strict: bool, headline: str, tally: str
 ) -> None:
     report = replace(with_verdicts(*verdicts), strict=strict)
-    assert glance.headline(report) == headline
-    assert glance.tally(report).startswith(tally)
+    assert summary.headline(report) == headline
+    assert summary.tally(report).startswith(tally)
 
 
 def test_the_fastest_must_agree() -> None:
     report = made_report()
-    assert glance.fastest(report).startswith("Fastest: openvino fp16, 2.66 × as fast as paddle")
+    assert summary.fastest(report).startswith("Fastest: openvino fp16, 2.66 × as fast as paddle")
     differing = [row for row in report.rows if row.verdict != "agrees"]
-    assert glance.fastest(replace(report, rows=tuple(differing))) == ""
+    assert summary.fastest(replace(report, rows=tuple(differing))) == ""
     alone = replace(report.rows[1], speed_up=None)
-    assert glance.fastest(replace(report, rows=(alone,))) == "Fastest: onnxruntime, p50 4.89 ms."
+    assert summary.fastest(replace(report, rows=(alone,))) == "Fastest: onnxruntime, p50 4.89 ms."
     itself = replace(report.rows[1], speed_up=1.0)
-    told = glance.fastest(replace(report, rows=(itself,)))
-    assert told == "None that agrees is faster than paddle with oneDNN, 2 threads (p50 4.89 ms)."
+    text = summary.fastest(replace(report, rows=(itself,)))
+    assert text == "None that agrees is faster than paddle with oneDNN, 2 threads (p50 4.89 ms)."
 
 
-def test_blame_is_by_culprit() -> None:
+def test_blame_is_by_cause() -> None:
     report = made_report()
-    assert ("the converter", "made converter") in glance.blame(report)
+    assert ("the converter", "made converter") in summary.blame(report)
     (row,) = (row for row in report.rows if row.cause == "converter")
     many = [replace(row, name=f"b{index}") for index in range(9)]
-    assert glance.blame(replace(report, rows=tuple(many))) == [
+    assert summary.blame(replace(report, rows=tuple(many))) == [
         ("the converter", "b0, b1, b2, b3, b4 and 4 more")
     ]
-    assert glance.blame(agreeing_report()) == []
-    assert glance.unanswered(bare_report())[0][0] == "skipped"
+    assert summary.blame(agreeing_report()) == []
+    assert summary.unanswered(bare_report())[0][0] == "skipped"
 
 
 def test_feeds_and_limits() -> None:
     report = made_report()
-    assert glance.fed(replace(report, feeds=(*report.feeds[:3], report.feeds[0]))) == (
+    assert summary.fed(replace(report, feeds=(*report.feeds[:3], report.feeds[0]))) == (
         "4: 2 pictures, 1 drawn, 1 noise"
     )
-    assert glance.fed(bare_report()) == "0"
-    assert glance.limits(report.rows) == [
+    assert summary.fed(bare_report()) == "0"
+    assert summary.limits(report.rows) == [
         "fp32 1.0e-04 (about 1700 u, u = 2^-24)",
         "fp16 1.0e-02 (about 20 u, u = 2^-11)",
     ]
 
 
-def test_a_line_of_the_first_table() -> None:
+def test_a_line_of_the_summary() -> None:
     report = made_report()
-    line = glance.line(report.rows[1])
+    line = summary.line(report.rows[1])
     assert (line.share, line.error, line.limit) == ("2.3 %", "2.3e-06", "1.0e-04")
     assert (line.speed_up, line.p50, line.p99) == ("1.64 ×", "4.89", "5.87")
     assert line.filled == pytest.approx(2.3)
-    own = glance.line(report.rows[0])
+    own = summary.line(report.rows[0])
     assert (own.share, own.filled, own.error, own.top1) == ("", None, "", "")
     assert own.from_float64 == "1.1e-06"
-    (broken,) = (glance.line(row) for row in report.rows if row.cause == "undetermined")
+    (broken,) = (summary.line(row) for row in report.rows if row.cause == "undetermined")
     assert (broken.share, broken.filled, broken.error) == ("–", None, "not comparable")
     whole = replace(comparison(3.0), measure="equality", limit=0.0)
-    unequal = glance.line(replace(report.rows[1], comparisons=(whole,)))
+    unequal = summary.line(replace(report.rows[1], comparisons=(whole,)))
     assert (unequal.share, unequal.filled, unequal.error) == ("", None, "3 unequal")
 
 
-class TestVoices:
-    def told(self, scaled: float, ulp: float, own: float = 1e-5) -> str:
+class TestFloat64Distances:
+    def sentence(self, scaled: float, ulp: float, own: float = 1e-5) -> str:
         report = made_report()
-        voice = replace(metrics(scaled), ulp=ulp)
+        distance = replace(metrics(scaled), ulp=ulp)
         one = replace(
             comparison(1e-5),
-            against_float64=voice,
+            against_float64=distance,
             reference_against_float64=replace(metrics(own), ulp=100.0),
         )
         row = replace(report.rows[1], comparisons=(one,))
-        (sentence,) = voices.sentences(replace(report, rows=(report.rows[0], row)))
+        (sentence,) = float64_distances.sentences(replace(report, rows=(report.rows[0], row)))
         return sentence
 
     @pytest.mark.parametrize(
@@ -186,21 +192,21 @@ class TestVoices:
         ],
     )
     def test_sentence(self, scaled: float, ulp: float, wanted: str) -> None:
-        told = self.told(scaled, ulp)
-        assert told.startswith(wanted)
-        assert told.endswith(f"{scaled:.1e} against 1.0e-05 scaled, {ulp:g} against 100 ULP.")
+        text = self.sentence(scaled, ulp)
+        assert text.startswith(wanted)
+        assert text.endswith(f"{scaled:.1e} against 1.0e-05 scaled, {ulp:g} against 100 ULP.")
 
-    def test_no_merit_where_the_reference_itself_is_far(self) -> None:
-        told = self.told(1e-9, 1, own=3e-2)
-        assert told.startswith("paddle plain itself is 3.0e-02 from the ONNX graph in float64")
-        assert "closer" not in told
+    def test_nearness_is_no_merit_where_the_reference_itself_is_far(self) -> None:
+        text = self.sentence(1e-9, 1, own=3e-2)
+        assert text.startswith("paddle plain itself is 3.0e-02 from the ONNX graph in float64")
+        assert "closer" not in text
 
-    def test_float64_itself_is_not_praised(self) -> None:
+    def test_a_backend_in_float64_gets_no_sentence(self) -> None:
         report = agreeing_report()
         exact = replace(report.rows[1], computes_in="fp64")
-        assert voices.sentences(replace(report, rows=(report.rows[0], exact))) == []
+        assert float64_distances.sentences(replace(report, rows=(report.rows[0], exact))) == []
 
-    def test_without_a_float64_reference_nobody_is(self) -> None:
+    def test_without_a_float64_reference_there_is_no_sentence(self) -> None:
         report = agreeing_report()
         bare = replace(
             report.rows[1].comparisons[0], against_float64=None, reference_against_float64=None
@@ -209,11 +215,11 @@ class TestVoices:
             BackendRow(name="paddle plain", verdict="reference"),
             replace(report.rows[1], comparisons=(bare,)),
         )
-        assert voices.sentences(replace(report, rows=rows)) == []
-        assert voices.table(rows).lines[0][-2:] == ("–", "–")
+        assert float64_distances.sentences(replace(report, rows=rows)) == []
+        assert float64_distances.distances(rows).lines[0][-2:] == ("–", "–")
 
-    def test_the_references_own_distance_is_told_once(self) -> None:
-        lines = voices.metrics(agreeing_report().rows).lines
+    def test_the_references_own_distance_is_listed_once(self) -> None:
+        lines = float64_distances.metrics(agreeing_report().rows).lines
         assert sum("reference to float64" in line for line in lines) == 1
         assert len(lines) == 1 + 2 * 2
 
@@ -233,18 +239,18 @@ def test_published_figures_stand_beside_their_configuration() -> None:
     assert latency_tables.unsettled([settled]) == ""
 
 
-def test_a_load_is_told_cold_and_warm() -> None:
+def test_a_load_is_listed_cold_and_warm() -> None:
     rows = made_report().rows
     table = latency_tables.costs(rows)
     lines = {line[0]: dict(zip(table.columns, line, strict=True)) for line in table.lines}
     assert (lines["openvino"]["load ms"], lines["openvino"]["warm load ms"]) == ("412.5", "87.25")
     assert lines["onnxruntime"]["warm load ms"] == "–"
     assert "tensorrt" not in lines  # skipped: nothing was loaded
-    told = latency_tables.warm_loads(rows)
-    assert told.startswith("Warm load: ")
-    for text in (made_report().to_markdown(), made_report().to_html()):
-        assert text.count(told) == 1
-        assert text.count("87.25") == 1
+    text = latency_tables.warm_loads(rows)
+    assert text.startswith("Warm load: ")
+    for report in (made_report().to_markdown(), made_report().to_html()):
+        assert report.count(text) == 1
+        assert report.count("87.25") == 1
     assert latency_tables.warm_loads(bare_report().rows) == ""
 
 
@@ -253,8 +259,8 @@ def test_every_line_is_as_long_as_its_heading() -> None:
         rows = report.rows
         for table in (
             *(tables.located(rows), tables.worst_feeds(rows), tables.sensitivity(rows)),
-            *(tables.top1_changes(rows), tables.feeds(report), voices.table(rows)),
-            *(voices.metrics(rows), latency_tables.medians(report)),
+            *(tables.top1_changes(rows), tables.feeds(report), float64_distances.distances(rows)),
+            *(float64_distances.metrics(rows), latency_tables.medians(report)),
             *(latency_tables.latencies(rows), latency_tables.costs(rows)),
             latency_tables.model_figures(report),
         ):

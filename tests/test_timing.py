@@ -17,7 +17,7 @@ from paddleport.models.card import Preprocess
 from paddleport.models.onnx.cost import Cost
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
-from paddleport.validate.benchmark import latency, peak, photo, timing
+from paddleport.validate.benchmark import interleaved_rounds, machine, timed_backend, timing
 from paddleport.validate.benchmark.timing import Timing
 from paddleport.validate.feeds.make_feeds import batch_feeds, make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
@@ -82,13 +82,15 @@ class Stand:
         times: Mapping[str, TimesMs] | None = None,
         plan: Plan | None = None,
     ) -> None:
-        monkeypatch.setattr(latency, "settle", lambda pids: None)
-        monkeypatch.setattr(latency, "available_threads", lambda: 2)
+        monkeypatch.setattr(interleaved_rounds, "settle", lambda pids: None)
+        monkeypatch.setattr(interleaved_rounds, "available_threads", lambda: 2)
         monkeypatch.setattr(timing, "available_threads", lambda: 2)
         monkeypatch.setattr(timing, "peak_gflops", lambda threads: 50.0 * threads)
         monkeypatch.setattr(timing, "cost", lambda path, shapes: Cost(1000, 10**8, ()))
         self.calls: list[Call] = []
-        monkeypatch.setattr(photo, "sample_picture", lambda: np.zeros((480, 640, 3), np.uint8))
+        monkeypatch.setattr(
+            timed_backend, "sample_picture", lambda: np.zeros((480, 640, 3), np.uint8)
+        )
         given = {name: steady(5.0) for name in ROWS} | dict(times or {})
         self.sessions = {name: FakeSession(name, item, self.calls) for name, item in given.items()}
         plan = plan or Plan(seconds_each=1.0, threads=2)
@@ -318,7 +320,7 @@ def test_the_speed_reference_is_called_what_it_is(
     assert stand.timing.speed_reference == told
 
 
-def test_threads_that_are_not_pinned_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_that_are_not_pinned_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
     stand = Stand(monkeypatch)
     session = stand.sessions["paddle"]
     session.facts = SessionFacts(
@@ -347,6 +349,6 @@ def test_without_an_encoder_there_is_no_end_to_end_and_a_word_of_it(
 
 
 def test_the_peak_is_that_of_a_matrix_product_in_a_process_of_its_own() -> None:
-    small = peak._best_gflops(64, 0.01)
+    small = machine._best_gflops(64, 0.01)
     assert 0.001 < small < 100_000
-    assert 0.1 < peak.peak_gflops(min(2, available_threads())) < 100_000
+    assert 0.1 < machine.peak_gflops(min(2, available_threads())) < 100_000

@@ -99,7 +99,7 @@ def test_another_model_from_the_cache_is_the_verdict(stand: Stand) -> None:
     assert found.reason
 
 
-def test_one_bit_is_told_and_not_timed(stand: Stand) -> None:
+def test_one_other_bit_is_noted_and_not_timed(stand: Stand) -> None:
     found = stand.row(vice="a bit")
     assert (found.verdict, found.load) == ("agrees", ROW.load)
     (note,) = found.notes
@@ -140,7 +140,7 @@ def test_a_cause_that_was_found_is_kept() -> None:
     assert len(found.notes) == 1
 
 
-def test_any_answer_that_was_judged_may_come_again() -> None:
+def test_any_answer_that_was_compared_may_come_again() -> None:
     start = WarmStart(9.0, True, {"y": X})
     found = with_warm_start(ROW, start, [{"y": X + 1}, {"y": X}], FIRST)
     assert found.load.warm_load_ms == 9.0

@@ -12,7 +12,7 @@ from fake_sessions import FakeClock
 from paddleport.models.card import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
-from paddleport.validate.benchmark import settle
+from paddleport.validate.benchmark import machine
 from paddleport.validate.parity import hosted_runner
 from paddleport.validate.parity.hosted_runner import HostedRunner
 from paddleport.validate.parity.session import Session
@@ -23,7 +23,7 @@ from paddleport.worker import Worker
 def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
     made = FakeClock()
     monkeypatch.setattr(hosted_runner, "time", made)
-    monkeypatch.setattr(settle, "time", made)
+    monkeypatch.setattr(machine, "time", made)
     return made
 
 
@@ -35,16 +35,16 @@ def busy_until(clock: FakeClock, ends: Mapping[int, float]) -> Callable[[int], f
 def test_settling_waits_for_the_last_process_that_computes(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settle, "cpu_seconds", busy_until(clock, {1: 0.05, 2: 0.2}))
-    settle.settle([1, 2])
-    assert 0.2 <= clock.now < settle.LONGEST_S
+    monkeypatch.setattr(machine, "cpu_seconds", busy_until(clock, {1: 0.05, 2: 0.2}))
+    machine.settle([1, 2])
+    assert 0.2 <= clock.now < machine.LONGEST_S
 
 
 def test_settling_ends_at_once_where_all_is_quiet(
     clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settle, "cpu_seconds", busy_until(clock, {1: 0.0}))
-    settle.settle([1])
+    monkeypatch.setattr(machine, "cpu_seconds", busy_until(clock, {1: 0.0}))
+    machine.settle([1])
     assert 0 < clock.now < 0.05
 
 
@@ -52,9 +52,9 @@ def test_settling_ends_at_once_where_all_is_quiet(
 def test_settling_has_an_end_and_waits_that_long_where_the_system_does_not_tell(
     seconds: Callable[[FakeClock], float | None], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settle, "cpu_seconds", lambda pid: seconds(clock))
-    settle.settle([1])
-    assert clock.now == pytest.approx(settle.LONGEST_S)
+    monkeypatch.setattr(machine, "cpu_seconds", lambda pid: seconds(clock))
+    machine.settle([1])
+    assert clock.now == pytest.approx(machine.LONGEST_S)
 
 
 def test_warming_up_goes_on_until_runs_get_no_faster(clock: FakeClock) -> None:

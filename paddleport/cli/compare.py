@@ -9,7 +9,7 @@ from paddleport.cli import options
 from paddleport.cli.console import new_table, print_json, stdout
 
 if TYPE_CHECKING:
-    from paddleport.validate.report_diff import Regressions
+    from paddleport.validate.report_diff import ReportDiff
 
 _STYLES = {"regression": "bold red", "improvement": "green", "change": "default"}
 
@@ -49,7 +49,7 @@ def compare(
     raise typer.Exit(1 if found.regressed else 0)
 
 
-def print_changes(found: "Regressions") -> None:
+def print_changes(found: "ReportDiff") -> None:
     """Notes, a table of what changed, and the conclusion."""
     from paddleport.validate.report_diff.changes import COLUMNS
 

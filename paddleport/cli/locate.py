@@ -106,9 +106,9 @@ def to_dict(
     """For JSON, which has no infinity and no NaN: they are null there."""
     from dataclasses import asdict
 
-    from paddleport.validate.reports.plain import plain
+    from paddleport.validate.reports.figures import json_value
 
-    told: dict[str, Any] = plain(
+    told: dict[str, Any] = json_value(
         {
             "schema": 1,
             "model": model,

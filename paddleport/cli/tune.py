@@ -81,9 +81,9 @@ def tune(
     from paddleport.models.resolve import resolve
     from paddleport.runners import why_not
     from paddleport.validate.accuracy_gate.gate import example_set
-    from paddleport.validate.tune.report import write_report
     from paddleport.validate.tune.tuner import TunePlan
     from paddleport.validate.tune.tuner import tune as find_fastest
+    from paddleport.validate.tune.tuning_report import write_report
 
     if goal not in _GOALS:
         raise UsageError(unknown_name("goal", goal, _GOALS))
@@ -106,11 +106,11 @@ def tune(
             classes=source.labels,
         )
         plan = TunePlan(
-            "throughput" if goal == "throughput" else "latency",
-            tuple(backend) if backend else None,
-            threads or 0,
-            seconds,
-            tuple(wanted),
+            goal="throughput" if goal == "throughput" else "latency",
+            backends=tuple(backend) if backend else None,
+            threads=threads or 0,
+            seconds=seconds,
+            precisions=tuple(wanted),
         )
         command = shlex.join(["paddleport", *sys.argv[1:]])
         tuning = find_fastest(source, variants, pictures, plan, command=command, progress=progress)
@@ -176,7 +176,7 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
     from rich.markup import escape
 
     from paddleport.validate.reports import figures
-    from paddleport.validate.tune.report import compared, headline
+    from paddleport.validate.tune.tuning_report import compared, headline
 
     console = stdout()
     console.print(f"[bold]{escape(str(tuning.model['title']))}[/]")

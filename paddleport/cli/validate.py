@@ -19,9 +19,10 @@ from paddleport.cli.console import (
 from paddleport.cli.tuned import Tuned
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Table as RichTable
 
     from paddleport.validate.parity.parity_report import ParityReport
+    from paddleport.validate.reports.tables import Table
 
 EXIT_CODES = {"agrees": 0, "differs": 1, "unproven": 2}
 _QUICK_SECONDS = 0.5
@@ -166,12 +167,11 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
     from rich.markup import escape
 
-    from paddleport.validate.reports import glance
-    from paddleport.validate.reports.markdown import explained
+    from paddleport.validate.reports import summary
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
-    console.print(f"reference  {escape(glance.reference(report))}", style="dim")
+    console.print(f"reference  {escape(summary.reference(report))}", style="dim")
     console.print(f"float64    {escape(report.float64_reference)}", style="dim")
     console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
     console.print()
@@ -179,37 +179,39 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print()
     for row in report.rows:
         style = "dim" if row.verdict in ("reference", "agrees", "skipped") else "default"
-        if text := explained(row):
+        if text := summary.explained(row):
             console.print(f"[{style}][bold]{escape(row.name)}[/]: {escape(text)}[/]")
-    summary = {"agrees": "all agree", "differs": "not all agree", "unproven": "nothing is proven"}
+    conclusions = {
+        "agrees": "all agree",
+        "differs": "not all agree",
+        "unproven": "nothing is proven",
+    }
     paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
-    console.print(f"{summary[report.verdict]} · {paths}")
+    console.print(f"{conclusions[report.verdict]} · {paths}")
 
 
-def _fitting_table(report: "ParityReport") -> "Table":
+def _fitting_table(report: "ParityReport") -> "RichTable":
     """The backends' table, without its least needed columns where the terminal is narrow."""
-    from paddleport.validate.reports.markdown import COLUMNS
+    from paddleport.validate.reports.tables import backends
 
-    console, left_out = stdout(), list(_LEAST_NEEDED)
-    columns = list(COLUMNS)
-    table = _table(report, columns)
+    console, left_out, found = stdout(), list(_LEAST_NEEDED), backends(report.rows)
+    columns = list(found.columns)
+    table = _rich_table(found, columns)
     unlimited = console.options.update(max_width=1000)
     while left_out and console.measure(table, options=unlimited).maximum > console.width:
         columns.remove(left_out.pop(0))
-        table = _table(report, columns)
+        table = _rich_table(found, columns)
     return table
 
 
-def _table(report: "ParityReport", columns: list[str]) -> "Table":
+def _rich_table(found: "Table", columns: list[str]) -> "RichTable":
     from rich.markup import escape
 
-    from paddleport.validate.reports.markdown import COLUMNS, row_cells
-
-    table = new_table(*columns, numbers=COLUMNS[6:])
-    for row in report.rows:
+    table = new_table(*columns, numbers=found.columns[found.texts :])
+    for line in found.lines:
         cells = {
             column: verdict_text(escape(cell)) if column == "verdict" else escape(cell)
-            for column, cell in zip(COLUMNS, row_cells(row), strict=True)
+            for column, cell in zip(found.columns, line, strict=True)
         }
         table.add_row(*(cells[column] for column in columns))
     return table

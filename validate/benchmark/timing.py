@@ -1,4 +1,4 @@
-"""The latency side of a validation: what is measured, and what it is set against."""
+"""The latencies of a validation: what is measured, and what the speed is compared with."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,10 +10,16 @@ from paddleport.models.onnx.cost import cost
 from paddleport.runners.base import available_threads
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array
-from paddleport.validate.benchmark.latency import Latency, measure
-from paddleport.validate.benchmark.peak import peak_gflops
-from paddleport.validate.benchmark.photo import jpeg_of
-from paddleport.validate.benchmark.subject import Budget, Measured, Photo, Subject
+from paddleport.validate.benchmark.interleaved_rounds import measure
+from paddleport.validate.benchmark.latency import Latency
+from paddleport.validate.benchmark.machine import peak_gflops
+from paddleport.validate.benchmark.timed_backend import (
+    Budget,
+    JpegInput,
+    MeasuredLatencies,
+    TimedBackend,
+    jpeg_of,
+)
 from paddleport.validate.feeds.make_feeds import batch_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.backend_sessions import BackendSessions, backend_of
@@ -29,7 +35,7 @@ class Timing:
     """Measures the sessions of a line-up.
 
     Attributes:
-        speed_reference: what the speed is judged against, or why there is nothing.
+        speed_reference: what the speed is compared with, or why there is nothing.
         peak_gflops: threads (as text) to this machine's GFLOP/s on a large matrix product.
         model_figures: parameters and floating-point operations of the model.
     """
@@ -49,11 +55,11 @@ class Timing:
         self._count()
         if not self._plan.seconds_each:
             return list(rows)
-        subjects = self._subjects()
-        found = measure(subjects, Budget(main_s=self._plan.seconds_each), on_round=progress)
+        backends = self._timed_backends()
+        found = measure(backends, Budget(main_s=self._plan.seconds_each), on_round=progress)
         self._find_peaks(found)
         timed = [
-            self._with_latency(row, subjects[row.name], found[row.name])
+            self._with_latency(row, backends[row.name], found[row.name])
             if row.name in found
             else row
             for row in rows
@@ -73,7 +79,7 @@ class Timing:
         if counted.uncounted:
             self.model_figures[_NOT_COUNTED] = ", ".join(counted.uncounted)
 
-    def _subjects(self) -> dict[str, Subject]:
+    def _timed_backends(self) -> dict[str, TimedBackend]:
         wanted = {
             name: session
             for name, session in self._lineup.sessions.items()
@@ -81,31 +87,32 @@ class Timing:
         }
         batches, jpeg = self._batches(), self._jpeg()
         return {
-            name: self._subject(name, session, batches, jpeg) for name, session in wanted.items()
+            name: self._timed_backend(name, session, batches, jpeg)
+            for name, session in wanted.items()
         }
 
     def _is_wanted(self, name: str) -> bool:
         """The reference at its plainest is slow; a quick validation does without its latency."""
         return not self._plan.quick or name in runners.names()
 
-    def _subject(
+    def _timed_backend(
         self, name: str, session: Session, batches: Sequence[NamedFeed], jpeg: bytes | None
-    ) -> Subject:
+    ) -> TimedBackend:
         lineup = self._lineup
         grid = name in runners.names() and not self._plan.quick
         given = batches if grid else batches[:1]
         feeds = {_size(item.tensors): lineup.tensors(name, [item])[0] for item in given}
         preprocess = lineup.source.preprocess
         uses_threads = runners.runner_class(backend_of(name)).uses_threads
-        photo = None
+        jpeg_input = None
         if jpeg is not None and preprocess is not None:
             pixels = None if lineup.reads_paddle(name) else lineup.onnx_feeds.pixels
             rules = preprocess if pixels is None else pixels.file
-            photo = Photo(jpeg, rules, next(iter(lineup.tensors(name, batches[:1])[0])))
-        return Subject(
-            session,
-            feeds,
-            photo=photo if grid else None,
+            jpeg_input = JpegInput(jpeg, rules, next(iter(lineup.tensors(name, batches[:1])[0])))
+        return TimedBackend(
+            session=session,
+            feeds=feeds,
+            jpeg_input=jpeg_input if grid else None,
             reopen=self._reopener(name) if grid and uses_threads else None,
             grid=grid,
         )
@@ -134,7 +141,7 @@ class Timing:
             self._notes.append(f"end to end was not measured: {error}")
             return None
 
-    def _find_peaks(self, found: Mapping[str, Measured]) -> None:
+    def _find_peaks(self, found: Mapping[str, MeasuredLatencies]) -> None:
         if self._plan.device not in (None, "cpu") or not self.model_figures["flops"]:
             return
         for threads in sorted({item.threads for one in found.values() for item in one.latencies}):
@@ -143,14 +150,16 @@ class Timing:
             except PortError:  # a report without the share of it is better than none
                 continue
 
-    def _with_latency(self, row: BackendRow, subject: Subject, found: Measured) -> BackendRow:
-        load = replace(row.load, peak_memory_bytes=subject.session.peak_memory_bytes())
-        notes = [*row.notes, *found.notes, *(self._notes if subject.grid else ())]
-        if not subject.session.facts.pinned:
+    def _with_latency(
+        self, row: BackendRow, backend: TimedBackend, found: MeasuredLatencies
+    ) -> BackendRow:
+        load = replace(row.load, peak_memory_bytes=backend.session.peak_memory_bytes())
+        notes = [*row.notes, *found.notes, *(self._notes if backend.grid else ())]
+        if not backend.session.facts.pinned:
             notes.append("its threads were not pinned to CPUs")
         row = replace(row, latencies=found.latencies, load=load, notes=tuple(notes))
         if row.latency is not None:
-            device = subject.session.facts.device
+            device = backend.session.facts.device
             row = self._with_throughput(row, row.latency, device)
         return row if found.error is None else _failed(row, found.error)
 

@@ -11,7 +11,7 @@ from paddleport.errors import PortError
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE
 from paddleport.tensors import Array, Feed
-from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.compare.comparison import FeedName, Outputs, compare_outputs, overall
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.named_feed import NamedFeed
@@ -21,7 +21,7 @@ from paddleport.validate.parity.session import Session
 from paddleport.validate.reports import figures
 
 _logger = logging.getLogger(__name__)
-_UNJUDGED = ("reference", "skipped", "failed")
+_NOT_COMPARED = ("reference", "skipped", "failed")
 _NEXT = "Next: run it with -o cache=false, and delete compiled/{name} in paddleport's cache."
 
 
@@ -41,13 +41,13 @@ class WarmStart:
 
 
 class WarmLoads:
-    """Opens every backend that keeps compiled models once more, and holds it to its judged self."""
+    """Opens every backend that keeps compiled models once more, and compares both starts."""
 
     def __init__(
-        self, lineup: BackendSessions, first: NamedFeed, judged: Mapping[str, Outputs]
+        self, lineup: BackendSessions, first: NamedFeed, outputs: Mapping[str, Outputs]
     ) -> None:
-        """Nothing is started yet; ``judged`` has the answers to ``first``, by row."""
-        self._lineup, self._first, self._judged = lineup, first, judged
+        """Nothing is started yet; ``outputs`` are the first answers to ``first``, by row."""
+        self._lineup, self._first, self._outputs = lineup, first, outputs
 
     def measured(
         self, rows: Sequence[BackendRow], progress: Callable[[str], None]
@@ -59,7 +59,7 @@ class WarmLoads:
         return [self._row(row, progress) for row in rows]
 
     def _row(self, row: BackendRow, progress: Callable[[str], None]) -> BackendRow:
-        options = None if row.verdict in _UNJUDGED else self._options(row.name)
+        options = None if row.verdict in _NOT_COMPARED else self._options(row.name)
         if options is None:
             return row
         progress(f"{row.name}: warm load")
@@ -71,7 +71,7 @@ class WarmLoads:
         _logger.info("%s: warm load %.0f ms", row.name, found.load_ms)
         if not found.from_cache:
             return _noted(row, "no warm load: its compiled model did not come from the cache")
-        return with_warm_start(row, found, self._judged[row.name], self._first)
+        return with_warm_start(row, found, self._outputs[row.name], self._first)
 
     def _options(self, name: str) -> RunnerOptions | None:
         """The row's, with the cache; ``None`` where it has none, or was asked for without."""
@@ -93,28 +93,28 @@ class WarmLoads:
 
 
 def with_warm_start(
-    row: BackendRow, found: WarmStart, judged: Outputs, first: NamedFeed
+    row: BackendRow, found: WarmStart, cold: Outputs, first: NamedFeed
 ) -> BackendRow:
     """The row with its warm load, or with what makes it another model.
 
-    Other bits are told and not timed; beyond the limit they are the row's verdict, whose own
+    Other bits are noted and not timed; beyond the limit they are the row's verdict, whose own
     cause is kept if it has one.
     """
-    if any(same_bits(found.outputs, outputs) for outputs in judged):
+    if any(same_bits(found.outputs, outputs) for outputs in cold):
         return replace(row, load=replace(row.load, warm_load_ms=found.load_ms))
     feed = FeedName(first.name, first.kind)
     tolerance = TOLERANCES[row.computes_in]
-    comparisons = compare_outputs(judged[:1], [found.outputs], tolerance, feeds=[feed])
+    comparisons = compare_outputs(cold[:1], [found.outputs], tolerance, feeds=[feed])
     worst = max(comparisons, key=share_of_limit)
     advice = _NEXT.format(name=row.name)
-    told = (
+    text = (
         f"started from the cache, {row.name} answers {first.name!r} otherwise than the start that "
         f"was judged: {worst.output}, {figures.error_of_limit(worst)}"
     )
     if overall(comparisons) != "differs" or row.verdict == "differs":
-        return _noted(row, f"{told}. {advice}")
-    explanation = f"{told[0].upper()}{told[1:]}. {advice}"
-    return replace(row, verdict="differs", cause="runtime", reason=told, explanation=explanation)
+        return _noted(row, f"{text}. {advice}")
+    explanation = f"{text[0].upper()}{text[1:]}. {advice}"
+    return replace(row, verdict="differs", cause="runtime", reason=text, explanation=explanation)
 
 
 def same_bits(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:

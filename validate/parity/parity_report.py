@@ -165,9 +165,9 @@ class ParityReport:
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values, as ``reports/parity.schema.json`` describes them."""
-        from paddleport.validate.reports.plain import plain
+        from paddleport.validate.reports.figures import json_value
 
-        values: dict[str, Any] = plain(
+        values: dict[str, Any] = json_value(
             {"schema": SCHEMA_VERSION, "verdict": self.verdict, **asdict(self)}
         )
         return values

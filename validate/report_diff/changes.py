@@ -1,4 +1,4 @@
-"""What came of comparing two reports, and how it reads."""
+"""The result of comparing two reports, for JSON and for a pull request."""
 
 import math
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ _ORDER: tuple[Kind, ...] = ("regression", "improvement", "change")
 _PLURALS = {"regression": "regressions", "improvement": "improvements", "change": "other changes"}
 
 
-@dataclass(frozen=True)
-class Change:
+@dataclass(frozen=True, kw_only=True)
+class ReportChange:
     """One thing that is not as it was.
 
     Attributes:
@@ -26,7 +26,7 @@ class Change:
         change: how far, or why, in words.
         kind: ``change`` is worth a look and neither better nor worse for certain.
         ratio: new by old, where both are numbers and old is not 0.
-        normalised: of a latency, the ratio by that of its yardstick in the same two reports.
+        normalised: of a latency, the ratio by that of Paddle (its normaliser) in the same reports.
     """
 
     backend: str
@@ -45,7 +45,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Regressions:
+class ReportDiff:
     """What changed from OLD to NEW beyond noise.
 
     Attributes:
@@ -53,7 +53,7 @@ class Regressions:
         notes: what differs between the two runs, and what could not be compared for it.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[ReportChange, ...]
     notes: tuple[str, ...]
 
     @property
@@ -68,11 +68,11 @@ class Regressions:
             return "nothing changed beyond noise"
         kinds = [change.kind for change in self.changes]
         counts = [(kind, kinds.count(kind)) for kind in _ORDER if kind in kinds]
-        told = ", ".join(
+        text = ", ".join(
             f"{count} {_PLURALS[kind] if count > 1 else _PLURALS[kind].removesuffix('s')}"
             for kind, count in counts
         )
-        return told if self.regressed else f"no regression: {told}"
+        return text if self.regressed else f"no regression: {text}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -97,7 +97,7 @@ class Regressions:
         return self.to_markdown()
 
 
-def in_order(changes: Sequence[Change]) -> tuple[Change, ...]:
+def in_order(changes: Sequence[ReportChange]) -> tuple[ReportChange, ...]:
     """Regressions first; otherwise as they were found."""
     return tuple(sorted(changes, key=lambda change: _ORDER.index(change.kind)))
 

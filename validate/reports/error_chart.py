@@ -1,13 +1,27 @@
-"""How wrong against how slow: one picture with the limit drawn."""
+"""The error chart: worst error against median latency, with the limit drawn."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from paddleport.validate.parity.parity_report import ParityReport
-from paddleport.validate.reports.error_points import Point, in_words, notes, points
-from paddleport.validate.reports.error_scales import LIMIT, Scales
-from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short
+from paddleport.validate.reports.error_coordinates import (
+    LIMIT,
+    ErrorPoint,
+    ErrorScales,
+    in_words,
+    notes,
+    points,
+)
+from paddleport.validate.reports.svg import (
+    COLOURS,
+    FONT_SIZE,
+    axes_within,
+    draw,
+    label_at_right,
+    short,
+    spread,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +32,7 @@ _LABEL = 17.0  # pixels between two labels
 _LEFT, _TOP, _BOTTOM = 56.0, 40.0, 44.0  # pixels around the axes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Size:
     """Of the picture, in pixels: all of it, what the names take on the right, and their length."""
 
@@ -28,11 +42,12 @@ class _Size:
     longest_name: int
 
 
-_WIDE, _NARROW = _Size(600, 300, 136, 18), _Size(340, 320, 104, 14)
+_WIDE = _Size(width=600, height=300, right=136, longest_name=18)
+_NARROW = _Size(width=340, height=320, right=104, longest_name=14)
 
 
 def error_against_latency(report: ParityReport, *, wide: bool) -> str:
-    """The picture of what matters: how wrong, how slow, and where the limit is.
+    """The error chart as an SVG element.
 
     Args:
         report: with points that are ``drawable``.
@@ -45,17 +60,17 @@ def error_against_latency(report: ParityReport, *, wide: bool) -> str:
     height = max(size.height, len(found) * _LABEL + _TOP + _BOTTOM + 20)
     picture = _Picture(
         found,
-        Scales(found, timed.p50_ms if timed else None),
+        ErrorScales(found, timed.p50_ms if timed else None),
         (reference.name, timed.p50_ms) if reference and timed else None,
-        _Size(size.width, height, size.right, size.longest_name),
+        replace(size, height=height),
     )
-    told = ". ".join(in_words(point) for point in found)
+    words = ". ".join(in_words(point) for point in found)
     return draw(
         f"error-{'wide' if wide else 'narrow'}",
         (size.width, height),
         picture.paint,
         title="Worst error as a share of its limit, against median latency",
-        description=f"{told}. {' '.join(notes(found))}".strip(),
+        description=f"{words}. {' '.join(notes(found))}".strip(),
     )
 
 
@@ -64,8 +79,8 @@ class _Picture:
 
     def __init__(
         self,
-        found: Sequence[Point],
-        scales: Scales,
+        found: Sequence[ErrorPoint],
+        scales: ErrorScales,
         reference: tuple[str, float] | None,
         size: _Size,
     ) -> None:
@@ -73,18 +88,9 @@ class _Picture:
 
     def paint(self, figure: "Figure") -> None:
         width, height = self._size.width, self._size.height
-        box = (
-            _LEFT / width,
-            _BOTTOM / height,
-            1 - (_LEFT + self._size.right) / width,
-            1 - (_TOP + _BOTTOM) / height,
-        )
-        axes = figure.add_axes(box, facecolor="none")
+        margins = (_LEFT, self._size.right, _TOP, _BOTTOM)
+        axes = axes_within(figure, (width, height), margins)
         axes.set(xlim=(0, 1), ylim=(0, 1))
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_color(COLOURS["line"])
         self._paint_scales(axes)
         self._paint_limit(axes)
         self._paint_reference(axes)
@@ -135,14 +141,6 @@ class _Picture:
             here = x(point.p50_ms), y(point.share)
             marker, colour = _MARKS[point.verdict]
             axes.plot(
-                [here[0], 1 + 4 / inside, 1 + 14 / inside],
-                [here[1], height, height],
-                color=COLOURS["line"],
-                linewidth=0.8,
-                clip_on=False,
-                zorder=2,
-            )
-            axes.plot(
                 *([place] for place in here),
                 marker,
                 color=COLOURS[colour],
@@ -151,22 +149,4 @@ class _Picture:
                 clip_on=False,
                 zorder=3,
             )
-            axes.text(
-                1 + 18 / inside,
-                height,
-                short(point.name, self._size.longest_name),
-                color=COLOURS["ink"],
-                va="center",
-            )
-
-
-def spread(heights: Sequence[float], gap: float) -> list[float]:
-    """Ascending places at least ``gap`` apart, within 0 and 1 where they fit, near ``heights``."""
-    places: list[float] = []
-    for height in heights:
-        places.append(max(height, places[-1] + gap) if places else height)
-    highest = 1.0
-    for index in reversed(range(len(places))):
-        places[index] = min(places[index], highest)
-        highest = places[index] - gap
-    return places
+            label_at_right(axes, here, height, short(point.name, self._size.longest_name), inside)

@@ -1,4 +1,4 @@
-"""Numbers and verdicts as texts: one format for Markdown, HTML, JUnit and the terminal."""
+"""Numbers and verdicts as texts, one format for every report, and values as JSON holds them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -107,7 +107,7 @@ def error_of_limit(comparison: OutputComparison | None) -> str:
 
 
 def distance_from_float64(row: BackendRow) -> float | None:
-    """The largest scaled error of a row's outputs against float64; ``None`` without one."""
+    """The largest scaled error of a row's outputs from float64; ``None`` if it was not compared."""
     found = [item.against_float64.scaled for item in row.comparisons if item.against_float64]
     return max(found, default=None)
 
@@ -158,3 +158,20 @@ def facts(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         elif value is not None:
             pairs.append((str(key), str(value)))
     return pairs
+
+
+def json_value(value: Any) -> Any:
+    """``value`` as JSON can hold it: lists for tuples, ``None`` for what is not finite.
+
+    A file name that is no UTF-8 reaches Python as lone surrogates, which no file takes: they are
+    written as escapes.
+    """
+    if isinstance(value, Mapping):
+        return {json_value(str(key)): json_value(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_value(item) for item in value]
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,4 +1,4 @@
-"""The report as one HTML page: no network, no script, its pictures inside."""
+"""The parity report as one HTML page: no network, no script, its pictures inside."""
 
 import re
 from collections.abc import Sequence
@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from paddleport.validate.parity.parity_report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.reports import (
     error_chart,
-    error_points,
+    error_coordinates,
     figures,
-    glance,
+    float64_distances,
     latency_chart,
     latency_tables,
+    summary,
     tables,
-    voices,
 )
-from paddleport.validate.reports.markdown import explained
+from paddleport.validate.reports.summary import explained
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -36,7 +36,7 @@ _EXPLAINED = ("differs", "failed", "unproven", "skipped")
 _SHOWN = 4  # errors beside a picture; the table has all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WorstInput:
     """A feed that is the worst of its kind for some backend.
 
@@ -63,19 +63,19 @@ class Parting:
 
 def to_html(report: ParityReport) -> str:
     """The whole report as one page."""
-    found = error_points.points(report)
+    found = error_coordinates.points(report)
     rows = report.rows
-    text: str = _template().render(
+    text: str = html_template("paddleport.validate.reports", "parity.html.j2").render(
         report=report,
-        reference=glance.reference(report),
-        css=_resource("parity.css"),
+        reference=summary.reference(report),
+        css=stylesheet(),
         symbols=SYMBOLS,
         heading=_heading(report),
-        lines=[glance.line(row) for row in rows],
+        lines=[summary.line(row) for row in rows],
         explanations=_explanations(rows, _EXPLAINED),
         remarks=_explanations(rows, ("reference", "agrees")),
         error_charts=_error_charts(report, found),
-        point_notes=error_points.notes(found),
+        point_notes=error_coordinates.notes(found),
         latency_charts=[
             (figures.configuration_text(wanted), latency_chart.latency_bars(rows, wanted, position))
             for position, wanted in enumerate(figures.configurations(rows))
@@ -87,10 +87,10 @@ def to_html(report: ParityReport) -> str:
         ],
         worst_inputs=_worst_inputs(report),
         figures=figures,
-        glance=glance,
+        float64_distances=float64_distances,
         latency_tables=latency_tables,
+        summary=summary,
         tables=tables,
-        voices=voices,
     )
     return figures.printable(text)
 
@@ -105,14 +105,16 @@ def _explanations(
     rows: Sequence[BackendRow], verdicts: Sequence[str]
 ) -> list[tuple[BackendRow, str]]:
     """What there is to say of the rows with these verdicts, in the order of the verdicts."""
-    told = [(row, explained(row, located=False)) for row in rows if row.verdict in verdicts]
+    pairs = [(row, explained(row, located=False)) for row in rows if row.verdict in verdicts]
     return sorted(
-        (pair for pair in told if pair[1]), key=lambda pair: verdicts.index(pair[0].verdict)
+        (pair for pair in pairs if pair[1]), key=lambda pair: verdicts.index(pair[0].verdict)
     )
 
 
-def _error_charts(report: ParityReport, found: list[error_points.Point]) -> list[tuple[str, str]]:
-    if not error_points.drawable(found):
+def _error_charts(
+    report: ParityReport, found: list[error_coordinates.ErrorPoint]
+) -> list[tuple[str, str]]:
+    if not error_coordinates.drawable(found):
         return []
     return [
         ("wide", error_chart.error_against_latency(report, wide=True)),
@@ -123,7 +125,7 @@ def _error_charts(report: ParityReport, found: list[error_points.Point]) -> list
 def _worst_inputs(report: ParityReport) -> list[WorstInput]:
     """The worst feeds by kind with their pictures, each once, and whose worst it is."""
     errors: dict[str, dict[str, float]] = {}
-    for row, item in tables.judged(report.rows):
+    for row, item in tables.candidate_comparisons(report.rows):
         for worst in item.worst_feeds:
             found = errors.setdefault(worst.feed, {})
             error = float("inf") if worst.error is None else worst.error
@@ -137,19 +139,23 @@ def _worst_inputs(report: ParityReport) -> list[WorstInput]:
         pairs = sorted(errors[feed.name].items(), key=lambda pair: pair[1], reverse=True)
         shown = tuple((name, figures.error(error)) for name, error in pairs[:_SHOWN])
         picture = feed.thumbnail if _IMAGE.fullmatch(feed.thumbnail) else ""
-        made.append(WorstInput(feed, picture, shown, len(pairs) - len(shown)))
+        made.append(
+            WorstInput(feed=feed, thumbnail=picture, errors=shown, more=len(pairs) - len(shown))
+        )
     return made
 
 
-def _resource(name: str) -> str:
-    return files("paddleport.validate.reports").joinpath(name).read_text("utf-8")
+def stylesheet() -> str:
+    """The one of every page."""
+    return files("paddleport.validate.reports").joinpath("parity.css").read_text("utf-8")
 
 
 @cache
-def _template() -> "Template":
+def html_template(package: str, name: str) -> "Template":
+    """A template in a package's folder: text is escaped, and a name it lacks is an error."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_resource("parity.html.j2"))
+    return environment.from_string(files(package).joinpath(name).read_text("utf-8"))

@@ -1,11 +1,11 @@
-"""The report as JUnit XML: a test case a backend, for CI systems to show."""
+"""The parity report as JUnit XML: one test case per backend, for CI systems to show."""
 
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport
-from paddleport.validate.reports import figures, glance
-from paddleport.validate.reports.markdown import explained
+from paddleport.validate.reports import figures, summary
+from paddleport.validate.reports.summary import explained
 
 
 def to_junit(report: ParityReport) -> str:
@@ -85,11 +85,11 @@ def _why(row: BackendRow) -> str:
 def _properties(report: ParityReport) -> dict[str, str]:
     hashes = {key: str(value) for key, value in report.model.items() if key.endswith("sha256")}
     found = {
-        "verdict": f"{report.verdict}: {glance.headline(report)}",
+        "verdict": f"{report.verdict}: {summary.headline(report)}",
         "model": str(report.model.get("title", "")),
-        "reference": glance.reference(report),
+        "reference": summary.reference(report),
         "arbiter": report.float64_reference,
-        "speed": glance.timing(report),
+        "speed": summary.timing(report),
         **hashes,
         "command": report.command,
     }

@@ -1,4 +1,4 @@
-"""Latency from p50 to p99, a picture for each batch size, number of threads and scope."""
+"""Latency from p50 to p99, one picture for each batch size, number of threads and scope."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -45,7 +45,7 @@ def latency_bars(rows: Sequence[BackendRow], wanted: figures.CONFIGURATION, posi
             axes.text(right, place, numbers, va="center", color=COLOURS["soft"])
         _paint_ranges(axes, [item for _, item in found], end)
 
-    told = ", ".join(
+    words = ", ".join(
         f"{name} {figures.milliseconds(item.p50_ms)} to {figures.milliseconds(item.p99_ms)} ms"
         for name, item in found
     )
@@ -54,7 +54,7 @@ def latency_bars(rows: Sequence[BackendRow], wanted: figures.CONFIGURATION, posi
         (width, height),
         paint,
         title=f"Latency, p50 to p99, {figures.configuration_text(wanted)}",
-        description=told,
+        description=words,
     )
 
 

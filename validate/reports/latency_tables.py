@@ -32,7 +32,9 @@ def medians(report: ParityReport) -> Table:
         if report.published and any(cells):
             lines.append((f"{title} (published)", *cells))
     columns = ("p50 ms", *(figures.configuration_text(wanted) for wanted in configurations))
-    return Table("Median latency by batch and threads", columns, tuple(lines), 1)
+    return Table(
+        caption="Median latency by batch and threads", columns=columns, lines=tuple(lines), texts=1
+    )
 
 
 def latencies(rows: Sequence[BackendRow]) -> Table:
@@ -59,7 +61,7 @@ def latencies(rows: Sequence[BackendRow]) -> Table:
         *("backend", "configuration", "p50 ms", "p90 ms", "p99 ms", "mean ms", "rows per s"),
         *("runs", "95 % interval of p50", "settled", "p50 of each round"),
     )
-    return Table("Every latency", columns, tuple(lines), 2)
+    return Table(caption="Every latency", columns=columns, lines=tuple(lines), texts=2)
 
 
 def unsettled(rows: Sequence[BackendRow]) -> str:
@@ -73,11 +75,11 @@ def published_sources(published: Mapping[str, Any]) -> list[str]:
     """Where the published columns come from, and how they were measured there."""
     source = published.get("source")
     methods = published.get("methodology")
-    told = [f"Source: {source}."] if source else []
+    sentences = [f"Source: {source}."] if source else []
     for key, (title, _) in _DEVICES.items():
         if isinstance(methods, Mapping) and key in methods:
-            told.append(f"{title}: {methods[key]}.")
-    return told
+            sentences.append(f"{title}: {methods[key]}.")
+    return sentences
 
 
 def model_figures(report: ParityReport) -> Table:
@@ -99,7 +101,10 @@ def model_figures(report: ParityReport) -> Table:
             share = figures.NOTHING if value is None else f"{100 * value:.1f} %"
             lines.append((title, "not measured", share))
     return Table(
-        "The model's own figures", ("figure", "counted here", "published"), tuple(lines), 1
+        caption="The model's own figures",
+        columns=("figure", "counted here", "published"),
+        lines=tuple(lines),
+        texts=1,
     )
 
 
@@ -122,7 +127,12 @@ def costs(rows: Sequence[BackendRow]) -> Table:
         *("backend", "load ms", "warm load ms"),
         *("first run ms", "peak memory", "GFLOP/s", "of peak"),
     )
-    return Table("Loading, memory, and how much of the machine is used", columns, tuple(lines), 1)
+    return Table(
+        caption="Loading, memory, and how much of the machine is used",
+        columns=columns,
+        lines=tuple(lines),
+        texts=1,
+    )
 
 
 def warm_loads(rows: Sequence[BackendRow]) -> str:

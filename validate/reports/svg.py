@@ -3,13 +3,14 @@
 import io
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from paddleport.validate.reports import figures
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Drawn with these colours, and then replaced by the page's own, which know dark mode and print.
@@ -77,6 +78,77 @@ def short(text: str, longest: int = 18) -> str:
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
+def axes_within(
+    figure: "Figure", size: tuple[float, float], margins: tuple[float, float, float, float]
+) -> "Axes":
+    """Axes without frame at the top and the right.
+
+    Args:
+        figure: where they are added.
+        size: of the figure in pixels, width and height.
+        margins: pixels left, right, above and below.
+    """
+    (width, height), (left, right, above, below) = size, margins
+    box = (left / width, below / height, 1 - (left + right) / width, 1 - (above + below) / height)
+    axes = figure.add_axes(box, facecolor="none")
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(COLOURS["line"])
+    return axes
+
+
+def label_at_right(
+    axes: "Axes",
+    point: tuple[float, float],
+    height: float,
+    text: str,
+    width: float,
+    *,
+    bold: bool = False,
+) -> None:
+    """A name beside the axes, with a line to its point.
+
+    Args:
+        axes: where the point is.
+        point: as shares of the axes' width and height.
+        height: of the name, likewise.
+        text: the name.
+        width: of the axes in pixels.
+        bold: for what is to stand out.
+    """
+    axes.plot(
+        [point[0], 1 + 4 / width, 1 + 14 / width],
+        [point[1], height, height],
+        color=COLOURS["line"],
+        linewidth=0.8,
+        clip_on=False,
+        transform=axes.transAxes,
+        zorder=2,
+    )
+    axes.text(
+        1 + 18 / width,
+        height,
+        text,
+        color=COLOURS["ink"],
+        fontweight="bold" if bold else "normal",
+        va="center",
+        transform=axes.transAxes,
+    )
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending places at least ``gap`` apart, within 0 and 1 where they fit, near ``heights``."""
+    places: list[float] = []
+    for height in heights:
+        places.append(max(height, places[-1] + gap) if places else height)
+    highest = 1.0
+    for index in reversed(range(len(places))):
+        places[index] = min(places[index], highest)
+        highest = places[index] - gap
+    return places
+
+
 def _inline(text: str, name: str, size: tuple[float, float], title: str, description: str) -> str:
     root = ElementTree.fromstring(text)  # matplotlib's own output, no foreign file
     for parent in list(root.iter()):
@@ -96,9 +168,9 @@ def _inline(text: str, name: str, size: tuple[float, float], title: str, descrip
         "height": f"{size[1]:g}",
     }
     for position, (tag, words) in enumerate((("title", title), ("desc", description))):
-        told = ElementTree.Element(tag, {"id": f"{name}-{('title', 'description')[position]}"})
-        told.text = words
-        root.insert(position, told)
+        label = ElementTree.Element(tag, {"id": f"{name}-{('title', 'description')[position]}"})
+        label.text = words
+        root.insert(position, label)
     return ElementTree.tostring(root, encoding="unicode")
 
 

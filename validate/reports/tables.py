@@ -8,14 +8,14 @@ from paddleport.validate.parity.parity_report import BackendRow, ParityReport
 from paddleport.validate.reports import figures
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Table:
     """Texts in rows.
 
     Attributes:
         caption: what it shows.
         columns: their headings.
-        lines: one a row, as long as ``columns``; the first cell names the row.
+        lines: one per row, as long as ``columns``; the first cell names the row.
         texts: how many columns from the left are words; the others are numbers.
     """
 
@@ -23,6 +23,16 @@ class Table:
     columns: tuple[str, ...]
     lines: tuple[tuple[str, ...], ...]
     texts: int
+
+
+def backends(rows: Sequence[BackendRow]) -> Table:
+    """Verdict, error and latency of every backend; what was not measured is empty."""
+    columns = (
+        *("backend", "computes in", "verdict", "worst error / limit", "vs float64", "top-1"),
+        *("p50 ms", "p90 ms", "p99 ms", "× paddle"),
+    )
+    lines = tuple(_backend_cells(row) for row in rows)
+    return Table(caption="Every backend", columns=columns, lines=lines, texts=6)
 
 
 def located(rows: Sequence[BackendRow]) -> Table:
@@ -39,12 +49,14 @@ def located(rows: Sequence[BackendRow]) -> Table:
         *("backend", "side", "node", "operator", "position"),
         *("error before", "limit", "error after"),
     )
-    return Table("The first node where they part", columns, tuple(lines), 5)
+    return Table(
+        caption="The first node where they part", columns=columns, lines=tuple(lines), texts=5
+    )
 
 
 def worst_feeds(rows: Sequence[BackendRow]) -> Table:
     """The worst error of each kind of feed, with the feed that has it."""
-    compared = judged(rows)
+    compared = candidate_comparisons(rows)
     kinds = tuple(dict.fromkeys(feed.kind for _, item in compared for feed in item.worst_feeds))
     lines = []
     for row, item in compared:
@@ -55,13 +67,20 @@ def worst_feeds(rows: Sequence[BackendRow]) -> Table:
         cells = (by_kind.get(kind, "") for kind in kinds)
         lines.append((row.name, item.output, *cells))
     columns, found = ("backend", "output", *kinds), tuple(lines) if kinds else ()
-    return one_output(Table("Worst error of each kind of feed, and its feed", columns, found, 2))
+    return one_output(
+        Table(
+            caption="Worst error of each kind of feed, and its feed",
+            columns=columns,
+            lines=found,
+            texts=2,
+        )
+    )
 
 
 def sensitivity(rows: Sequence[BackendRow]) -> Table:
     """The proof that each comparison could have failed."""
     lines = []
-    for row, item in judged(rows):
+    for row, item in candidate_comparisons(rows):
         found = item.sensitivity
         if found is None:
             lines.append((row.name, item.output, "nothing to disturb", "", ""))
@@ -72,12 +91,12 @@ def sensitivity(rows: Sequence[BackendRow]) -> Table:
         lines.append((row.name, item.output, refused, accepted, "yes" if found.holds else "NO"))
     columns = ("backend", "output", "one element moved by", "every element moved by", "holds")
     caption = "The reference's own output, disturbed, and judged as a backend's is"
-    return one_output(Table(caption, columns, tuple(lines), 5))
+    return one_output(Table(caption=caption, columns=columns, lines=tuple(lines), texts=5))
 
 
-def proven(rows: Sequence[BackendRow]) -> str:
+def proven_sensitive(rows: Sequence[BackendRow]) -> str:
     """How many comparisons were shown able to fail."""
-    found = [item.sensitivity for _, item in judged(rows)]
+    found = [item.sensitivity for _, item in candidate_comparisons(rows)]
     held = sum(1 for item in found if item is not None and item.holds)
     return (
         f"{held} of {len(found)} comparisons were shown able to fail: moved by several times the "
@@ -95,12 +114,12 @@ def top1_changes(rows: Sequence[BackendRow]) -> Table:
             *(str(value) for value in (change.row, change.expected, change.found)),
             figures.error(change.margin),
         )
-        for row, item in judged(rows)
+        for row, item in candidate_comparisons(rows)
         for change in (item.ranking.changes if item.ranking else ())
     ]
     columns = ("backend", "output", "feed", "row", "reference's class", "its class", "margin")
     caption = "Changed top-1; margin: how far the reference's first class is before its second"
-    return one_output(Table(caption, columns, tuple(lines), 3))
+    return one_output(Table(caption=caption, columns=columns, lines=tuple(lines), texts=3))
 
 
 def facts(report: ParityReport) -> dict[str, list[tuple[str, str]]]:
@@ -128,10 +147,10 @@ def one_output(table: Table) -> Table:
         return table
     columns, *lines = (line[:at] + line[at + 1 :] for line in (table.columns, *table.lines))
     caption = f"{table.caption} (output {names.pop()})"
-    return Table(caption, columns, tuple(lines), table.texts - 1)
+    return Table(caption=caption, columns=columns, lines=tuple(lines), texts=table.texts - 1)
 
 
-def judged(rows: Sequence[BackendRow]) -> list[tuple[BackendRow, OutputComparison]]:
+def candidate_comparisons(rows: Sequence[BackendRow]) -> list[tuple[BackendRow, OutputComparison]]:
     """Every comparison of a candidate; the reference's are with itself."""
     return [(row, item) for row in rows if row.verdict != "reference" for item in row.comparisons]
 
@@ -139,4 +158,22 @@ def judged(rows: Sequence[BackendRow]) -> list[tuple[BackendRow, OutputCompariso
 def feeds(report: ParityReport) -> Table:
     """Everything that was fed."""
     lines = tuple((feed.name, feed.kind, str(feed.batch)) for feed in report.feeds)
-    return Table("Every feed", ("feed", "kind", "batch"), lines, 2)
+    return Table(caption="Every feed", columns=("feed", "kind", "batch"), lines=lines, texts=2)
+
+
+def _backend_cells(row: BackendRow) -> tuple[str, ...]:
+    compared = row.verdict != "reference"  # its own comparisons are with itself: nothing to say
+    ranking = figures.worst_ranking(row) if compared else None
+    distance = figures.distance_from_float64(row)
+    latency = row.latency
+    times = (latency.p50_ms, latency.p90_ms, latency.p99_ms) if latency else (None, None, None)
+    return (
+        row.name,
+        row.computes_in,
+        figures.verdict(row),
+        figures.error_of_limit(row.worst) if compared else "",
+        "" if distance is None else figures.error(distance),
+        f"{ranking.top1_agreeing} of {ranking.total}" if ranking else "",
+        *(figures.milliseconds(value) for value in times),
+        "" if row.speed_up is None else f"{row.speed_up:.2f}",
+    )

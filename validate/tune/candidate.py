@@ -16,8 +16,8 @@ STREAMS = "streams"  # the -o option of backends that run several inferences at 
 _COARSENESS = {"fp64": 0, "fp32": 1, "fp16": 2, "bf16": 3, "int8": 4}
 
 
-@dataclass(frozen=True)
-class Variant:
+@dataclass(frozen=True, kw_only=True)
+class ModelVariant:
     """One file of the model.
 
     Attributes:
@@ -38,8 +38,8 @@ class Variant:
             object.__setattr__(self, "name", self.precision)
 
 
-@dataclass(frozen=True)
-class Candidate:
+@dataclass(frozen=True, kw_only=True)
+class TuneCandidate:
     """One configuration.
 
     Attributes:
@@ -48,7 +48,7 @@ class Candidate:
         variant: the name of the file that it loads.
         threads: CPU threads of all inferences at a time together.
         streams: inferences at a time, among which the threads are divided.
-        batch: pictures an inference.
+        batch: pictures per inference.
     """
 
     backend: str
@@ -93,12 +93,12 @@ class Candidate:
 
 def candidates(
     backends: Sequence[str],
-    variants: Sequence[Variant],
+    variants: Sequence[ModelVariant],
     goal: Goal,
     *,
     threads: int,
     fixed_batch: int | None,
-) -> list[Candidate]:
+) -> list[TuneCandidate]:
     """Every configuration worth trying on ``threads`` CPUs, each only once.
 
     For latency one picture at a time with more or fewer threads; for throughput all threads, in
@@ -120,19 +120,27 @@ def candidates(
     return found
 
 
-def _computations(backends: Sequence[str], variants: Sequence[Variant]) -> Iterator[Candidate]:
+def _computations(
+    backends: Sequence[str], variants: Sequence[ModelVariant]
+) -> Iterator[TuneCandidate]:
     for name in backends:
         kind = runners.runner_class(name)
         if "paddle" in kind.formats:
-            yield Candidate(name, kind.precisions[0], PLAIN, 1)
+            yield TuneCandidate(
+                backend=name, precision=kind.precisions[0], variant=PLAIN, threads=1
+            )
             continue
         for variant in variants:
             if variant.name == PLAIN:
                 for precision in kind.precisions:
                     if precision != "int8":
-                        yield Candidate(name, precision, PLAIN, 1)
+                        yield TuneCandidate(
+                            backend=name, precision=precision, variant=PLAIN, threads=1
+                        )
             elif name in (variant.backends or [name]):
-                yield Candidate(name, variant.precision, variant.name, 1)
+                yield TuneCandidate(
+                    backend=name, precision=variant.precision, variant=variant.name, threads=1
+                )
 
 
 def _powers(most: int) -> list[int]:

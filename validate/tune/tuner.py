@@ -1,4 +1,4 @@
-"""Judge every computation, race those that pass, and take of equals the simplest."""
+"""Put every computation to the gate, time those that pass, and take the simplest of equals."""
 
 import time
 from collections.abc import Sequence
@@ -16,16 +16,20 @@ from paddleport.tensors import Array
 from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate, matched_inputs
 from paddleport.validate.parity.describe import describe_environment, describe_model
 from paddleport.validate.parity.session import PLAIN_PADDLE
-from paddleport.validate.tune.candidate import Candidate, Goal, Variant, candidates
-from paddleport.validate.tune.race import Racer, equals, race
-from paddleport.validate.tune.timed import Files, Stable
+from paddleport.validate.tune.candidate import Goal, ModelVariant, TuneCandidate, candidates
+from paddleport.validate.tune.candidate_timing import CandidateFiles, CandidateProcesses
+from paddleport.validate.tune.successive_halving import (
+    TimedConfiguration,
+    equally_fast,
+    halve_successively,
+)
 from paddleport.validate.tune.tuning import State, TunedRow, Tuning
 
-_JUDGING = 0.3  # share of the progress bar
-_LEAST_RACING = 0.5  # share of the seconds, whatever judging took
+_GATE_SHARE = 0.3  # share of the progress bar
+_LEAST_TIMING = 0.5  # share of the seconds, however long the gate took
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TunePlan:
     """What to look for.
 
@@ -46,7 +50,7 @@ class TunePlan:
 
 def tune(
     source: SourceModel,
-    variants: Sequence[Variant],
+    variants: Sequence[ModelVariant],
     pictures: GateSet,
     plan: TunePlan,
     *,
@@ -55,8 +59,8 @@ def tune(
 ) -> Tuning:
     """Find the fastest configuration of a model on this machine that passes the accuracy gate.
 
-    Every backend and precision first answers the gate's pictures, and is judged against native
-    Paddle at its plainest. What passes is raced; what does not is never chosen, however fast.
+    Every backend and precision first answers the gate's pictures, and is compared with native
+    Paddle at its plainest. What passes is timed; what does not is never chosen, however fast.
 
     Args:
         source: the Paddle model.
@@ -64,7 +68,7 @@ def tune(
         pictures: the gate's.
         plan: what to look for.
         command: what was typed.
-        progress: told each step and the share done.
+        progress: called with each step and the share done.
 
     Raises:
         BackendUnavailableError: a named backend is not available.
@@ -77,7 +81,7 @@ class _Tuner:
     def __init__(
         self,
         source: SourceModel,
-        variants: Sequence[Variant],
+        variants: Sequence[ModelVariant],
         pictures: GateSet,
         plan: TunePlan,
         progress: Progress,
@@ -86,21 +90,21 @@ class _Tuner:
         self._plan = replace(plan, threads=plan.threads or available_threads())
         self._progress, self._started = progress, time.monotonic()
         inputs, _ = onnx_tensors(variants[0].onnx.path)
-        files = Files(
-            source.model,
-            {variant.name: variant.onnx for variant in variants},
-            source.program.inputs,
-            matched_inputs(source.program.inputs, inputs),
+        files = CandidateFiles(
+            paddle=source.model,
+            onnx={variant.name: variant.onnx for variant in variants},
+            paddle_inputs=source.program.inputs,
+            onnx_inputs=matched_inputs(source.program.inputs, inputs),
         )
         free = all(spec.shape[:1] == (None,) for spec in inputs)
         first = inputs[0].shape[:1] if inputs else ()
         self._fixed_batch = None if free else (first and first[0]) or 1
-        self._stable = Stable(files, pictures, self._tell)
+        self._processes = CandidateProcesses(files, pictures, self._report_turn)
         self._out: list[TunedRow] = []
         self._gates: dict[tuple[str, str, str], GateResult] = {}
 
     def tuning(self, command: str) -> Tuning:
-        field = candidates(
+        offered = candidates(
             self._backends(),
             self._variants,
             self._plan.goal,
@@ -108,32 +112,32 @@ class _Tuner:
             fixed_batch=self._fixed_batch,
         )
         wanted = self._plan.precisions
-        field = [item for item in field if not wanted or item.precision in wanted]
+        offered = [item for item in offered if not wanted or item.precision in wanted]
         try:
-            passed = self._judged(field)
+            passed = self._passing(offered)
             spent = time.monotonic() - self._started
-            self._racing_s = max(_LEAST_RACING * self._plan.seconds, self._plan.seconds - spent)
-            self._race_began = time.monotonic()
-            ranked = race(
+            self._timing_s = max(_LEAST_TIMING * self._plan.seconds, self._plan.seconds - spent)
+            self._timing_began = time.monotonic()
+            ranked = halve_successively(
                 passed,
-                self._stable.time,
-                self._racing_s,
-                between=self._stable.keep,
+                self._processes.time,
+                self._timing_s,
+                on_rung=self._processes.keep,
                 now=time.monotonic,
             )
         finally:
-            self._stable.close()
+            self._processes.close()
         return Tuning(
-            describe_model(self._source, self._variants[0].onnx),
-            self._plan.goal,
-            (*self._ranked_rows(ranked), *self._out),
-            self._pictures.source,
-            self._pictures.sha256,
-            self._plan.threads,
-            time.monotonic() - self._started,
-            describe_environment(),
-            command,
-            datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            model=describe_model(self._source, self._variants[0].onnx),
+            goal=self._plan.goal,
+            rows=(*self._ranked_rows(ranked), *self._out),
+            judged_on=self._pictures.source,
+            judged_sha256=self._pictures.sha256,
+            threads=self._plan.threads,
+            seconds=time.monotonic() - self._started,
+            environment=describe_environment(),
+            command=command,
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         )
 
     def _backends(self) -> list[str]:
@@ -149,71 +153,89 @@ class _Tuner:
             raise UsageError("there is no backend to try: paddleport backends")
         return found
 
-    def _judged(self, field: Sequence[Candidate]) -> list[Candidate]:
+    def _passing(self, offered: Sequence[TuneCandidate]) -> list[TuneCandidate]:
         """Those whose computation passes the gate; the others become rows."""
         self._progress("native Paddle", 0.0)
-        plain = Candidate(
-            "paddle", "fp32", "fp32", self._plan.threads, batch=self._fixed_batch or 1
+        plain = TuneCandidate(
+            backend="paddle",
+            precision="fp32",
+            variant="fp32",
+            threads=self._plan.threads,
+            batch=self._fixed_batch or 1,
         )
-        wanted, _ = self._stable.answers(plain, PLAIN_PADDLE)
-        computations = list(dict.fromkeys(item.computation for item in field))
+        wanted, _ = self._processes.answers(plain, PLAIN_PADDLE)
+        computations = list(dict.fromkeys(item.computation for item in offered))
         for index, computation in enumerate(computations):
-            first = next(item for item in field if item.computation == computation)
+            first = next(item for item in offered if item.computation == computation)
             self._progress(
                 f"{first.backend} {first.precision}: the same model?",
-                _JUDGING * (index + 1) / (len(computations) + 1),
+                _GATE_SHARE * (index + 1) / (len(computations) + 1),
             )
-            self._judge(
+            self._apply_gate(
                 replace(first, threads=self._plan.threads, streams=1, batch=self._fixed_batch or 1),
                 wanted,
             )
         return [
             item
-            for item in field
+            for item in offered
             if (gate := self._gates.get(item.computation)) is not None and gate.passed
         ]
 
-    def _judge(self, candidate: Candidate, wanted: Sequence[dict[str, Array]]) -> None:
+    def _apply_gate(self, candidate: TuneCandidate, wanted: Sequence[dict[str, Array]]) -> None:
         state: State = "not possible"
         try:
-            found, ms = self._stable.answers(candidate)
+            found, ms = self._processes.answers(candidate)
         except BackendUnavailableError as error:
-            self._out.append(TunedRow(candidate, state, str(error)))
+            self._out.append(TunedRow(candidate=candidate, state=state, reason=str(error)))
             return
         except PortError as error:
-            self._out.append(TunedRow(candidate, "failed", str(error)))
+            self._out.append(TunedRow(candidate=candidate, state="failed", reason=str(error)))
             return
         task = task_of(self._source.program.inputs, [item.shape for item in wanted[0].values()])
         labels, kind = self._pictures.labels, self._pictures.kind
         gate = judge_gate(task, wanted, found, labels, examples=kind)
         self._gates[candidate.computation] = gate
         if not gate.passed:
-            self._out.append(TunedRow(candidate, "failed the gate", gate.reason, gate, ms))
+            self._out.append(
+                TunedRow(
+                    candidate=candidate,
+                    state="failed the gate",
+                    reason=gate.reason,
+                    gate=gate,
+                    ms_per_picture=ms,
+                )
+            )
 
-    def _tell(self) -> None:
-        share = (time.monotonic() - self._race_began) / self._racing_s
-        self._progress("race", _JUDGING + (1 - _JUDGING) * min(1.0, share))
+    def _report_turn(self) -> None:
+        share = (time.monotonic() - self._timing_began) / self._timing_s
+        self._progress("race", _GATE_SHARE + (1 - _GATE_SHARE) * min(1.0, share))
 
-    def _ranked_rows(self, ranked: Sequence[Racer[Candidate]]) -> list[TunedRow]:
-        alike = sorted(equals(ranked), key=lambda runner: runner.what.preference)
-        furthest = max((runner.heats for runner in ranked), default=0)
-        rows = [
-            self._row(runner, "equal" if index else "chosen") for index, runner in enumerate(alike)
-        ]
-        for runner in ranked:
-            if runner in alike:
+    def _ranked_rows(self, ranked: Sequence[TimedConfiguration[TuneCandidate]]) -> list[TunedRow]:
+        alike = sorted(equally_fast(ranked), key=lambda item: item.configuration.preference)
+        furthest = max((item.rungs for item in ranked), default=0)
+        rows = [self._row(item, "equal" if index else "chosen") for index, item in enumerate(alike)]
+        for item in ranked:
+            if item in alike:
                 continue
-            if runner.failed:
-                rows.append(self._row(runner, "failed"))
+            if item.failed:
+                rows.append(self._row(item, "failed"))
             else:
-                rows.append(self._row(runner, "slower" if runner.heats == furthest else "dropped"))
+                rows.append(self._row(item, "slower" if item.rungs == furthest else "dropped"))
         return rows
 
-    def _row(self, runner: Racer[Candidate], state: State) -> TunedRow:
-        gate = self._gates[runner.what.computation]
-        if not runner.rounds:
-            return TunedRow(runner.what, state, runner.failed, gate)
-        runs = sum(len(times) for times in runner.rounds)
+    def _row(self, item: TimedConfiguration[TuneCandidate], state: State) -> TunedRow:
+        gate = self._gates[item.configuration.computation]
+        if not item.rounds:
+            return TunedRow(
+                candidate=item.configuration, state=state, reason=item.failed, gate=gate
+            )
+        runs = sum(len(times) for times in item.rounds)
         return TunedRow(
-            runner.what, state, runner.failed, gate, runner.median, runner.interval, runs
+            candidate=item.configuration,
+            state=state,
+            reason=item.failed,
+            gate=gate,
+            ms_per_picture=item.median,
+            interval_ms=item.interval,
+            runs=runs,
         )

@@ -5,12 +5,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from paddleport.validate.accuracy_gate.gate import GateResult
-from paddleport.validate.tune.candidate import Candidate, Goal
+from paddleport.validate.tune.candidate import Goal, TuneCandidate
 
 State = Literal["chosen", "equal", "slower", "dropped", "failed the gate", "not possible", "failed"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TunedRow:
     """One configuration.
 
@@ -19,13 +19,13 @@ class TunedRow:
         state: ``slower`` went to the end and lost; ``dropped`` lost before; ``not possible`` is
             what the backend does not offer here.
         reason: why it is out, where its time is not the reason.
-        gate: how its answers were judged; ``None`` if it never answered.
-        ms_per_picture: median; after the gate a short look only; ``None`` if it was not timed.
-        interval_ms: 95 % interval of that median; ``None`` for a short look.
+        gate: what the gate says of its answers; ``None`` if it never answered.
+        ms_per_picture: median; after the gate timed briefly only; ``None`` if it was not timed.
+        interval_ms: 95 % interval of that median; ``None`` where it was timed briefly.
         runs: how many runs were timed.
     """
 
-    candidate: Candidate
+    candidate: TuneCandidate
     state: State
     reason: str = ""
     gate: GateResult | None = None
@@ -39,7 +39,7 @@ class TunedRow:
         return 1e3 / self.ms_per_picture if self.ms_per_picture else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tuning:
     """Which configuration is fastest here, and all that were tried.
 

@@ -1,12 +1,19 @@
-"""What the gate judges, against how long a picture takes, with the gate and what was chosen."""
+"""The tuning's chart: what the gate looks at against time per picture, and what was chosen."""
 
 import math
 from typing import TYPE_CHECKING
 
 from paddleport.validate.accuracy_gate.gate import GateLimits
 from paddleport.validate.reports import figures
-from paddleport.validate.reports.error_chart import spread
-from paddleport.validate.reports.svg import COLOURS, FONT_SIZE, draw, short
+from paddleport.validate.reports.svg import (
+    COLOURS,
+    FONT_SIZE,
+    axes_within,
+    draw,
+    label_at_right,
+    short,
+    spread,
+)
 from paddleport.validate.tune.tuning import TunedRow, Tuning
 
 if TYPE_CHECKING:
@@ -26,7 +33,7 @@ def drawable(tuning: Tuning) -> bool:
     return bool(_points(tuning))
 
 
-def judged_by(tuning: Tuning) -> str:
+def gate_measure(tuning: Tuning) -> str:
     """What the gate looked at, and the chart's upright axis shows."""
     labelled = any(row.gate is not None and row.gate.top1 is not None for row in tuning.rows)
     return "top-1 accuracy lost" if labelled else "answers that are not native Paddle's"
@@ -34,8 +41,8 @@ def judged_by(tuning: Tuning) -> str:
 
 def error_against_time(tuning: Tuning) -> str:
     """The picture, as an SVG element."""
-    found, words = _points(tuning), judged_by(tuning)
-    told = "; ".join(
+    found, words = _points(tuning), gate_measure(tuning)
+    described = "; ".join(
         f"{row.candidate.name}: {figures.milliseconds(row.ms_per_picture)} ms, "
         f"{_worse(row):.2%}, {row.state}"
         for row in found
@@ -49,7 +56,7 @@ def error_against_time(tuning: Tuning) -> str:
         (_WIDTH, _HEIGHT),
         paint,
         title=f"{words[0].upper()}{words[1:]}, against milliseconds a picture",
-        description=told,
+        description=described,
     )
 
 
@@ -67,19 +74,9 @@ def _worse(row: TunedRow) -> float:
 
 
 def _paint(figure: "Figure", found: list[TunedRow], words: str) -> None:
-    box = (
-        _LEFT / _WIDTH,
-        _BOTTOM / _HEIGHT,
-        1 - (_LEFT + _RIGHT) / _WIDTH,
-        1 - (_TOP + _BOTTOM) / _HEIGHT,
-    )
-    axes = figure.add_axes(box, facecolor="none")
+    axes = axes_within(figure, (_WIDTH, _HEIGHT), (_LEFT, _RIGHT, _TOP, _BOTTOM))
     times = [row.ms_per_picture or 1.0 for row in found]
     axes.set(xscale="log", xlim=(min(times) / 1.2, max(times) * 1.2), ylim=(0, 1))
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_color(COLOURS["line"])
     _paint_scales(axes, min(times), max(times))
     limit = 1 - GateLimits().agreement
     axes.axhspan(_y(limit), 1, facecolor=COLOURS["over"], edgecolor="none", zorder=0)
@@ -121,25 +118,8 @@ def _paint_points(axes: "Axes", found: list[TunedRow]) -> None:
         colour = "bad" if row.state == "failed the gate" else "good" if chosen else "accent"
         marker = "X" if colour == "bad" else "o"
         if id(row) in places:
-            height = places[id(row)]
-            axes.plot(
-                [here[0], 1 + 4 / inside, 1 + 14 / inside],
-                [here[1], height, height],
-                color=COLOURS["line"],
-                linewidth=0.8,
-                clip_on=False,
-                transform=axes.transAxes,
-                zorder=2,
-            )
-            axes.text(
-                1 + 18 / inside,
-                height,
-                short(row.candidate.name, 30),
-                color=COLOURS["ink"],
-                fontweight="bold" if chosen else "normal",
-                va="center",
-                transform=axes.transAxes,
-            )
+            name = short(row.candidate.name, 30)
+            label_at_right(axes, here, places[id(row)], name, inside, bold=chosen)
         axes.plot(
             [here[0]],
             [here[1]],

@@ -1,27 +1,22 @@
 """A tuning as Markdown, as one HTML page with its picture, and as JSON."""
 
 import json
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from paddleport.files import write_atomically
 from paddleport.validate.reports import figures
-from paddleport.validate.reports.plain import plain
+from paddleport.validate.reports.figures import json_value
+from paddleport.validate.reports.html import html_template, stylesheet
 from paddleport.validate.reports.tables import Table
-from paddleport.validate.tune.chart import drawable, error_against_time
 from paddleport.validate.tune.tuning import TunedRow, Tuning
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from paddleport.validate.tune.tuning_chart import drawable, error_against_time
 
 _SHOWN_AS_OUT = ("failed the gate", "not possible", "failed")
 
 
 def write_report(tuning: Tuning, folder: Path) -> list[Path]:
     """Write ``tune.html``, ``.md`` and ``.json`` into ``folder`` and return their paths."""
-    values = json.dumps(plain(tuning.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
+    values = json.dumps(json_value(tuning.to_dict()), indent=2, ensure_ascii=False, allow_nan=False)
     texts = {"html": to_html(tuning), "md": to_markdown(tuning), "json": values + "\n"}
     written = [folder / f"tune.{suffix}" for suffix in texts]
     for file, text in zip(written, texts.values(), strict=True):
@@ -54,17 +49,22 @@ def compared(tuning: Tuning) -> str:
 
 
 def timed_table(tuning: Tuning) -> Table:
-    """Everyone that was raced."""
+    """Every configuration that was timed in turn."""
     rows = [row for row in tuning.rows if row.state not in _SHOWN_AS_OUT]
     columns = (
         *("configuration", "verdict", "top-1", "as Paddle", "log-prob error", "ms a picture"),
         *("95 % interval", "pictures a second", "runs"),
     )
-    return Table("What was raced", columns, tuple(_timed_cells(row) for row in rows), 2)
+    return Table(
+        caption="What was raced",
+        columns=columns,
+        lines=tuple(_timed_cells(row) for row in rows),
+        texts=2,
+    )
 
 
 def out_table(tuning: Tuning) -> Table:
-    """Everyone that was not, and why."""
+    """Every configuration that was not, and why."""
     lines = [
         (
             row.candidate.name,
@@ -76,7 +76,7 @@ def out_table(tuning: Tuning) -> Table:
         if row.state in _SHOWN_AS_OUT
     ]
     columns = ("configuration", "verdict", "ms a picture", "reason")
-    return Table("What was not raced", columns, tuple(lines), 4)
+    return Table(caption="What was not raced", columns=columns, lines=tuple(lines), texts=4)
 
 
 def to_markdown(tuning: Tuning) -> str:
@@ -93,9 +93,9 @@ def to_markdown(tuning: Tuning) -> str:
 def to_html(tuning: Tuning) -> str:
     """One page that needs nothing else."""
     name, _, rest = str(tuning.model["title"]).partition(" · ")
-    text: str = _template().render(
+    text: str = html_template("paddleport.validate.tune", "tune.html.j2").render(
         tuning=tuning,
-        css=files("paddleport.validate.reports").joinpath("parity.css").read_text("utf-8"),
+        css=stylesheet(),
         name=name,
         rest=rest,
         headline=headline(tuning),
@@ -127,14 +127,3 @@ def _markdown(table: Table) -> str:
     lines = [table.columns, tuple("---" for _ in table.columns), *table.lines]
     rows = ("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
     return f"## {table.caption}\n\n" + "\n".join(rows)
-
-
-@cache
-def _template() -> "Template":
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    source = files("paddleport.validate.tune").joinpath("tune.html.j2").read_text("utf-8")
-    return environment.from_string(source)

@@ -18,10 +18,13 @@ from paddleport.errors import ModelNotFoundError, OutputError, UsageError
 from paddleport.validate.benchmark.bootstrap import median_interval
 from paddleport.validate.parity.parity_report import SCHEMA_VERSION
 from paddleport.validate.parity.validation_plan import PLAIN
-from paddleport.validate.report_diff import Regressions, compare_reports
-from paddleport.validate.report_diff.growth import grown
-from paddleport.validate.report_diff.reading import MAX_BYTES, READABLE_SCHEMAS
-from paddleport.validate.report_diff.snapshot import SPEED_REFERENCE
+from paddleport.validate.report_diff import ReportDiff, compare_reports
+from paddleport.validate.report_diff.recorded_report import (
+    MAX_BYTES,
+    READABLE_SCHEMAS,
+    SPEED_REFERENCE,
+)
+from paddleport.validate.report_diff.result_changes import grown
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]
@@ -51,7 +54,7 @@ def row(of: Json, name: str) -> Json:
     return found
 
 
-def told(found: Regressions) -> set[tuple[str, str, str]]:
+def listed(found: ReportDiff) -> set[tuple[str, str, str]]:
     return {(item.backend, item.what, item.kind) for item in found.changes}
 
 
@@ -93,10 +96,20 @@ def test_the_same_report_twice(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(full.to_json())
     for pair in ((full.to_dict(), tmp_path / "a.json"), (str(tmp_path / "a.json"), full.to_dict())):
         found = compare_reports(*pair)
-        assert (found.changes, found.notes, found.regressed) == ((), found.notes, False)
+        assert (found.changes, found.regressed) == ((), False)
+        (note,) = found.notes  # the made report has no row named paddle
+        assert note.startswith("91 latencies stand alone: no paddle ")
         assert found.conclusion == "nothing changed beyond noise"
+    twice = compare_reports(report(), report())
+    assert (twice.changes, twice.notes) == ((), ())
     bare = made_report.bare_report().to_dict()
-    assert compare_reports(bare, bare).changes == ()
+    unknown = compare_reports(bare, bare)
+    assert unknown.changes == ()
+    assert [note.partition(":")[0] for note in unknown.notes] == [
+        "whether it is the same Paddle model cannot be told",
+        "whether it is the same ONNX file cannot be told",
+        "another machine",
+    ]
     assert not compare_reports(bare, full.to_dict()).conclusion.startswith("nothing")
 
 
@@ -160,9 +173,9 @@ def test_the_same_report_twice(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_seen(edit: Edit, backend: str, what: str, kind: str) -> None:
+def test_each_kind_of_change_is_found(edit: Edit, backend: str, what: str, kind: str) -> None:
     found = compare_reports(report(), report(edit))
-    assert (backend, what, kind or "change") in told(found)
+    assert (backend, what, kind or "change") in listed(found)
     assert {item.backend for item in found.changes if item.kind == "regression"} <= (
         {"onnxruntime", "openvino", "paddle", "bent"} if "end to end" in what else {backend}
     )
@@ -171,10 +184,10 @@ def test_what_is_seen(edit: Edit, backend: str, what: str, kind: str) -> None:
 
 
 def test_a_new_backend() -> None:
-    assert told(compare_reports(report(gone("openvino")), report())) == {
+    assert listed(compare_reports(report(gone("openvino")), report())) == {
         ("openvino", "verdict", "improvement")
     }
-    assert told(compare_reports(report(gone("bent")), report())) == {
+    assert listed(compare_reports(report(gone("bent")), report())) == {
         ("bent", "verdict", "regression")
     }
 
@@ -197,15 +210,15 @@ def test_a_new_backend() -> None:
         lambda made: made["model"].update({"onnx bytes": 14_012_399}),
     ],
 )
-def test_what_is_noise(edit: Edit) -> None:
+def test_noise_is_no_change(edit: Edit) -> None:
     for found in (
         compare_reports(report(), report(edit)),
         compare_reports(report(edit), report()),
     ):
-        assert {item for item in told(found) if item[0] != "paddle plain"} == set()
+        assert {item for item in listed(found) if item[0] != "paddle plain"} == set()
 
 
-def test_errors() -> None:
+def test_when_an_error_has_grown() -> None:
     limit, floor = 1e-4, 6e-7
     assert grown(0.0, 5e-7, floor=floor, limit=limit) is None
     assert grown(0.0, 9e-7, floor=floor, limit=limit) == "change"
@@ -225,14 +238,14 @@ def test_top1(margin: float, kind: str) -> None:
         flip = {"feed": "duck", "row": 0, "expected": 1, "found": 2, "margin": margin}
         row(made, "openvino")["comparisons"][0]["ranking"].update(top1_agreeing=7, changes=[flip])
 
-    assert told(compare_reports(report(), report(edit))) == {("openvino", "top-1", kind)}
-    assert told(compare_reports(report(edit), report())) == {("openvino", "top-1", "improvement")}
-    assert told(compare_reports(report(edit), report(edit))) == set()
+    assert listed(compare_reports(report(), report(edit))) == {("openvino", "top-1", kind)}
+    assert listed(compare_reports(report(edit), report())) == {("openvino", "top-1", "improvement")}
+    assert listed(compare_reports(report(edit), report(edit))) == set()
 
 
 def test_converters_make_up_output_names() -> None:
     found = compare_reports(report(), report(first("openvino", output="x", worst_error=9e-5)))
-    assert told(found) == {("openvino", "worst error", "regression")}
+    assert listed(found) == {("openvino", "worst error", "regression")}
 
 
 def test_another_task_makes_no_error_a_regression() -> None:
@@ -242,7 +255,7 @@ def test_another_task_makes_no_error_a_regression() -> None:
         lambda made: made.update(reference="onnxruntime 1.2 fp32"),
     ):
         found = compare_reports(report(), report(edit, error("openvino", 9e-5)))
-        assert told(found) == {("openvino", "worst error", "change")}
+        assert listed(found) == {("openvino", "worst error", "change")}
         lost = compare_reports(report(), report(edit, changed("openvino", verdict="differs")))
         assert lost.regressed
 
@@ -298,8 +311,8 @@ def test_machines_and_threads() -> None:
     assert compare_reports(report(), apart).changes == ()
     for factor, kind in ((1.3, "change"), (1.7, "regression")):
         found = compare_reports(report(), report(times("", 2.0), times("open", factor), elsewhere))
-        assert {item[0] for item in told(found)} == {"openvino"}
-        assert {item[2] for item in told(found)} == {kind}
+        assert {item[0] for item in listed(found)} == {"openvino"}
+        assert {item[2] for item in listed(found)} == {kind}
         assert all(item.normalised == pytest.approx(factor) for item in found.changes)
     alone = compare_reports(report(gone("paddle")), report(gone("paddle"), times("openvino", 1.2)))
     assert alone.regressed
@@ -307,7 +320,7 @@ def test_machines_and_threads() -> None:
     assert any("stand alone: no paddle" in note for note in alone.notes)
 
 
-def test_intervals_that_overlap_are_told_and_not_counted() -> None:
+def test_intervals_that_overlap_are_noted_and_not_counted() -> None:
     def wide(made: Json) -> None:
         for one in row(made, "openvino")["latencies"]:
             one["interval_ms"] = [one["p50_ms"] / 2, 2 * one["p50_ms"]]
@@ -390,10 +403,10 @@ def report_without_paddle(made: Json) -> Json:
         (b'{"schema": 2, "model": {}, "rows": [NaN]}', "NaN"),
         (b'{"schema": 99, "model": {}, "rows": []}', "has schema 99"),
         (b'{"schema": [], "model": {}, "rows": []}', "has schema []"),
-        (b'{"schema": 2, "model": {}, "rows": 3}', "rows is no list"),
-        (b'{"schema": 2, "model": {}, "rows": [3]}', "rows[0] is no object"),
-        (b'{"schema": 2, "model": {}, "rows": [{"verdict": "fine"}]}', "rows[0].verdict"),
-        (b'{"schema": 2, "model": 3, "rows": []}', "model is no object"),
+        (b'{"schema": 2, "model": {}, "rows": 3}', "rows: Expected `array`"),
+        (b'{"schema": 2, "model": {}, "rows": [3]}', "rows[0]: Expected `object`"),
+        (b'{"schema": 2, "model": {}, "rows": [{"verdict": "fine"}]}', "rows[0].verdict: Invalid"),
+        (b'{"schema": 2, "model": 3, "rows": []}', "model: Expected `object`"),
         (b"[" * 200_000, "too deep"),
         (b'{"schema": 2, "model": {}, "rows": [], "threads": 1e999}', "threads"),
         (b" " * (MAX_BYTES + 1), "more than 64 MB"),
@@ -456,9 +469,9 @@ def test_the_command(tmp_path: Path) -> None:
     assert code == 1
     assert "[red]x" in out
     assert out.splitlines()[-1].startswith("1 regression, 2 other changes")
-    code, out, _ = run("old.json", "new.json", "--json", "--markdown", "told.md")
+    code, out, _ = run("old.json", "new.json", "--json", "--markdown", "changes.md")
     assert (code, json.loads(out)["regressed"]) == (1, True)
-    assert "| openvino | verdict | agrees | failed |" in (tmp_path / "told.md").read_text()
+    assert "| openvino | verdict | agrees | failed |" in (tmp_path / "changes.md").read_text()
     code, out, err = run("old.json", "cut.json")
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith("error: cut.json is no whole JSON file")

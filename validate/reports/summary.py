@@ -1,15 +1,15 @@
-"""What the first screen answers: the same model or not, on what, how fast, and who is to blame."""
+"""The summary: same model or not, on what, how fast, who is to blame, and why, as texts."""
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from paddleport.validate.diagnose.causes import Cause
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport, share_of_limit
 from paddleport.validate.reports import figures
 
-CULPRITS: dict[Cause, str] = {
+_CAUSE_TEXTS: dict[Cause, str] = {
     "converter": "the converter",
     "runtime": "the runtime itself",
     "precision": "the precision",
@@ -23,8 +23,8 @@ _PLURALS = {"picture": "pictures", "extreme": "extremes", "batch": "batches"}
 _NAMED = 6  # more names than that are counted
 
 
-@dataclass(frozen=True)
-class Line:
+@dataclass(frozen=True, kw_only=True)
+class SummaryLine:
     """One backend of the first table, as texts; empty where there is nothing to say.
 
     Attributes:
@@ -34,7 +34,7 @@ class Line:
         speed_up: against the speed reference.
         p50, p99: milliseconds of the main configuration.
         error, limit: in the tolerance's unit.
-        from_float64: distance from float64, likewise.
+        from_float64: distance from the float64 reference, likewise.
         top1: rows whose largest class is the same.
     """
 
@@ -50,7 +50,7 @@ class Line:
     top1: str
 
 
-def line(row: BackendRow) -> Line:
+def line(row: BackendRow) -> SummaryLine:
     """A row's texts; the reference's own comparisons are with itself and say nothing."""
     worst = row.worst if row.verdict != "reference" else None
     ranking = figures.worst_ranking(row) if worst else None
@@ -58,22 +58,22 @@ def line(row: BackendRow) -> Line:
     whole = worst is not None and worst.measure == "equality"
     by_value = worst is not None and not whole
     share = share_of_limit(worst) if worst else math.inf
-    return Line(
-        row,
-        figures.share(share) if by_value else "",
-        100 * min(share, 1.0) if by_value and math.isfinite(share) else None,
-        "" if row.speed_up is None else figures.times(row.speed_up),
-        figures.milliseconds(row.latency.p50_ms) if row.latency else "",
-        figures.milliseconds(row.latency.p99_ms) if row.latency else "",
-        figures.error_of_limit(worst).partition(" / ")[0],
-        figures.error(worst.limit) if worst and by_value else "",
-        "" if distance is None else figures.error(distance),
-        f"{ranking.top1_agreeing} of {ranking.total}" if ranking else "",
+    return SummaryLine(
+        row=row,
+        share=figures.share(share) if by_value else "",
+        filled=100 * min(share, 1.0) if by_value and math.isfinite(share) else None,
+        speed_up="" if row.speed_up is None else figures.times(row.speed_up),
+        p50=figures.milliseconds(row.latency.p50_ms) if row.latency else "",
+        p99=figures.milliseconds(row.latency.p99_ms) if row.latency else "",
+        error=figures.error_of_limit(worst).partition(" / ")[0],
+        limit=figures.error(worst.limit) if worst and by_value else "",
+        from_float64="" if distance is None else figures.error(distance),
+        top1=f"{ranking.top1_agreeing} of {ranking.total}" if ranking else "",
     )
 
 
 def reference(report: ParityReport) -> str:
-    """What the numbers are judged against, and why it is that."""
+    """What the numbers are compared with, and why it is that."""
     reason = report.reference_reason
     return f"{report.reference} ({reason})" if reason else report.reference
 
@@ -130,12 +130,12 @@ def fastest(report: ParityReport) -> str:
 
 
 def blame(report: ParityReport) -> list[tuple[str, str]]:
-    """Each culprit, and the backends that it made differ."""
+    """Each cause in words, and the backends that it made differ."""
     differing = [row for row in report.rows if row.verdict == "differs"]
     found = []
     for cause in dict.fromkeys(row.cause for row in differing):
         names = [row.name for row in differing if row.cause == cause]
-        found.append((CULPRITS.get(cause, "undetermined"), _listed(names)))
+        found.append((_CAUSE_TEXTS.get(cause, "undetermined"), _listed(names)))
     return found
 
 
@@ -152,11 +152,11 @@ def unanswered(report: ParityReport) -> list[tuple[str, str]]:
 def fed(report: ParityReport) -> str:
     """How many feeds there were, by kind."""
     kinds = Counter(feed.kind for feed in report.feeds)
-    told = [
+    counts = [
         f"{count} {_PLURALS.get(kind, kind) if count > 1 else kind}"
         for kind, count in kinds.items()
     ]
-    return f"{len(report.feeds)}{': ' if told else ''}{', '.join(told)}"
+    return f"{len(report.feeds)}{': ' if counts else ''}{', '.join(counts)}"
 
 
 def timing(report: ParityReport) -> str:
@@ -169,7 +169,7 @@ def timing(report: ParityReport) -> str:
 
 
 def limits(rows: Sequence[BackendRow]) -> list[str]:
-    """Each limit that something was judged by, with its source."""
+    """Each limit that was applied, with its source."""
     texts = [
         f"{row.computes_in} {figures.error(item.limit)} ({item.limit_source})"
         for row in rows
@@ -179,7 +179,23 @@ def limits(rows: Sequence[BackendRow]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
+def explained(row: BackendRow, *, located: bool = True) -> str:
+    """Why a row has its verdict, where it parts, and its notes; empty if there is nothing."""
+    parts = [row.explanation or row.reason]
+    if located and row.located:
+        parts.append(row.located.sentence)
+    return _joined(part for part in (*parts, *row.notes) if part)
+
+
 def _listed(names: Sequence[str]) -> str:
     if len(names) <= _NAMED:
         return ", ".join(names)
     return f"{', '.join(names[: _NAMED - 1])} and {len(names) - _NAMED + 1} more"
+
+
+def _joined(parts: Iterable[str]) -> str:
+    text = ""
+    for part in parts:
+        between = " " if text.endswith((".", "!", "?")) else "; "
+        text = f"{text}{between if text else ''}{figures.one_line(part)}"
+    return text

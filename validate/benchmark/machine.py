@@ -1,14 +1,20 @@
-"""What this machine's arithmetic can do at best, to set a model's throughput against."""
+"""The machine: what its arithmetic can do at best, and waiting until its processes are at rest."""
 
 import time
+from collections.abc import Collection
 
 from paddleport import process
+from paddleport.process import cpu_seconds
 from paddleport.worker import Worker
 
 _SIZE = 1024  # three matrices of 4 MB: bound by arithmetic, not by memory
 _SECONDS = 0.5
 _TIMEOUT_S = 120.0
 _VARIABLES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
+# Thread pools go on spinning after their last run, OpenMP's for 0.2 s, and would slow down
+# whichever backend comes next: ONNX Runtime after Paddle by a factor of 2.
+LONGEST_S = 0.3
+_QUIET_S = 0.03  # three ticks of the system's clock for CPU time
 
 
 def peak_gflops(threads: int) -> float:
@@ -40,3 +46,16 @@ def _best_gflops(size: int, seconds: float) -> float:
         np.matmul(one, other, out=product)
         best_s = min(best_s, time.perf_counter() - started)
     return 2 * size**3 / best_s / 1e9
+
+
+def settle(pids: Collection[int]) -> None:
+    """Return once none of these processes has taken CPU time for a moment.
+
+    After ``LONGEST_S`` at most, and not before it where the system does not tell.
+    """
+    deadline = time.perf_counter() + LONGEST_S
+    while (left := deadline - time.perf_counter()) > 0:
+        before = [cpu_seconds(pid) for pid in pids]
+        time.sleep(min(left, _QUIET_S))
+        if None not in before and before == [cpu_seconds(pid) for pid in pids]:
+            return

@@ -1,10 +1,13 @@
-"""Where an error and a latency stand in the picture, as shares of its height and width."""
+"""The points of the error chart, one per backend, and where its axes put them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from paddleport.validate.reports.error_points import Point
+from paddleport.validate.parity.parity_report import ParityReport, share_of_limit
+from paddleport.validate.reports import figures
 
+COMPARED = ("agrees", "differs", "unproven")  # the verdicts that come with an error
 LIMIT = "limit"
 UNTIMED = 0.04  # where what was not timed stands
 _DECADES_BELOW = 2  # at least so many below the limit
@@ -13,7 +16,67 @@ _SHORTEST_MS = 1e-6
 _UNNAMED = -4  # decades from here down, and from 10^4 up, are written as powers
 
 
-class Scales:
+@dataclass(frozen=True, kw_only=True)
+class ErrorPoint:
+    """One backend in the picture.
+
+    Attributes:
+        name: of the row.
+        verdict: one of ``COMPARED``.
+        share: worst error by limit; infinite where values were incomparable.
+        p50_ms: of the main configuration; ``None`` if it was not measured.
+    """
+
+    name: str
+    verdict: str
+    share: float
+    p50_ms: float | None
+
+
+def points(report: ParityReport) -> list[ErrorPoint]:
+    """Every backend that was compared, in the report's order."""
+    return [
+        ErrorPoint(
+            name=row.name,
+            verdict=row.verdict,
+            share=share_of_limit(row.worst),
+            p50_ms=row.latency.p50_ms if row.latency else None,
+        )
+        for row in report.rows
+        if row.verdict in COMPARED and row.worst is not None
+    ]
+
+
+def drawable(found: Sequence[ErrorPoint]) -> bool:
+    """Whether there is an error and a latency to draw."""
+    return any(point.p50_ms is not None for point in found)
+
+
+def notes(found: Sequence[ErrorPoint]) -> list[str]:
+    """What the picture cannot show at its true place."""
+    groups: tuple[tuple[str, Callable[[ErrorPoint], bool]], ...] = (
+        ("No error at all, drawn at the lower edge: ", lambda point: point.share == 0),
+        (
+            "Not comparable or unequal, drawn at the upper edge: ",
+            lambda point: math.isinf(point.share),
+        ),
+        ("Not timed, drawn at the left: ", lambda point: point.p50_ms is None),
+    )
+    named = [
+        (start, [point.name for point in found if belongs(point)]) for start, belongs in groups
+    ]
+    return [f"{start}{', '.join(names)}." for start, names in named if names]
+
+
+def in_words(point: ErrorPoint) -> str:
+    """A point for a screen reader."""
+    time = "not timed" if point.p50_ms is None else f"{figures.milliseconds(point.p50_ms)} ms"
+    finite = math.isfinite(point.share)
+    far = f"{figures.share(point.share)} of its limit" if finite else "not comparable"
+    return f"{point.name} {point.verdict}: {far}, {time}"
+
+
+class ErrorScales:
     """Both axes. Errors of 0 and infinity have a place too: the edges.
 
     Attributes:
@@ -21,7 +84,7 @@ class Scales:
         logarithmic: whether the latency is.
     """
 
-    def __init__(self, found: Sequence[Point], reference_ms: float | None) -> None:
+    def __init__(self, found: Sequence[ErrorPoint], reference_ms: float | None) -> None:
         """Of some points, one of which was timed, and the reference's latency."""
         decades = [
             math.floor(math.log10(point.share)) for point in found if 0 < point.share < math.inf

@@ -11,18 +11,18 @@ from paddleport.models.artifact import Artifact
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 from paddleport.validate.accuracy_gate.gate import GateSet
-from paddleport.validate.benchmark.settle import settle
+from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.parity.session import Session
-from paddleport.validate.tune.candidate import Candidate
-from paddleport.validate.tune.race import GaveUp
+from paddleport.validate.tune.candidate import TuneCandidate
+from paddleport.validate.tune.successive_halving import MeasurementFailed
 
 _MOST_OPEN = 16  # processes at a time; each holds a runtime and a model
 _WARM_UP_S = 0.05
-_LOOK_S = 0.2
+_BRIEF_S = 0.2
 
 
-@dataclass(frozen=True)
-class Files:
+@dataclass(frozen=True, kw_only=True)
+class CandidateFiles:
     """What candidates load.
 
     Attributes:
@@ -36,36 +36,38 @@ class Files:
     paddle_inputs: tuple[TensorSpec, ...]
     onnx_inputs: tuple[TensorSpec, ...]
 
-    def of(self, candidate: Candidate) -> tuple[Artifact, tuple[TensorSpec, ...]]:
+    def of(self, candidate: TuneCandidate) -> tuple[Artifact, tuple[TensorSpec, ...]]:
         """File and inputs."""
         if "paddle" in runners.runner_class(candidate.backend).formats:
             return self.paddle, self.paddle_inputs
         return self.onnx[candidate.variant], self.onnx_inputs
 
 
-class Stable:
-    """The processes; ``close`` ends them all."""
+class CandidateProcesses:
+    """A process per candidate, opened when it is wanted; ``close`` ends them all."""
 
-    def __init__(self, files: Files, pictures: GateSet, told: Callable[[], None]) -> None:
+    def __init__(
+        self, files: CandidateFiles, pictures: GateSet, on_turn: Callable[[], None]
+    ) -> None:
         """Nothing is opened yet.
 
         Args:
             files: what is loaded.
             pictures: what to time with; a batch is made of the first ones.
-            told: called after each turn.
+            on_turn: called after each turn.
         """
-        self._files, self._pictures, self._told = files, pictures, told
-        self._open: dict[Candidate, Session] = {}
+        self._files, self._pictures, self._on_turn = files, pictures, on_turn
+        self._open: dict[TuneCandidate, Session] = {}
 
     def answers(
-        self, candidate: Candidate, options: RunnerOptions | None = None
+        self, candidate: TuneCandidate, options: RunnerOptions | None = None
     ) -> tuple[list[dict[str, Array]], float]:
         """Its outputs for every example, one at a time, and roughly its time.
 
         In a process for this alone.
 
         Returns:
-            One mapping per example; milliseconds per picture of a short look.
+            One mapping per example; milliseconds per picture, timed briefly.
 
         Raises:
             PortError: it is not to be had here, refuses a picture, or crashes.
@@ -74,17 +76,17 @@ class Stable:
         session = self._session(candidate, options or candidate.options)
         try:
             outputs = session.run_all(self._pictures.feeds(*inputs))
-            times = self._times(candidate, session, _LOOK_S)
+            times = self._times(candidate, session, _BRIEF_S)
         finally:
             session.close()
         own = [self._pictures.own(found, *inputs) for found in outputs]
         return own, float(np.median(times)) / candidate.batch
 
-    def time(self, candidate: Candidate, seconds: float) -> list[float]:
+    def time(self, candidate: TuneCandidate, seconds: float) -> list[float]:
         """Milliseconds per picture of each run.
 
         Raises:
-            GaveUp: it can't be opened, or fails while it runs.
+            MeasurementFailed: it can't be opened, or fails while it runs.
         """
         try:
             session = self._opened(candidate)
@@ -92,11 +94,11 @@ class Stable:
             times = self._times(candidate, session, seconds)
         except PortError as error:
             self._close([candidate])
-            raise GaveUp(str(error)) from error
-        self._told()
+            raise MeasurementFailed(str(error)) from error
+        self._on_turn()
         return [time / candidate.batch for time in times]
 
-    def keep(self, left: Collection[Candidate]) -> None:
+    def keep(self, left: Collection[TuneCandidate]) -> None:
         """Close all others."""
         self._close([candidate for candidate in self._open if candidate not in left])
 
@@ -104,18 +106,18 @@ class Stable:
         """End every process."""
         self.keep(())
 
-    def _times(self, candidate: Candidate, session: Session, seconds: float) -> list[float]:
+    def _times(self, candidate: TuneCandidate, session: Session, seconds: float) -> list[float]:
         feed = self._feed(candidate)
         if candidate.streams > 1:
             return session.time_many_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
         return session.time_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
 
-    def _feed(self, candidate: Candidate) -> Feed:
+    def _feed(self, candidate: TuneCandidate) -> Feed:
         _, inputs = self._files.of(candidate)
         return self._pictures.batch(candidate.batch, *inputs)
 
-    def _session(self, candidate: Candidate, options: RunnerOptions) -> Session:
-        """With the shape that it will be fed, as ``run`` tells it."""
+    def _session(self, candidate: TuneCandidate, options: RunnerOptions) -> Session:
+        """With the shape that it will be fed, as ``run`` has it."""
         file, _ = self._files.of(candidate)
         if runners.runner_class(candidate.backend).gains_from_shapes:
             feed = self._feed(candidate)
@@ -123,7 +125,7 @@ class Stable:
             options = replace(options, shapes=shapes)
         return Session(candidate.backend, file, options)
 
-    def _opened(self, candidate: Candidate) -> Session:
+    def _opened(self, candidate: TuneCandidate) -> Session:
         if candidate in self._open:
             self._open[candidate] = self._open.pop(candidate)  # the last one used goes last
         else:
@@ -131,7 +133,7 @@ class Stable:
             self._open[candidate] = self._session(candidate, candidate.options)
         return self._open[candidate]
 
-    def _close(self, candidates: Collection[Candidate]) -> None:
+    def _close(self, candidates: Collection[TuneCandidate]) -> None:
         for candidate in list(candidates):
             session = self._open.pop(candidate, None)
             if session is not None:

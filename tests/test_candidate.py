@@ -1,10 +1,10 @@
 from pathlib import Path
 
 from paddleport.models.artifact import onnx_artifact
-from paddleport.validate.tune.candidate import Candidate, Variant, candidates
+from paddleport.validate.tune.candidate import ModelVariant, TuneCandidate, candidates
 
-FP32 = Variant("fp32", onnx_artifact(Path("model.onnx")))
-INT8 = Variant("int8", onnx_artifact(Path("model.int8.onnx")))
+FP32 = ModelVariant(precision="fp32", onnx=onnx_artifact(Path("model.onnx")))
+INT8 = ModelVariant(precision="int8", onnx=onnx_artifact(Path("model.int8.onnx")))
 
 
 def test_latency_is_one_picture_at_a_time() -> None:
@@ -15,11 +15,18 @@ def test_latency_is_one_picture_at_a_time() -> None:
     assert {(item.batch, item.streams) for item in found} == {(1, 1)}
     assert {item.threads for item in found} == {1, 2, 4}
     assert {item.variant for item in found if item.backend == "paddle"} == {"fp32"}
-    assert Candidate("onnxruntime", "int8", "int8", 2) in found
+    assert (
+        TuneCandidate(backend="onnxruntime", precision="int8", variant="int8", threads=2) in found
+    )
 
 
 def test_a_file_that_is_good_for_one_backend() -> None:
-    own = Variant("int8", onnx_artifact(Path("own.onnx")), "int8-by-channel", ("openvino",))
+    own = ModelVariant(
+        precision="int8",
+        onnx=onnx_artifact(Path("own.onnx")),
+        name="int8-by-channel",
+        backends=("openvino",),
+    )
     found = candidates(
         ["onnxruntime", "openvino"], [FP32, INT8, own], "latency", threads=1, fixed_batch=None
     )
@@ -50,22 +57,26 @@ def test_throughput_divides_all_threads_among_streams() -> None:
 
 
 def test_names_and_options() -> None:
-    item = Candidate("openvino", "bf16", "fp32", 2, streams=2, batch=4)
+    item = TuneCandidate(
+        backend="openvino", precision="bf16", variant="fp32", threads=2, streams=2, batch=4
+    )
     assert item.name == "openvino bf16, 2 threads in 2 streams, batch 4"
     assert (item.options.precision, item.options.threads) == ("bf16", 2)
     assert item.options.extras == {"streams": "2"}
-    int8 = Candidate("openvino", "int8", "int8", 2)
+    int8 = TuneCandidate(backend="openvino", precision="int8", variant="int8", threads=2)
     assert int8.name == "openvino int8, 2 threads"
     assert int8.options.precision is None  # the file's own
 
 
 def test_preference_is_exact_before_coarse_and_simple_before_complex() -> None:
-    exact = Candidate("openvino", "fp32", "fp32", 2)
+    exact = TuneCandidate(backend="openvino", precision="fp32", variant="fp32", threads=2)
     ordered = sorted(
         [
-            Candidate("openvino", "int8", "int8", 1),
-            Candidate("openvino", "fp32", "fp32", 2, streams=2),
-            Candidate("openvino", "fp32", "fp32", 2, batch=8),
+            TuneCandidate(backend="openvino", precision="int8", variant="int8", threads=1),
+            TuneCandidate(
+                backend="openvino", precision="fp32", variant="fp32", threads=2, streams=2
+            ),
+            TuneCandidate(backend="openvino", precision="fp32", variant="fp32", threads=2, batch=8),
             exact,
         ],
         key=lambda item: item.preference,

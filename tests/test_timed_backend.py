@@ -9,7 +9,7 @@ from PIL import Image
 from paddleport.errors import ImageError
 from paddleport.models.card import Preprocess
 from paddleport.tensors import Array
-from paddleport.validate.benchmark.photo import jpeg_of
+from paddleport.validate.benchmark.timed_backend import jpeg_of
 from paddleport.validate.feeds.named_feed import SAMPLE_SIZE, NamedFeed
 
 PREPROCESS = Preprocess()
