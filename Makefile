@@ -1,4 +1,4 @@
-# make demo · make test · make lint · make bench · make test-gpu: each creates .venv and installs what it needs.
+# make demo · make test · make lint · make bench · make docs · make test-gpu: each creates .venv and installs what it needs.
 
 # The first Python that Paddle2ONNX has wheels for; override with make PYTHON=...
 PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CON
 MODEL ?= MobileNetV2
 OPSET ?= 11
 
-.PHONY: demo test test-all test-conversion test-gpu test-without-gpu lint bench readme clean
+.PHONY: demo test test-all test-conversion test-gpu test-without-gpu lint bench readme docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python bench/demo.py $(MODEL) --opset $(OPSET)
@@ -51,8 +51,12 @@ bench: $(VENV)/.test
 readme: $(VENV)/.test
 	$(BIN)/python docs/readme.py
 
+# The site, in site/; a broken link inside it is an error. Needs Python 3.11 or 3.12.
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --clean
+
 clean:
-	rm -rf $(VENV) $(VENV_GPU) build out *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV_GPU) build out site *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV_GPU)/.gpu: $(VENV_GPU)/.python pyproject.toml $(CONSTRAINTS)
 	$(VENV_GPU)/bin/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[gpu,tensorrt-rtx,test-tools]'
@@ -67,6 +71,10 @@ $(VENV)/.python $(VENV_GPU)/.python:
 $(VENV)/.demo: $(VENV)/.python pyproject.toml $(CONSTRAINTS)
 	$(PIP) -e '.[demo]'
 	$(BIN)/python -m compileall -q convert models runners validate paddleport
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.python pyproject.toml $(CONSTRAINTS)
+	$(PIP) -e '.[docs]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.demo tests/models.txt

@@ -1,4 +1,4 @@
-"""Write what the README's commands print into the README, or check that it still stands there.
+"""Write what the commands print into README.md and docs/, or check that it still stands there.
 
 python docs/readme.py            runs each ``$ paddleport ...`` of a console block and writes
 python docs/readme.py --check    fails if the output differs in more than measured numbers
@@ -11,7 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+DOCS = Path(__file__).parent
+PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
 _BLOCK = re.compile(r"```console\n\$ paddleport (?P<words>[^\n]*)\n(?P<output>.*?)```", re.DOTALL)
 _NUMBER = re.compile(r"\d+(\.\d+)*(e[+-]\d+)?")
 
@@ -36,7 +37,6 @@ def comparable(output: str) -> str:
 
 def main() -> None:
     """Rewrite or check every block."""
-    text = README.read_text()
     stale = []
 
     with tempfile.TemporaryDirectory() as folder:
@@ -47,11 +47,12 @@ def main() -> None:
                 stale.append(f"$ paddleport {match['words']}\n{output}")
             return f"```console\n$ paddleport {match['words']}\n{output}```"
 
-        new = _BLOCK.sub(renewed, text)
+        new = {page: _BLOCK.sub(renewed, page.read_text()) for page in PAGES}
     if "--check" not in sys.argv:
-        README.write_text(new)
+        for page, text in new.items():
+            page.write_text(text)
     elif stale:
-        sys.exit("the README no longer shows what is printed:\n\n" + "\n".join(stale))
+        sys.exit("the pages no longer show what is printed:\n\n" + "\n".join(stale))
 
 
 if __name__ == "__main__":
