@@ -15,7 +15,7 @@ from paddleport.validate.benchmark.subject import Budget, Measured, Photo, Subje
 from paddleport.validate.parity.session import Session
 
 PREPROCESS = Preprocess()
-PHOTO = Photo(b"jpeg", PREPROCESS, "x")
+PHOTO = Photo(b"jpeg", PREPROCESS)
 CRASH = WorkerCrashed("ended with SIGSEGV", reason="SIGSEGV", log="last words")
 
 

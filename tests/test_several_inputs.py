@@ -129,7 +129,7 @@ def test_feeds_of_a_fixed_batch_are_fed_as_they_are() -> None:
     assert made.batch(4, *fixed)["y"].shape == (4,)
     outputs = {"z": np.zeros((4, 2))}
     assert made.own(outputs, *fixed)["z"].shape == (4, 2)
-    rows = {"x": np.zeros((8, 3), np.float32), "y": np.arange(8)}
+    rows: dict[str, Array] = {"x": np.zeros((8, 3), np.float32), "y": np.arange(8)}
     parts = example_set(None, fixed, given=rows)
     assert [feed["y"].tolist() for feed in parts.feeds(*fixed)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
     assert made.sha256 != parts.sha256

@@ -123,7 +123,7 @@ class _Row:
 
         def time_ms(at_most_s: float) -> list[float]:
             if track.scope == "end to end" and photo is not None:
-                given = photo.jpeg, photo.preprocess, photo.input_name, track.batch
+                given = photo.jpeg, photo.preprocess, track.batch
                 return session.time_from_jpeg_ms(*given, at_most_s, warm_up_s=warm_up_s)
             if track.scope == "on device":
                 return session.time_on_device_ms(feed, at_most_s=at_most_s, warm_up_s=warm_up_s)

@@ -101,7 +101,7 @@ class Timing:
         if jpeg is not None and preprocess is not None:
             pixels = None if lineup.reads_paddle(name) else lineup.onnx_feeds.pixels
             rules = preprocess if pixels is None else pixels.file
-            photo = Photo(jpeg, rules, next(iter(lineup.tensors(name, batches[:1])[0])))
+            photo = Photo(jpeg, rules)
         return Subject(
             session,
             feeds,
