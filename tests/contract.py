@@ -1,8 +1,11 @@
 """What every runner must keep, one plain function per promise, so that each can be seen to fail."""
 
+import pickle
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +23,10 @@ from paddleport.errors import (
     UsageError,
 )
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
+from paddleport.models.card import Preprocess
+from paddleport.runners import names
 from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.runners.predictor import Predictor, PredictorSpec
 from paddleport.tensors import Array, TensorSpec
 
 # Relative to the largest value. fp32: 36 products and sums of rounding 6e-8, with a margin of ten;
@@ -35,6 +41,7 @@ TOLERANCES: dict[Precision, float] = {
     "int8": 1e-1,
 }
 ONE_THREAD_SHARE = 0.8  # of all CPU time; two busy threads have a half each
+THREADS, ROUNDS = 4, 3  # that share a predictor; what each does in turn
 MEASURED_CPU_S = 0.4  # forty ticks of the kernel's clock
 
 
@@ -270,6 +277,105 @@ def _streamed(subject: Subject) -> list[dict[str, Any]]:
     return [*plain, {"extras": {**given, "streams": "2"}}]
 
 
+def check_predictor_from_several_threads(subject: Subject) -> None:
+    """One predictor, hammered from several threads: every answer has the bits it has alone."""
+    feeds = [small_network.feed(1 + seed % 2, seed=seed) for seed in range(4)]
+    pictures = [_picture(seed) for seed in range(4)]
+    for options in _streamed(subject):
+        threads = 2 if options else 1  # per stream; with more, sums may be in another order
+        runner = subject.open(threads=threads, **options)
+        with Predictor(_described(subject), runner=runner) as predictor:
+            alone = [predictor.run(feed) for feed in feeds]
+            answers = [predictor.predict(picture) for picture in pictures]
+
+            def hammer(
+                place: int,
+                predictor: Predictor = predictor,
+                alone: list[dict[str, Array]] = alone,
+                answers: list[dict[str, Array]] = answers,
+            ) -> None:
+                for turn in range(ROUNDS):
+                    at = (place + turn) % len(feeds)
+                    assert_same_bits(predictor.run(feeds[at]), alone[at])
+                    assert_same_bits(predictor.predict(pictures[at]), answers[at])
+                    many = predictor.predict_many(pictures)
+                    for item, wanted in zip(many, answers, strict=True):
+                        assert not item.error
+                        assert_same_bits(item.answer, wanted)
+
+            _in_threads(hammer)
+
+
+def check_predictor_closing(subject: Subject) -> None:
+    """Closing waits for what is computed; whoever comes later is told, and a pickle is not open."""
+    feed = small_network.feed(1)
+    for options in _streamed(subject):
+        predictor = Predictor(_described(subject), runner=subject.open(threads=2, **options))
+        right = predictor.run(feed)
+        many = predictor.predict_many([_picture(seed) for seed in range(9)])
+        next(many)
+        told = threading.Event()
+
+        def run_on(
+            place: int,
+            predictor: Predictor = predictor,
+            right: dict[str, Array] = right,
+            told: threading.Event = told,
+        ) -> None:
+            if not place:
+                told.wait(10)
+                predictor.close()
+                return
+            for turn in range(1000):
+                try:
+                    found = predictor.run(feed)
+                except UsageError as error:
+                    assert "closed" in str(error)
+                    return
+                assert list(found) == list(right)
+                if turn == 2:
+                    told.set()
+            raise AssertionError("a closed predictor went on")
+
+        _in_threads(run_on)
+        _assert_raises(UsageError, lambda predictor=predictor: predictor.run(feed))  # type: ignore[misc]
+        _assert_raises(UsageError, lambda many=many: list(many))  # type: ignore[misc]
+        predictor.close()
+        again = pickle.loads(pickle.dumps(predictor))
+        assert again.spec == predictor.spec
+        assert again._runner is None
+        if subject.runner.name in names():
+            with again:
+                assert_same_bits(again.run(feed), Predictor(again.spec).run(feed))
+
+
+def assert_same_bits(found: Mapping[str, Array], wanted: Mapping[str, Array]) -> None:
+    assert list(found) == list(wanted)
+    for name, item in found.items():
+        assert item.tobytes() == wanted[name].tobytes(), f"{name} has other bits"
+
+
+def _described(subject: Subject) -> PredictorSpec:
+    return PredictorSpec(
+        model=subject.model,
+        backend=subject.runner.name,
+        options=RunnerOptions(**{**subject.options, "threads": 1}),
+        preprocess=Preprocess(resize_short=None, resize=(9, 9), crop=None),
+        task="tensors",
+    )
+
+
+def _picture(seed: int) -> Array:
+    return np.random.default_rng(seed).integers(0, 256, (20, 30, 3), np.uint8)
+
+
+def _in_threads(action: Callable[[int], None]) -> None:
+    """``action`` in ``THREADS`` threads at a time, each with its number; raises what one did."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        for future in [pool.submit(action, place) for place in range(THREADS)]:
+            future.result(60)
+
+
 def check_broken_files(subject: Subject, folder: Path) -> None:
     missing, broken, empty = folder / "missing", folder / "broken", folder / "empty"
     broken.write_bytes(b"this is text and no model at all\n" * 9)
@@ -298,6 +404,8 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_two_at_once,
     check_many,
     check_many_that_end_early,
+    check_predictor_from_several_threads,
+    check_predictor_closing,
 )
 
 

@@ -77,7 +77,6 @@ class FakeSession(Session):
         self,
         jpeg: bytes,
         preprocess: Preprocess,
-        input_name: str,
         batch: int,
         at_most_s: float,
         *,

@@ -98,7 +98,7 @@ def test_it_is_timed_from_a_jpeg(small_onnx: Artifact, tmp_path: Path) -> None:
     jpeg = jpeg_of(
         NamedFeed(name="a", kind="picture", tensors={}, picture=draw_picture(0, (20, 30))), RULES
     )
-    assert len(opened.time_from_jpeg_ms(jpeg, RULES, "x", 2, 0.001, 0.0)) > 0
+    assert len(opened.time_from_jpeg_ms(jpeg, RULES, 2, 0.001, 0.0)) > 0
 
 
 @pytest.mark.slow

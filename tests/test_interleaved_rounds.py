@@ -20,7 +20,7 @@ from paddleport.validate.benchmark.timed_backend import (
 from paddleport.validate.parity.session import Session
 
 PREPROCESS = Preprocess()
-JPEG_INPUT = JpegInput(b"jpeg", PREPROCESS, "x")
+JPEG_INPUT = JpegInput(b"jpeg", PREPROCESS)
 CRASH = WorkerCrashed("ended with SIGSEGV", reason="SIGSEGV", log="last words")
 
 

@@ -1,5 +1,6 @@
 """Every registered runner keeps the contract, and a runner that doesn't is caught."""
 
+import threading
 from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
@@ -199,6 +200,24 @@ class TakesAllFeedsAtOnce(NumpyRunner):
             yield self.run(feed)
 
 
+class AnswersByThread(NumpyRunner):
+    def load(self, model: Any) -> None:
+        self.thread = threading.get_ident()
+
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        factor = 1 if threading.get_ident() == self.thread else 2
+        return {name: item * factor for name, item in super().infer(feed).items()}
+
+
+class LosesOutputs(NumpyRunner):
+    count = 0
+
+    def infer(self, feed: Feed) -> dict[str, Array]:
+        self.count += 1
+        found = super().infer(feed)
+        return found if self.count < 3 else {"logits": found["logits"]}
+
+
 FAULTS = (
     (ReturnsItsBuffer, contract.check_fresh_arrays),
     (SwapsOutputs, contract.check_values),
@@ -216,6 +235,8 @@ FAULTS = (
     (FixedBatch, contract.check_values),
     (StartsAndForgetsWhich, contract.check_many),
     (TakesAllFeedsAtOnce, contract.check_many_that_end_early),
+    (AnswersByThread, contract.check_predictor_from_several_threads),
+    (LosesOutputs, contract.check_predictor_closing),
 )
 
 

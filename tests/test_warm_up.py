@@ -108,7 +108,7 @@ def test_a_round_may_hold_a_warm_up_and_a_run_that_each_take_all_their_time() ->
     array: Array = np.zeros(1)
     session.run_all([{"x": array}])
     session.time_ms({"x": array}, at_most_s=0.5, warm_up_s=0.1)
-    session.time_from_jpeg_ms(b"", Preprocess(), "x", 1, 0.5, warm_up_s=0.1)
+    session.time_from_jpeg_ms(b"", Preprocess(), 1, 0.5, warm_up_s=0.1)
     assert worker.timeouts_s["run"] == 300
     assert 600 < worker.timeouts_s["time_ms"] < 602
     assert 600 < worker.timeouts_s["time_from_jpeg_ms"] < 602

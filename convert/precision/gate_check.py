@@ -123,6 +123,8 @@ class GateReport:
 
     @property
     def _next_step(self) -> str:
+        if self.advice is None and self.pictures["source"].endswith("feeds"):
+            return "Give telling tensors with --feed"
         if self.advice is None:
             return "Give telling pictures with --images DIR or --labelled DIR"
         if self.advice.layers:

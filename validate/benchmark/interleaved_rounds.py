@@ -130,7 +130,7 @@ class _BackendRounds:
 
         def time_ms(at_most_s: float) -> list[float]:
             if configuration.scope == "end to end" and jpeg is not None:
-                given = jpeg.jpeg, jpeg.preprocess, jpeg.input_name, configuration.batch
+                given = jpeg.jpeg, jpeg.preprocess, configuration.batch
                 return session.time_from_jpeg_ms(*given, at_most_s, warm_up_s=warm_up_s)
             if configuration.scope == "on device":
                 return session.time_on_device_ms(feed, at_most_s=at_most_s, warm_up_s=warm_up_s)

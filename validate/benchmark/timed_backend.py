@@ -38,12 +38,10 @@ class JpegInput:
     Attributes:
         jpeg: a JPEG file's bytes.
         preprocess: how the picture becomes a tensor.
-        input_name: the input that takes it.
     """
 
     jpeg: bytes
     preprocess: Preprocess
-    input_name: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -108,7 +108,7 @@ class Timing:
         if jpeg is not None and preprocess is not None:
             pixels = None if lineup.reads_paddle(name) else lineup.onnx_feeds.pixels
             rules = preprocess if pixels is None else pixels.file
-            jpeg_input = JpegInput(jpeg, rules, next(iter(lineup.tensors(name, batches[:1])[0])))
+            jpeg_input = JpegInput(jpeg, rules)
         return TimedBackend(
             session=session,
             feeds=feeds,

@@ -184,14 +184,13 @@ class Session:
         self,
         jpeg: bytes,
         preprocess: Preprocess,
-        input_name: str,
         batch: int,
         at_most_s: float,
         *,
         warm_up_s: float = 0.0,
     ) -> list[float]:
         """As ``time_ms``, end to end: decode and prepare ``batch`` times, stack, run."""
-        given = jpeg, preprocess, input_name, batch, at_most_s, warm_up_s
+        given = jpeg, preprocess, batch, at_most_s, warm_up_s
         timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
         return self._run(HostedRunner.time_from_jpeg_ms, *given, timeout_s=timeout_s)
 
