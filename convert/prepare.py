@@ -17,6 +17,8 @@ from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.predictor import MOST_STREAMS, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.runners.shape_ranges import DEFAULT_BATCHES
+from paddleport.runners.tasks.classification import Classification
+from paddleport.runners.tasks.tensors import Tensors
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
@@ -149,8 +151,9 @@ def prepare_predictor(
     backend: str,
     options: RunnerOptions,
     *,
-    batch_size: int = 1,
+    batch_size: int | None = 1,
     streams: int | None = 1,
+    only_pictures: bool = True,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
     progress: Progress = no_progress,
@@ -161,8 +164,11 @@ def prepare_predictor(
         model: what the user names.
         backend: a runner's name.
         options: what was asked; what is good for pictures and was not asked is filled in.
-        batch_size: pictures an inference.
+        batch_size: pictures per inference, for which backends are compiled that gain from it;
+            ``None`` leaves the batch free.
         streams: inferences at a time, where the backend has streams; ``None`` is by the threads.
+        only_pictures: refuse a model that does not say how pictures are fed; without it, it is
+            one that is fed with tensors.
         opset: of a conversion.
         weights: of a zoo model.
         progress: told each step and the share done.
@@ -176,7 +182,7 @@ def prepare_predictor(
     streams = min(options.threads, MOST_STREAMS) if streams is None else streams
     options = replace(options, extras=extras_for_pictures(kind, options, streams))
     ready = prepare(model, kind.formats, opset=opset, weights=weights, progress=progress)
-    if ready.preprocess is None:
+    if ready.preprocess is None and only_pictures:
         raise UsageError(
             f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
             "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
@@ -187,12 +193,15 @@ def prepare_predictor(
         options=replace(options, shapes=fed_shapes(ready, kind, batch_size)),
         preprocess=ready.preprocess,
         labels=ready.labels,
-        batch_size=batch_size,
+        task=Tensors.name if ready.preprocess is None else Classification.name,
+        batch_size=1 if batch_size is None else batch_size,
     )
     return ready, spec
 
 
-def fed_shapes(ready: Prepared, backend: type[Runner], batch_size: int) -> dict[str, ShapeRange]:
+def fed_shapes(
+    ready: Prepared, backend: type[Runner], batch_size: int | None
+) -> dict[str, ShapeRange]:
     """What a backend that wants to know is fed with pictures, as far as that is known.
 
     One that takes long to compile for shapes is told a range, so that smaller batches share its
@@ -201,7 +210,7 @@ def fed_shapes(ready: Prepared, backend: type[Runner], batch_size: int) -> dict[
     size = ready.preprocess.size if ready.preprocess else None
     wanted = backend.compiles_for_shapes or backend.gains_from_shapes
     free = len(ready.inputs) == 1 and ready.inputs[0].shape[:1] == (None,)
-    if size is None or not wanted or not free or batch_size < 1:
+    if size is None or not wanted or not free or batch_size is None or batch_size < 1:
         return {}
     batches = (batch_size,) * 3
     if backend.compiles_for_shapes:

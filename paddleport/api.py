@@ -54,7 +54,7 @@ def load(
     precision: "Precision | None" = None,
     threads: int | None = None,
     options: Mapping[str, str] | None = None,
-    batch_size: int = 1,
+    batch_size: int | None = None,
     task_options: Mapping[str, Any] | None = None,
     opset: int = 17,
     weights: str = "auto",
@@ -73,7 +73,8 @@ def load(
         precision: what the arithmetic is done in; by default the backend's first.
         threads: CPU threads inside one inference; by default all.
         options: the backend's own, as after ``-o`` on the command line.
-        batch_size: pictures in one inference of ``predict_many``.
+        batch_size: pictures in one inference of ``predict_many``, 1 by default. Where it is
+            given, a backend that gains from it is compiled for that batch and takes no other.
         task_options: the task's own, such as ``{"topk": 3}``.
         opset: of the ONNX file, where one is made.
         weights: for a name of the zoo, as ``--weights`` takes it.
@@ -85,6 +86,7 @@ def load(
     """
     from paddleport.convert.prepare import prepare_predictor
     from paddleport.runners.base import RunnerOptions, available_threads
+    from paddleport.runners.predictor import Predictor
 
     named = str(model.path) if isinstance(model, Artifact) else str(model)
     _, spec = prepare_predictor(
@@ -97,17 +99,12 @@ def load(
             extras=dict(options or {}),
         ),
         batch_size=batch_size,
+        only_pictures=False,
         opset=opset,
         weights=weights,
         progress=progress,
     )
-    return _open_later(replace(spec, task_options=dict(task_options or {})))
-
-
-def _open_later(spec: Any) -> "Predictor":
-    from paddleport.runners.predictor import Predictor
-
-    return Predictor(spec)
+    return Predictor(replace(spec, task_options=dict(task_options or {})))
 
 
 def validate(

@@ -1,0 +1,100 @@
+"""``import paddleport as pp``: quick to import, typed, and callable though rooms have its names."""
+
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import small_network
+
+import paddleport as pp
+from paddleport.errors import BackendUnavailableError, ModelNotFoundError, UsageError
+from paddleport.models.artifact import Artifact
+from paddleport.validate import Plan
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
+
+
+def test_the_import_loads_nothing() -> None:
+    code = (
+        "import sys, time; started = time.perf_counter(); import paddleport; "
+        "took = time.perf_counter() - started; "
+        "loaded = [name for name in sys.modules if name.startswith('paddleport.')]; "
+        "print(took, *loaded)"
+    )
+    fastest, loaded = 1.0, [""]
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        took, *loaded = done.stdout.split()
+        fastest = min(fastest, float(took))
+        time.sleep(0.01)
+    assert fastest < 0.03
+    assert loaded == ["paddleport.lazy_names"]
+
+
+def test_names_that_are_rooms_too_are_called_before_and_after_the_rooms_are_imported() -> None:
+    code = (
+        "import paddleport as pp\n"
+        "assert len(pp.models()) >= 7\n"
+        "import paddleport.convert.pipeline, paddleport.validate.parity.validation\n"
+        "import paddleport.models.zoo.registry\n"
+        "for verb in (pp.convert, pp.validate):\n"
+        "    try: verb('MobileNetV3')\n"
+        "    except pp.errors.ModelNotFoundError as error: assert 'MobileNetV2' in str(error)\n"
+        "    else: raise SystemExit('nothing was raised')\n"
+        "assert len(pp.models()) >= 7\n"
+        "from paddleport.convert import convert, cached_onnx\n"
+        "try: pp.nothing\n"
+        "except AttributeError as error: assert 'nothing' in str(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_model_is_converted_loaded_and_validated(small_pir: Artifact, tmp_path: Path) -> None:
+    done = pp.convert(small_pir.path.parent, tmp_path / "small.onnx", opset=13)
+    assert (done.verdict, done.opset, done.path) == ("agrees", 13, tmp_path / "small.onnx")
+    feed = small_network.feed(2)
+    for model in (done.artifact, done.path, small_pir.path.parent):
+        assert model is not None
+        with pp.load(model, "openvino", threads=1) as predictor:
+            answers = predictor.run(feed)
+        for found, wanted in zip(answers.values(), small_network.expected(feed["x"]), strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-4)
+    report = pp.validate(
+        small_pir.path.parent, backends=["onnxruntime"], plan=Plan(quick=True, seconds_each=0)
+    )
+    assert report.verdict == "agrees"
+    assert [row.name for row in report.rows] == ["paddle plain", "onnxruntime"]
+    assert "onnxruntime" in report._repr_markdown_()
+
+
+def test_a_loaded_model_is_not_opened_before_it_is_used(small_pir: Artifact) -> None:
+    predictor = pp.load(small_pir.path.parent, "onnxruntime")
+    again = pickle.loads(pickle.dumps(predictor))
+    assert again.spec == predictor.spec
+    feed = small_network.feed(1)
+    with predictor, again:
+        for name, tensor in predictor.run(feed).items():
+            np.testing.assert_array_equal(again.run(feed)[name], tensor)
+
+
+def test_what_cannot_be(small_pir: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(ModelNotFoundError, match="Did you mean 'MobileNetV2'"):
+        pp.load("MobilNetV2")
+    with pytest.raises(UsageError, match="Did you mean 'openvino'"):
+        pp.load(small_pir.path.parent, "openvno")
+    with pytest.raises(BackendUnavailableError, match="no device 'cuda'"):
+        pp.load(small_pir.path.parent, "openvino", device="cuda")
+
+
+def test_what_is_known_of_backends_and_models() -> None:
+    assert {"onnxruntime", "openvino", "paddle"} <= {item.name for item in pp.backends()}
+    (card,) = [item for item in pp.models() if item.name == "MobileNetV2"]
+    assert card.published["top1"] == pytest.approx(0.722, abs=0.01)
