@@ -30,7 +30,7 @@ _logger = logging.getLogger(__name__)
 
 
 class BackendComparison:
-    """The numbers' side of a validation; the backends stay open in the line-up.
+    """The numbers' side of a validation; the backends' sessions stay open.
 
     Attributes:
         reference: what the verdict is against.
