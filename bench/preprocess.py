@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 

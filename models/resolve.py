@@ -5,10 +5,10 @@ from pathlib import Path
 
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.files import sha256
-from paddleport.models.artifact import Artifact
-from paddleport.models.card import SEEDED_WARNING, Preprocess
-from paddleport.models.paddle.program import Program, read_program
+from paddleport.models.artifact import SEEDED_WARNING, Artifact
+from paddleport.models.paddle.paddle_program import Program, read_program
 from paddleport.models.paddle.source import FoundModel, find_model, open_model
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.weights.obtain import obtain, open_source
 from paddleport.models.zoo import registry as zoo

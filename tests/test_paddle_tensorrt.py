@@ -25,7 +25,7 @@ from fake_cuda import fake_driver
 
 from paddleport.errors import BackendUnavailableError, FeedError, PortError, UsageError
 from paddleport.models.artifact import Artifact, paddle_artifact
-from paddleport.models.paddle.program import Program
+from paddleport.models.paddle.paddle_program import Program
 from paddleport.runners import gpu
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.paddle import needs

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing import resize
 from paddleport.runners.preprocessing.normalize import normalization_table
 from paddleport.runners.preprocessing.prepare_image import (

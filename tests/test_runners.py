@@ -171,7 +171,7 @@ def test_openvino_reports_nothing_to_its_maker(small_onnx: Artifact, tmp_path: P
     code = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from paddleport.models.card import Artifact\n"
+        "from paddleport.models.preprocess import Artifact\n"
         "from paddleport.runners import open_runner\n"
         f"open_runner('openvino', onnx_artifact(Path({str(small_onnx.path)!r}))).close()\n"
         "assert 'openvino_telemetry' not in sys.modules\n"

@@ -19,8 +19,8 @@ from paddleport.errors import (
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cached_folder, is_intact
-from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.paddle.checkpoint import read_checkpoint
+from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.weights.archive import is_archive, unpack, unpacked
 from paddleport.models.weights.download import ByteProgress, Downloaded, download
