@@ -14,7 +14,7 @@ MAX_SIDE = 1 << 15
 """The largest side in pixels that preprocessing may ask for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preprocess:
     """How a picture becomes an input tensor, in PaddleClas's order of steps.
 

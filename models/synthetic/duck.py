@@ -38,7 +38,7 @@ SKY: tuple[tuple[float, Colour], ...] = (  # from the top to the horizon
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # positional: the parts are rows of a table
 class DuckPart:
     """An ellipse of the duck: where, how large, how turned, and its colour."""
 

@@ -26,7 +26,7 @@ _MAX_REDIRECTS = 5
 ByteProgress = Callable[[int, int | None], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Downloaded:
     """A file that was fetched, and what is recorded beside it as ``NAME.json``."""
 
@@ -83,7 +83,7 @@ def download(
                 raise DownloadError(
                     f"{url} has the sha256 {digest}, not the pinned {sha256}: it was thrown away"
                 )
-            done = Downloaded(target, url, digest, size)
+            done = Downloaded(path=target, url=url, sha256=digest, size_bytes=size)
             record = {key: value for key, value in asdict(done).items() if key != "path"}
             write_atomically(_record_file(target), json.dumps(record, indent=1).encode())
             fetch.part.replace(target)
@@ -101,7 +101,9 @@ def _recorded(url: str, target: Path, pinned: str | None) -> Downloaded | None:
     """The file of an earlier call, if it is still what was recorded then."""
     try:
         record = json.loads(_record_file(target).read_text("utf-8"))
-        done = Downloaded(target, record["url"], record["sha256"], record["size_bytes"])
+        done = Downloaded(
+            path=target, url=record["url"], sha256=record["sha256"], size_bytes=record["size_bytes"]
+        )
         wanted = pinned or done.sha256
         return done if done.url == url and sha256_of([target]) == wanted else None
     except (OSError, ValueError, KeyError, TypeError):

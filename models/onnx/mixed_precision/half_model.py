@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HalfModel:
     """A model in half precision.
 
@@ -63,10 +63,12 @@ def cast_to_half(
     plan = planner.plan(typed(proto, schemas))
     values = {name for graph in _graphs(proto.graph) for name in defined(graph)}
     in_float = {*needed_in_float(plan), *(item.name for item in proto.graph.output)}
-    state = WriterState(precision, nodes | values, frozenset(in_float))
+    state = WriterState(precision=precision, used=nodes | values, in_float=frozenset(in_float))
     result: onnx.ModelProto = without(proto, {"graph"})
     result.graph.CopyFrom(GraphWriter(plan, state).write())
-    return HalfModel(result, precision, tuple(state.clamped), planner.kept)
+    return HalfModel(
+        proto=result, precision=precision, clamped=tuple(state.clamped), kept=planner.kept
+    )
 
 
 def _graphs(graph: "onnx.GraphProto") -> Iterator["onnx.GraphProto"]:

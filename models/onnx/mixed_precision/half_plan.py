@@ -42,7 +42,7 @@ class PortForm(Enum):
     ANY = "either: an input in what form it is there, an output as its readers need it"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NodePlan:
     """One node; ``None`` stands for a port that is no float32 tensor.
 
@@ -171,13 +171,15 @@ def _body_reason(bodies: tuple[TypedGraph, ...]) -> str:
 
 
 def _kept(node: "onnx.NodeProto", kinds: MutableMapping[str, ValueKind]) -> NodePlan:
-    return NodePlan(node, *_forms(node, kinds, PortForm.FLOAT))
+    inputs, outputs = _forms(node, kinds, PortForm.FLOAT)
+    return NodePlan(node=node, inputs=inputs, outputs=outputs)
 
 
 def _whole(
     node: "onnx.NodeProto", kinds: MutableMapping[str, ValueKind], bodies: tuple[PlannedGraph, ...]
 ) -> NodePlan:
-    return NodePlan(node, *_forms(node, kinds, PortForm.HALF), bodies)
+    inputs, outputs = _forms(node, kinds, PortForm.HALF)
+    return NodePlan(node=node, inputs=inputs, outputs=outputs, bodies=bodies)
 
 
 def _forms(
@@ -206,7 +208,7 @@ def _by_schema(
     inputs = (form(schema.inputs, at, name, at == from_any) for at, name in enumerate(node.input))
     own = states_float(node, schema)
     outputs = (form(schema.outputs, at, name, own) for at, name in enumerate(node.output))
-    return NodePlan(node, tuple(inputs), tuple(outputs))
+    return NodePlan(node=node, inputs=tuple(inputs), outputs=tuple(outputs))
 
 
 def _all_float(step: NodePlan) -> bool:

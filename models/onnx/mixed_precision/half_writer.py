@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import onnx
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class WriterState:
     """What the writers of a model's graphs share.
 
