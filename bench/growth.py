@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.process import resident_bytes
 from paddleport.runners.base import RunnerOptions

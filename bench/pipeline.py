@@ -14,7 +14,7 @@ from lines import NO_LIMIT, Line, spread
 from ways import THREADS, Way
 
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.picture_pipeline import Work
 from paddleport.validate.benchmark.machine import settle

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 
@@ -32,7 +32,11 @@ CASES = (
     Case("4000x3000", (3000, 4000), Preprocess(), 1 / 2.5),
     Case("1920x1080", (1080, 1920), Preprocess()),
     Case("224x224, no resize", (224, 224), Preprocess(resize_short=None)),
-    Case("640x480 to 224x224, no crop", (480, 640), Preprocess(None, (224, 224), None)),
+    Case(
+        "640x480 to 224x224, no crop",
+        (480, 640),
+        Preprocess(resize_short=None, resize=(224, 224), crop=None),
+    ),
     Case("640x480, cubic", (480, 640), Preprocess(interpolation="cubic")),
 )
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import open_runner, runner_class
 from paddleport.runners.base import Precision, Runner, RunnerOptions

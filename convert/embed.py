@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import UsageError
-from paddleport.models.card import Preprocess
-from paddleport.models.onnx.onnx_file import subgraphs, tensor_specs
+from paddleport.models.onnx.graph_walk import subgraphs
+from paddleport.models.onnx.onnx_file import tensor_specs
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec, format_shape
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
-from paddleport.models.artifact import Artifact
-from paddleport.models.card import SEEDED_WARNING, Preprocess
+from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.runners import runner_class

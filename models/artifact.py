@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
+
+SEEDED_WARNING = "seeded weights: the network is untrained, so its labels mean nothing"
 
 Encoding = Literal["", "pir", "protobuf"]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_file import read_onnx_model
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
 
 _SUFFIXES = {".onnx": "onnx", ".xml": "openvino"}

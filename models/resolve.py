@@ -5,10 +5,10 @@ from pathlib import Path
 
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.files import sha256
-from paddleport.models.artifact import Artifact
-from paddleport.models.card import SEEDED_WARNING, Preprocess
-from paddleport.models.paddle.program import Program, read_program
+from paddleport.models.artifact import SEEDED_WARNING, Artifact
+from paddleport.models.paddle.paddle_program import Program, read_program
 from paddleport.models.paddle.source import FoundModel, find_model, open_model
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.weights.obtain import obtain, open_source
 from paddleport.models.zoo import registry as zoo
@@ -16,7 +16,7 @@ from paddleport.models.zoo.model_card import ModelCard
 from paddleport.progress import Progress, no_progress
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SourceModel:
     """A Paddle model and all that is known of it: what convert, run and validate start from.
 
@@ -125,15 +125,15 @@ def _own_model(name: str, found: FoundModel) -> SourceModel:
     preprocess, unknown, labels = _config(found.config)
     files = [file for file in (found.model.path, found.model.weights_file) if file]
     return SourceModel(
-        name,
-        found.model,
-        found.program,
-        "own",
-        "the files given",
-        sha256(files),
-        preprocess,
-        unknown,
-        labels,
+        name=name,
+        model=found.model,
+        program=found.program,
+        weights="own",
+        weights_from="the files given",
+        sha256=sha256(files),
+        preprocess=preprocess,
+        preprocess_unknown=unknown,
+        labels=labels,
     )
 
 
@@ -148,17 +148,17 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
         labels = own_labels or labels
     classes = program.outputs[0].shape[-1] if program.outputs[0].shape else None
     return SourceModel(
-        card.name,
-        obtained.model,
-        program,
-        obtained.kind,
-        obtained.source,
-        obtained.sha256,
-        preprocess,
-        unknown,
-        labels if labels and classes == len(labels) else None,
-        card,
-        obtained.warning or (SEEDED_WARNING if obtained.kind == "seeded" else ""),
+        name=card.name,
+        model=obtained.model,
+        program=program,
+        weights=obtained.kind,
+        weights_from=obtained.source,
+        sha256=obtained.sha256,
+        preprocess=preprocess,
+        preprocess_unknown=unknown,
+        labels=labels if labels and classes == len(labels) else None,
+        card=card,
+        warning=obtained.warning or (SEEDED_WARNING if obtained.kind == "seeded" else ""),
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from paddleport.errors import ImageError, UsageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.base import available_threads
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, stack_pictures

@@ -9,7 +9,7 @@ from typing import Any
 
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners import open_runner
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.in_order import Pending

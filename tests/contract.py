@@ -23,7 +23,7 @@ from paddleport.errors import (
     UsageError,
 )
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners import names
 from paddleport.runners.base import Precision, Runner, RunnerOptions
 from paddleport.runners.predictor import Predictor, PredictorSpec

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 from trained import NORMALIZE, normalised, trained_state
 
 from paddleport.convert.artifact_cache import cached_onnx
-from paddleport.models.paddle.build import build_inference_model
+from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.resolve import resolve
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.tensors import Array

@@ -11,8 +11,8 @@ from onnx import helper, numpy_helper
 from paddleport.convert.embed import embed_preprocess
 from paddleport.convert.paddle2onnx.finish import FinishedFile, finish
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_file import read_onnx_model, read_onnx_proto, write_metadata
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
 
 RULES = Preprocess(resize_short=12, crop=(9, 9))

@@ -13,7 +13,6 @@ from file_server import Server, serving
 
 from paddleport.errors import DownloadError, OutputError
 from paddleport.models.weights import download as module
-from paddleport.models.weights import http_answer
 from paddleport.models.weights.download import download
 
 CONTENT = bytes(range(256)) * 1000
@@ -212,7 +211,7 @@ def test_a_name_look_up_that_hangs(
         raise socket.gaierror("released")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    monkeypatch.setattr(http_answer, "ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(module, "ANSWER_TIMEOUT_S", 1.0)
     assert 1 <= seconds_until_error("http://host.invalid/file", target) < 3.5
     release.set()
 

@@ -23,9 +23,9 @@ from paddleport.convert.embed import embed_preprocess, pixel_input
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.card import Preprocess
-from paddleport.models.onnx.normalised_inside import normalisation_nodes
+from paddleport.models.onnx.graph_walk import normalisation_nodes
 from paddleport.models.onnx.onnx_file import onnx_tensors
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners import runner_class

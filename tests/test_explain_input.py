@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from planted_pipelines import IMAGENET, Pipeline
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.tensors import Array
 from paddleport.validate.input_diff.explain import explain_input

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from paddleport.errors import UsageError
-from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_file import PREPROCESS_KEY
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import resolve_preprocess
 from paddleport.models.synthetic.samples import sample_picture
 from paddleport.models.zoo import registry as zoo

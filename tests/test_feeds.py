@@ -13,7 +13,7 @@ from paddleport.cli.options import (
     shapes_from,
 )
 from paddleport.errors import FeedError, UsageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import ShapeRange, TensorSpec
 from paddleport.validate.feeds.make_feeds import (
     batch_feeds,

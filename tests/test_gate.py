@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from paddleport.errors import FeedError, UsageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.tasks.classification import Classification
 from paddleport.runners.tasks.tensors import Tensors
 from paddleport.tensors import Array, TensorSpec

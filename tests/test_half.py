@@ -13,8 +13,8 @@ from onnx.reference import ReferenceEvaluator
 
 from paddleport.convert import convert
 from paddleport.errors import UsageError
-from paddleport.models.onnx.mixed_precision.cast import Half, cast_to_half
-from paddleport.models.onnx.mixed_precision.numbers import to_half_bits
+from paddleport.models.onnx.mixed_precision.half_model import HalfModel, cast_to_half
+from paddleport.models.onnx.mixed_precision.half_numbers import to_half_bits
 from paddleport.models.resolve import resolve
 
 F32, F16, BF16, I64 = 1, 10, 16, 7
@@ -63,7 +63,7 @@ def model(
     return proto
 
 
-def fp16(proto: onnx.ModelProto, **options: Any) -> Half:
+def fp16(proto: onnx.ModelProto, **options: Any) -> HalfModel:
     """Cast, and hold the result against ONNX's checker with its strict type inference."""
     before = proto.SerializeToString(deterministic=True)
     done = cast_to_half(proto, "fp16", **options)
@@ -85,7 +85,7 @@ def run(proto: onnx.ModelProto, feed: Feed) -> list[Any]:
     return results
 
 
-def agrees(proto: onnx.ModelProto, done: Half, feed: Feed, tolerance: float = 4e-3) -> None:
+def agrees(proto: onnx.ModelProto, done: HalfModel, feed: Feed, tolerance: float = 4e-3) -> None:
     for wanted, found in zip(run(proto, feed), run(done.proto, feed), strict=True):
         assert found.dtype == wanted.dtype
         assert found.shape == wanted.shape

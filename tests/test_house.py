@@ -34,7 +34,7 @@ VENDORS = {
     "paddle": {
         "convert/paddle2onnx/export.py",
         "convert/paddle2onnx/normalize.py",
-        "models/paddle/build.py",
+        "models/paddle/model_builder.py",
         "models/zoo/architecture.py",  # a type, for mypy alone
         "models/zoo/mobilenet_v2.py",
         "runners/paddle/paddle_runner.py",

@@ -7,7 +7,6 @@ import pytest
 import yaml
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
-from paddleport.models.card import Preprocess
 from paddleport.models.labels import imagenet_labels
 from paddleport.models.paddle.inference_yml import (
     MAX_YML_BYTES,
@@ -15,6 +14,7 @@ from paddleport.models.paddle.inference_yml import (
     read_inference_yml,
 )
 from paddleport.models.paddle.transforms import parse_number
+from paddleport.models.preprocess import Preprocess
 
 # PaddleClas: deploy/configs/inference_cls.yaml
 DEPLOY = """

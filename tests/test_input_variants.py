@@ -12,7 +12,7 @@ from planted import plant
 
 from paddleport.errors import FeedError, WorkerCrashed
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import resolve
 from paddleport.models.synthetic.samples import sample_pictures
 from paddleport.runners.preprocessing.prepare_image import preprocess_image

@@ -7,7 +7,7 @@ import pytest
 from fake_sessions import Call, Drifting, FakeSession, TimesMs, steady
 
 from paddleport.errors import BackendUnavailableError, FeedError, WorkerCrashed
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Feed
 from paddleport.validate.benchmark import interleaved_rounds
 from paddleport.validate.benchmark.interleaved_rounds import measure

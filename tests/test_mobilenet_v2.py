@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from mobilenet import forward, mobilenet_card, seeded_state
 
-from paddleport.models.paddle.build import build_inference_model
-from paddleport.models.paddle.program import read_program
+from paddleport.models.paddle.model_builder import build_inference_model
+from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.synthetic.samples import sample_pictures
 from paddleport.models.zoo import mobilenet_v2 as module
 from paddleport.models.zoo.architecture import Architecture

@@ -16,8 +16,8 @@ from conftest import skip_or_fail
 from fake_cuda import fake_driver
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_file import write_metadata
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.gpu import find_driver
 
 GPU = (("--device", "cuda"), ("-o", "provider=cuda"), ("-o", "provider=tensorrt"))

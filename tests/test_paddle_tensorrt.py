@@ -25,7 +25,7 @@ from fake_cuda import fake_driver
 
 from paddleport.errors import BackendUnavailableError, FeedError, PortError, UsageError
 from paddleport.models.artifact import Artifact, paddle_artifact
-from paddleport.models.paddle.program import Program
+from paddleport.models.paddle.paddle_program import Program
 from paddleport.runners import gpu
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.paddle import needs
@@ -485,7 +485,14 @@ def test_a_pir_program_on_another_gpu_is_refused(
 
 @pytest.mark.usefixtures("able")
 def test_int8_takes_a_program_with_its_own_quantisation_and_no_other() -> None:
-    quantised = Program("pir", 3, (), (), {}, {"quantize_linear": 2})
+    quantised = Program(
+        format="pir",
+        version=3,
+        inputs=(),
+        outputs=(),
+        parameters={},
+        operators={"quantize_linear": 2},
+    )
     runner = object.__new__(PaddleTensorRtRunner)
     runner.precision, runner._gpu = "int8", L4
     runner._check_precision(quantised)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from paddleport.errors import ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing import prepare_image as preprocessing
 from paddleport.runners.preprocessing.prepare_image import (
     MAX_PIXELS,

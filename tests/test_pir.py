@@ -12,8 +12,8 @@ from exported import export_onnx
 from paddleport.convert.paddle2onnx.normalize import normalize_program
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
+from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.paddle.pir import downgrade_document, downgrade_pir
-from paddleport.models.paddle.program import read_program
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.paddle.paddle_runner import PaddleRunner
@@ -153,7 +153,7 @@ def test_an_old_program_keeps_its_outputs_names_and_order(
 ) -> None:
     import onnx
 
-    from paddleport.models.paddle.program import read_program
+    from paddleport.models.paddle.paddle_program import read_program
 
     exported = worker.call(export_onnx, TIMEOUT_S, small_protobuf, tmp_path / "r.onnx", opset=17)
     wanted = [item.name for item in read_program(small_protobuf.path).outputs]

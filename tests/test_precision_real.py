@@ -14,7 +14,7 @@ from test_real_models import OCR, carried
 from trained import NORMALIZE, SIDE, trained_state
 
 from paddleport.convert import Conversion, GateOptions, convert
-from paddleport.models.paddle.build import build_inference_model
+from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.runners.base import Precision
 

@@ -14,7 +14,7 @@ import small_network
 
 from paddleport.errors import FeedError, ImageError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.base import Precision, Runner, RunnerOptions
 from paddleport.runners.in_order import Done, Pending
 from paddleport.runners.predictor import Predictor, PredictorSpec

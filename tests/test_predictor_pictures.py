@@ -12,7 +12,7 @@ import pytest
 
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.artifact import onnx_artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.base import Precision, Runner, RunnerOptions
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.picture_pipeline import Work

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError, ModelFileError, UsageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing.prepare_image import preprocess_image, stack_pictures
 
 Picture = NDArray[np.uint8]

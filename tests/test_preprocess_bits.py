@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing import resize
 from paddleport.runners.preprocessing.normalize import normalization_table
 from paddleport.runners.preprocessing.prepare_image import (
@@ -160,12 +160,17 @@ def test_views_that_are_strided_in_any_way(view: str, rules: Preprocess) -> None
 def test_minus_zero_is_not_zero() -> None:
     picture = np.zeros((2, 2, 3), np.uint8)
     for mean in (0.0, -0.0):
-        rules = Preprocess(None, None, None, scale=-1.0, mean=(mean,) * 3, std=(1.0,) * 3)
+        rules = Preprocess(
+            resize_short=None, resize=None, crop=None, scale=-1.0, mean=(mean,) * 3, std=(1.0,) * 3
+        )
         same_bits(picture, rules)
 
 
 def test_values_that_overflow_warn_no_more_than_they_must() -> None:
-    same_bits(noise(4, 4), Preprocess(None, None, None, scale=1e38, mean=(0.0,) * 3))
+    same_bits(
+        noise(4, 4),
+        Preprocess(resize_short=None, resize=None, crop=None, scale=1e38, mean=(0.0,) * 3),
+    )
 
 
 def test_nobody_can_change_a_table() -> None:

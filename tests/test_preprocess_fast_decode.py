@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from paddleport.errors import ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing import fast_decode as measuring
 from paddleport.runners.preprocessing.fast_decode import FastDecodingEffect, effect_of_fast_decoding

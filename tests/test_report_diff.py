@@ -273,7 +273,7 @@ def test_another_task_makes_no_error_a_regression() -> None:
         (lambda made: made.update(reference="paddle 3.3"), "reference: paddle 3.2.2 fp32"),
         (
             lambda made: made.update(float64_reference="none"),
-            "arbiter: the ONNX graph in float64 → none",
+            "float64: the ONNX graph in float64 → none",
         ),
         (lambda made: made.update(threads=4), "threads: 2 → 4"),
         (lambda made: [item["latencies"].clear() for item in made["rows"]], "measure any latency"),

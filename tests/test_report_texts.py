@@ -19,7 +19,7 @@ from made_report import (
 )
 from PIL import Image
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport, RowVerdict

@@ -6,8 +6,8 @@ import pytest
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.artifact import Artifact, paddle_artifact
+from paddleport.models.paddle.paddle_program import program_format, read_program
 from paddleport.models.paddle.params import looks_like_params, read_parameter_specs
-from paddleport.models.paddle.program import program_format, read_program
 from paddleport.models.paddle.source import find_model, holds_model, open_model
 
 

@@ -12,8 +12,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_file import write_metadata
+from paddleport.models.preprocess import Preprocess
 
 NOT_NEEDED = {
     *("httpx", "yaml", "onnx", "matplotlib", "filelock", "hashlib", "tarfile"),

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from paddleport.errors import ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.timed_backend import jpeg_of
 from paddleport.validate.feeds.named_feed import SAMPLE_SIZE, NamedFeed

@@ -13,8 +13,8 @@ from fake_sessions import Call, FakeSession, TimesMs, steady
 
 from paddleport.errors import FeedError, WorkerCrashed
 from paddleport.models.artifact import onnx_artifact
-from paddleport.models.card import Preprocess
 from paddleport.models.onnx.cost import Cost
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.base import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.benchmark import interleaved_rounds, machine, timed_backend, timing

@@ -8,7 +8,7 @@ import pytest
 from mobilenet import forward, mobilenet_card
 from trained import CLASSES, SIDE, keras_logits, normalised, trained_state
 
-from paddleport.models.paddle.build import build_inference_model, check_state
+from paddleport.models.paddle.model_builder import build_inference_model, check_state
 from paddleport.models.paddle.source import open_model
 from paddleport.models.synthetic.samples import sample_pictures
 from paddleport.models.zoo.mobilenet_v2 import mobilenet_v2

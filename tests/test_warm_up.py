@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from fake_sessions import FakeClock
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.benchmark import machine

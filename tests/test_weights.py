@@ -13,7 +13,7 @@ from file_server import Server, serving
 from mobilenet import mobilenet_card, seeded_state
 
 from paddleport.errors import DownloadError, ModelFileError, ModelNotFoundError, UsageError
-from paddleport.models.paddle.build import build_inference_model
+from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import find_model
 from paddleport.models.weights import obtain as module
 from paddleport.models.weights.obtain import obtain, open_source

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from paddleport.errors import ModelNotFoundError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.zoo import registry as zoo
 from paddleport.models.zoo.architecture import load_architecture
 

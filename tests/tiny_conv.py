@@ -17,8 +17,8 @@ CLASSES_KEY = "out.bias"
 
 def state_entries(arguments: Arguments, classes: int) -> Iterator[StateEntry]:
     yield from layer_of(arguments).entries()
-    yield StateEntry("out.weight", "out_weights", (arguments["channels"], classes))
-    yield StateEntry(CLASSES_KEY, "out_offset", (classes,))
+    yield StateEntry(key="out.weight", name="out_weights", shape=(arguments["channels"], classes))
+    yield StateEntry(key=CLASSES_KEY, name="out_offset", shape=(classes,))
 
 
 def seeded_state(arguments: Arguments, classes: int, stream: SeededStream) -> dict[str, Array]:

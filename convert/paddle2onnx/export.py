@@ -18,8 +18,8 @@ from paddleport.convert.weight_offload.put_back import refer, why_not_passed_by
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
 from paddleport.models import protobuf
 from paddleport.models.artifact import Artifact, paddle_artifact
-from paddleport.models.paddle.program import read_program
-from paddleport.models.paddle.vendor import import_paddle
+from paddleport.models.paddle.model_builder import import_paddle
+from paddleport.models.paddle.paddle_program import read_program
 
 if TYPE_CHECKING:
     import onnx

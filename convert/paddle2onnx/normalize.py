@@ -6,8 +6,8 @@ from typing import Any
 
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact, paddle_artifact
+from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.paddle.pir import downgrade_document, downgrade_pir
-from paddleport.models.paddle.program import read_program
 
 _PARAMETER_OPERATORS = ("builtin.parameter", "pd_op.data")
 

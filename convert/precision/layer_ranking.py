@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from paddleport.convert.precision.lowering import named
 from paddleport.convert.targets.base import TargetOptions
 from paddleport.models.artifact import onnx_artifact
-from paddleport.models.onnx.mixed_precision.cast import cast_to_half
+from paddleport.models.onnx.mixed_precision.half_model import cast_to_half
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.runners import open_runner
 from paddleport.runners.tasks.classification import is_softmax

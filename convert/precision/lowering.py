@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.convert.targets.base import TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError, unknown_name
-from paddleport.models.onnx.mixed_precision.cast import cast_to_half
+from paddleport.models.onnx.mixed_precision.half_model import cast_to_half
 from paddleport.models.onnx.onnx_file import onnx_opset, read_onnx_proto
 from paddleport.runners.vendor_message import one_line
 from paddleport.telemetry import openvino_telemetry_hidden

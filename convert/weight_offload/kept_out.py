@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.paddle.params import (
     ParameterSpec,
     StoredParameter,
     parameter_header,
     read_stored_parameters,
 )
-from paddleport.models.paddle.program import read_program
 
 LEAST_TOTAL_BYTES = 64 << 20
 """Of all parameters; below, a conversion is small beside what it imports."""

@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddleport.models.onnx.onnx_file import read_onnx_proto, subgraphs
+from paddleport.models.onnx.graph_walk import subgraphs
+from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.models.onnx.static_shapes import Shape, static_shapes
 
 if TYPE_CHECKING:

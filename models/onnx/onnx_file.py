@@ -1,15 +1,15 @@
 """An ONNX file's own word on how it is fed and where it comes from, in its metadata."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.card import Preprocess
 from paddleport.models.onnx.onnx_header import read_header
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -100,14 +100,6 @@ def write_metadata(
     for key in sorted(texts):
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, texts[key]
-
-
-def subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
-    """The bodies of an If, a Loop or a Scan."""
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def onnx_tensors(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

@@ -34,7 +34,7 @@ _DTYPES = {
 }  # TensorProto.DataType, those with one name in numpy
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnnxHeader:
     """The small parts of an ONNX file.
 
@@ -116,13 +116,15 @@ def _header(content: memoryview) -> OnnxHeader | None:
         if bytes(_message(item.get(1, memoryview(b"")))) in (b"", b"ai.onnx")
     ]
     return OnnxHeader(
-        {text(_message(item), 1): text(_message(item), 2) for item in model.get(_METADATA, ())},
-        _number(own[0].get(2, 0)) if own else 0,
-        tuple(item for item in inputs if item is not None and item.name not in names),
-        tuple(item for item in outputs if item is not None and item.name not in names),
-        frozenset(text(_message(node), 4) for node in graph.get(_NODE, ())),
-        frozenset(types),
-        frozenset(external),
+        metadata={
+            text(_message(item), 1): text(_message(item), 2) for item in model.get(_METADATA, ())
+        },
+        opset=_number(own[0].get(2, 0)) if own else 0,
+        inputs=tuple(item for item in inputs if item is not None and item.name not in names),
+        outputs=tuple(item for item in outputs if item is not None and item.name not in names),
+        operators=frozenset(text(_message(node), 4) for node in graph.get(_NODE, ())),
+        weight_types=frozenset(types),
+        external=frozenset(external),
     )
 
 

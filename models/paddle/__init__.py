@@ -1,1 +1,6 @@
-"""Paddle programs, parameters and configuration files on disk."""
+"""Paddle programs, parameters and configuration files on disk.
+
+``source`` finds a model's files; ``paddle_program`` and ``params`` read them, ``pir`` rewrites new
+programs for old readers; ``inference_yml`` and ``transforms`` read how pictures are fed;
+``checkpoint`` reads a .pdparams, and ``model_builder`` makes an inference model of its state.
+"""

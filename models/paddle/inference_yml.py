@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from paddleport.errors import ModelFileError, ModelNotFoundError, UsageError
-from paddleport.models.card import Preprocess
 from paddleport.models.labels import imagenet_labels, read_labels
 from paddleport.models.paddle.transforms import (
     Operator,
@@ -20,6 +19,7 @@ from paddleport.models.paddle.transforms import (
     shown,
     text,
 )
+from paddleport.models.preprocess import Preprocess
 
 logger = logging.getLogger(__name__)
 

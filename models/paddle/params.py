@@ -41,7 +41,7 @@ class ParameterSpec:
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StoredParameter:
     """Where a parameter stands in its file, in bytes from its beginning.
 
@@ -139,7 +139,9 @@ def _read_stored(stream: IO[bytes], file_size: int) -> StoredParameter:
         count *= dimension
     data = stream.tell()
     _skip(stream, count * itemsize, file_size)
-    return StoredParameter(ParameterSpec(dtype, shape), start, data, count * itemsize)
+    return StoredParameter(
+        spec=ParameterSpec(dtype, shape), start=start, data=data, size_bytes=count * itemsize
+    )
 
 
 def _varints(message: memoryview, number: int) -> Iterator[int]:

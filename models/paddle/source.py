@@ -5,8 +5,8 @@ from pathlib import Path
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.artifact import Artifact, paddle_artifact
+from paddleport.models.paddle.paddle_program import Program, program_format, read_program
 from paddleport.models.paddle.params import looks_like_params, read_parameter_specs
-from paddleport.models.paddle.program import Program, program_format, read_program
 from paddleport.models.weights.archive import is_archive
 
 _HEAD_BYTES = 64

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from paddleport.models.card import Interpolation, Preprocess
+from paddleport.models.preprocess import Interpolation, Preprocess
 
 Operator = tuple[str, Mapping[str, Any]]
 """A name and its arguments, whose values are texts, lists and mappings."""

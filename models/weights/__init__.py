@@ -1,1 +1,4 @@
-"""Where a named model's weights come from."""
+"""Where a named model's weights come from.
+
+``obtain`` decides; ``download`` fetches an archive, ``archive`` unpacks it.
+"""

@@ -2,20 +2,22 @@
 
 import contextlib
 import json
+import queue
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import DownloadError
 from paddleport.files import sha256 as sha256_of
 from paddleport.files import write_atomically
 from paddleport.models.cache import locked, not_writable
-from paddleport.models.weights.http_answer import ANSWER_TIMEOUT_S, answer
 
 if TYPE_CHECKING:
     import httpx
 
+ANSWER_TIMEOUT_S = 4.0  # from the first look-up of a name to the last redirect's headers
 STALL_TIMEOUT_S = 15.0  # without a byte
 MAX_CUTS = 8  # connections lost in one download before it is given up
 MAX_BYTES = 2 << 30
@@ -24,7 +26,7 @@ _MAX_REDIRECTS = 5
 ByteProgress = Callable[[int, int | None], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Downloaded:
     """A file that was fetched, and what is recorded beside it as ``NAME.json``."""
 
@@ -81,7 +83,7 @@ def download(
                 raise DownloadError(
                     f"{url} has the sha256 {digest}, not the pinned {sha256}: it was thrown away"
                 )
-            done = Downloaded(target, url, digest, size)
+            done = Downloaded(path=target, url=url, sha256=digest, size_bytes=size)
             record = {key: value for key, value in asdict(done).items() if key != "path"}
             write_atomically(_record_file(target), json.dumps(record, indent=1).encode())
             fetch.part.replace(target)
@@ -99,7 +101,9 @@ def _recorded(url: str, target: Path, pinned: str | None) -> Downloaded | None:
     """The file of an earlier call, if it is still what was recorded then."""
     try:
         record = json.loads(_record_file(target).read_text("utf-8"))
-        done = Downloaded(target, record["url"], record["sha256"], record["size_bytes"])
+        done = Downloaded(
+            path=target, url=record["url"], sha256=record["sha256"], size_bytes=record["size_bytes"]
+        )
         wanted = pinned or done.sha256
         return done if done.url == url and sha256_of([target]) == wanted else None
     except (OSError, ValueError, KeyError, TypeError):
@@ -160,7 +164,7 @@ class _Fetch:
         with httpx.Client(
             follow_redirects=True, max_redirects=_MAX_REDIRECTS, timeout=timeout
         ) as client:
-            response = answer(client, self._url, headers)
+            response = _answer(client, self._url, headers)
             try:
                 start, total = self._check(response, have)
                 changed = known and start and total not in (None, known.total_bytes)
@@ -219,6 +223,41 @@ class _Fetch:
         except (OSError, ValueError, TypeError):
             return None
         return known if known.url == self._url else None
+
+
+def _answer(client: "httpx.Client", url: str, headers: dict[str, str]) -> "httpx.Response":
+    """Ask for ``url`` and wait for the headers of its answer, redirects followed.
+
+    In a thread, since nothing else limits how long a name look-up may hang.
+    """
+    import httpx
+
+    answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def send() -> None:
+        try:
+            request = client.build_request("GET", url, headers=headers)
+            answers.put(client.send(request, stream=True))
+        except Exception as error:  # raised again below, in the thread that asked
+            answers.put(error)
+
+    threading.Thread(target=send, daemon=True).start()
+    try:
+        got = answers.get(timeout=ANSWER_TIMEOUT_S)
+    except queue.Empty:
+        raise DownloadError(f"{url}: no answer within {ANSWER_TIMEOUT_S:g} s") from None
+    if isinstance(got, httpx.RemoteProtocolError | httpx.ReadError):  # worth another attempt
+        raise got
+    if isinstance(got, httpx.HTTPError | httpx.InvalidURL):
+        raise DownloadError(f"{url} cannot be reached: {got}") from None
+    if isinstance(got, Exception):
+        raise got
+    response: httpx.Response = got
+    hops = [hop.url for hop in (*response.history, response)]
+    if hops[0].scheme == "https" and any(hop.scheme != "https" for hop in hops):
+        response.close()
+        raise DownloadError(f"{url} leads to {response.url}, which is not encrypted")
+    return response
 
 
 def _number(text: str | None) -> int | None:

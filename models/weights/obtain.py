@@ -19,8 +19,8 @@ from paddleport.errors import (
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cached_folder, is_intact
-from paddleport.models.paddle.build import build_inference_model
 from paddleport.models.paddle.checkpoint import read_checkpoint
+from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.weights.archive import is_archive, unpack, unpacked
 from paddleport.models.weights.download import ByteProgress, Downloaded, download
@@ -35,7 +35,7 @@ _RECORD = "download.json"
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ObtainedModel:
     """An inference model of the zoo on disk, and where its weights are from.
 
@@ -227,4 +227,6 @@ def _obtained(
 ) -> ObtainedModel:
     _logger.info("weights %s: %s", kind, source)
     files = [file for file in (model.path, model.weights_file) if file]
-    return ObtainedModel(model, kind, source, sha256(files), warning)
+    return ObtainedModel(
+        model=model, kind=kind, source=source, sha256=sha256(files), warning=warning
+    )

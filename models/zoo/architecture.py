@@ -18,7 +18,7 @@ State = Mapping[str, Array]
 Arguments = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StateEntry:
     """One tensor of a state dict: its key, its name in a program, its shape."""
 

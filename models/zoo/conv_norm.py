@@ -50,11 +50,15 @@ class ConvNorm:
     def entries(self) -> Iterator[StateEntry]:
         """Its tensors in the state dict, in PaddleClas's order."""
         norm, name, shape = f"{self.key}._batch_norm", f"{self.name}_bn", (self.outputs,)
-        yield StateEntry(f"{self.key}._conv.weight", f"{self.name}_weights", self.weight_shape)
-        yield StateEntry(f"{norm}.weight", f"{name}_scale", shape)
-        yield StateEntry(f"{norm}.bias", f"{name}_offset", shape)
-        yield StateEntry(f"{norm}._mean", f"{name}_mean", shape, trainable=False)
-        yield StateEntry(f"{norm}._variance", f"{name}_variance", shape, trainable=False)
+        yield StateEntry(
+            key=f"{self.key}._conv.weight", name=f"{self.name}_weights", shape=self.weight_shape
+        )
+        yield StateEntry(key=f"{norm}.weight", name=f"{name}_scale", shape=shape)
+        yield StateEntry(key=f"{norm}.bias", name=f"{name}_offset", shape=shape)
+        yield StateEntry(key=f"{norm}._mean", name=f"{name}_mean", shape=shape, trainable=False)
+        yield StateEntry(
+            key=f"{norm}._variance", name=f"{name}_variance", shape=shape, trainable=False
+        )
 
 
 def convolve(layer: ConvNorm, weight: Array, x: Array) -> Array:

@@ -74,8 +74,8 @@ def state_entries(arguments: Arguments, classes: int) -> Iterator[StateEntry]:
     model = mobilenet_v2(_scale(arguments), classes)
     for layer in model.layers():
         yield from layer.entries()
-    yield StateEntry("out.weight", "fc10_weights", (model.head.outputs, classes))
-    yield StateEntry(CLASSES_KEY, "fc10_offset", (classes,))
+    yield StateEntry(key="out.weight", name="fc10_weights", shape=(model.head.outputs, classes))
+    yield StateEntry(key=CLASSES_KEY, name="fc10_offset", shape=(classes,))
 
 
 def build(arguments: Arguments, classes: int) -> "nn.Layer":

@@ -1,11 +1,36 @@
-"""What the zoo knows of one model: where it is, how it is fed, what was published of it."""
+"""What the zoo knows of a model, read from its family's data file in ``cards/``, or a plug-in's.
 
+A file is one JSON object. Required are ``family``, ``task`` and ``models``; ``source``,
+``licence``, ``architecture``, ``argument_titles`` and ``methodology`` hold for the whole family.
+Each of ``models`` has a ``name`` and may have ``aliases``, ``arguments``, ``published``,
+``archives`` and ``checkpoint_url``. ``input``, ``preprocess``, ``classes`` and ``labels`` may stand
+at either place; the model's own wins. ``labels`` is ``imagenet`` or a label file beside the card.
+``ModelCard`` says what each of them means.
+"""
+
+import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from paddleport.models.card import Preprocess
+from paddleport.errors import ModelFileError, ModelNotFoundError
+from paddleport.models.labels import imagenet_labels, read_labels
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
+
+_ANY = object()  # a default that says: the key must be there
+_SHARED = ("input", "preprocess", "classes", "labels")
+_FAMILY_KEYS = {
+    *("family", "task", "source", "licence", "architecture", "argument_titles", "methodology"),
+    *("models", *_SHARED),
+}
+_MODEL_KEYS = {
+    *("name", "aliases", "arguments", "published", "archives", "checkpoint_url"),
+    *_SHARED,
+}
+_KINDS = {str: "a text", int: "a whole number", dict: "a table", list: "a list"}
 
 
 @dataclass(frozen=True)
@@ -69,3 +94,166 @@ class ModelCard:
             for key, value in self.arguments.items()
         ]
         return f"{self.family} at {', '.join(values)}" if values else self.family
+
+
+@dataclass(frozen=True)
+class Family:
+    """A data file whose models' names are known; a card is made of it when it is asked for.
+
+    Attributes:
+        file: where it stands.
+        values: its content.
+        models: name and aliases of each model, in the file's order.
+    """
+
+    file: Path
+    values: Mapping[str, Any]
+    models: tuple[tuple[str, ...], ...]
+
+    def card(self, index: int) -> ModelCard:
+        """The card of one of ``models``.
+
+        Raises:
+            ModelFileError: names the file and the key that is missing, unknown or cannot be.
+        """
+        return _model_card(_Table(self.file, "", self.values), index)
+
+
+def read_family(file: Path) -> Family:
+    """Read a data file as far as its models' names.
+
+    Raises:
+        ModelFileError: it is no JSON, or ``family`` or a name is missing; the message names the
+            file and the key.
+    """
+    try:
+        values = json.loads(file.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"the card {file} cannot be read: {error}") from None
+    if not isinstance(values, dict):
+        raise ModelFileError(f"the card {file} is no table of keys")
+    table = _Table(file, "", values)
+    table.get("family", str)
+    models = table.tables("models")
+    return Family(file, values, tuple((m.get("name", str), *m.texts("aliases")) for m in models))
+
+
+class _Table:
+    """A table of a card, which says where it stands when a value is not as it must be."""
+
+    def __init__(self, file: Path, place: str, values: Mapping[str, Any]) -> None:
+        self.file = file
+        self._place = place
+        self.values = values
+
+    def get(self, key: str, kind: type, default: Any = _ANY) -> Any:
+        """A value of one kind, or the default where the key is missing or null."""
+        value = self.values.get(key)
+        if value is None and default is not _ANY:
+            return default
+        if value is None:
+            raise self.error(key, "is missing")
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise self.error(key, f"is no {_KINDS[kind].partition(' ')[2]}")
+        return value
+
+    def table(self, key: str) -> "_Table":
+        return _Table(self.file, f"{self._place}{key}.", self.get(key, dict, {}))
+
+    def tables(self, key: str, default: Any = _ANY) -> list["_Table"]:
+        found = []
+        for index, item in enumerate(self.get(key, list, default)):
+            if not isinstance(item, dict):
+                raise self.error(f"{key}[{index}]", "is no table")
+            found.append(_Table(self.file, f"{self._place}{key}[{index}].", item))
+        return found
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.get(key, list, [])
+        if not all(isinstance(value, str) for value in values):
+            raise self.error(key, "is no list of texts")
+        return tuple(values)
+
+    def check_keys(self, known: set[str]) -> None:
+        for key in self.values:
+            if key not in known:
+                raise self.error(key, "is no key of a card")
+
+    def error(self, key: str, complaint: str) -> ModelFileError:
+        return ModelFileError(f"the card {self.file}: {self._place}{key} {complaint}")
+
+
+def _model_card(family: _Table, index: int) -> ModelCard:
+    family.check_keys(_FAMILY_KEYS)
+    model = family.tables("models")[index]
+    model.check_keys(_MODEL_KEYS)
+    input_of, preprocess_of, classes_of, labels_of = (
+        model if key in model.values else family for key in _SHARED
+    )
+    titles = family.table("argument_titles")
+    return ModelCard(
+        name=model.get("name", str),
+        aliases=model.texts("aliases"),
+        family=family.get("family", str),
+        task=family.get("task", str),
+        licence=family.get("licence", str, ""),
+        architecture=family.get("architecture", str, None),
+        arguments=deepcopy(model.get("arguments", dict, {})),
+        argument_titles={key: titles.get(key, str) for key in titles.values},
+        input=_input(input_of),
+        preprocess=_preprocess(preprocess_of),
+        classes=classes_of.get("classes", int, None),
+        labels=_labels(labels_of),
+        published=_published(family, model),
+        archives=tuple(
+            Archive(url=item.get("url", str), sha256=item.get("sha256", str, None))
+            for item in model.tables("archives", [])
+        ),
+        checkpoint_url=model.get("checkpoint_url", str, None),
+    )
+
+
+def _input(owner: _Table) -> TensorSpec:
+    owner.get("input", dict)
+    values = owner.table("input")
+    shape = values.get("shape", list)
+    if not all(side is None or (type(side) is int and side > 0) for side in shape):
+        raise values.error("shape", "is no list of sizes and nulls")
+    return TensorSpec(values.get("name", str), values.get("dtype", str), tuple(shape))
+
+
+def _preprocess(owner: _Table) -> Preprocess | None:
+    values = owner.get("preprocess", dict, None)
+    try:
+        return None if values is None else Preprocess.from_dict(values)
+    except ModelFileError as error:
+        raise owner.error("preprocess", f"cannot be: {error}") from None
+
+
+def _labels(owner: _Table) -> tuple[str, ...] | None:
+    name = owner.get("labels", str, None)
+    if name is None:
+        return None
+    try:
+        return imagenet_labels() if name == "imagenet" else read_labels(owner.file.parent / name)
+    except (ModelFileError, ModelNotFoundError) as error:
+        raise owner.error("labels", f"cannot be read: {error}") from None
+
+
+def _published(family: _Table, model: _Table) -> dict[str, Any]:
+    """The model's figures, with the family's source and methodology where it has no own."""
+    figures: dict[str, Any] = deepcopy(model.get("published", dict, {}))
+    table = model.table("published")
+    for key, value in figures.items():
+        numbers = value.values() if isinstance(value, dict) else [value]
+        if key not in ("source", "methodology") and not all(map(_is_figure, numbers)):
+            raise table.error(key, "is no number, null or table of such")
+    source, methodology = family.get("source", str, None), family.get("methodology", dict, None)
+    for key, value in (("source", source), ("methodology", methodology)):
+        if value is not None:
+            figures.setdefault(key, deepcopy(value))
+    return figures
+
+
+def _is_figure(value: Any) -> bool:
+    return value is None or type(value) in (int, float)

@@ -11,8 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from paddleport.errors import ModelFileError, ModelNotFoundError, unknown_name
-from paddleport.models.zoo.card_file import Family, read_family
-from paddleport.models.zoo.model_card import ModelCard
+from paddleport.models.zoo.model_card import Family, ModelCard, read_family
 
 GROUP = "paddleport.cards"
 

@@ -48,7 +48,7 @@ class SeededStream:
 
 def sample_input(side: int = 224) -> Array:
     """The sample pictures as PaddleClas feeds them, channels x N x side x side, float64."""
-    from paddleport.models.card import Preprocess
+    from paddleport.models.preprocess import Preprocess
     from paddleport.models.synthetic.samples import sample_pictures
 
     steps = Preprocess()

@@ -10,7 +10,7 @@ from paddleport.cli.console import new_table, print_json, stdout
 from paddleport.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from paddleport.models.card import Preprocess
+    from paddleport.models.preprocess import Preprocess
     from paddleport.models.zoo.model_card import ModelCard
 
 _NOTHING = "–"

@@ -14,7 +14,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError
 from paddleport.files import sha256
-from paddleport.models.paddle.program import read_program
+from paddleport.models.paddle.paddle_program import read_program
 from paddleport.runners.base import Precision
 from paddleport.runners.paddle.engine_cache import folder_for, kept
 from paddleport.runners.paddle.program import GPU_MEMORY_MB, import_quietly

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
-from paddleport.models.paddle.program import Program
+from paddleport.models.paddle.paddle_program import Program
 from paddleport.models.paddle.source import FoundModel
 from paddleport.runners import gpu
 from paddleport.runners.base import Precision

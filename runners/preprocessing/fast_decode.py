@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paddleport.errors import ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing.prepare_image import crop_image, decode_image
 
 if TYPE_CHECKING:

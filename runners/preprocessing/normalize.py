@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 
 if TYPE_CHECKING:
     Picture = NDArray[np.uint8]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing.normalize import normalize_into
 from paddleport.runners.preprocessing.picture_headers import (
     HeaderError,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from paddleport.errors import ImageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 
 if TYPE_CHECKING:
     Picture = NDArray[np.uint8]

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import BackendUnavailableError, ModelFileError
-from paddleport.models.onnx.mixed_precision.cast import Half, cast_to_half
-from paddleport.models.onnx.normalised_inside import normalisation_nodes
+from paddleport.models.onnx.graph_walk import normalisation_nodes
+from paddleport.models.onnx.mixed_precision.half_model import HalfModel, cast_to_half
 from paddleport.models.onnx.onnx_file import read_onnx_proto, weights_precision
 from paddleport.runners.base import Precision
 from paddleport.runners.tensorrt.library import Loaded
@@ -89,7 +89,7 @@ def _of_refused_operators(loaded: Loaded, proto: "onnx.ModelProto", content: byt
     return {node.name for node in proto.graph.node if node.op_type in operators and node.name}
 
 
-def _notes(proto: "onnx.ModelProto", half: Half, keep: Collection[str]) -> tuple[str, ...]:
+def _notes(proto: "onnx.ModelProto", half: HalfModel, keep: Collection[str]) -> tuple[str, ...]:
     kept = {*keep, *half.kept}  # Shape and the like compute with no float either way
     counted = Counter(node.op_type for node in proto.graph.node if node.name in kept)
     notes = []

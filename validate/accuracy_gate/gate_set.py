@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from paddleport.errors import FeedError, UsageError, unknown_name
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.picture_pipeline import find_pictures
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, takes_pixels

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddleport.errors import ImageError, PortError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import sample_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array, Feed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.models.onnx.normalised_inside import OPERATORS
+from paddleport.models.onnx.graph_walk import NORMALISING_OPERATORS
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.progress import Progress, no_progress
 from paddleport.tensors import Feed
@@ -202,7 +202,7 @@ def _normalisation_steps(graph: Graph, fed: str) -> list[GraphStep]:
     value, found = fed, list[GraphStep]()
     while True:
         readers = graph.consumers.get(value, [])
-        if len(readers) != 1 or readers[0].operator not in OPERATORS:
+        if len(readers) != 1 or readers[0].operator not in NORMALISING_OPERATORS:
             return found
         found.append(readers[0])
         value = readers[0].outputs[0]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, FeedError
-from paddleport.models.onnx.onnx_file import read_onnx_proto, subgraphs
+from paddleport.models.onnx.graph_walk import subgraphs
+from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed
 from paddleport.validate.bisect.computation import Graph, GraphStep, StoredTensor, ValueWriter

@@ -9,9 +9,9 @@ from typing import Any
 
 from paddleport.errors import FeedError
 from paddleport.models.artifact import Artifact
+from paddleport.models.paddle.model_builder import import_paddle
+from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.paddle.pir import LAST_FLOAT_VERSION, downgrade_pir
-from paddleport.models.paddle.program import read_program
-from paddleport.models.paddle.vendor import import_paddle
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Feed
 from paddleport.validate.bisect.computation import Graph, GraphStep, StoredTensor, ValueWriter

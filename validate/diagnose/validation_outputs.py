@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paddleport.errors import PortError, WorkerCrashed
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Array, Feed
 from paddleport.validate.compare.comparison import (
     FeedName,

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from paddleport.errors import FeedError, UsageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array, TensorSpec, check_feed

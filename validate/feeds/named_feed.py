@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import sample_pictures
 from paddleport.runners.preprocessing.prepare_image import decode_image, preprocess_image
 from paddleport.tensors import Array, Feed

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from paddleport.errors import FeedError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing.prepare_image import crop_image, preprocess_image
 from paddleport.tensors import Array, TensorSpec, check_feed
 from paddleport.validate.feeds.named_feed import DEFAULT_SIZE, FeedKind, NamedFeed, extreme_masks

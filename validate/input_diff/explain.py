@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from paddleport.errors import UsageError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.preprocessing.prepare_image import decode_image, preprocess_image
 from paddleport.tensors import Array, format_shape

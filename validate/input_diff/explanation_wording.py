@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.validate.input_diff.explanation import PartComparison, Residual
 from paddleport.validate.input_diff.known_normalisations import numbers_text, scale_text
 from paddleport.validate.input_diff.normalisation_fit import ChannelFit, Normalisation

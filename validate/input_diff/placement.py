@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.input_diff.normalisation_fit import Normalisation, likeliest_normalisation
 from paddleport.validate.input_diff.pixel_match import PixelMatch, colour_orders, match_pixels

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.progress import Progress
 from paddleport.tensors import Array
 from paddleport.validate.input_diff.picture_location import (

@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 import numpy as np
 
-from paddleport.models.card import Interpolation, Preprocess
+from paddleport.models.preprocess import Interpolation, Preprocess
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.input_diff.resampling import Size
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddleport.errors import FeedError
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.progress import Progress
 from paddleport.tensors import Array, format_shape
 from paddleport.validate.input_diff.pixel_match import best_offset, block_means, luminance

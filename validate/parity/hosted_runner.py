@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
 from paddleport.runners.base import RunnerOptions

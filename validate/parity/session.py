@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 from paddleport import process
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import Artifact
-from paddleport.models.card import Preprocess
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.base import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.parity.hosted_runner import LONGEST_WARM_UP, HostedRunner

@@ -86,7 +86,7 @@ def notes(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
     yield from _feeds(old, new)
     pairs = {
         "reference": (old.reference, new.reference),
-        "arbiter": (old.float64_reference, new.float64_reference),
+        "float64": (old.float64_reference, new.float64_reference),
     }
     yield from (f"{what}: {one} → {two}" for what, (one, two) in pairs.items() if one != two)
     if old.strict != new.strict:

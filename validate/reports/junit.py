@@ -88,7 +88,7 @@ def _properties(report: ParityReport) -> dict[str, str]:
         "verdict": f"{report.verdict}: {summary.headline(report)}",
         "model": str(report.model.get("title", "")),
         "reference": summary.reference(report),
-        "arbiter": report.float64_reference,
+        "float64_reference": report.float64_reference,
         "speed": summary.timing(report),
         **hashes,
         "command": report.command,

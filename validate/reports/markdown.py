@@ -27,7 +27,7 @@ def to_markdown(report: ParityReport) -> str:
             [
                 *(f"to blame: {cause}: {names}" for cause, names in summary.blame(report)),
                 f"reference: {summary.reference(report)}",
-                f"arbiter: {report.float64_reference}",
+                f"float64: {report.float64_reference}",
                 f"speed: {summary.timing(report)}",
                 f"feeds: {summary.fed(report)}",
                 *(f"limit: {limit}" for limit in summary.limits(rows)),

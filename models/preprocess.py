@@ -1,4 +1,4 @@
-"""The values that describe a model: its preprocessing and its files."""
+"""How pictures are fed to a model: one value, in PaddleClas's order of steps."""
 
 import math
 from collections.abc import Mapping
@@ -13,10 +13,8 @@ ChannelOrder = Literal["RGB", "BGR"]
 MAX_SIDE = 1 << 15
 """The largest side in pixels that preprocessing may ask for."""
 
-SEEDED_WARNING = "seeded weights: the network is untrained, so its labels mean nothing"
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Preprocess:
     """How a picture becomes an input tensor, in PaddleClas's order of steps.
 

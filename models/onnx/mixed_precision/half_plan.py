@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from paddleport.models.onnx.mixed_precision.known import Known
-from paddleport.models.onnx.mixed_precision.names import captured, label
-from paddleport.models.onnx.mixed_precision.numbers import HalfPrecision
-from paddleport.models.onnx.mixed_precision.types import Kind, Schemas, TypedGraph, formal
-from paddleport.models.onnx.onnx_file import subgraphs
+from paddleport.models.onnx.graph_walk import captured, label, subgraphs
+from paddleport.models.onnx.mixed_precision.half_numbers import HalfPrecision
+from paddleport.models.onnx.mixed_precision.value_kinds import (
+    Schemas,
+    TypedGraph,
+    ValueKind,
+    ValueOrigins,
+    formal,
+)
 
 if TYPE_CHECKING:
     import onnx
@@ -30,7 +34,7 @@ _REFUSED_BF16 = _REFUSED_FP16.union(
 _REFUSED = {"fp16": _REFUSED_FP16, "bf16": _REFUSED_BF16}
 
 
-class Form(Enum):
+class PortForm(Enum):
     """How a port takes or gives a value that was float32 in the model."""
 
     HALF = "half"
@@ -38,8 +42,8 @@ class Form(Enum):
     ANY = "either: an input in what form it is there, an output as its readers need it"
 
 
-@dataclass(frozen=True)
-class Step:
+@dataclass(frozen=True, kw_only=True)
+class NodePlan:
     """One node; ``None`` stands for a port that is no float32 tensor.
 
     Attributes:
@@ -50,8 +54,8 @@ class Step:
     """
 
     node: "onnx.NodeProto"
-    inputs: tuple[Form | None, ...]
-    outputs: tuple[Form | None, ...]
+    inputs: tuple[PortForm | None, ...]
+    outputs: tuple[PortForm | None, ...]
     bodies: tuple["PlannedGraph", ...] = ()
 
 
@@ -60,12 +64,12 @@ class PlannedGraph:
     """A graph with what is done to each of its nodes, in order."""
 
     graph: "onnx.GraphProto"
-    kinds: MutableMapping[str, Kind]
-    steps: tuple[Step, ...]
+    kinds: MutableMapping[str, ValueKind]
+    steps: tuple[NodePlan, ...]
 
     def is_float(self, name: str) -> bool:
         """Whether a value that this graph can see is a float32 tensor."""
-        return self.kinds.get(name) is Kind.FLOAT
+        return self.kinds.get(name) is ValueKind.FLOAT
 
 
 class Planner:
@@ -77,9 +81,9 @@ class Planner:
         self._keep = keep
         self.kept: dict[str, str] = {}
 
-    def plan(self, typed: TypedGraph, known: Known | None = None) -> PlannedGraph:
+    def plan(self, typed: TypedGraph, known: ValueOrigins | None = None) -> PlannedGraph:
         """A step for each node of the graph and of the bodies that can be rewritten."""
-        known = (known or Known()).inside(typed.graph)
+        known = (known or ValueOrigins()).inside(typed.graph)
         steps = []
         for node, bodies in zip(typed.graph.node, typed.bodies, strict=True):
             schema = self._schemas.of(node)
@@ -94,7 +98,9 @@ class Planner:
                 step = _by_schema(node, schema, typed.kinds)
                 if _all_float(step):
                     reason = f"{node.op_type} takes no float16 in this opset"
-            if reason and any(typed.kinds.get(name) is not Kind.OTHER for name in _names(node)):
+            if reason and any(
+                typed.kinds.get(name) is not ValueKind.OTHER for name in _names(node)
+            ):
                 self.kept[label(node)] = reason
             steps.append(step)
         return PlannedGraph(typed.graph, typed.kinds, tuple(steps))
@@ -103,15 +109,15 @@ class Planner:
         self,
         node: "onnx.NodeProto",
         schema: "onnx.defs.OpSchema | None",
-        kinds: MutableMapping[str, Kind],
-        known: Known,
+        kinds: MutableMapping[str, ValueKind],
+        known: ValueOrigins,
     ) -> str:
         """Why the whole node stays in float32, or nothing."""
         if node.name and node.name in self._keep:
             return "asked for"
         if schema is None:
             return f"{node.domain or 'ONNX'}'s {node.op_type} has no schema"
-        if any(kinds.get(name) is Kind.SEQUENCE for name in _names(node)):
+        if any(kinds.get(name) is ValueKind.SEQUENCE for name in _names(node)):
             return "works on sequences or optionals"
         unknown = [name for name in _names(node) if name not in kinds]
         if unknown:
@@ -143,7 +149,7 @@ def needed_in_float(plan: PlannedGraph) -> Iterator[str]:
     """Every name that some node takes as float32 only, whatever graph it is in."""
     for step in plan.steps:
         for name, form in zip(step.node.input, step.inputs, strict=True):
-            if form is Form.FLOAT:
+            if form is PortForm.FLOAT:
                 yield name
         for body in step.bodies:
             yield from needed_in_float(body)
@@ -159,50 +165,52 @@ def _names(node: "onnx.NodeProto") -> list[str]:
 def _body_reason(bodies: tuple[TypedGraph, ...]) -> str:
     for body in bodies:
         for item in (*body.graph.input, *body.graph.output):
-            if body.kinds.get(item.name) not in (Kind.FLOAT, Kind.OTHER):
+            if body.kinds.get(item.name) not in (ValueKind.FLOAT, ValueKind.OTHER):
                 return f"the type of '{item.name}' in its body is unknown or no tensor"
     return ""
 
 
-def _kept(node: "onnx.NodeProto", kinds: MutableMapping[str, Kind]) -> Step:
-    return Step(node, *_forms(node, kinds, Form.FLOAT))
+def _kept(node: "onnx.NodeProto", kinds: MutableMapping[str, ValueKind]) -> NodePlan:
+    inputs, outputs = _forms(node, kinds, PortForm.FLOAT)
+    return NodePlan(node=node, inputs=inputs, outputs=outputs)
 
 
 def _whole(
-    node: "onnx.NodeProto", kinds: MutableMapping[str, Kind], bodies: tuple[PlannedGraph, ...]
-) -> Step:
-    return Step(node, *_forms(node, kinds, Form.HALF), bodies)
+    node: "onnx.NodeProto", kinds: MutableMapping[str, ValueKind], bodies: tuple[PlannedGraph, ...]
+) -> NodePlan:
+    inputs, outputs = _forms(node, kinds, PortForm.HALF)
+    return NodePlan(node=node, inputs=inputs, outputs=outputs, bodies=bodies)
 
 
 def _forms(
-    node: "onnx.NodeProto", kinds: MutableMapping[str, Kind], form: Form
-) -> tuple[tuple[Form | None, ...], tuple[Form | None, ...]]:
+    node: "onnx.NodeProto", kinds: MutableMapping[str, ValueKind], form: PortForm
+) -> tuple[tuple[PortForm | None, ...], tuple[PortForm | None, ...]]:
     inputs, outputs = (
-        tuple(form if kinds.get(name) is Kind.FLOAT else None for name in names)
+        tuple(form if kinds.get(name) is ValueKind.FLOAT else None for name in names)
         for names in (node.input, node.output)
     )
     return inputs, outputs
 
 
 def _by_schema(
-    node: "onnx.NodeProto", schema: "onnx.defs.OpSchema", kinds: MutableMapping[str, Kind]
-) -> Step:
-    def form(parameters: Any, at: int, name: str, either: bool) -> Form | None:
-        if kinds.get(name) is not Kind.FLOAT:
+    node: "onnx.NodeProto", schema: "onnx.defs.OpSchema", kinds: MutableMapping[str, ValueKind]
+) -> NodePlan:
+    def form(parameters: Any, at: int, name: str, either: bool) -> PortForm | None:
+        if kinds.get(name) is not ValueKind.FLOAT:
             return None
         # For bfloat16 too float16 is asked for: ONNX admits bfloat16 late (Conv in opset 22),
         # TensorRT's parser takes it in any opset wherever it takes float16.
         if "tensor(float16)" not in formal(parameters, at).types:
-            return Form.FLOAT
-        return Form.ANY if either else Form.HALF
+            return PortForm.FLOAT
+        return PortForm.ANY if either else PortForm.HALF
 
     from_any = {"Cast": 0, "CastLike": 0, "Shape": 0, "Size": 0}.get(node.op_type)
     inputs = (form(schema.inputs, at, name, at == from_any) for at, name in enumerate(node.input))
     own = states_float(node, schema)
     outputs = (form(schema.outputs, at, name, own) for at, name in enumerate(node.output))
-    return Step(node, tuple(inputs), tuple(outputs))
+    return NodePlan(node=node, inputs=tuple(inputs), outputs=tuple(outputs))
 
 
-def _all_float(step: Step) -> bool:
+def _all_float(step: NodePlan) -> bool:
     forms = {form for form in (*step.inputs, *step.outputs) if form is not None}
-    return forms == {Form.FLOAT}
+    return forms == {PortForm.FLOAT}

@@ -1,12 +1,20 @@
-"""The names in an ONNX graph: what it defines, what a body captures, and giving it others."""
+"""Walking an ONNX graph: its bodies, its names, and the nodes that normalise pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-
-from paddleport.models.onnx.onnx_file import subgraphs
 
 if TYPE_CHECKING:
     import onnx
+
+NORMALISING_OPERATORS = frozenset({"Cast", "Transpose", "Gather", "Mul", "Sub", "Div", "Add"})
+
+
+def subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
+    """The bodies of an If, a Loop or a Scan."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
 
 
 def label(node: "onnx.NodeProto") -> str:
@@ -44,3 +52,29 @@ def rename(graph: "onnx.GraphProto", names: Mapping[str, str]) -> None:
             rename(body, names)
     for item in graph.output:
         item.name = names.get(item.name, item.name)
+
+
+def normalisation_nodes(proto: "onnx.ModelProto") -> tuple[str, ...]:
+    """Names of the nodes from an 8-bit input to the first operator of the network, in order.
+
+    Empty where not just one input takes 8 bits, or something else follows it than a Cast.
+    """
+    import onnx
+
+    graph, pixels = proto.graph, onnx.TensorProto.UINT8
+    fed = [item.name for item in graph.input if item.type.tensor_type.elem_type == pixels]
+    if len(fed) != 1:
+        return ()
+    value, found = fed[0], list[str]()
+    while True:
+        readers = [node for node in graph.node if value in node.input]
+        if (
+            len(readers) != 1
+            or readers[0].op_type not in NORMALISING_OPERATORS
+            or not readers[0].name
+        ):
+            return tuple(found)
+        if not found and readers[0].op_type != "Cast":
+            return ()
+        found.append(readers[0].name)
+        value = readers[0].output[0]

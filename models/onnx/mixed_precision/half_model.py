@@ -5,20 +5,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paddleport.errors import UsageError, unknown_name
-from paddleport.models.onnx.mixed_precision.names import defined
-from paddleport.models.onnx.mixed_precision.numbers import HalfPrecision
-from paddleport.models.onnx.mixed_precision.plan import Planner, needed_in_float
-from paddleport.models.onnx.mixed_precision.rewrite import GraphWriter
-from paddleport.models.onnx.mixed_precision.sheet import Sheet
-from paddleport.models.onnx.mixed_precision.types import Schemas, typed, without
-from paddleport.models.onnx.onnx_file import subgraphs
+from paddleport.models.onnx.graph_walk import defined, subgraphs
+from paddleport.models.onnx.mixed_precision.half_numbers import HalfPrecision
+from paddleport.models.onnx.mixed_precision.half_plan import Planner, needed_in_float
+from paddleport.models.onnx.mixed_precision.half_writer import GraphWriter, WriterState
+from paddleport.models.onnx.mixed_precision.value_kinds import Schemas, typed, without
 
 if TYPE_CHECKING:
     import onnx
 
 
-@dataclass(frozen=True)
-class Half:
+@dataclass(frozen=True, kw_only=True)
+class HalfModel:
     """A model in half precision.
 
     Attributes:
@@ -38,7 +36,7 @@ class Half:
 
 def cast_to_half(
     proto: "onnx.ModelProto", precision: HalfPrecision, *, keep: Collection[str] = ()
-) -> Half:
+) -> HalfModel:
     """Copy a float32 model into half precision, as strongly typed runtimes want it.
 
     Weights are stored in the half format, each once. Float inputs are cast behind the border
@@ -65,10 +63,12 @@ def cast_to_half(
     plan = planner.plan(typed(proto, schemas))
     values = {name for graph in _graphs(proto.graph) for name in defined(graph)}
     in_float = {*needed_in_float(plan), *(item.name for item in proto.graph.output)}
-    sheet = Sheet(precision, nodes | values, frozenset(in_float))
+    state = WriterState(precision=precision, used=nodes | values, in_float=frozenset(in_float))
     result: onnx.ModelProto = without(proto, {"graph"})
-    result.graph.CopyFrom(GraphWriter(plan, sheet).write())
-    return Half(result, precision, tuple(sheet.clamped), planner.kept)
+    result.graph.CopyFrom(GraphWriter(plan, state).write())
+    return HalfModel(
+        proto=result, precision=precision, clamped=tuple(state.clamped), kept=planner.kept
+    )
 
 
 def _graphs(graph: "onnx.GraphProto") -> Iterator["onnx.GraphProto"]:

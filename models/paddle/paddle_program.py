@@ -31,7 +31,7 @@ _PIR_TYPES = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """What a program takes, gives, computes with and needs.
 
@@ -113,12 +113,12 @@ def _read_pir(document: Any) -> Program:
     for name in _pir_operators(document["program"]["regions"]):
         operators[name] += 1
     return Program(
-        "pir",
-        document["base_code"]["version"],
-        tuple(inputs),
-        tuple(spec for _, spec in sorted(outputs, key=lambda item: item[0])),
-        parameters,
-        operators,
+        format="pir",
+        version=document["base_code"]["version"],
+        inputs=tuple(inputs),
+        outputs=tuple(spec for _, spec in sorted(outputs, key=lambda item: item[0])),
+        parameters=parameters,
+        operators=operators,
     )
 
 
@@ -157,12 +157,16 @@ def _read_protobuf(data: memoryview) -> Program:
                 operators[kind] += 1
     versions = [protobuf.integers(message, 1) for message in protobuf.messages(data, 4)]
     return Program(
-        "protobuf",
-        versions[0][0] if versions and versions[0] else 0,
-        tuple(_variable_spec(name, variables[name]) for _, name in sorted(feeds)),
-        tuple(_variable_spec(name, variables[name]) for _, name in sorted(fetches)),
-        {name: found.spec for name, found in variables.items() if found.persistable and found.spec},
-        operators,
+        format="protobuf",
+        version=versions[0][0] if versions and versions[0] else 0,
+        inputs=tuple(_variable_spec(name, variables[name]) for _, name in sorted(feeds)),
+        outputs=tuple(_variable_spec(name, variables[name]) for _, name in sorted(fetches)),
+        parameters={
+            name: found.spec
+            for name, found in variables.items()
+            if found.persistable and found.spec
+        },
+        operators=operators,
     )
 
 

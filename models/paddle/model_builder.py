@@ -1,12 +1,13 @@
-"""Build an inference model of a zoo's family from a state dict, with Paddle in a worker."""
+"""Paddle, imported in a worker, and an inference model built there from a state dict."""
 
+import importlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from paddleport.errors import ModelFileError, OutputError
+from paddleport.errors import BackendUnavailableError, ModelFileError, OutputError
 from paddleport.models.artifact import Artifact, paddle_artifact
-from paddleport.models.paddle.vendor import import_paddle
 from paddleport.models.zoo.architecture import State, load_architecture
 from paddleport.models.zoo.model_card import ModelCard
 from paddleport.worker import Worker
@@ -96,3 +97,17 @@ def _build(card: ModelCard, state: State, folder: str) -> None:
         )
     except OSError as error:
         raise OutputError(f"the model cannot be written to {folder}: {error.strerror}") from None
+
+
+def import_paddle() -> Any:
+    """The ``paddle`` module.
+
+    Raises:
+        BackendUnavailableError: it is not installed, or something that it needs is missing.
+    """
+    try:
+        return importlib.import_module("paddle")
+    except ImportError as error:
+        raise BackendUnavailableError(
+            f"paddle cannot be imported ({error}): pip install 'paddleport[cpu]'"
+        ) from error

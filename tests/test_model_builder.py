@@ -6,7 +6,7 @@ import pytest
 from mobilenet import mobilenet_card, seeded_state
 
 from paddleport.errors import ModelFileError
-from paddleport.models.paddle.build import build_inference_model, check_state
+from paddleport.models.paddle.model_builder import build_inference_model, check_state
 from paddleport.models.paddle.source import open_model
 from paddleport.tensors import Array
 

@@ -17,7 +17,7 @@ _BF16_LEAST = float(np.uint32(0x00010000).view(np.float32))
 
 
 @dataclass(frozen=True)
-class Format:
+class HalfFormat:
     """A 16 bit format; ONNX's number of it, and its largest and its least positive value."""
 
     onnx_type: int
@@ -27,8 +27,8 @@ class Format:
 
 # 10 and 16 are TensorProto.FLOAT16 and BFLOAT16
 FORMATS = {
-    "fp16": Format(10, 65504.0, 2.0**-24),
-    "bf16": Format(16, _BF16_MAX, _BF16_LEAST),
+    "fp16": HalfFormat(10, 65504.0, 2.0**-24),
+    "bf16": HalfFormat(16, _BF16_MAX, _BF16_LEAST),
 }
 
 
