@@ -16,7 +16,7 @@ from paddleport.runners import runner_class
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.predictor import MOST_STREAMS, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
-from paddleport.runners.shape_ranges import DEFAULT_BATCHES
+from paddleport.runners.runner_options import DEFAULT_BATCHES
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:

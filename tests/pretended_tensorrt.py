@@ -16,8 +16,7 @@ from paddleport.errors import ModelFileError
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.tensorrt import engine_cache
 from paddleport.runners.tensorrt import trt_runner as runner
-from paddleport.runners.tensorrt.build import Engine, Wanted
-from paddleport.runners.tensorrt.facts import EngineFacts
+from paddleport.runners.tensorrt.engine_build import Engine, EngineFacts, EngineSettings
 from paddleport.runners.tensorrt.library import Library, Loaded
 from paddleport.tensors import Array, TensorSpec
 
@@ -41,11 +40,13 @@ class Pretence:
     gpu: Gpu = L4
     version: str = VERSION
     loads: bytes | None = None
-    built: list[Wanted] = field(default_factory=list)
+    built: list[EngineSettings] = field(default_factory=list)
     timings: list[bytes] = field(default_factory=list)
     runners: list[Any] = field(default_factory=list)
 
-    def build(self, library: Library, onnx: Path, wanted: Wanted, timings: bytes = b"") -> Engine:
+    def build(
+        self, library: Library, onnx: Path, wanted: EngineSettings, timings: bytes = b""
+    ) -> Engine:
         """Stands for ``build_engine``."""
         self.built.append(wanted)
         self.timings.append(timings)

@@ -8,13 +8,13 @@ import pytest
 from pretended_tensorrt import L4, VERSION, Pretence, pretended_tensorrt
 
 from paddleport.runners.gpu import Gpu
-from paddleport.runners.tensorrt.build import Wanted
+from paddleport.runners.tensorrt.engine_build import EngineSettings
 from paddleport.runners.tensorrt.engine_cache import ENGINE, cached_engine, engine_key
 from paddleport.runners.tensorrt.library import TENSORRT, TENSORRT_RTX
 from paddleport.tensors import ShapeRange
 
 RANGE = ShapeRange((1, 3), (1, 3), (8, 3))
-WANTED = Wanted("fp32", {"x": RANGE, "y": RANGE})
+WANTED = EngineSettings("fp32", {"x": RANGE, "y": RANGE})
 CHANGED = [
     replace(WANTED, precision="fp16"),
     replace(WANTED, tf32=True),

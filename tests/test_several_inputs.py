@@ -138,7 +138,8 @@ def test_feeds_of_a_fixed_batch_are_fed_as_they_are() -> None:
 def test_tune_finds_what_is_fastest(source: SourceModel) -> None:
     plan = TunePlan(goal="throughput", backends=("onnxruntime", "openvino"), seconds=2.0, threads=1)
     examples = example_set(None, source.program.inputs)
-    found = tune(source, [ModelVariant("fp32", cached_onnx(source))], examples, plan)
+    variant = ModelVariant(precision="fp32", onnx=cached_onnx(source))
+    found = tune(source, [variant], examples, plan)
     assert found.chosen is not None, [row.reason for row in found.rows]
     assert found.judged_on == "200 made feeds"
     assert {row.candidate.batch for row in found.rows} >= {1, 4, 8}

@@ -147,7 +147,7 @@ def _computed_on(runner: "Runner") -> str:
 
 def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
     """What to classify, and whether that is more than one picture."""
-    from paddleport.runners.picture_pipeline import find_pictures
+    from paddleport.runners.preprocessing.picture_files import find_pictures
 
     if not names:
         from paddleport.models.synthetic.samples import sample_picture

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Node:
+class OperatorNode:
     """What an operator needs to know besides its input arrays.
 
     Attributes:

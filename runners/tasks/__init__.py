@@ -6,7 +6,7 @@ from typing import Any
 from paddleport.errors import UsageError, unknown_name
 from paddleport.runners.tasks.base import Task
 from paddleport.runners.tasks.classification import Classification
-from paddleport.runners.tasks.tensors import Tensors
+from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import TensorSpec
 
 TASKS: Mapping[str, type[Task[Any]]] = {kind.name: kind for kind in (Classification, Tensors)}
