@@ -27,7 +27,7 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunnerOptions:
     """What every runtime is asked for; what it cannot give it refuses.
 

@@ -24,7 +24,7 @@ Start = Callable[[Feed], Pending[dict[str, Array]]]
 """Begins one inference."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Work:
     """What a pipeline has done and what it cost; complete when the pipeline has ended.
 

@@ -40,8 +40,8 @@ def wanted_for(
     """An engine with the default ranges."""
     inputs, _ = onnx_tensors(onnx)
     return EngineSettings(
-        precision,
-        ranges_for(inputs, ranges or {}, "tensorrt-rtx"),
+        precision=precision,
+        ranges=ranges_for(inputs, ranges or {}, "tensorrt-rtx"),
         tf32=tf32,
         capabilities=capabilities,
         workspace_mb=workspace_mb,

@@ -20,7 +20,7 @@ from paddleport.runners.tensorrt.engine_build import Engine, EngineFacts, Engine
 from paddleport.runners.tensorrt.library import Library, Loaded
 from paddleport.tensors import Array, TensorSpec
 
-L4 = Gpu(0, "NVIDIA L4", (8, 9), 24_000_000_000)
+L4 = Gpu(index=0, name="NVIDIA L4", compute_capability=(8, 9), memory_bytes=24_000_000_000)
 VERSION = "10.13.3.9"
 
 
@@ -53,10 +53,10 @@ class Pretence:
         if timings == b"damaged":
             raise ModelFileError("the timing cache is not taken")
         facts = EngineFacts(
-            f"{library.backend} {self.version}",
-            (TensorSpec("x", "float32", (None, 3, 9, 9)),),
-            tuple(TensorSpec(name, "float32", (None, 5)) for name in small_network.OUTPUTS),
-            wanted.precision,
+            library=f"{library.backend} {self.version}",
+            inputs=(TensorSpec("x", "float32", (None, 3, 9, 9)),),
+            outputs=tuple(TensorSpec(name, "float32", (None, 5)) for name in small_network.OUTPUTS),
+            computes_in=wanted.precision,
             tf32=wanted.tf32,
             layers=6,
             capabilities=(),
@@ -70,14 +70,14 @@ class Pretence:
         from polygraphy.backend import trt as loaders
 
         return Loaded(
-            library,
-            SimpleNamespace(__version__=self.version),
-            SimpleNamespace(
+            library=library,
+            trt=SimpleNamespace(__version__=self.version),
+            loaders=SimpleNamespace(
                 EngineFromBytes=self._engine_loader(loaders.EngineFromBytes),
                 TrtRunner=self._runner_class(loaders.TrtRunner),
             ),
-            None,
-            SimpleNamespace(DeviceArray=_device_array(cuda.DeviceArray)),
+            rtx_loaders=None,
+            cuda=SimpleNamespace(DeviceArray=_device_array(cuda.DeviceArray)),
         )
 
     def _engine_loader(self, real: Any) -> Any:

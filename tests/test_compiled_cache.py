@@ -364,7 +364,7 @@ def test_a_model_at_fault_is_told_as_without_a_cache(backend: str, tmp_path: Pat
 @pytest.mark.parametrize("device", ["cuda", "openvino"])
 def test_other_providers_refuse_it(device: str) -> None:
     extras = {"cache": "on"} | ({"provider": device} if device == "openvino" else {})
-    options = RunnerOptions("cuda" if device == "cuda" else None, extras=extras)
+    options = RunnerOptions(device="cuda" if device == "cuda" else None, extras=extras)
     with pytest.raises(UsageError, match="-o cache is of provider cpu"):
         runner_class("onnxruntime").check_options(options)
 

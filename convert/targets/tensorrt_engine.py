@@ -55,8 +55,8 @@ class TensorRtTarget(Target):
     ) -> MadeFile:
         """Parse, cast and build."""
         wanted = EngineSettings(
-            options.precision or "fp32",
-            options.shapes,
+            precision=options.precision or "fp32",
+            ranges=options.shapes,
             tf32=options.tf32,
             capabilities=options.compute_capabilities,
         )

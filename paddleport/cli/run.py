@@ -94,10 +94,10 @@ def run(
     model = tuned.file_of(named)
     pictures, several = _pictures(names_of_pictures)
     asked = RunnerOptions(
-        device,
-        options.precision_from(precision) or tuned.precision,
-        tuned.threads or available_threads() if threads is None else threads,
-        tuned.extras | options.extras_from(extra),
+        device=device,
+        precision=options.precision_from(precision) or tuned.precision,
+        threads=tuned.threads or available_threads() if threads is None else threads,
+        extras=tuned.extras | options.extras_from(extra),
     )
     workers = default_workers() if workers is None else workers
     with progress_bar() as progress:

@@ -1,4 +1,9 @@
-"""ONNX's own evaluator, with every operator that computes done in float64 here."""
+"""ONNX's own evaluator, with every operator that computes done in float64 here.
+
+``pointwise``, ``normalization``, ``windows`` (convolution and pooling), ``resizing`` and
+``recurrent`` hold the operators, ``node`` what they know of their node; ``rounding`` disturbs
+results as a narrower format would.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -149,7 +154,9 @@ class _Operator(OpRun):
             item.name: onnx.helper.get_attribute_value(item) for item in self.onnx_node.attribute
         }
         named = len([name for name in self.onnx_node.output if name])
-        self.node = OperatorNode(self.onnx_node.op_type, self.opset, named, stated)
+        self.node = OperatorNode(
+            operator=self.onnx_node.op_type, opset=self.opset, outputs=named, attributes=stated
+        )
 
     def _run(self, *inputs: Array | None) -> tuple[Array, ...]:
         found = type(self).function(self.node, *inputs)

@@ -36,7 +36,12 @@ def upsample(node: OperatorNode, x: Array, scales: Array | None = None) -> Array
     """Upsample of opset 7 and 9: nearest is floor(x / scale), linear likewise not centred."""
     if scales is None:
         scales = np.array(node.get("scales"), np.float64)
-    plain = OperatorNode("Resize", node.opset, 1, {"mode": node.text("mode", "nearest")})
+    plain = OperatorNode(
+        operator="Resize",
+        opset=node.opset,
+        outputs=1,
+        attributes={"mode": node.text("mode", "nearest")},
+    )
     return resize(plain, x, scales)
 
 

@@ -39,7 +39,7 @@ _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}  # the rest 
 _FATAL = 4  # log level; what it logs below that is in the exception as well, or read back
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnnxRuntimeExtras:
     """``-o`` options of ONNX Runtime.
 

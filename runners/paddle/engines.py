@@ -32,7 +32,7 @@ _PRECISION_TYPES = {"fp32": "Float32", "fp16": "Half", "int8": "Int8"}
 _OPT_RUNS = 3  # Paddle takes the shape that it saw most often as the best one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnginePlan:
     """What is built, and for what.
 

@@ -45,7 +45,7 @@ _QUANTISED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaddleTensorRtExtras:
     """``-o`` options of Paddle with TensorRT.
 

@@ -1,4 +1,8 @@
-"""What a model's answers mean: the contract in ``base``, one file for each task."""
+"""What a model's answers mean, and the table of all tasks.
+
+``base`` is the contract; ``classification`` is pictures to classes; ``raw_tensors`` is any model,
+whose outputs are the answer.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

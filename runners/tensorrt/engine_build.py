@@ -15,7 +15,7 @@ from paddleport.runners.tensorrt.parse import Network, parse
 from paddleport.tensors import ShapeRange, TensorSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineSettings:
     """What an engine is to be.
 
@@ -37,7 +37,7 @@ class EngineSettings:
     workspace_mb: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineFacts:
     """What the library says of the network that it built.
 
@@ -102,10 +102,10 @@ def build_engine(
         timing_cache = timings.read_bytes() if timings is not None else b""
     network = parsed[1]
     facts = EngineFacts(
-        f"{library.backend} {loaded.version}",
-        inputs_of(network),
-        outputs_of(network),
-        computes_in(network),
+        library=f"{library.backend} {loaded.version}",
+        inputs=inputs_of(network),
+        outputs=outputs_of(network),
+        computes_in=computes_in(network),
         notes=notes,
         **seen,
     )

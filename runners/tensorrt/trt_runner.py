@@ -80,8 +80,8 @@ class TensorRtRunner(Runner):
         gpu = need_gpu(self.name)
         loaded = self.library.load()
         wanted = EngineSettings(
-            precision,
-            self._ranges,
+            precision=precision,
+            ranges=self._ranges,
             tf32=self.extras.tf32,
             on_this_gpu=self.library.rtx,
             workspace_mb=self.extras.workspace_mb,
