@@ -55,6 +55,7 @@ def load(
     threads: int | None = None,
     options: Mapping[str, str] | None = None,
     batch_size: int = 1,
+    task: str | None = None,
     task_options: Mapping[str, Any] | None = None,
     opset: int = 17,
     weights: str = "auto",
@@ -74,6 +75,8 @@ def load(
         threads: CPU threads inside one inference; by default all.
         options: the backend's own, as after ``-o`` on the command line.
         batch_size: pictures in one inference of ``predict_many``.
+        task: what the answers mean, ``classification`` or ``tensors``; by default the first where
+            the model says how pictures are fed.
         task_options: the task's own, such as ``{"topk": 3}``.
         opset: of the ONNX file, where one is made.
         weights: for a name of the zoo, as ``--weights`` takes it.
@@ -96,6 +99,7 @@ def load(
             threads=threads or available_threads(),
             extras=dict(options or {}),
         ),
+        task=task,
         batch_size=batch_size,
         opset=opset,
         weights=weights,

@@ -16,8 +16,8 @@ from paddleport.tensors import Array, Feed, TensorSpec
 
 MOST_WORKERS = 16  # beyond that they wait for Python's lock
 
-Picture = Path | bytes | Array
-"""A file, a file's bytes, or an array [height, width, 3] uint8 in BGR."""
+Picture = str | Path | bytes | Array
+"""A file by its path, a file's bytes, or an array [height, width, 3] uint8 in BGR."""
 Source = Picture | tuple[str, Picture]
 """A picture, or its name with it."""
 Start = Callable[[Feed], Pending[dict[str, Array]]]
@@ -157,11 +157,13 @@ class PictureInput:
         return {self.spec.name: tensor}
 
 
-def named_picture(source: Source) -> tuple[str, Picture]:
+def named_picture(source: Source) -> tuple[str, Path | bytes | Array]:
     """A picture and what to call it."""
-    if isinstance(source, tuple):
-        return source
-    return (str(source) if isinstance(source, Path) else "the picture"), source
+    named = isinstance(source, tuple)
+    name, picture = source if isinstance(source, tuple) else ("the picture", source)
+    if isinstance(picture, str | Path):
+        return (name if named else str(picture)), Path(picture)
+    return name, picture
 
 
 def default_workers() -> int:
