@@ -48,7 +48,16 @@ class Way:
         told = runner_class(backend).gains_from_shapes
         shapes = {"x": ShapeRange.only(shape)} if told else {}
         return cls(
-            backend, model, RunnerOptions(None, precision, threads, extras or {}, shapes), shape
+            backend,
+            model,
+            RunnerOptions(
+                device=None,
+                precision=precision,
+                threads=threads,
+                extras=extras or {},
+                shapes=shapes,
+            ),
+            shape,
         )
 
     @classmethod

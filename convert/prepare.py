@@ -16,9 +16,9 @@ from paddleport.runners import runner_class
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.predictor import MOST_STREAMS, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
-from paddleport.runners.shape_ranges import DEFAULT_BATCHES
+from paddleport.runners.runner_options import DEFAULT_BATCHES
 from paddleport.runners.tasks.classification import Classification
-from paddleport.runners.tasks.tensors import Tensors
+from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import Array, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
@@ -151,9 +151,9 @@ def prepare_predictor(
     backend: str,
     options: RunnerOptions,
     *,
+    task: str | None = Classification.name,
     batch_size: int | None = 1,
     streams: int | None = 1,
-    only_pictures: bool = True,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
     progress: Progress = no_progress,
@@ -164,17 +164,17 @@ def prepare_predictor(
         model: what the user names.
         backend: a runner's name.
         options: what was asked; what is good for pictures and was not asked is filled in.
+        task: what the answers mean; ``None`` is classification where the model says how pictures
+            are fed, and its tensors where it does not.
         batch_size: pictures per inference, for which backends are compiled that gain from it;
             ``None`` leaves the batch free.
         streams: inferences at a time, where the backend has streams; ``None`` is by the threads.
-        only_pictures: refuse a model that does not say how pictures are fed; without it, it is
-            one that is fed with tensors.
         opset: of a conversion.
         weights: of a zoo model.
         progress: told each step and the share done.
 
     Raises:
-        UsageError: the model does not say how pictures are fed.
+        UsageError: the model does not say how pictures are fed, and is to classify them.
         PortError: as ``Runner.check_options`` and then ``prepare`` do.
     """
     kind = runner_class(backend)
@@ -182,7 +182,9 @@ def prepare_predictor(
     streams = min(options.threads, MOST_STREAMS) if streams is None else streams
     options = replace(options, extras=extras_for_pictures(kind, options, streams))
     ready = prepare(model, kind.formats, opset=opset, weights=weights, progress=progress)
-    if ready.preprocess is None and only_pictures:
+    if task is None:
+        task = Tensors.name if ready.preprocess is None else Classification.name
+    if ready.preprocess is None and task != Tensors.name:
         raise UsageError(
             f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
             "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
@@ -193,7 +195,7 @@ def prepare_predictor(
         options=replace(options, shapes=fed_shapes(ready, kind, batch_size)),
         preprocess=ready.preprocess,
         labels=ready.labels,
-        task=Tensors.name if ready.preprocess is None else Classification.name,
+        task=task,
         batch_size=1 if batch_size is None else batch_size,
     )
     return ready, spec

@@ -17,7 +17,7 @@ from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Precision
-from paddleport.runners.picture_pipeline import find_pictures
+from paddleport.runners.preprocessing.picture_files import find_pictures
 from paddleport.validate.tune.candidate import ModelVariant
 
 INT8 = TargetOptions(precision="int8")

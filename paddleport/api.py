@@ -55,6 +55,7 @@ def load(
     threads: int | None = None,
     options: Mapping[str, str] | None = None,
     batch_size: int | None = None,
+    task: str | None = None,
     task_options: Mapping[str, Any] | None = None,
     opset: int = 17,
     weights: str = "auto",
@@ -75,6 +76,8 @@ def load(
         options: the backend's own, as after ``-o`` on the command line.
         batch_size: pictures in one inference of ``predict_many``, 1 by default. Where it is
             given, a backend that gains from it is compiled for that batch and takes no other.
+        task: what the answers mean, ``classification`` or ``tensors``; by default the first where
+            the model says how pictures are fed.
         task_options: the task's own, such as ``{"topk": 3}``.
         opset: of the ONNX file, where one is made.
         weights: for a name of the zoo, as ``--weights`` takes it.
@@ -98,8 +101,8 @@ def load(
             threads=threads or available_threads(),
             extras=dict(options or {}),
         ),
+        task=task,
         batch_size=batch_size,
-        only_pictures=False,
         opset=opset,
         weights=weights,
         progress=progress,

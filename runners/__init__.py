@@ -1,4 +1,10 @@
-"""One file per runtime, and the registry that finds them."""
+"""One file or folder per runtime, the registry that finds them, and what callers hold.
+
+``base`` is a runner's contract; ``predictor`` holds one and takes pictures, by
+``picture_pipeline`` and ``preprocessing``, or tensors; ``tasks`` says what answers mean.
+``runner_options`` reads what is asked of a runner, ``profile`` what ``tune`` wrote;
+``compiled_cache``, ``gpu``, ``in_order`` and ``vendor_message`` serve all runtimes.
+"""
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -14,7 +20,7 @@ GROUP = "paddleport.runners"
 __all__ = ["Backend", "Runner", "RunnerOptions", "describe_all", "names", "open_runner", "why_not"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backend:
     """One row of ``paddleport backends``.
 
@@ -56,14 +62,22 @@ def _describe(name: str) -> Backend:
     try:
         found = runner_class(name)
     except BackendUnavailableError as error:
-        return Backend(name, None, (), (), (), usable=False, reason=str(error))
+        return Backend(
+            name=name,
+            version=None,
+            formats=(),
+            devices=(),
+            precisions=(),
+            usable=False,
+            reason=str(error),
+        )
     installed = installed_version(found)
     return Backend(
-        name,
-        installed,
-        found.formats,
-        found.devices_of(installed_distribution(found)),
-        found.precisions,
+        name=name,
+        version=installed,
+        formats=found.formats,
+        devices=found.devices_of(installed_distribution(found)),
+        precisions=found.precisions,
         usable=not (reason := _why_not(found, installed)),
         reason=reason,
     )

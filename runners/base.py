@@ -12,8 +12,8 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.runners.extras import parse_extras
 from paddleport.runners.in_order import Done, Pending, in_order
+from paddleport.runners.runner_options import parse_extras
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec, check_feed, feed_signature
 
@@ -27,7 +27,7 @@ def available_threads() -> int:
     return os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunnerOptions:
     """What every runtime is asked for; what it cannot give it refuses.
 

@@ -16,7 +16,7 @@ _NAME_BYTES = 256
 _MAJOR, _MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR in cuda.h
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gpu:
     """One GPU.
 
@@ -36,7 +36,7 @@ class Gpu:
         return f"{self.name} (compute capability {format_capability(self.compute_capability)})"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Driver:
     """The NVIDIA driver and what it drives.
 
@@ -63,17 +63,33 @@ def find_driver() -> Driver:
     except OSError:
         found = "a GPU, but " if any(Path(device).exists() for device in _DEVICES) else ""
         missing = f"{found}no NVIDIA driver ({_LIBRARY})"
-        return Driver(_driver_version(), "", (), missing, "in a container: --gpus all")
+        return Driver(
+            version=_driver_version(),
+            cuda="",
+            gpus=(),
+            missing=missing,
+            advice="in a container: --gpus all",
+        )
     cuda = _cuda_version(library)
     status = library.cuInit(0)
     if status:
         missing = f"the NVIDIA driver finds no GPU ({_error(library, status)})"
-        return Driver(_driver_version(), cuda, (), missing, "look at nvidia-smi")
+        return Driver(
+            version=_driver_version(),
+            cuda=cuda,
+            gpus=(),
+            missing=missing,
+            advice="look at nvidia-smi",
+        )
     gpus = tuple(_gpu(library, index) for index in range(_integer(library.cuDeviceGetCount)))
     if gpus:
-        return Driver(_driver_version(), cuda, gpus)
+        return Driver(version=_driver_version(), cuda=cuda, gpus=gpus)
     return Driver(
-        _driver_version(), cuda, (), "no GPU is visible to CUDA", "look at CUDA_VISIBLE_DEVICES"
+        version=_driver_version(),
+        cuda=cuda,
+        gpus=(),
+        missing="no GPU is visible to CUDA",
+        advice="look at CUDA_VISIBLE_DEVICES",
     )
 
 
@@ -107,7 +123,12 @@ def _gpu(library: ctypes.CDLL, index: int) -> Gpu:
     major, minor = (
         _integer(library.cuDeviceGetAttribute, number, device) for number in (_MAJOR, _MINOR)
     )
-    return Gpu(index, name.value.decode(errors="replace"), (major, minor), memory.value)
+    return Gpu(
+        index=index,
+        name=name.value.decode(errors="replace"),
+        compute_capability=(major, minor),
+        memory_bytes=memory.value,
+    )
 
 
 def _cuda_version(library: ctypes.CDLL) -> str:

@@ -17,8 +17,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
-from paddleport.runners.extras import check_streams
-from paddleport.runners.shape_ranges import check_ranges
+from paddleport.runners.runner_options import check_ranges, check_streams
 from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.tensors import Array, Feed, TensorSpec
 

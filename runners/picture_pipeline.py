@@ -1,6 +1,5 @@
 """Pictures on their way to a model: found, decoded and preprocessed by threads, fed in batches."""
 
-import glob
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,19 +15,16 @@ from paddleport.runners.preprocessing.prepare_image import decode_image, fed_pic
 from paddleport.tensors import Array, Feed, TensorSpec
 
 MOST_WORKERS = 16  # beyond that they wait for Python's lock
-PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-)
 
-Picture = Path | bytes | Array
-"""A file, a file's bytes, or an array [height, width, 3] uint8 in BGR."""
+Picture = str | Path | bytes | Array
+"""A file by its path, a file's bytes, or an array [height, width, 3] uint8 in BGR."""
 Source = Picture | tuple[str, Picture]
 """A picture, or its name with it."""
 Start = Callable[[Feed], Pending[dict[str, Array]]]
 """Begins one inference."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Work:
     """What a pipeline has done and what it cost; complete when the pipeline has ended.
 
@@ -161,39 +157,13 @@ class PictureInput:
         return {self.spec.name: tensor}
 
 
-def named_picture(source: Source) -> tuple[str, Picture]:
+def named_picture(source: Source) -> tuple[str, Path | bytes | Array]:
     """A picture and what to call it."""
-    if isinstance(source, tuple):
-        return source
-    return (str(source) if isinstance(source, Path) else "the picture"), source
-
-
-def find_pictures(names: Iterable[str]) -> Iterator[Path]:
-    """The files that ``names`` stand for: files as they are, folders and globs searched.
-
-    A file is yielded whatever it is called, or even if it is missing: reading it will tell.
-
-    Raises:
-        UsageError: a folder without pictures, or a glob that fits nothing.
-    """
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            found = sorted(
-                item for item in path.rglob("*") if item.suffix.lower() in PICTURE_SUFFIXES
-            )
-            if not found:
-                raise UsageError(
-                    f"{name} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})"
-                )
-            yield from found
-        elif glob.has_magic(name) and not path.exists():
-            matches = sorted(glob.glob(name, recursive=True))
-            if not matches:
-                raise UsageError(f"no file fits {name}")
-            yield from (Path(match) for match in matches)
-        else:
-            yield path
+    named = isinstance(source, tuple)
+    name, picture = source if isinstance(source, tuple) else ("the picture", source)
+    if isinstance(picture, str | Path):
+        return (name if named else str(picture)), Path(picture)
+    return name, picture
 
 
 def default_workers() -> int:

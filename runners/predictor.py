@@ -165,7 +165,7 @@ class Predictor:
         read a few batches ahead, never more. Close the iterator if it is left before its end.
 
         Args:
-            pictures: files, files' bytes, arrays [height, width, 3] uint8 BGR, or names with them.
+            pictures: paths, files' bytes, arrays [height, width, 3] uint8 BGR, or names with them.
             work: filled, when it is over, with what it cost.
 
         Raises:

@@ -23,7 +23,7 @@ _KNOWN = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Profile:
     """One configuration.
 
@@ -53,7 +53,9 @@ class Profile:
     def runner_options(self) -> RunnerOptions:
         """What its runner is opened with; a file of its own has its own precision."""
         precision = None if self.file else self.precision
-        return RunnerOptions(None, precision, self.threads, self.options)
+        return RunnerOptions(
+            device=None, precision=precision, threads=self.threads, extras=self.options
+        )
 
 
 def write_profile(path: Path, profile: Profile) -> None:

@@ -10,8 +10,8 @@ from conftest import skip_or_fail
 
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.base import Precision
-from paddleport.runners.shape_ranges import ranges_for
-from paddleport.runners.tensorrt.build import Engine, Wanted, build_engine
+from paddleport.runners.runner_options import ranges_for
+from paddleport.runners.tensorrt.engine_build import Engine, EngineSettings, build_engine
 from paddleport.runners.tensorrt.library import TENSORRT, TENSORRT_RTX
 from paddleport.tensors import ShapeRange
 from paddleport.worker import run_in_worker
@@ -36,25 +36,25 @@ def wanted_for(
     tf32: bool = False,
     capabilities: tuple[tuple[int, int], ...] = L4,
     workspace_mb: int = 0,
-) -> Wanted:
+) -> EngineSettings:
     """An engine with the default ranges."""
     inputs, _ = onnx_tensors(onnx)
-    return Wanted(
-        precision,
-        ranges_for(inputs, ranges or {}, "tensorrt-rtx"),
+    return EngineSettings(
+        precision=precision,
+        ranges=ranges_for(inputs, ranges or {}, "tensorrt-rtx"),
         tf32=tf32,
         capabilities=capabilities,
         workspace_mb=workspace_mb,
     )
 
 
-def rtx_engine(onnx: Path, wanted: Wanted) -> Engine:
+def rtx_engine(onnx: Path, wanted: EngineSettings) -> Engine:
     """Build with TensorRT-RTX, which needs no GPU for it."""
     need_rtx()
     return run_in_worker(build_engine, TIMEOUT_S, TENSORRT_RTX, onnx, wanted)
 
 
-def trt_engine(onnx: Path, wanted: Wanted, timing_cache: bytes = b"") -> Engine:
+def trt_engine(onnx: Path, wanted: EngineSettings, timing_cache: bytes = b"") -> Engine:
     """Build by the path of TensorRT, with TensorRT-RTX in the place of its library.
 
     TensorRT can't be installed from the ordinary package index. Its sister has the same API, as
@@ -64,7 +64,7 @@ def trt_engine(onnx: Path, wanted: Wanted, timing_cache: bytes = b"") -> Engine:
     return run_in_worker(_build_by_its_sister, TIMEOUT_S, onnx, wanted, timing_cache)
 
 
-def _build_by_its_sister(onnx: Path, wanted: Wanted, timing_cache: bytes) -> Engine:
+def _build_by_its_sister(onnx: Path, wanted: EngineSettings, timing_cache: bytes) -> Engine:
     import tensorrt_rtx
 
     posed = types.ModuleType("tensorrt")

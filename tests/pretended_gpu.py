@@ -11,7 +11,7 @@ import pytest
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.onnxruntime import providers as ort_providers
 
-L4 = Gpu(0, "NVIDIA L4", (8, 9), 24_000_000_000)
+L4 = Gpu(index=0, name="NVIDIA L4", compute_capability=(8, 9), memory_bytes=24_000_000_000)
 CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 

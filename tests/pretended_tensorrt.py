@@ -16,12 +16,11 @@ from paddleport.errors import ModelFileError
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.tensorrt import engine_cache
 from paddleport.runners.tensorrt import trt_runner as runner
-from paddleport.runners.tensorrt.build import Engine, Wanted
-from paddleport.runners.tensorrt.facts import EngineFacts
+from paddleport.runners.tensorrt.engine_build import Engine, EngineFacts, EngineSettings
 from paddleport.runners.tensorrt.library import Library, Loaded
 from paddleport.tensors import Array, TensorSpec
 
-L4 = Gpu(0, "NVIDIA L4", (8, 9), 24_000_000_000)
+L4 = Gpu(index=0, name="NVIDIA L4", compute_capability=(8, 9), memory_bytes=24_000_000_000)
 VERSION = "10.13.3.9"
 
 
@@ -41,21 +40,23 @@ class Pretence:
     gpu: Gpu = L4
     version: str = VERSION
     loads: bytes | None = None
-    built: list[Wanted] = field(default_factory=list)
+    built: list[EngineSettings] = field(default_factory=list)
     timings: list[bytes] = field(default_factory=list)
     runners: list[Any] = field(default_factory=list)
 
-    def build(self, library: Library, onnx: Path, wanted: Wanted, timings: bytes = b"") -> Engine:
+    def build(
+        self, library: Library, onnx: Path, wanted: EngineSettings, timings: bytes = b""
+    ) -> Engine:
         """Stands for ``build_engine``."""
         self.built.append(wanted)
         self.timings.append(timings)
         if timings == b"damaged":
             raise ModelFileError("the timing cache is not taken")
         facts = EngineFacts(
-            f"{library.backend} {self.version}",
-            (TensorSpec("x", "float32", (None, 3, 9, 9)),),
-            tuple(TensorSpec(name, "float32", (None, 5)) for name in small_network.OUTPUTS),
-            wanted.precision,
+            library=f"{library.backend} {self.version}",
+            inputs=(TensorSpec("x", "float32", (None, 3, 9, 9)),),
+            outputs=tuple(TensorSpec(name, "float32", (None, 5)) for name in small_network.OUTPUTS),
+            computes_in=wanted.precision,
             tf32=wanted.tf32,
             layers=6,
             capabilities=(),
@@ -69,14 +70,14 @@ class Pretence:
         from polygraphy.backend import trt as loaders
 
         return Loaded(
-            library,
-            SimpleNamespace(__version__=self.version),
-            SimpleNamespace(
+            library=library,
+            trt=SimpleNamespace(__version__=self.version),
+            loaders=SimpleNamespace(
                 EngineFromBytes=self._engine_loader(loaders.EngineFromBytes),
                 TrtRunner=self._runner_class(loaders.TrtRunner),
             ),
-            None,
-            SimpleNamespace(DeviceArray=_device_array(cuda.DeviceArray)),
+            rtx_loaders=None,
+            cuda=SimpleNamespace(DeviceArray=_device_array(cuda.DeviceArray)),
         )
 
     def _engine_loader(self, real: Any) -> Any:

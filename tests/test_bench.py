@@ -137,7 +137,16 @@ def test_a_profile_is_opened_as_run_opens_it(load: Any, tmp_path: Path, own_file
     file = tmp_path / "it.int8.onnx" if own_file else None
     if file is not None:
         file.write_bytes(b"weights")
-    profile = Profile("it", "latency", "openvino", "bf16", 1, 4, {}, file)
+    profile = Profile(
+        model="it",
+        goal="latency",
+        backend="openvino",
+        precision="bf16",
+        threads=1,
+        batch=4,
+        options={},
+        file=file,
+    )
     write_profile(tmp_path / "tune.toml", profile)
     ways = load("ways")
     source = SimpleNamespace(name="it", model=None)

@@ -20,7 +20,7 @@ from paddleport.models.onnx.onnx_file import external_files
 from paddleport.runners import compiled_cache, installed_version, open_runner, runner_class
 from paddleport.runners.base import Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE, Entry, cpu_identity, entry_for
-from paddleport.runners.onnxruntime import optimized
+from paddleport.runners.onnxruntime import sessions
 from paddleport.worker import run_in_worker
 
 
@@ -341,7 +341,7 @@ def test_a_file_put_there_after_it_was_looked_at_is_not_used(
 def test_what_protobuf_cannot_hold_is_not_kept(
     backend: str, model: Artifact, own_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(optimized, "MOST_BYTES", 100)
+    monkeypatch.setattr(sessions, "MOST_BYTES", 100)
     opened(backend, model).close()
     assert not own_cache.exists()
 
@@ -364,7 +364,7 @@ def test_a_model_at_fault_is_told_as_without_a_cache(backend: str, tmp_path: Pat
 @pytest.mark.parametrize("device", ["cuda", "openvino"])
 def test_other_providers_refuse_it(device: str) -> None:
     extras = {"cache": "on"} | ({"provider": device} if device == "openvino" else {})
-    options = RunnerOptions("cuda" if device == "cuda" else None, extras=extras)
+    options = RunnerOptions(device="cuda" if device == "cuda" else None, extras=extras)
     with pytest.raises(UsageError, match="-o cache is of provider cpu"):
         runner_class("onnxruntime").check_options(options)
 

@@ -8,13 +8,13 @@ import pytest
 from pretended_tensorrt import L4, VERSION, Pretence, pretended_tensorrt
 
 from paddleport.runners.gpu import Gpu
-from paddleport.runners.tensorrt.build import Wanted
+from paddleport.runners.tensorrt.engine_build import EngineSettings
 from paddleport.runners.tensorrt.engine_cache import ENGINE, cached_engine, engine_key
 from paddleport.runners.tensorrt.library import TENSORRT, TENSORRT_RTX
 from paddleport.tensors import ShapeRange
 
 RANGE = ShapeRange((1, 3), (1, 3), (8, 3))
-WANTED = Wanted("fp32", {"x": RANGE, "y": RANGE})
+WANTED = EngineSettings(precision="fp32", ranges={"x": RANGE, "y": RANGE})
 CHANGED = [
     replace(WANTED, precision="fp16"),
     replace(WANTED, tf32=True),
@@ -41,7 +41,15 @@ def test_everything_that_matters_changes_the_key(onnx: Path) -> None:
     keys.append(engine_key(onnx, TENSORRT, "10.13.3.10", L4, WANTED))
     keys.append(engine_key(onnx, TENSORRT_RTX, VERSION, L4, WANTED))
     keys.append(engine_key(onnx, TENSORRT, VERSION, replace(L4, name="NVIDIA L40"), WANTED))
-    keys.append(engine_key(onnx, TENSORRT, VERSION, Gpu(0, L4.name, (9, 0), 1), WANTED))
+    keys.append(
+        engine_key(
+            onnx,
+            TENSORRT,
+            VERSION,
+            Gpu(index=0, name=L4.name, compute_capability=(9, 0), memory_bytes=1),
+            WANTED,
+        )
+    )
     onnx.write_bytes(b"a modem")
     keys.append(engine_key(onnx, TENSORRT, VERSION, L4, WANTED))
     assert len(set(keys)) == len(keys)
@@ -51,7 +59,12 @@ def test_what_does_not_matter_does_not(onnx: Path) -> None:
     key = engine_key(onnx, TENSORRT, VERSION, L4, WANTED)
     other = onnx.rename(onnx.with_name("renamed.onnx"))
     turned = replace(WANTED, ranges={"y": RANGE, "x": RANGE})
-    same = Gpu(1, L4.name, L4.compute_capability, L4.memory_bytes)  # its twin
+    same = Gpu(
+        index=1,
+        name=L4.name,
+        compute_capability=L4.compute_capability,
+        memory_bytes=L4.memory_bytes,
+    )  # its twin
     assert engine_key(other, TENSORRT, VERSION, same, turned) == key
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.tasks.classification import Classification
-from paddleport.runners.tasks.tensors import Tensors
+from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.accuracy_gate import gate
 from paddleport.validate.accuracy_gate.gate import GateLimits, GateResult, gate_set

@@ -48,10 +48,8 @@ VENDORS = {
     "tensorrt": {"runners/tensorrt/library.py"},
     "tensorrt_rtx": {"runners/tensorrt/library.py"},
     "cv2": {
-        "runners/preprocessing/normalize.py",
         "runners/preprocessing/prepare_image.py",
-        "runners/preprocessing/quiet.py",
-        "runners/preprocessing/resize.py",
+        "runners/preprocessing/crop_and_normalize.py",
     },
 }
 

@@ -13,8 +13,8 @@ from contract import Subject
 from onnx import TensorProto, helper
 
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.runners.onnxruntime.binding import Binding, can_bind
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
+from paddleport.runners.onnxruntime.sessions import Binding, can_bind
 from paddleport.tensors import Array
 
 ort = pytest.importorskip("onnxruntime")

@@ -32,7 +32,7 @@ OPENVINO = "OpenVINOExecutionProvider"
 
 
 def options(device: str | None = None, precision: Precision | None = None, **extras: str) -> Any:
-    return RunnerOptions(device, precision, threads=1, extras=extras)
+    return RunnerOptions(device=device, precision=precision, threads=1, extras=extras)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 )
 def test_the_provider_decides_the_device(provider: str, asked: str | None, device: str) -> None:
     extras = {"provider": provider} if provider else {}
-    checked = OnnxRuntimeRunner.check_options(RunnerOptions(asked, extras=extras))
+    checked = OnnxRuntimeRunner.check_options(RunnerOptions(device=asked, extras=extras))
     assert checked.device == device
 
 

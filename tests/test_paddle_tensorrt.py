@@ -35,15 +35,17 @@ from paddleport.runners.paddle.paddle_runner import PaddleRunner
 from paddleport.runners.paddle.paddle_tensorrt_runner import PaddleTensorRtRunner
 from paddleport.tensors import ShapeRange, TensorSpec
 
-L4 = gpu.Gpu(0, "NVIDIA L4", (8, 9), 24 << 30)
-GTX_1080 = gpu.Gpu(0, "NVIDIA GeForce GTX 1080", (6, 1), 8 << 30)
+L4 = gpu.Gpu(index=0, name="NVIDIA L4", compute_capability=(8, 9), memory_bytes=24 << 30)
+GTX_1080 = gpu.Gpu(
+    index=0, name="NVIDIA GeForce GTX 1080", compute_capability=(6, 1), memory_bytes=8 << 30
+)
 SHAPES = {"x": ShapeRange((1, 3, 9, 9), (3, 3, 9, 9), (8, 3, 9, 9))}
 LIBRARIES = needs._LIBRARIES
 TF32 = "NVIDIA_TF32_OVERRIDE"
 
 
 def driver_of(*gpus: gpu.Gpu) -> gpu.Driver:
-    return gpu.Driver("580.65.06", "13.0", gpus, "")
+    return gpu.Driver(version="580.65.06", cuda="13.0", gpus=gpus, missing="")
 
 
 @pytest.fixture
@@ -287,15 +289,15 @@ def test_shapes_are_collected_by_paddle_itself(
     config.disable_glog_info()
     config.disable_mkldnn()
     plan = EnginePlan(
-        small_protobuf.path,
-        small_protobuf.weights_file,
-        "protobuf",
-        (TensorSpec("x", "float32", (None, 3, 9, 9)),),
-        SHAPES,
-        "fp32",
-        0,
-        1024,
-        3,
+        program=small_protobuf.path,
+        params=small_protobuf.weights_file,
+        format="protobuf",
+        inputs=(TensorSpec("x", "float32", (None, 3, 9, 9)),),
+        shapes=SHAPES,
+        precision="fp32",
+        device_id=0,
+        workspace_mb=1024,
+        min_subgraph_size=3,
     )
     ranges = tmp_path / "shapes.pbtxt"
     collect_shapes(inference, config, plan, ranges)
@@ -349,7 +351,13 @@ def test_engines_are_built_once_for_what_they_depend_on(
     assert builds(extras={"workspace_mb": "2048"})
     able.setattr(inference, "get_trt_runtime_version", lambda: (10, 5, 1))
     assert builds()
-    able.setattr(gpu, "find_driver", lambda: driver_of(gpu.Gpu(0, "NVIDIA T4", (7, 5), 16 << 30)))
+    able.setattr(
+        gpu,
+        "find_driver",
+        lambda: driver_of(
+            gpu.Gpu(index=0, name="NVIDIA T4", compute_capability=(7, 5), memory_bytes=16 << 30)
+        ),
+    )
     assert builds() and not builds()
     for engine in cache.glob("*/trt_serialized_1"):
         engine.unlink()

@@ -148,10 +148,10 @@ def test_what_it_takes(tmp_path: Path) -> None:
     cv2.imwrite(str(file), PICTURE)
     wanted = predictor.predict(PICTURE)
     assert wanted[0] == Prediction(2, None, wanted[0].score)
-    for same in (file, file.read_bytes(), ("it", PICTURE), ("it", file)):
+    for same in (file, str(file), file.read_bytes(), ("it", PICTURE), ("it", file)):
         assert predictor.predict(same) == wanted
-    names = [item.picture for item in predictor.predict_many([file, ("it", PICTURE), PICTURE])]
-    assert names == [str(file), "it", "the picture"]
+    many = predictor.predict_many([file, str(file), ("it", PICTURE), PICTURE])
+    assert [item.picture for item in many] == [str(file), str(file), "it", "the picture"]
     with pytest.raises(ImageError, match="it is text, not a picture"):
         predictor.predict(("it", b"no picture"))
     with pytest.raises(FeedError, match="the model takes 'x'"):

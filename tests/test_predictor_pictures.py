@@ -226,7 +226,7 @@ def test_no_worker_is_refused() -> None:
 
 
 def test_what_is_good_for_run_is_not_added_where_the_provider_does_not_take_it() -> None:
-    on_cpu, on_gpu = RunnerOptions(threads=2), RunnerOptions("cuda", threads=2)
+    on_cpu, on_gpu = RunnerOptions(threads=2), RunnerOptions(device="cuda", threads=2)
     assert extras_for_pictures(OnnxRuntimeRunner, on_cpu, 2) == {"cache": "true", "streams": "2"}
     assert extras_for_pictures(OnnxRuntimeRunner, on_gpu, 2) == {}
     asked = RunnerOptions(threads=2, extras={"streams": "1", "cache": "off"})

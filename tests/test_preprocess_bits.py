@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.preprocessing import resize
-from paddleport.runners.preprocessing.normalize import normalization_table
+from paddleport.runners.preprocessing import crop_and_normalize
+from paddleport.runners.preprocessing.crop_and_normalize import normalization_table
 from paddleport.runners.preprocessing.prepare_image import (
     crop_image,
     fed_picture,
@@ -94,7 +94,7 @@ def rules_and_sizes(draw: st.DrawFn) -> tuple[Preprocess, tuple[int, int], int]:
         resize_to = draw(st.integers(1, 60)), draw(st.integers(1, 60))
         height, width = resize_to[0] * times, resize_to[1] * other
     rules = Preprocess(resize_short=short, resize=resize_to, crop=None)
-    full = resize.resized_size(height, width, rules)
+    full = crop_and_normalize.resized_size(height, width, rules)
     if draw(st.booleans()):
         crop = draw(st.integers(1, full[0])), draw(st.integers(1, full[1]))
     rules = replace(
@@ -113,7 +113,7 @@ def rules_and_sizes(draw: st.DrawFn) -> tuple[Preprocess, tuple[int, int], int]:
 @settings(max_examples=300, deadline=None)
 def test_any_rules_any_size(case: tuple[Preprocess, tuple[int, int], int]) -> None:
     rules, size, seed = case
-    if np.prod(resize.resized_size(*size, rules), dtype=float) < 3e6:
+    if np.prod(crop_and_normalize.resized_size(*size, rules), dtype=float) < 3e6:
         same_bits(noise(*size, seed), rules)
 
 
@@ -212,10 +212,10 @@ def test_a_batch_of_one_is_not_copied() -> None:
 
 def test_only_the_crop_is_resized_here() -> None:
     """Otherwise the tests above say nothing about it."""
-    assert resize.partial_resize_is_exact()
+    assert crop_and_normalize.partial_resize_is_exact()
     for size, full in (((512, 512), (256, 256)), ((3000, 4000), (256, 341))):
         corner = (full[0] - 224) // 2, (full[1] - 224) // 2
-        assert resize.resized_part(noise(*size), full, corner, (224, 224)) is not None
+        assert crop_and_normalize.resized_part(noise(*size), full, corner, (224, 224)) is not None
 
 
 @st.composite
@@ -235,7 +235,7 @@ def parts(draw: st.DrawFn) -> tuple[tuple[int, int], ...]:
 def test_any_part_of_any_picture(case: tuple[tuple[int, int], ...]) -> None:
     have, full, corner, crop = case
     image = noise(*have)
-    part = resize.resized_part(image, full, corner, crop)
+    part = crop_and_normalize.resized_part(image, full, corner, crop)
     whole = cv2.resize(image, (full[1], full[0]), interpolation=cv2.INTER_LINEAR)
     rows, columns = (slice(at, at + n) for at, n in zip(corner, crop, strict=True))
     assert part is None or np.array_equal(part, whole[rows, columns])
@@ -246,9 +246,9 @@ def test_a_part_begun_between_pixels_is_seen(monkeypatch: pytest.MonkeyPatch) ->
         start = first * have // full
         return slice(start, min(have, start + (count + 1) * have // full + 2)), 0
 
-    monkeypatch.setattr(resize, "_source_span", begun)
-    assert not resize.partial_resize_is_exact.__wrapped__()
-    monkeypatch.setattr(resize, "partial_resize_is_exact", lambda: True)
+    monkeypatch.setattr(crop_and_normalize, "_source_span", begun)
+    assert not crop_and_normalize.partial_resize_is_exact.__wrapped__()
+    monkeypatch.setattr(crop_and_normalize, "partial_resize_is_exact", lambda: True)
     with pytest.raises(AssertionError):
         same_bits(noise(1000, 1500), Preprocess())
 
@@ -263,11 +263,11 @@ def test_an_opencv_that_resizes_parts_otherwise_gets_whole_pictures(
         return made if "fx" not in options else made ^ 1
 
     monkeypatch.setattr(cv2, "resize", other)
-    resize.partial_resize_is_exact.cache_clear()
+    crop_and_normalize.partial_resize_is_exact.cache_clear()
     try:
         same_bits(noise(600, 800), Preprocess())
     finally:
-        resize.partial_resize_is_exact.cache_clear()
+        crop_and_normalize.partial_resize_is_exact.cache_clear()
 
 
 def test_the_order_of_the_errors_stays() -> None:

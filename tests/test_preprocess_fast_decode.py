@@ -14,9 +14,9 @@ from paddleport.errors import ImageError
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing import fast_decode as measuring
+from paddleport.runners.preprocessing.crop_and_normalize import reduction, resized_size
 from paddleport.runners.preprocessing.fast_decode import FastDecodingEffect, effect_of_fast_decoding
 from paddleport.runners.preprocessing.prepare_image import crop_image, decode_image
-from paddleport.runners.preprocessing.resize import reduction, resized_size
 from paddleport.runners.tasks.classification import Classification
 
 Picture = NDArray[np.uint8]

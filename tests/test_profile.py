@@ -6,13 +6,13 @@ from paddleport.errors import ModelFileError, ModelNotFoundError, UsageError
 from paddleport.runners.profile import Profile, read_profile, write_profile
 
 PLAIN = Profile(
-    "MobileNetV2",
-    "throughput",
-    "openvino",
-    "bf16",
-    1,
-    4,
-    {"streams": "2"},
+    model="MobileNetV2",
+    goal="throughput",
+    backend="openvino",
+    precision="bf16",
+    threads=1,
+    batch=4,
+    options={"streams": "2"},
     measured={"cpu": 'A "made-up" CPU \\ 2 GHz\x7f', "as": "日本"},
 )
 
@@ -27,7 +27,15 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 def test_a_file_of_its_own(tmp_path: Path) -> None:
     file = tmp_path / "MobileNetV2.int8.onnx"
     file.write_bytes(b"an int8 model")
-    profile = Profile("MobileNetV2", "latency", "openvino", "int8", 2, 1, file=file)
+    profile = Profile(
+        model="MobileNetV2",
+        goal="latency",
+        backend="openvino",
+        precision="int8",
+        threads=2,
+        batch=1,
+        file=file,
+    )
     write_profile(tmp_path / "tune.toml", profile)
     assert read_profile(tmp_path / "tune.toml") == profile
     assert profile.runner_options.precision is None  # the file's own

@@ -17,8 +17,8 @@ from operator_cases import Case, cases, values
 from paddleport.errors import BackendUnavailableError, FeedError
 from paddleport.models.artifact import onnx_artifact
 from paddleport.runners import float64
-from paddleport.runners.float64.node import Node
-from paddleport.runners.float64.resize import resize
+from paddleport.runners.float64.node import OperatorNode
+from paddleport.runners.float64.resizing import resize
 from paddleport.runners.float64.windows import (
     average_pool,
     convolve,
@@ -137,7 +137,12 @@ def test_convolution_is_its_definition(
     x = random.normal(size=(2, channels, *size))
     weight = random.normal(size=(filters, channels // group, *window["kernel_shape"]))
     bias = random.normal(size=filters)
-    found = convolve(Node("Conv", 17, 1, {**window, "group": group}), x, weight, bias)
+    found = convolve(
+        OperatorNode(operator="Conv", opset=17, outputs=1, attributes={**window, "group": group}),
+        x,
+        weight,
+        bias,
+    )
     expected = np.empty(found.shape)
     for place in np.ndindex(found.shape):
         sample, channel, *at = place
@@ -165,8 +170,12 @@ def test_pools_are_their_definitions(
     pads = [min(item, spans[index % 2] // 2) for index, item in enumerate(window["pads"])]
     stated = {**window, "pads": pads, "ceil_mode": int(up), "count_include_pad": int(include)}
     x = np.random.default_rng(1).normal(size=(1, 2, *size))
-    highest = max_pool(Node("MaxPool", 19, 1, stated), x)[0]
-    mean = average_pool(Node("AveragePool", 19, 1, stated), x)
+    highest = max_pool(OperatorNode(operator="MaxPool", opset=19, outputs=1, attributes=stated), x)[
+        0
+    ]
+    mean = average_pool(
+        OperatorNode(operator="AveragePool", opset=19, outputs=1, attributes=stated), x
+    )
     assert highest.shape[2:] == mean.shape[2:] == _lengths(stated, size, up=up)
     for place in np.ndindex(mean.shape):
         seen, count = [], 0
@@ -183,7 +192,9 @@ def test_pools_are_their_definitions(
 
 def test_max_pool_keeps_what_is_not_a_number() -> None:
     x = np.array([[[1.0, np.nan, 2.0, 3.0]]])
-    (found,) = max_pool(Node("MaxPool", 17, 1, {"kernel_shape": [2]}), x)
+    (found,) = max_pool(
+        OperatorNode(operator="MaxPool", opset=17, outputs=1, attributes={"kernel_shape": [2]}), x
+    )
     assert np.array_equal(found, [[[np.nan, np.nan, 3.0]]], equal_nan=True)
 
 
@@ -216,11 +227,15 @@ def test_transposed_convolution_is_the_adjoint(
     random = np.random.default_rng(1)
     weight = random.normal(size=(4, 4 // group, *window["kernel_shape"]))
     b = random.normal(size=(1, 4, *size))
-    found = convolve_transposed(Node("ConvTranspose", 17, 1, stated), b, weight)
+    found = convolve_transposed(
+        OperatorNode(operator="ConvTranspose", opset=17, outputs=1, attributes=stated), b, weight
+    )
     if 0 in found.shape:
         return
     a = random.normal(size=found.shape)
-    forward = convolve(Node("Conv", 17, 1, stated), a, weight)
+    forward = convolve(
+        OperatorNode(operator="Conv", opset=17, outputs=1, attributes=stated), a, weight
+    )
     assert forward.shape == b.shape
     left, right = float((forward * b).sum()), float((a * found).sum())
     scale = float(np.abs(forward).sum() * np.abs(b).max())
@@ -231,7 +246,12 @@ def test_transposed_convolution_is_the_adjoint(
 @given(st.integers(1, 9), st.integers(1, 20), st.booleans())
 def test_linear_resize_is_its_definition(length: int, count: int, corners: bool) -> None:
     rule = "align_corners" if corners else "half_pixel"
-    node = Node("Resize", 13, 1, {"mode": "linear", "coordinate_transformation_mode": rule})
+    node = OperatorNode(
+        operator="Resize",
+        opset=13,
+        outputs=1,
+        attributes={"mode": "linear", "coordinate_transformation_mode": rule},
+    )
     x = np.random.default_rng(1).normal(size=(1, length))
     found = resize(node, x, None, None, np.array([1, count]))
     for at in range(count):

@@ -8,6 +8,7 @@ import planted_networks
 import pytest
 from test_cli import Command, cache, one_line_error, paddleport
 
+from paddleport import api
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.pipeline import convert
 from paddleport.convert.precision.gate_check import check_by_gate, verdict_of
@@ -135,10 +136,22 @@ def test_feeds_of_a_fixed_batch_are_fed_as_they_are() -> None:
     assert made.sha256 != parts.sha256
 
 
+def test_a_predictor_of_it_takes_tensors(source: SourceModel) -> None:
+    file = cached_onnx(source)
+    with api.load(file.path, "onnxruntime") as predictor:
+        found = predictor.run(given(2))
+        assert [item.shape for item in found.values()] == [(2, 5), (2, 5)]
+        with pytest.raises(UsageError, match="feed tensors"):
+            predictor.predict(np.zeros((10, 10, 3), np.uint8))
+    with pytest.raises(UsageError, match="does not say how pictures are fed"):
+        api.load(file.path, "onnxruntime", task="classification")
+
+
 def test_tune_finds_what_is_fastest(source: SourceModel) -> None:
     plan = TunePlan(goal="throughput", backends=("onnxruntime", "openvino"), seconds=2.0, threads=1)
     examples = example_set(None, source.program.inputs)
-    found = tune(source, [ModelVariant(precision="fp32", onnx=cached_onnx(source))], examples, plan)
+    variant = ModelVariant(precision="fp32", onnx=cached_onnx(source))
+    found = tune(source, [variant], examples, plan)
     assert found.chosen is not None, [row.reason for row in found.rows]
     assert found.judged_on == "200 made feeds"
     assert {row.candidate.batch for row in found.rows} >= {1, 4, 8}

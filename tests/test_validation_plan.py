@@ -61,4 +61,4 @@ def test_a_runner_is_asked_of_one_extra_more() -> None:
     assert not OpenVinoRunner.takes_extra(options, "streams", "3")
     assert not OpenVinoRunner.takes_extra(options, "tf32", "true")
     assert not OnnxRuntimeRunner.takes_extra(options, "tf32", "true")
-    assert OnnxRuntimeRunner.takes_extra(RunnerOptions("cuda", threads=2), "tf32", "true")
+    assert OnnxRuntimeRunner.takes_extra(RunnerOptions(device="cuda", threads=2), "tf32", "true")

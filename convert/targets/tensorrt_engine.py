@@ -10,8 +10,8 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.base import Precision
 from paddleport.runners.gpu import need_gpu
-from paddleport.runners.shape_ranges import ranges_for
-from paddleport.runners.tensorrt.build import Wanted, build_engine
+from paddleport.runners.runner_options import ranges_for
+from paddleport.runners.tensorrt.engine_build import EngineSettings, build_engine
 from paddleport.runners.tensorrt.library import TENSORRT, TENSORRT_RTX, Library
 from paddleport.runners.tensorrt.parse import check_precision
 from paddleport.tensors import Feed
@@ -54,9 +54,9 @@ class TensorRtTarget(Target):
         self, onnx: Artifact, path: Path, options: TargetOptions, calibration: Sequence[Feed]
     ) -> MadeFile:
         """Parse, cast and build."""
-        wanted = Wanted(
-            options.precision or "fp32",
-            options.shapes,
+        wanted = EngineSettings(
+            precision=options.precision or "fp32",
+            ranges=options.shapes,
             tf32=options.tf32,
             capabilities=options.compute_capabilities,
         )

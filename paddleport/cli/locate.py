@@ -60,10 +60,10 @@ def locate(
     if not (math.isfinite(seconds) and seconds >= 0):
         raise UsageError(f"--seconds {seconds:g} is not possible: 0 or more")
     wanted = RunnerOptions(
-        device,
-        options.precision_from(precision),
-        available_threads() if threads is None else threads,
-        options.extras_from(extra),
+        device=device,
+        precision=options.precision_from(precision),
+        threads=available_threads() if threads is None else threads,
+        extras=options.extras_from(extra),
     )
     reads_onnx = "onnx" in check_backend(backend, wanted).formats
     shapes, tensors = options.shapes_from(shape), options.feed_from(feed)

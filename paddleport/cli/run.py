@@ -94,10 +94,10 @@ def run(
     model = tuned.file_of(named)
     pictures, several = _pictures(names_of_pictures)
     asked = RunnerOptions(
-        device,
-        options.precision_from(precision) or tuned.precision,
-        tuned.threads or available_threads() if threads is None else threads,
-        tuned.extras | options.extras_from(extra),
+        device=device,
+        precision=options.precision_from(precision) or tuned.precision,
+        threads=tuned.threads or available_threads() if threads is None else threads,
+        extras=tuned.extras | options.extras_from(extra),
     )
     workers = default_workers() if workers is None else workers
     with progress_bar() as progress:
@@ -147,7 +147,7 @@ def _computed_on(runner: "Runner") -> str:
 
 def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
     """What to classify, and whether that is more than one picture."""
-    from paddleport.runners.picture_pipeline import find_pictures
+    from paddleport.runners.preprocessing.picture_files import find_pictures
 
     if not names:
         from paddleport.models.synthetic.samples import sample_picture

@@ -158,15 +158,15 @@ def _save(
         **{f"version_{key}": str(text) for key, text in tuning.environment["packages"].items()},
     }
     profile = Profile(
-        source.name,
-        tuning.goal,
-        candidate.backend,
-        candidate.precision,
-        candidate.threads,
-        candidate.batch,
-        dict(candidate.options.extras),
-        file,
-        measured,
+        model=source.name,
+        goal=tuning.goal,
+        backend=candidate.backend,
+        precision=candidate.precision,
+        threads=candidate.threads,
+        batch=candidate.batch,
+        options=dict(candidate.options.extras),
+        file=file,
+        measured=measured,
     )
     write_profile(target, profile)
     return target

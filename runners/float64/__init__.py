@@ -1,4 +1,9 @@
-"""ONNX's own evaluator, with every operator that computes done in float64 here."""
+"""ONNX's own evaluator, with every operator that computes done in float64 here.
+
+``pointwise``, ``normalization``, ``windows`` (convolution and pooling), ``resizing`` and
+``recurrent`` hold the operators, ``node`` what they know of their node; ``rounding`` disturbs
+results as a narrower format would.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -12,9 +17,9 @@ from onnx.reference.op_run import OpRun
 from paddleport.runners.float64 import normalization as normalization
 from paddleport.runners.float64 import pointwise as pointwise
 from paddleport.runners.float64 import recurrent as recurrent
-from paddleport.runners.float64 import resize as resampling
+from paddleport.runners.float64 import resizing as resizing
 from paddleport.runners.float64 import windows as windows
-from paddleport.runners.float64.node import Node
+from paddleport.runners.float64.node import OperatorNode
 from paddleport.tensors import Array
 
 # onnx.reference computes these slowly, in float32, with the newest opset's defaults, or wrong.
@@ -36,7 +41,7 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "GlobalAveragePool": normalization.global_average_pool,
     "GlobalMaxPool": normalization.global_max_pool,
     "GRU": recurrent.gru,
-    "GridSample": resampling.grid_sample,
+    "GridSample": resizing.grid_sample,
     "GroupNormalization": normalization.group_normalization,
     "HardSigmoid": pointwise.hard_sigmoid,
     "HardSwish": pointwise.hard_swish,
@@ -49,16 +54,16 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "MaxPool": windows.max_pool,
     "Mish": pointwise.mish,
     "PRelu": pointwise.prelu,
-    "Pad": resampling.pad,
+    "Pad": resizing.pad,
     "Pow": pointwise.power,
-    "Resize": resampling.resize,
+    "Resize": resizing.resize,
     "Selu": pointwise.selu,
     "Sigmoid": pointwise.sigmoid,
     "Softmax": pointwise.softmax,
     "Softplus": pointwise.softplus,
     "Softsign": pointwise.softsign,
     "ThresholdedRelu": pointwise.thresholded_relu,
-    "Upsample": resampling.upsample,
+    "Upsample": resizing.upsample,
 }
 
 # onnx.reference's own, each held against ONNX Runtime by tests/test_reference.py.
@@ -149,7 +154,9 @@ class _Operator(OpRun):
             item.name: onnx.helper.get_attribute_value(item) for item in self.onnx_node.attribute
         }
         named = len([name for name in self.onnx_node.output if name])
-        self.node = Node(self.onnx_node.op_type, self.opset, named, stated)
+        self.node = OperatorNode(
+            operator=self.onnx_node.op_type, opset=self.opset, outputs=named, attributes=stated
+        )
 
     def _run(self, *inputs: Array | None) -> tuple[Array, ...]:
         found = type(self).function(self.node, *inputs)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 
-@dataclass(frozen=True)
-class Node:
+@dataclass(frozen=True, kw_only=True)
+class OperatorNode:
     """What an operator needs to know besides its input arrays.
 
     Attributes:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from paddleport.runners.float64.node import Node
+from paddleport.runners.float64.node import OperatorNode
 from paddleport.runners.float64.pointwise import sigmoid
 from paddleport.tensors import Array
 
@@ -12,7 +12,7 @@ Step = Callable[[Array, tuple[Array, ...]], tuple[Array, ...]]
 
 
 def lstm(
-    node: Node,
+    node: OperatorNode,
     x: Array,
     weight: Array,
     recurrent: Array,
@@ -41,7 +41,7 @@ def lstm(
 
 
 def gru(
-    node: Node,
+    node: OperatorNode,
     x: Array,
     weight: Array,
     recurrent: Array,
@@ -81,7 +81,7 @@ def _parameters(
 
 
 def _run(
-    node: Node,
+    node: OperatorNode,
     x: Array,
     recurrent: Array,
     step_of: Callable[[int], Step],

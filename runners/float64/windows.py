@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from paddleport.runners.float64.node import Node
+from paddleport.runners.float64.node import OperatorNode
 from paddleport.tensors import Array
 
 Slices = tuple[slice, ...]
 
 
-def convolve(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Array:
+def convolve(node: OperatorNode, x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Conv of any spatial rank: x [N, C, ...], weight [M, C/groups, ...], bias [M]."""
     windows = _Windows(node, x.shape[2:], weight.shape[2:])
     padded = np.pad(x, [(0, 0), (0, 0), *windows.pads])
@@ -31,7 +31,9 @@ def convolve(node: Node, x: Array, weight: Array, bias: Array | None = None) -> 
     return result if bias is None else result + _per_channel(bias, result)
 
 
-def convolve_transposed(node: Node, x: Array, weight: Array, bias: Array | None = None) -> Array:
+def convolve_transposed(
+    node: OperatorNode, x: Array, weight: Array, bias: Array | None = None
+) -> Array:
     """ConvTranspose: x [N, C, ...], weight [C, M/groups, ...], bias [M]."""
     rank = x.ndim - 2
     strides, dilations = node.integers("strides", rank, 1), node.integers("dilations", rank, 1)
@@ -61,7 +63,7 @@ def convolve_transposed(node: Node, x: Array, weight: Array, bias: Array | None 
     return result if bias is None else result + _per_channel(bias, result)
 
 
-def max_pool(node: Node, x: Array) -> tuple[Array, ...]:
+def max_pool(node: OperatorNode, x: Array) -> tuple[Array, ...]:
     """MaxPool: x [N, C, ...]; the flat place of each maximum as well, where it is asked for."""
     windows = _Windows(node, x.shape[2:], node.integers("kernel_shape"))
     around = [(0, 0), (0, 0), *windows.pads]
@@ -82,7 +84,7 @@ def max_pool(node: Node, x: Array) -> tuple[Array, ...]:
     return (best, found)[: node.outputs]
 
 
-def average_pool(node: Node, x: Array) -> Array:
+def average_pool(node: OperatorNode, x: Array) -> Array:
     """AveragePool: x [N, C, ...]; what ceil_mode adds beyond the padding is never counted."""
     windows = _Windows(node, x.shape[2:], node.integers("kernel_shape"))
     padded = np.pad(x, [(0, 0), (0, 0), *windows.pads])
@@ -115,7 +117,7 @@ class _Windows:
         pads: the same, with what the last window of ceil_mode needs on top.
     """
 
-    def __init__(self, node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> None:
+    def __init__(self, node: OperatorNode, sizes: Sequence[int], kernel: Sequence[int]) -> None:
         rank = len(sizes)
         self.strides = node.integers("strides", rank, 1)
         self.dilations = node.integers("dilations", rank, 1)
@@ -161,7 +163,7 @@ def _count(size: int, before: int, after: int, span: int, stride: int, up: bool)
 
 
 def _pads(
-    node: Node, sizes: Sequence[int], strides: Sequence[int], spans: Sequence[int]
+    node: OperatorNode, sizes: Sequence[int], strides: Sequence[int], spans: Sequence[int]
 ) -> list[tuple[int, int]]:
     rule = node.text("auto_pad", "NOTSET")
     if rule == "VALID":
@@ -177,7 +179,7 @@ def _pads(
 
 
 def _transposed_pads(
-    node: Node, sizes: Sequence[int], strides: Sequence[int], full: Sequence[int]
+    node: OperatorNode, sizes: Sequence[int], strides: Sequence[int], full: Sequence[int]
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """What is cut off the full result, and its size, grown where more is asked for."""
     rule = node.text("auto_pad", "NOTSET")

@@ -19,14 +19,13 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE
-from paddleport.runners.extras import check_streams
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.in_order import Pending
 from paddleport.runners.onnxruntime import providers as known_providers
 from paddleport.runners.onnxruntime import tensorrt_provider as tensorrt
-from paddleport.runners.onnxruntime.binding import Binding, Placed, can_bind
-from paddleport.runners.onnxruntime.optimized import start_cached
 from paddleport.runners.onnxruntime.providers import PROVIDERS, Provider
+from paddleport.runners.onnxruntime.sessions import Binding, Placed, can_bind, start_cached
+from paddleport.runners.runner_options import check_streams
 from paddleport.telemetry import NO_ONNXRUNTIME_TELEMETRY
 from paddleport.tensors import Array, Feed, TensorSpec
 
@@ -40,7 +39,7 @@ _DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}  # the rest 
 _FATAL = 4  # log level; what it logs below that is in the exception as well, or read back
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OnnxRuntimeExtras:
     """``-o`` options of ONNX Runtime.
 

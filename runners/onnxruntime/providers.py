@@ -25,7 +25,7 @@ _TF32 = "NVIDIA_TF32_OVERRIDE"  # the libraries' own switch; TensorRT's provider
 _TELLING = ("device_id", "use_tf32", "trt_fp16_enable", "trt_bf16_enable", "trt_int8_enable")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Provider:
     """One execution provider.
 
@@ -47,15 +47,32 @@ class Provider:
 PROVIDERS = {
     provider.name: provider
     for provider in (
-        Provider("cpu", "CPUExecutionProvider", "cpu", "onnxruntime", ("streams", "cache")),
-        Provider("openvino", "OpenVINOExecutionProvider", "cpu", "onnxruntime-openvino"),
-        Provider("cuda", "CUDAExecutionProvider", "cuda", "onnxruntime-gpu", ("device_id", "tf32")),
         Provider(
-            "tensorrt",
-            "TensorrtExecutionProvider",
-            "cuda",
-            "onnxruntime-gpu",
-            ("device_id", "fp16", "tf32", "engine_cache", "workspace_mb"),
+            name="cpu",
+            vendor_name="CPUExecutionProvider",
+            device="cpu",
+            package="onnxruntime",
+            takes=("streams", "cache"),
+        ),
+        Provider(
+            name="openvino",
+            vendor_name="OpenVINOExecutionProvider",
+            device="cpu",
+            package="onnxruntime-openvino",
+        ),
+        Provider(
+            name="cuda",
+            vendor_name="CUDAExecutionProvider",
+            device="cuda",
+            package="onnxruntime-gpu",
+            takes=("device_id", "tf32"),
+        ),
+        Provider(
+            name="tensorrt",
+            vendor_name="TensorrtExecutionProvider",
+            device="cuda",
+            package="onnxruntime-gpu",
+            takes=("device_id", "fp16", "tf32", "engine_cache", "workspace_mb"),
         ),
     )
 }

@@ -26,7 +26,7 @@ _SWITCHES: dict[Precision, str] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EngineKey:
     """Everything that a built engine is valid for, as the provider's documentation lists it."""
 
@@ -56,7 +56,12 @@ def engine_key(
     """
     digest = sha256([model, *external_files(model)])
     return EngineKey(
-        digest, str(gpu), precision, tf32, onnxruntime.__version__, tensorrt_version(onnxruntime)
+        model_sha256=digest,
+        gpu=str(gpu),
+        precision=precision,
+        tf32=tf32,
+        onnxruntime=onnxruntime.__version__,
+        tensorrt=tensorrt_version(onnxruntime),
     )
 
 

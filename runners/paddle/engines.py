@@ -2,10 +2,14 @@
 
 A .pdmodel goes through ``Config`` (paddle/fluid/inference/api/analysis_predictor.cc and
 paddle/fluid/inference/analysis/ir_passes/tensorrt_subgraph_pass.cc), a PIR program through
-``paddle.tensorrt`` (python/paddle/tensorrt/export.py and converter.py).
+``paddle.tensorrt`` (python/paddle/tensorrt/export.py and converter.py). A folder of engines is
+filled under its own name, and used only while it is whole.
 """
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,11 +17,11 @@ from typing import Any, Literal
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError
-from paddleport.files import sha256
+from paddleport.files import sha256, write_atomically
+from paddleport.models.cache import cache_dir, cache_key, locked, not_writable
 from paddleport.models.paddle.paddle_program import read_program
 from paddleport.runners.base import Precision
-from paddleport.runners.paddle.engine_cache import folder_for, kept
-from paddleport.runners.paddle.program import GPU_MEMORY_MB, import_quietly
+from paddleport.runners.paddle.program_runner import GPU_MEMORY_MB, import_quietly
 from paddleport.tensors import Feed, ShapeRange, TensorSpec
 
 RANGES = "shapes.pbtxt"
@@ -28,7 +32,7 @@ _PRECISION_TYPES = {"fp32": "Float32", "fp16": "Half", "int8": "Int8"}
 _OPT_RUNS = 3  # Paddle takes the shape that it saw most often as the best one
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EnginePlan:
     """What is built, and for what.
 
@@ -218,4 +222,49 @@ def _made_feed(inputs: Sequence[TensorSpec], shapes: Mapping[str, tuple[int, ...
         if np.issubdtype(np.dtype(spec.dtype), np.floating)
         else np.ones(shapes[spec.name], spec.dtype)
         for spec in inputs
+    }
+
+
+_WHOLE = ".whole.json"  # written last: every file of the folder with its size
+
+
+def folder_for(settings: Mapping[str, object]) -> Path:
+    """The folder of everything that engines depend on; settings are of JSON's types."""
+    return cache_dir() / "engines" / "paddle-tensorrt" / cache_key(settings)
+
+
+@contextlib.contextmanager
+def kept(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; what is not whole is thrown away before, and after a failure.
+
+    It is filled under its own name, as a converted program holds the paths of its engines.
+    """
+    with locked(folder):
+        try:
+            if not _is_whole(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir(parents=True)
+        except OSError as error:
+            raise not_writable(folder, error) from error
+        try:
+            yield
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        write_atomically(folder / _WHOLE, json.dumps(_sizes(folder)).encode())
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        recorded: dict[str, int] = json.loads((folder / _WHOLE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return recorded == _sizes(folder)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {
+        file.relative_to(folder).as_posix(): file.stat().st_size
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != _WHOLE
     }

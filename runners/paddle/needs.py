@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from paddleport.models.artifact import Artifact
 from paddleport.runners import gpu
-from paddleport.runners.paddle.program import GPU_BUILD, import_quietly
+from paddleport.runners.paddle.program_runner import GPU_BUILD, import_quietly
 
 # The names that Paddle gives to dlopen: paddle/phi/backends/dynload/tensorrt.cc. TensorRT's Python
 # package has them with a version behind, which is not found.

@@ -8,7 +8,7 @@ from paddleport.errors import BackendUnavailableError, ModelFileError
 from paddleport.models.paddle.source import FoundModel
 from paddleport.runners.base import Precision
 from paddleport.runners.gpu import find_driver, need_gpu
-from paddleport.runners.paddle.program import (
+from paddleport.runners.paddle.program_runner import (
     GPU_BUILD,
     GPU_MEMORY_MB,
     PaddleProgramRunner,

@@ -15,13 +15,13 @@ from paddleport.runners import gpu
 from paddleport.runners.base import Precision
 from paddleport.runners.paddle.engines import EnginePlan, engine_folder, open_engines
 from paddleport.runners.paddle.needs import why_not
-from paddleport.runners.paddle.program import (
+from paddleport.runners.paddle.program_runner import (
     GPU_BUILD,
     PaddleProgramRunner,
     import_quietly,
     settle_tf32,
 )
-from paddleport.runners.shape_ranges import ranges_for
+from paddleport.runners.runner_options import ranges_for
 from paddleport.tensors import Array, Feed, format_shape
 
 # NVIDIA's TensorRT support matrix. Where the GPU is not one of these, Paddle computes in fp32 and
@@ -45,7 +45,7 @@ _QUANTISED = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PaddleTensorRtExtras:
     """``-o`` options of Paddle with TensorRT.
 

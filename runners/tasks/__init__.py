@@ -1,4 +1,8 @@
-"""What a model's answers mean: the contract in ``base``, one file for each task."""
+"""What a model's answers mean, and the table of all tasks.
+
+``base`` is the contract; ``classification`` is pictures to classes; ``raw_tensors`` is any model,
+whose outputs are the answer.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,7 +10,7 @@ from typing import Any
 from paddleport.errors import UsageError, unknown_name
 from paddleport.runners.tasks.base import Task
 from paddleport.runners.tasks.classification import Classification
-from paddleport.runners.tasks.tensors import Tensors
+from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import TensorSpec
 
 TASKS: Mapping[str, type[Task[Any]]] = {kind.name: kind for kind in (Classification, Tensors)}

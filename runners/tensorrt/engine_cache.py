@@ -8,14 +8,14 @@ from paddleport.errors import ModelFileError
 from paddleport.files import sha256, write_atomically
 from paddleport.models.cache import cache_dir, cache_key, cached_folder, discard
 from paddleport.runners.gpu import Gpu, format_capability
-from paddleport.runners.tensorrt.build import Engine, Wanted, build_engine
+from paddleport.runners.tensorrt.engine_build import Engine, EngineSettings, build_engine
 from paddleport.runners.tensorrt.library import Library
 
 ENGINE = "model.engine"
 FACTS = "facts.json"
 
 
-def engine_key(onnx: Path, library: Library, version: str, gpu: Gpu, wanted: Wanted) -> str:
+def engine_key(onnx: Path, library: Library, version: str, gpu: Gpu, wanted: EngineSettings) -> str:
     """A digest of everything that makes an engine another one.
 
     Args:
@@ -37,7 +37,7 @@ def engine_key(onnx: Path, library: Library, version: str, gpu: Gpu, wanted: Wan
     return cache_key(parts)
 
 
-def cached_engine(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> Path:
+def cached_engine(library: Library, onnx: Path, gpu: Gpu, wanted: EngineSettings) -> Path:
     """The folder of an intact engine, from the cache or built now.
 
     Raises:
@@ -56,12 +56,12 @@ def cached_engine(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> Pat
     return cached_folder(_entry(library, onnx, gpu, wanted), build)
 
 
-def discard_engine(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> None:
+def discard_engine(library: Library, onnx: Path, gpu: Gpu, wanted: EngineSettings) -> None:
     """Drop an engine that is intact and that the library does not load."""
     discard(_entry(library, onnx, gpu, wanted))
 
 
-def _built(library: Library, onnx: Path, wanted: Wanted, timings: bytes) -> Engine:
+def _built(library: Library, onnx: Path, wanted: EngineSettings, timings: bytes) -> Engine:
     """With the timings known so far, or without them where they are of no use."""
     try:
         return build_engine(library, onnx, wanted, timings)
@@ -71,7 +71,7 @@ def _built(library: Library, onnx: Path, wanted: Wanted, timings: bytes) -> Engi
         return build_engine(library, onnx, wanted)
 
 
-def _entry(library: Library, onnx: Path, gpu: Gpu, wanted: Wanted) -> str:
+def _entry(library: Library, onnx: Path, gpu: Gpu, wanted: EngineSettings) -> str:
     key = engine_key(onnx, library, library.load().version, gpu, wanted)
     return f"engines/{library.backend}-{key}"
 

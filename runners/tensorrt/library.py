@@ -15,7 +15,7 @@ _RTX = "POLYGRAPHY_USE_TENSORRT_RTX"
 _LOGGER = "Polygraphy"  # the name that Polygraphy gives its Python logger
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Library:
     """TensorRT or TensorRT-RTX.
 
@@ -69,10 +69,10 @@ class Library:
             )
         G_LOGGER.use_python_logging_system = True  # it would print to the terminal
         logging.getLogger(_LOGGER).propagate = False
-        return Loaded(self, trt, loaders, tensorrt_rtx, cuda)
+        return Loaded(library=self, trt=trt, loaders=loaders, rtx_loaders=tensorrt_rtx, cuda=cuda)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Loaded:
     """The modules, each as its vendor has it.
 
@@ -102,16 +102,16 @@ class Loaded:
 
 
 TENSORRT = Library(
-    "tensorrt",
-    "tensorrt",
-    ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11"),
+    backend="tensorrt",
+    module="tensorrt",
+    distributions=("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11"),
     extra="gpu",
     rtx=False,
 )
 TENSORRT_RTX = Library(
-    "tensorrt-rtx",
-    "tensorrt_rtx",
-    ("tensorrt-rtx-cu12", "tensorrt-rtx-cu13", "tensorrt-rtx"),
+    backend="tensorrt-rtx",
+    module="tensorrt_rtx",
+    distributions=("tensorrt-rtx-cu12", "tensorrt-rtx-cu13", "tensorrt-rtx"),
     extra="tensorrt-rtx",
     rtx=True,
 )

@@ -1,7 +1,8 @@
-"""An ONNX file in the precision that is wanted, as a strongly typed network."""
+"""An ONNX file as a strongly typed network in the precision wanted, or why it is refused."""
 
 from collections import Counter
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,10 @@ from paddleport.models.onnx.mixed_precision.half_model import HalfModel, cast_to
 from paddleport.models.onnx.onnx_file import read_onnx_proto, weights_precision
 from paddleport.runners.base import Precision
 from paddleport.runners.tensorrt.library import Loaded
-from paddleport.runners.tensorrt.refusals import refusals, why_refused
 
 if TYPE_CHECKING:
     import onnx
+
 
 Network = tuple[Any, Any, Any]  # builder, network, parser: each must outlive the next
 
@@ -99,3 +100,55 @@ def _notes(proto: "onnx.ModelProto", half: HalfModel, keep: Collection[str]) -> 
     if half.clamped:
         notes.append(f"clamped to the range of {half.precision}: {', '.join(half.clamped)}")
     return tuple(notes)
+
+
+_MOST = 3  # refused nodes in one line
+_SAYS_NOTHING = ("", "false")  # the parser's description, where a check of it has none
+
+
+@dataclass(frozen=True)
+class ParserRefusal:
+    """One node that the parser does not take.
+
+    Attributes:
+        node: its name; empty where it has none, or the graph as a whole is refused.
+        operator: its operator.
+        reason: the parser's words.
+    """
+
+    node: str
+    operator: str
+    reason: str
+
+    def __str__(self) -> str:
+        if not self.operator:
+            return self.reason
+        return f"node '{self.node}' ({self.operator}): {self.reason}"
+
+
+def refusals(loaded: Loaded, onnx: Path | bytes) -> tuple[ParserRefusal, ...]:
+    """Parse once more with the library's own parser, which keeps its errors."""
+    builder, network = loaded.loaders.CreateNetwork(strongly_typed=loaded.strongly_typed)()
+    parser = loaded.trt.OnnxParser(network, loaded.loaders.get_trt_logger())
+    if isinstance(onnx, bytes):
+        parser.parse(onnx)
+    else:
+        parser.parse_from_file(str(onnx))
+    found = tuple(_refusal(parser.get_error(index)) for index in range(parser.num_errors))
+    del parser, network, builder  # in this order: each needs the next
+    return found
+
+
+def why_refused(loaded: Loaded, onnx: Path | bytes) -> str:
+    """The first refusals in one line; empty where the parser has none."""
+    found = list(dict.fromkeys(str(item) for item in refusals(loaded, onnx)))
+    more = f"; and {len(found) - _MOST} more" if len(found) > _MOST else ""
+    return "; ".join(found[:_MOST]) + more
+
+
+def _refusal(error: Any) -> ParserRefusal:
+    said = " ".join(error.desc().split())
+    code = error.code().name
+    words = f"{code.lower().replace('_', ' ')}, by its parser"
+    reason = words if said.lower() in _SAYS_NOTHING else f"{said} ({code})"
+    return ParserRefusal(error.node_name(), error.node_operator(), reason)

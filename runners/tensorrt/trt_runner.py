@@ -11,8 +11,8 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.base import Precision, Runner, owned
 from paddleport.runners.gpu import need_gpu
-from paddleport.runners.shape_ranges import ranges_for
-from paddleport.runners.tensorrt.build import Wanted
+from paddleport.runners.runner_options import ranges_for
+from paddleport.runners.tensorrt.engine_build import EngineSettings
 from paddleport.runners.tensorrt.engine_cache import (
     ENGINE,
     FACTS,
@@ -79,9 +79,9 @@ class TensorRtRunner(Runner):
         self._ranges = ranges_for(self.inputs, self.options.shapes, self.name)
         gpu = need_gpu(self.name)
         loaded = self.library.load()
-        wanted = Wanted(
-            precision,
-            self._ranges,
+        wanted = EngineSettings(
+            precision=precision,
+            ranges=self._ranges,
             tf32=self.extras.tf32,
             on_this_gpu=self.library.rtx,
             workspace_mb=self.extras.workspace_mb,

@@ -10,7 +10,7 @@ import numpy as np
 from paddleport.errors import FeedError, UsageError, unknown_name
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
-from paddleport.runners.picture_pipeline import find_pictures
+from paddleport.runners.preprocessing.picture_files import find_pictures
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, takes_pixels
 from paddleport.runners.tasks.base import Outputs, rows
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed

@@ -15,7 +15,7 @@ from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
 from paddleport.runners.base import RunnerOptions
 from paddleport.runners.predictor import Predictor, PredictorSpec
-from paddleport.runners.tasks.tensors import Tensors
+from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import Array, Feed
 
 _HELD_BYTES = 1 << 28  # of answers that are watched at a time

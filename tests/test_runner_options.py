@@ -1,7 +1,7 @@
 import pytest
 
 from paddleport.errors import UsageError
-from paddleport.runners.shape_ranges import ranges_for
+from paddleport.runners.runner_options import ranges_for
 from paddleport.tensors import ShapeRange, TensorSpec
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 224, 224))

@@ -4,12 +4,12 @@ from math import floor
 
 import numpy as np
 
-from paddleport.runners.float64.node import Node
+from paddleport.runners.float64.node import OperatorNode
 from paddleport.tensors import Array
 
 
 def resize(
-    node: Node,
+    node: OperatorNode,
     x: Array,
     roi: Array | None = None,
     scales: Array | None = None,
@@ -32,15 +32,20 @@ def resize(
     return x
 
 
-def upsample(node: Node, x: Array, scales: Array | None = None) -> Array:
+def upsample(node: OperatorNode, x: Array, scales: Array | None = None) -> Array:
     """Upsample of opset 7 and 9: nearest is floor(x / scale), linear likewise not centred."""
     if scales is None:
         scales = np.array(node.get("scales"), np.float64)
-    plain = Node("Resize", node.opset, 1, {"mode": node.text("mode", "nearest")})
+    plain = OperatorNode(
+        operator="Resize",
+        opset=node.opset,
+        outputs=1,
+        attributes={"mode": node.text("mode", "nearest")},
+    )
     return resize(plain, x, scales)
 
 
-def grid_sample(node: Node, x: Array, grid: Array) -> Array:
+def grid_sample(node: OperatorNode, x: Array, grid: Array) -> Array:
     """GridSample: x [N, C, H, W], grid [N, H', W', 2] of (column, row) from -1 to 1."""
     mode, padding = node.text("mode", "linear"), node.text("padding_mode", "zeros")
     if x.ndim != 4 or mode not in ("linear", "bilinear", "nearest") or padding == "reflection":
@@ -76,7 +81,7 @@ def _picked(x: Array, row: Array, column: Array) -> Array:
 
 
 def pad(
-    node: Node,
+    node: OperatorNode,
     x: Array,
     pads: Array | None = None,
     value: Array | None = None,
@@ -104,7 +109,7 @@ def pad(
 
 
 def _plans(
-    node: Node, x: Array, axes: list[int], scales: Array | None, sizes: Array | None
+    node: OperatorNode, x: Array, axes: list[int], scales: Array | None, sizes: Array | None
 ) -> list[tuple[int, float]]:
     """(output length, scale) of each axis."""
     if scales is not None:
@@ -119,7 +124,7 @@ def _plans(
     return [(int(size), int(size) / x.shape[axis]) for axis, size in zip(axes, sizes, strict=True)]
 
 
-def _resize_axis(node: Node, x: Array, axis: int, count: int, scale: float) -> Array:
+def _resize_axis(node: OperatorNode, x: Array, axis: int, count: int, scale: float) -> Array:
     length = x.shape[axis]
     places = _source(node, count, length, scale)
     mode = node.text("mode", "nearest")
@@ -133,7 +138,7 @@ def _resize_axis(node: Node, x: Array, axis: int, count: int, scale: float) -> A
     return np.moveaxis(np.tensordot(x, weights, axes=([axis], [1])), -1, axis)
 
 
-def _source(node: Node, count: int, length: int, scale: float) -> Array:
+def _source(node: OperatorNode, count: int, length: int, scale: float) -> Array:
     """Where each output place lies in the input; the specification's formulas."""
     rule = node.text("coordinate_transformation_mode", "half_pixel")
     if node.opset < 11:
@@ -165,7 +170,7 @@ def _nearest(rule: str, places: Array) -> Array:
     return np.asarray(rounded).astype(np.int64)
 
 
-def _weights(node: Node, mode: str, places: Array, length: int) -> Array:
+def _weights(node: OperatorNode, mode: str, places: Array, length: int) -> Array:
     """How much of each input place goes into each output place: [outputs, inputs]."""
     around = np.floor(places).astype(np.int64)[:, None] + np.arange(-1, 3)
     distance = np.abs(places[:, None] - around)

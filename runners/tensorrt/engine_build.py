@@ -1,4 +1,4 @@
-"""An ONNX file to a serialized engine, and what is known of it."""
+"""An ONNX file to a serialized engine, and what the network says of itself."""
 
 import tempfile
 from collections.abc import Mapping
@@ -6,22 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
 from paddleport.runners.base import Precision
-from paddleport.runners.tensorrt.facts import (
-    EngineFacts,
-    computes_in,
-    inputs_of,
-    outputs_of,
-    products,
-)
 from paddleport.runners.tensorrt.library import Library, Loaded, collected_errors, first_reason
 from paddleport.runners.tensorrt.parse import Network, parse
-from paddleport.tensors import ShapeRange
+from paddleport.tensors import ShapeRange, TensorSpec
 
 
-@dataclass(frozen=True)
-class Wanted:
+@dataclass(frozen=True, kw_only=True)
+class EngineSettings:
     """What an engine is to be.
 
     Attributes:
@@ -42,6 +37,32 @@ class Wanted:
     workspace_mb: int = 0
 
 
+@dataclass(frozen=True, kw_only=True)
+class EngineFacts:
+    """What the library says of the network that it built.
+
+    Attributes:
+        library: name and version, as ``tensorrt-rtx 1.7.1.116``.
+        inputs, outputs: of the parsed network, in its order.
+        computes_in: the coarsest type among the network's products, read back after parsing.
+        tf32: read back from the builder's configuration.
+        layers: of the parsed network, before fusion.
+        capabilities: read back; empty where the library builds for what is there.
+        profiles: optimisation profiles in the configuration.
+        notes: what was kept in float32, or clamped.
+    """
+
+    library: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    computes_in: Precision
+    tf32: bool
+    layers: int
+    capabilities: tuple[str, ...]
+    profiles: int
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Engine:
     """A serialized engine.
@@ -57,7 +78,9 @@ class Engine:
     timing_cache: bytes = field(default=b"", repr=False)
 
 
-def build_engine(library: Library, onnx: Path, wanted: Wanted, timing_cache: bytes = b"") -> Engine:
+def build_engine(
+    library: Library, onnx: Path, wanted: EngineSettings, timing_cache: bytes = b""
+) -> Engine:
     """Parse, configure and build; the builder of TensorRT needs a GPU, that of RTX does not.
 
     Raises:
@@ -79,10 +102,10 @@ def build_engine(library: Library, onnx: Path, wanted: Wanted, timing_cache: byt
         timing_cache = timings.read_bytes() if timings is not None else b""
     network = parsed[1]
     facts = EngineFacts(
-        f"{library.backend} {loaded.version}",
-        inputs_of(network),
-        outputs_of(network),
-        computes_in(network),
+        library=f"{library.backend} {loaded.version}",
+        inputs=inputs_of(network),
+        outputs=outputs_of(network),
+        computes_in=computes_in(network),
         notes=notes,
         **seen,
     )
@@ -109,7 +132,7 @@ def _built(loaded: Loaded, onnx: Path, parsed: Network, config: Any, timings: Pa
 
 
 def _configuration(
-    loaded: Loaded, wanted: Wanted, timings: Path | None, seen: dict[str, Any]
+    loaded: Loaded, wanted: EngineSettings, timings: Path | None, seen: dict[str, Any]
 ) -> Any:
     """The loader of a configuration that tells ``seen`` what it came to."""
     loaders, trt = loaded.loaders, loaded.trt
@@ -143,7 +166,7 @@ def _configuration(
     return loaders.PostprocessConfig(config, settle)
 
 
-def _check_capabilities(loaded: Loaded, wanted: Wanted) -> None:
+def _check_capabilities(loaded: Loaded, wanted: EngineSettings) -> None:
     if not wanted.capabilities:
         return
     if not loaded.library.rtx:
@@ -171,3 +194,40 @@ def _capabilities(config: Any) -> tuple[str, ...]:
         for index in range(config.num_compute_capabilities)
     )
     return tuple(f"{name[:-1]}.{name[-1]}" if name.isdigit() else name.lower() for name in names)
+
+
+_PRODUCTS = ("CONVOLUTION", "DECONVOLUTION", "MATRIX_MULTIPLY", "EINSUM")
+_QUANTIZING = ("QUANTIZE", "DEQUANTIZE")
+_COARSEST_FIRST: tuple[tuple[str, Precision], ...] = (("HALF", "fp16"), ("BF16", "bf16"))
+_DTYPES = {"HALF": "float16", "BF16": "bfloat16", "FLOAT": "float32"}
+
+
+def computes_in(network: Any) -> Precision:
+    """The coarsest type among a network's products, or among all layers where there are none."""
+    if any(layer.type.name in _QUANTIZING for layer in network):
+        return "int8"
+    found = {layer.get_output(0).dtype.name for layer in products(network) or network}
+    return next((precision for name, precision in _COARSEST_FIRST if name in found), "fp32")
+
+
+def products(network: Any) -> list[Any]:
+    """The layers whose precision is meant when one speaks of a network's."""
+    return [layer for layer in network if layer.type.name in _PRODUCTS]
+
+
+def inputs_of(network: Any) -> tuple[TensorSpec, ...]:
+    """What it takes, in order."""
+    return tuple(_spec(network.get_input(index)) for index in range(network.num_inputs))
+
+
+def outputs_of(network: Any) -> tuple[TensorSpec, ...]:
+    """What it gives, in order."""
+    return tuple(_spec(network.get_output(index)) for index in range(network.num_outputs))
+
+
+def _spec(tensor: Any) -> TensorSpec:
+    name = tensor.dtype.name
+    dtype = _DTYPES.get(name) or np.dtype(name.lower()).name
+    return TensorSpec(
+        tensor.name, dtype, tuple(None if size < 0 else int(size) for size in tensor.shape)
+    )

@@ -1,9 +1,17 @@
-"""What a picture file says about itself before anything is decoded: format, size, whole or cut."""
+"""Picture files: found by name, and what each says of itself before anything is decoded."""
 
+import glob
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+
+from paddleport.errors import UsageError
+
+PICTURE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +25,34 @@ class PictureHeader:
 
 class HeaderError(ValueError):
     """The file is no whole picture; the message ends the sentence 'the file ...'."""
+
+
+def find_pictures(names: Iterable[str]) -> Iterator[Path]:
+    """The files that ``names`` stand for: files as they are, folders and globs searched.
+
+    A file is yielded whatever it is called, or even if it is missing: reading it will tell.
+
+    Raises:
+        UsageError: a folder without pictures, or a glob that fits nothing.
+    """
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found = sorted(
+                item for item in path.rglob("*") if item.suffix.lower() in PICTURE_SUFFIXES
+            )
+            if not found:
+                raise UsageError(
+                    f"{name} holds no pictures ({', '.join(sorted(PICTURE_SUFFIXES))})"
+                )
+            yield from found
+        elif glob.has_magic(name) and not path.exists():
+            matches = sorted(glob.glob(name, recursive=True))
+            if not matches:
+                raise UsageError(f"no file fits {name}")
+            yield from (Path(match) for match in matches)
+        else:
+            yield path
 
 
 def read_header(data: bytes) -> PictureHeader:
