@@ -70,7 +70,7 @@ def resolve(
             folder or tar.
         program: a program file, instead of ``name``.
         params: its parameter file, where it cannot be found beside it.
-        progress: told what is going on and its share done, from 0 to 1.
+        progress: called with what is going on and the share done, from 0 to 1.
 
     Raises:
         ModelNotFoundError, ModelFileError, DownloadError, UsageError: as they say.

@@ -23,7 +23,7 @@ _FLOAT16, _BFLOAT16 = 10, 16  # of TensorProto.DataType
 
 
 def read_onnx_proto(path: Path, *, external_data: bool = True) -> "onnx.ModelProto":
-    """Parse an ONNX file, and unless told otherwise the files beside it that hold weights.
+    """Parse an ONNX file, with ``external_data`` the files beside it that hold weights too.
 
     Raises:
         ModelNotFoundError: it is not there.

@@ -53,7 +53,7 @@ class Program:
 
 
 def program_format(path: Path) -> Literal["pir", "protobuf"] | None:
-    """Which program format a file holds, told by its content; ``None`` if neither."""
+    """Which program format a file holds, by its content; ``None`` if neither."""
     with path.open("rb") as stream:
         head = stream.read(4096)
     if head.lstrip().startswith(b"{"):

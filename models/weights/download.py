@@ -64,7 +64,7 @@ def download(
         target: the file to write; missing folders are made.
         sha256: what the file must have, where that is known.
         max_bytes: more is refused.
-        progress: told the bytes there so far and the bytes in all, if the server says.
+        progress: called with the bytes there so far and the bytes in all, if the server says.
 
     Raises:
         DownloadError: no connection within 5 seconds, a refusal, a stall, or another content

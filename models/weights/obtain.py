@@ -70,7 +70,7 @@ def obtain(
             pretrained from the network, else seeded with a warning; or a path to a .pdparams
             checkpoint, or to an inference model as a folder, tar or program file.
         cache: instead of ``cache_dir()``.
-        progress: told how far it is.
+        progress: called with what is going on and the share done, from 0 to 1.
 
     Raises:
         DownloadError: ``pretrained`` and not to be had.

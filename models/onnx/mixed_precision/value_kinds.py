@@ -126,8 +126,8 @@ def _typed_graph(
     for node in (*graph.node, *reversed(graph.node), *graph.node):
         _bind(node, kinds, schemas)
     bodies = []
-    for node, twin in zip(graph.node, inferred.node, strict=True):
-        pairs = zip(subgraphs(node), subgraphs(twin), strict=True)
+    for node, same_node in zip(graph.node, inferred.node, strict=True):
+        pairs = zip(subgraphs(node), subgraphs(same_node), strict=True)
         bodies.append(tuple(_typed_graph(body, known, schemas, kinds) for body, known in pairs))
         for body in bodies[-1] if node.op_type == "Loop" else ():
             for item in (*body.graph.input[:2], *body.graph.output[:1]):
