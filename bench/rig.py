@@ -13,7 +13,7 @@ import numpy as np
 
 from paddleport import process
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import RunnerOptions, available_threads
+from paddleport.runners.runner_options import RunnerOptions, available_threads
 from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.validate.benchmark.interleaved_rounds import measure
 from paddleport.validate.benchmark.machine import settle

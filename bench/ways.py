@@ -9,9 +9,10 @@ from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import open_runner, runner_class
-from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.predictor import Predictor, PredictorSpec
 from paddleport.runners.profile import Profile, read_profile
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import ShapeRange
 
 THREADS = 2

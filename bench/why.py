@@ -16,7 +16,7 @@ from others import SIZES, THREADS, Streams
 from paddleport import process
 from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 
 RUNS = 100
 SHOWN = 3

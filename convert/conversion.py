@@ -9,7 +9,7 @@ from paddleport.convert.precision.gate_check import GateReport
 from paddleport.errors import ConversionError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import TensorSpec, format_shape
 from paddleport.validate.compare.comparison import OutputComparison
 

@@ -35,7 +35,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.progress import Progress, no_progress
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, ShapeRange
 from paddleport.validate.compare.comparison import OutputComparison, overall
 from paddleport.validate.feeds.pixel_feeds import PixelInput

@@ -13,10 +13,10 @@ from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.runners import runner_class
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.predictor import MOST_STREAMS, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
-from paddleport.runners.runner_options import DEFAULT_BATCHES
+from paddleport.runners.runner_options import DEFAULT_BATCHES, RunnerOptions
 from paddleport.runners.tasks.classification import Classification
 from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import Array, ShapeRange, TensorSpec

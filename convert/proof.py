@@ -6,7 +6,7 @@ from paddleport import runners
 from paddleport.errors import ConversionError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, ShapeRange
 from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES

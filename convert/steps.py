@@ -19,7 +19,7 @@ from paddleport.errors import (
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES

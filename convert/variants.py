@@ -16,8 +16,8 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
-from paddleport.runners.base import Precision
 from paddleport.runners.preprocessing.picture_files import find_pictures
+from paddleport.runners.runner_options import Precision
 from paddleport.validate.tune.candidate import ModelVariant
 
 INT8 = TargetOptions(precision="int8")

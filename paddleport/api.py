@@ -22,8 +22,8 @@ from paddleport.tensors import Array
 if TYPE_CHECKING:
     from paddleport.models.zoo.model_card import ModelCard
     from paddleport.runners import Backend
-    from paddleport.runners.base import Precision
     from paddleport.runners.predictor import Predictor
+    from paddleport.runners.runner_options import Precision
     from paddleport.validate import ParityReport, Plan
 
 __all__ = ["backends", "load", "models", "validate"]
@@ -88,8 +88,8 @@ def load(
         PortError: as converting does.
     """
     from paddleport.convert.prepare import prepare_predictor
-    from paddleport.runners.base import RunnerOptions, available_threads
     from paddleport.runners.predictor import Predictor
+    from paddleport.runners.runner_options import RunnerOptions, available_threads
 
     named = str(model.path) if isinstance(model, Artifact) else str(model)
     _, spec = prepare_predictor(

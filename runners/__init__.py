@@ -12,8 +12,9 @@ from importlib.metadata import PackageNotFoundError, version
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
 from paddleport.plugins import Registry
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.gpu import find_driver
+from paddleport.runners.runner_options import RunnerOptions
 
 GROUP = "paddleport.runners"
 

@@ -1,69 +1,26 @@
 """The contract that every runtime keeps."""
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from types import TracebackType
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.in_order import Done, Pending, in_order
-from paddleport.runners.runner_options import parse_extras
+from paddleport.runners.runner_options import (
+    CheckedOptions,
+    NoExtras,
+    Precision,
+    RunnerOptions,
+    parse_extras,
+)
 from paddleport.runners.vendor_message import one_line
-from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec, check_feed, feed_signature
-
-Precision = Literal["fp32", "fp16", "bf16", "int8", "fp64"]
-
-
-def available_threads() -> int:
-    """How many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunnerOptions:
-    """What every runtime is asked for; what it cannot give it refuses.
-
-    Attributes:
-        device: one that the backend lists; ``None`` is its first.
-        precision: what the arithmetic is done in; never taken from a vendor's default.
-        threads: CPU threads inside one inference.
-        extras: the backend's own options, as typed by the user after ``-o``.
-        shapes: input name to the shapes that it will be fed; for backends that compile for
-            shapes or gain from them, and for inputs that leave some free.
-    """
-
-    device: str | None = None
-    precision: Precision | None = None
-    threads: int = field(default_factory=available_threads)
-    extras: Mapping[str, str] = field(default_factory=dict)
-    shapes: Mapping[str, ShapeRange] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class CheckedOptions:
-    """What ``RunnerOptions`` come to for one backend.
-
-    Attributes:
-        device, precision: as asked, or the backend's first.
-        extras: an instance of its ``extras_type``.
-    """
-
-    device: str
-    precision: Precision
-    extras: Any
-
-
-@dataclass(frozen=True)
-class NoExtras:
-    """A backend without options of its own."""
+from paddleport.tensors import Array, Feed, TensorSpec, check_feed, feed_signature
 
 
 class Runner(ABC):

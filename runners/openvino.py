@@ -15,9 +15,15 @@ from paddleport.errors import (
 )
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
-from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.compiled_cache import FROM_CACHE, entry_for
-from paddleport.runners.runner_options import check_ranges, check_streams
+from paddleport.runners.runner_options import (
+    CheckedOptions,
+    Precision,
+    RunnerOptions,
+    check_ranges,
+    check_streams,
+)
 from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.tensors import Array, Feed, TensorSpec
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from paddleport.errors import ImageError, UsageError
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.base import available_threads
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, stack_pictures
+from paddleport.runners.runner_options import available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
 
 MOST_WORKERS = 16  # beyond that they wait for Python's lock

@@ -11,7 +11,7 @@ from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners import open_runner
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.in_order import Pending
 from paddleport.runners.picture_pipeline import (
     PictureInput,
@@ -20,6 +20,7 @@ from paddleport.runners.picture_pipeline import (
     default_workers,
     run_pictures,
 )
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.runners.tasks import task_named
 from paddleport.runners.tasks.base import rows
 from paddleport.runners.tasks.classification import Classification

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from paddleport.errors import ModelFileError, ModelNotFoundError, UsageError
 from paddleport.files import sha256, write_atomically
-from paddleport.runners.base import Precision, RunnerOptions
+from paddleport.runners.runner_options import Precision, RunnerOptions
 
 _HEAD = "# Written by paddleport tune, for --profile of paddleport run and paddleport validate."
 _KNOWN = {

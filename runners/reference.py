@@ -8,7 +8,8 @@ import numpy as np
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_proto, tensor_specs
-from paddleport.runners.base import Precision, Runner, owned
+from paddleport.runners.base import Runner, owned
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, TensorSpec
 
 if TYPE_CHECKING:

@@ -1,11 +1,60 @@
-"""What a runner is asked for, as typed: its own options after -o, and the shapes to compile for."""
+"""What a runner is asked for: device, precision, threads, -o options, shapes; read and checked."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
 
 from paddleport.errors import UsageError, unknown_name
 from paddleport.tensors import ShapeRange, TensorSpec, format_shape
+
+Precision = Literal["fp32", "fp16", "bf16", "int8", "fp64"]
+
+
+def available_threads() -> int:
+    """How many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunnerOptions:
+    """What every runtime is asked for; what it cannot give it refuses.
+
+    Attributes:
+        device: one that the backend lists; ``None`` is its first.
+        precision: what the arithmetic is done in; never taken from a vendor's default.
+        threads: CPU threads inside one inference.
+        extras: the backend's own options, as typed by the user after ``-o``.
+        shapes: input name to the shapes that it will be fed; for backends that compile for
+            shapes or gain from them, and for inputs that leave some free.
+    """
+
+    device: str | None = None
+    precision: Precision | None = None
+    threads: int = field(default_factory=available_threads)
+    extras: Mapping[str, str] = field(default_factory=dict)
+    shapes: Mapping[str, ShapeRange] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CheckedOptions:
+    """What ``RunnerOptions`` come to for one backend.
+
+    Attributes:
+        device, precision: as asked, or the backend's first.
+        extras: an instance of its ``extras_type``.
+    """
+
+    device: str
+    precision: Precision
+    extras: Any
+
+
+@dataclass(frozen=True)
+class NoExtras:
+    """A backend without options of its own."""
 
 
 def parse_extras(backend: str, extras_type: type[Any], given: Mapping[str, str]) -> Any:

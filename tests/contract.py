@@ -25,8 +25,9 @@ from paddleport.errors import (
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners import names
-from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.predictor import Predictor, PredictorSpec
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import Array, TensorSpec
 
 # Relative to the largest value. fp32: 36 products and sums of rounding 6e-8, with a margin of ten;

@@ -9,8 +9,7 @@ from pathlib import Path
 from conftest import skip_or_fail
 
 from paddleport.models.onnx.onnx_file import onnx_tensors
-from paddleport.runners.base import Precision
-from paddleport.runners.runner_options import ranges_for
+from paddleport.runners.runner_options import Precision, ranges_for
 from paddleport.runners.tensorrt.engine_build import Engine, EngineSettings, build_engine
 from paddleport.runners.tensorrt.library import TENSORRT, TENSORRT_RTX
 from paddleport.tensors import ShapeRange

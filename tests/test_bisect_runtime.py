@@ -12,7 +12,7 @@ from planted_runners import plant_runners
 
 from paddleport.errors import BackendUnavailableError, PortError
 from paddleport.models.artifact import onnx_artifact
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.bisect.backend_process import BackendProcess
 from paddleport.validate.bisect.computation import StoredValues

@@ -18,9 +18,10 @@ from paddleport.errors import BackendUnavailableError, ModelFileError, UsageErro
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import external_files
 from paddleport.runners import compiled_cache, installed_version, open_runner, runner_class
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.compiled_cache import FROM_CACHE, Entry, cpu_identity, entry_for
 from paddleport.runners.onnxruntime import sessions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.worker import run_in_worker
 
 

@@ -29,8 +29,8 @@ from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners import runner_class
-from paddleport.runners.base import Precision, RunnerOptions
 from paddleport.runners.preprocessing.prepare_image import fed_picture, preprocess_image
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import ShapeRange, TensorSpec
 
 YML = """

@@ -15,8 +15,8 @@ from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model, read_onnx_proto
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.synthetic.samples import draw_picture
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import ShapeRange, TensorSpec
 from paddleport.validate import Plan, validate
 from paddleport.validate.benchmark.timed_backend import jpeg_of

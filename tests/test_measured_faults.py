@@ -12,7 +12,7 @@ import pytest
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import resolve
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Feed
 from paddleport.validate import Plan, validate
 from paddleport.validate.benchmark import interleaved_rounds

@@ -10,8 +10,9 @@ from conftest import skip_or_fail
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import installed_version, open_runner, runner_class
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.compiled_cache import FROM_CACHE
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import ShapeRange
 
 SHAPE = small_network.feed(1)["x"].shape

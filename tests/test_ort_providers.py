@@ -22,10 +22,10 @@ from pretended_gpu import CUDA, L4, TENSORRT, pretend
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
-from paddleport.runners.base import Precision, RunnerOptions
 from paddleport.runners.onnxruntime import providers as ort_providers
 from paddleport.runners.onnxruntime import tensorrt_provider as ort_tensorrt
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeExtras, OnnxRuntimeRunner
+from paddleport.runners.runner_options import Precision, RunnerOptions
 
 FEED = small_network.feed(2)
 OPENVINO = "OpenVINOExecutionProvider"

@@ -27,12 +27,13 @@ from paddleport.errors import BackendUnavailableError, FeedError, PortError, Usa
 from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.paddle_program import Program
 from paddleport.runners import gpu
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.paddle import needs
 from paddleport.runners.paddle.engines import EnginePlan, collect_shapes
 from paddleport.runners.paddle.needs import missing, why_not
 from paddleport.runners.paddle.paddle_runner import PaddleRunner
 from paddleport.runners.paddle.paddle_tensorrt_runner import PaddleTensorRtRunner
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import ShapeRange, TensorSpec
 
 L4 = gpu.Gpu(index=0, name="NVIDIA L4", compute_capability=(8, 9), memory_bytes=24 << 30)

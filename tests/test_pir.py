@@ -14,9 +14,9 @@ from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.paddle.pir import downgrade_document, downgrade_pir
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.paddle.paddle_runner import PaddleRunner
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.worker import Worker
 

@@ -27,7 +27,7 @@ from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.models.recognize import read_artifact
 from paddleport.runners import open_runner
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.accuracy_gate.gate import GateResult
 from paddleport.validate.accuracy_gate.gate_set import GateSet

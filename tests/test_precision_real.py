@@ -16,7 +16,7 @@ from trained import NORMALIZE, SIDE, trained_state
 from paddleport.convert import Conversion, GateOptions, convert
 from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.resolve import SourceModel, resolve
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 
 pytestmark = [
     pytest.mark.slow,

@@ -15,9 +15,10 @@ import small_network
 from paddleport.errors import FeedError, ImageError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.in_order import Done, Pending
 from paddleport.runners.predictor import Predictor, PredictorSpec
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.runners.tasks import TASKS, task_named, task_of
 from paddleport.runners.tasks.classification import Prediction
 from paddleport.tensors import Array, Feed, TensorSpec

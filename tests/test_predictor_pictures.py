@@ -13,11 +13,12 @@ import pytest
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.base import Precision, Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.picture_pipeline import Work
 from paddleport.runners.predictor import Predictor, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import fed_picture
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import Array, Feed, TensorSpec
 
 PLAIN = Preprocess(

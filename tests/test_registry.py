@@ -9,8 +9,9 @@ import pytest
 
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.runners import describe_all, names, open_runner, runner_class
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.paddle.paddle_runner import PaddleRunner
+from paddleport.runners.runner_options import RunnerOptions
 
 BUILT_IN = ("onnxruntime", "openvino", "paddle", "reference")
 VENDORS = ("paddle", "onnxruntime", "openvino", "openvino_telemetry", "onnx", "cv2", "onnxslim")

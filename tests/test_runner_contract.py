@@ -13,8 +13,9 @@ from conftest import skip_or_fail
 from contract import Subject
 
 from paddleport.runners import installed_version, names, runner_class
-from paddleport.runners.base import Precision, Runner
+from paddleport.runners.base import Runner
 from paddleport.runners.in_order import Pending
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, TensorSpec
 
 FIXTURES = {"onnx": ("small_onnx",), "paddle": ("small_pir", "small_protobuf")}

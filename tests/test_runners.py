@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.runners import installed_version, open_runner, runner_class
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.runners.vendor_message import one_line
 
 FEED = small_network.feed(2)

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.runners.tensorrt.parse import check_precision
 from paddleport.tensors import ShapeRange, TensorSpec
 

@@ -9,7 +9,7 @@ from test_real_models import ocr
 from paddleport.convert import convert
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.zoo import registry as zoo
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import ShapeRange
 
 L4 = ((8, 9),)

@@ -15,8 +15,8 @@ from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners import open_runner
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.gpu import find_driver
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.runners.tensorrt.trt_runner import TensorRtRtxRunner, TensorRtRunner
 from paddleport.tensors import ShapeRange
 

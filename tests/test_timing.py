@@ -15,7 +15,7 @@ from paddleport.errors import FeedError, WorkerCrashed
 from paddleport.models.artifact import onnx_artifact
 from paddleport.models.onnx.cost import Cost
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.base import RunnerOptions, available_threads
+from paddleport.runners.runner_options import RunnerOptions, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.benchmark import interleaved_rounds, machine, timed_backend, timing
 from paddleport.validate.benchmark.timing import Timing

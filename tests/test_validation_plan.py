@@ -3,9 +3,9 @@
 import pytest
 
 from paddleport.errors import BackendUnavailableError, UsageError
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.onnxruntime.ort_runner import OnnxRuntimeRunner
 from paddleport.runners.openvino import OpenVinoRunner
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.validate.parity.validation_plan import Plan, assign_extras
 
 TF32 = {"tf32": "true"}

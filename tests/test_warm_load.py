@@ -16,8 +16,8 @@ from onnx import numpy_helper
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import resolve
 from paddleport.runners import installed_version, open_runner, runner_class
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.compiled_cache import Entry
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate import Plan, validate
 from paddleport.validate.benchmark.warm_load import WarmLoads, WarmStart, same_bits, with_warm_start

@@ -10,7 +10,7 @@ import pytest
 from fake_sessions import FakeClock
 
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.benchmark import machine
 from paddleport.validate.parity import hosted_runner

@@ -8,7 +8,7 @@ from paddleport import runners
 from paddleport.errors import PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
-from paddleport.runners.base import Precision, RunnerOptions
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.runners.tasks import task_of
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 from paddleport.validate.accuracy_gate.gate import (

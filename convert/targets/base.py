@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed
 
 

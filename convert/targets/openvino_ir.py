@@ -15,7 +15,7 @@ from paddleport.convert.precision.lowering import (
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.tensors import Feed
 

@@ -8,9 +8,8 @@ from typing import ClassVar
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
-from paddleport.runners.base import Precision
 from paddleport.runners.gpu import need_gpu
-from paddleport.runners.runner_options import ranges_for
+from paddleport.runners.runner_options import Precision, ranges_for
 from paddleport.runners.tensorrt.engine_build import EngineSettings, build_engine
 from paddleport.runners.tensorrt.library import TENSORRT, TENSORRT_RTX, Library
 from paddleport.runners.tensorrt.parse import check_precision

@@ -53,7 +53,7 @@ def locate(
     """
     from paddleport.convert.prepare import prepare_source
     from paddleport.errors import UsageError
-    from paddleport.runners.base import RunnerOptions, available_threads
+    from paddleport.runners.runner_options import RunnerOptions, available_threads
     from paddleport.validate.bisect import check_backend
     from paddleport.validate.bisect import locate as locate_difference
 

@@ -85,8 +85,8 @@ def run(
     [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
     """
     from paddleport.convert.prepare import prepare_predictor, split_model
-    from paddleport.runners.base import RunnerOptions, available_threads
     from paddleport.runners.picture_pipeline import Work, default_workers
+    from paddleport.runners.runner_options import RunnerOptions, available_threads
 
     tuned = Tuned.read(profile)
     backend = tuned.backend(backend) or DEFAULT_BACKEND

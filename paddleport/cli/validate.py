@@ -95,8 +95,8 @@ def validate(
     from paddleport.convert.prepare import prepare_source
     from paddleport.convert.remaking import RemadeConversion
     from paddleport.files import write_atomically
-    from paddleport.runners.base import available_threads
     from paddleport.runners.preprocessing.picture_files import find_pictures
+    from paddleport.runners.runner_options import available_threads
     from paddleport.validate.parity.validation import save_worst, validate_on_feeds
     from paddleport.validate.parity.validation_plan import Plan
 

@@ -17,7 +17,7 @@ from paddleport.errors import (
 )
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
-from paddleport.runners.base import CheckedOptions, Precision, Runner, RunnerOptions
+from paddleport.runners.base import Runner
 from paddleport.runners.compiled_cache import FROM_CACHE
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.in_order import Pending
@@ -25,7 +25,12 @@ from paddleport.runners.onnxruntime import providers as known_providers
 from paddleport.runners.onnxruntime import tensorrt_provider as tensorrt
 from paddleport.runners.onnxruntime.providers import PROVIDERS, Provider
 from paddleport.runners.onnxruntime.sessions import Binding, Placed, can_bind, start_cached
-from paddleport.runners.runner_options import check_streams
+from paddleport.runners.runner_options import (
+    CheckedOptions,
+    Precision,
+    RunnerOptions,
+    check_streams,
+)
 from paddleport.telemetry import NO_ONNXRUNTIME_TELEMETRY
 from paddleport.tensors import Array, Feed, TensorSpec
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
-from paddleport.runners.base import Precision
 from paddleport.runners.gpu import Gpu, need_gpu
+from paddleport.runners.runner_options import Precision
 from paddleport.runners.vendor_message import one_line
 
 PACKAGES = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")

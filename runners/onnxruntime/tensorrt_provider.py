@@ -12,8 +12,8 @@ from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.files import sha256
 from paddleport.models.cache import cache_dir, locked, not_writable
 from paddleport.models.onnx.onnx_file import external_files
-from paddleport.runners.base import Precision
 from paddleport.runners.gpu import Gpu
+from paddleport.runners.runner_options import Precision
 from paddleport.runners.vendor_message import one_line
 
 _LIBRARY = "libnvinfer.so.10"  # what the provider is linked with, from 1.18 to 1.31

@@ -20,8 +20,8 @@ from paddleport.errors import BackendUnavailableError
 from paddleport.files import sha256, write_atomically
 from paddleport.models.cache import cache_dir, cache_key, locked, not_writable
 from paddleport.models.paddle.paddle_program import read_program
-from paddleport.runners.base import Precision
 from paddleport.runners.paddle.program_runner import GPU_MEMORY_MB, import_quietly
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Feed, ShapeRange, TensorSpec
 
 RANGES = "shapes.pbtxt"

@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from paddleport.errors import BackendUnavailableError, ModelFileError
 from paddleport.models.paddle.source import FoundModel
-from paddleport.runners.base import Precision
 from paddleport.runners.gpu import find_driver, need_gpu
 from paddleport.runners.paddle.program_runner import (
     GPU_BUILD,
@@ -15,6 +14,7 @@ from paddleport.runners.paddle.program_runner import (
     import_quietly,
     settle_tf32,
 )
+from paddleport.runners.runner_options import Precision
 
 
 @dataclass(frozen=True)

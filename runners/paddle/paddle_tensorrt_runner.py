@@ -12,7 +12,6 @@ from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
 from paddleport.models.paddle.paddle_program import Program
 from paddleport.models.paddle.source import FoundModel
 from paddleport.runners import gpu
-from paddleport.runners.base import Precision
 from paddleport.runners.paddle.engines import EnginePlan, engine_folder, open_engines
 from paddleport.runners.paddle.needs import why_not
 from paddleport.runners.paddle.program_runner import (
@@ -21,7 +20,7 @@ from paddleport.runners.paddle.program_runner import (
     import_quietly,
     settle_tf32,
 )
-from paddleport.runners.runner_options import ranges_for
+from paddleport.runners.runner_options import Precision, ranges_for
 from paddleport.tensors import Array, Feed, format_shape
 
 # NVIDIA's TensorRT support matrix. Where the GPU is not one of these, Paddle computes in fp32 and

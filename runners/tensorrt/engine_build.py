@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.runners.tensorrt.library import Library, Loaded, collected_errors, first_reason
 from paddleport.runners.tensorrt.parse import Network, parse
 from paddleport.tensors import ShapeRange, TensorSpec

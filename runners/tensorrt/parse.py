@@ -10,7 +10,7 @@ from paddleport.errors import BackendUnavailableError, ModelFileError
 from paddleport.models.onnx.graph_walk import normalisation_nodes
 from paddleport.models.onnx.mixed_precision.half_model import HalfModel, cast_to_half
 from paddleport.models.onnx.onnx_file import read_onnx_proto, weights_precision
-from paddleport.runners.base import Precision
+from paddleport.runners.runner_options import Precision
 from paddleport.runners.tensorrt.library import Loaded
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import numpy as np
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
-from paddleport.runners.base import Precision, Runner, owned
+from paddleport.runners.base import Runner, owned
 from paddleport.runners.gpu import need_gpu
-from paddleport.runners.runner_options import ranges_for
+from paddleport.runners.runner_options import Precision, ranges_for
 from paddleport.runners.tensorrt.engine_build import EngineSettings
 from paddleport.runners.tensorrt.engine_cache import (
     ENGINE,

@@ -7,7 +7,8 @@ import numpy as np
 from npz_target import onnx_of
 
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import Precision, Runner
+from paddleport.runners.base import Runner
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed
 
 

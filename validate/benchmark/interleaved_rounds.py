@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from paddleport.errors import PortError, WorkerCrashed
-from paddleport.runners.base import available_threads
+from paddleport.runners.runner_options import available_threads
 from paddleport.validate.benchmark.latency import ConfigurationRounds, Scope
 from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.benchmark.timed_backend import Budget, MeasuredLatencies, TimedBackend

@@ -7,7 +7,7 @@ from typing import Any
 from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.onnx.cost import cost
-from paddleport.runners.base import available_threads
+from paddleport.runners.runner_options import available_threads
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array
 from paddleport.validate.benchmark.interleaved_rounds import measure

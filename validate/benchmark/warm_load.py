@@ -8,8 +8,8 @@ import numpy as np
 
 from paddleport import runners
 from paddleport.errors import PortError
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.compiled_cache import FROM_CACHE
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.compare.comparison import FeedName, Outputs, compare_outputs, overall

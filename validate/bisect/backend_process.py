@@ -8,7 +8,7 @@ from types import TracebackType
 from paddleport.errors import PortError, WorkerCrashed
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import runner_class
-from paddleport.runners.base import Precision, RunnerOptions
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.worker import Worker
 

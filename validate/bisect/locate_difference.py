@@ -10,7 +10,8 @@ from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress, part_of
 from paddleport.runners import installed_version, runner_class
-from paddleport.runners.base import Runner, RunnerOptions
+from paddleport.runners.base import Runner
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
 from paddleport.validate.bisect.backend_process import BackendOutputs, BackendProcess
 from paddleport.validate.bisect.converter_side import locate_converter

@@ -9,7 +9,7 @@ from pathlib import Path
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.progress import Progress, no_progress
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.validate.bisect.backend_process import ANSWER_TIMEOUT_S, BackendProcess
 from paddleport.validate.bisect.computation import StoredValues
 from paddleport.validate.bisect.divergence import Divergence, describe_edge

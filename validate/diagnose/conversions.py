@@ -7,7 +7,7 @@ from typing import Protocol
 from paddleport.errors import PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.compare.comparison import output_pairs
 from paddleport.validate.diagnose.causes import Evidence

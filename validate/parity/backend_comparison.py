@@ -7,7 +7,7 @@ from dataclasses import replace
 from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError
 from paddleport.progress import Progress
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.validate.compare.comparison import (
     OutputComparison,
     Outputs,

@@ -7,7 +7,7 @@ from paddleport import runners
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Feed, ShapeRange
 from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.named_feed import NamedFeed

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from paddleport.errors import PortError
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.parity.session import Session
 

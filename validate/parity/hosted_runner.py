@@ -13,8 +13,8 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
-from paddleport.runners.base import RunnerOptions
 from paddleport.runners.predictor import Predictor, PredictorSpec
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import Array, Feed
 

@@ -6,7 +6,7 @@ from functools import cache
 
 from paddleport import runners
 from paddleport.errors import PortError, WorkerCrashed
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.compare.comparison import Outputs, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES

@@ -8,7 +8,7 @@ from paddleport import process
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.parity.hosted_runner import LONGEST_WARM_UP, HostedRunner
 from paddleport.worker import RemoteError, Worker

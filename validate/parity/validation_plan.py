@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from paddleport import runners
 from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import Precision, Runner, RunnerOptions, available_threads
+from paddleport.runners.base import Runner
 from paddleport.runners.gpu import find_driver
 from paddleport.runners.paddle.needs import why_not
+from paddleport.runners.runner_options import Precision, RunnerOptions, available_threads
 from paddleport.tensors import ShapeRange
 from paddleport.worker import run_in_worker
 

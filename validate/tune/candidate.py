@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from paddleport import runners
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import Precision, RunnerOptions
+from paddleport.runners.runner_options import Precision, RunnerOptions
 
 Goal = Literal["latency", "throughput"]
 BATCHES = (1, 4, 8)  # tried for throughput, where the batch is free

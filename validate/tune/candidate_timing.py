@@ -8,7 +8,7 @@ import numpy as np
 from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.artifact import Artifact
-from paddleport.runners.base import RunnerOptions
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 from paddleport.validate.accuracy_gate.gate import GateSet
 from paddleport.validate.benchmark.machine import settle

@@ -10,7 +10,7 @@ from paddleport.errors import BackendUnavailableError, PortError, UsageError
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
-from paddleport.runners.base import Precision, available_threads
+from paddleport.runners.runner_options import Precision, available_threads
 from paddleport.runners.tasks import task_of
 from paddleport.tensors import Array
 from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate, matched_inputs
