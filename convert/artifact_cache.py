@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.provenance import tool_versions
 from paddleport.errors import NotProvenError
 from paddleport.files import sha256

@@ -14,7 +14,7 @@ from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.conversion import WRITTEN, Conversion, OnnxFacts, Verdict
 from paddleport.convert.embed import pixel_input
 from paddleport.convert.making import Making, name_file, write_file
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.precision.fp32_layers import find_layers_to_keep
 from paddleport.convert.precision.gate_check import (
     GateInputs,
@@ -202,7 +202,7 @@ def _to_onnx(
         comparisons=tuple(comparisons),
         feeds=tuple(item.name for item in feeds),
         onnx_facts=OnnxFacts(
-            mends=checked.mends,
+            fixups=checked.fixups,
             nodes_before=checked.nodes_before,
             nodes=checked.nodes,
             not_simplified=checked.not_simplified,

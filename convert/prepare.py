@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model

@@ -18,7 +18,7 @@ _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 def onnx_provenance(
     source: "SourceModel",
     raw: "RawExport",
-    mends: tuple[str, ...],
+    fixups: tuple[str, ...],
     *,
     embedded: bool = False,
     simplified: bool = True,
@@ -33,7 +33,7 @@ def onnx_provenance(
         step(
             PADDLE2ONNX,
             tools={name: tools[name] for name in ("paddle2onnx", "paddlepaddle")},
-            options={"opset": raw.opset, "fixups": list(mends)},
+            options={"opset": raw.opset, "fixups": list(fixups)},
             input_sha256=source.sha256,
         )
     ]
@@ -54,7 +54,7 @@ def onnx_provenance(
             "weights_from": source.weights_from,
         },
         "opset": raw.opset,
-        "mends": list(mends),
+        "mends": list(fixups),
         **({"embedded_preprocess": True} if embedded else {}),
         **({"weights_kept_out": len(raw.kept_out)} if raw.kept_out else {}),
         **({"weights_not_kept_out": raw.not_kept_out} if raw.not_kept_out else {}),

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from paddleport.convert.paddle2onnx.export import RawExport, export_raw, mended
+from paddleport.convert.paddle2onnx.export import RawExport, export_raw, fixed_graph
 from paddleport.convert.paddle2onnx.finish import finish
 from paddleport.convert.prepare import loadable
 from paddleport.convert.provenance import EMBEDDING, PADDLE2ONNX, PRECISION, SIMPLIFIER, steps_of
@@ -110,7 +110,7 @@ def _evaluate(
 def _export(source: SourceModel, folder: Path, opset: int) -> tuple[RawExport, Path]:
     """What Paddle2ONNX writes, and that with its fixups; in a process of its own."""
     raw = export_raw(source.model, folder, opset=opset, allow_upgrade=True)
-    proto, _ = mended(raw)
+    proto, _ = fixed_graph(raw)
     exported = folder / "exported.onnx"
     with exported.open("wb") as stream:
         write_whole(proto, stream)

@@ -93,7 +93,7 @@ def convert_and_compare(
             raise ConversionError(
                 f"the file came out at opset {checked.opset}, {raw.opset} was exported"
             )
-        _logger.info("opset %d, mended: %s", checked.opset, checked.mends or "nothing")
+        _logger.info("opset %d, mended: %s", checked.opset, checked.fixups or "nothing")
         _logger.info("simplified from %d to %d nodes", checked.nodes_before, checked.nodes)
         progress("compare with native Paddle", 0.8)
         candidate = _converted_outputs(onnx_worker, finished, [feed.to_file for feed in feeds])

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from paddleport.convert.artifact_cache import cached_artifact, cached_onnx
 from paddleport.convert.making import Making
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.convert.precision.gate_check import described
 from paddleport.convert.precision.pictures import CALIBRATION_PICTURES, calibration_pictures
 from paddleport.convert.targets import TargetOptions, target_class

@@ -1,4 +1,4 @@
-"""A lower precision: made as asked, judged by every backend, mended, and held back if it fails."""
+"""A lower precision: made as asked, checked by every backend, and held back if it fails."""
 
 import json
 from dataclasses import replace

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.convert.paddle2onnx.fixups import mend_program
-from paddleport.convert.paddle2onnx.fixups.declared_shapes import settle_shapes
-from paddleport.convert.paddle2onnx.fixups.graph import mend_graph
-from paddleport.convert.paddle2onnx.fixups.recipes import replace_stand_ins
-from paddleport.convert.paddle2onnx.normalize import normalize_program
-from paddleport.convert.paddle2onnx.operators import refuse_unknown_operators
+from paddleport.convert.paddle2onnx.fixups.declared_shapes import fix_shapes
+from paddleport.convert.paddle2onnx.fixups.graph_fixups import fix_graph, write_replacements
+from paddleport.convert.paddle2onnx.fixups.program_fixups import fix_program
+from paddleport.convert.paddle2onnx.pir_normalization import normalize_program
+from paddleport.convert.paddle2onnx.supported import refuse_unknown_operators
 from paddleport.convert.weight_offload.kept_out import KeptOut, keep_out
 from paddleport.convert.weight_offload.put_back import refer, why_not_passed_by
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
@@ -34,14 +33,14 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class RawExport:
-    """What Paddle2ONNX wrote, before the mends of the graph.
+    """What Paddle2ONNX wrote, before the fixups of the graph.
 
     Attributes:
         path: the raw file.
         program: the program that Paddle2ONNX read, as JSON, beside it.
         asked: the opset that was asked for.
         opset: the opset that was written, read back.
-        mends: what was rewritten in the program, a sentence each.
+        fixups: what was rewritten in the program, a sentence each.
         normalized: the program was rewritten before Paddle2ONNX read it.
         params: the parameters that the program goes with.
         kept_out: weights that the raw file holds no elements of.
@@ -52,7 +51,7 @@ class RawExport:
     program: Path
     asked: int
     opset: int
-    mends: tuple[str, ...]
+    fixups: tuple[str, ...]
     normalized: bool
     params: Path | None = None
     kept_out: tuple[KeptOut, ...] = ()
@@ -75,7 +74,7 @@ def export_raw(
         folder: gets the file and the program that it was made from.
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
-        without: sentences of mends and refusals to leave out, for the tests that show the need.
+        without: sentences of fixups and refusals to leave out, for the tests that show the need.
         whole_because: why Paddle2ONNX is to be given every weight, if it is.
 
     Raises:
@@ -85,10 +84,10 @@ def export_raw(
     normal = normalize_program(model, folder)
     normalized = not normal.path.is_symlink()
     document = json.loads(normal.path.read_bytes())
-    sentences, _ = mend_program(document, opset, without=without)
+    sentences, _ = fix_program(document, opset, without=without)
     program = normal.path
     if sentences:
-        program = folder / "mended.json"
+        program = folder / "fixed.json"
         program.write_text(json.dumps(document), encoding="utf-8")
     refuse_unknown_operators(read_program(program).operators)
     given = paddle_artifact(program, normal.weights_file, "pir")
@@ -134,14 +133,14 @@ def _converted(
     return content, tuple(kept_out), ""
 
 
-def mended(
+def fixed_graph(
     raw: RawExport, *, without: Collection[str] = ()
 ) -> tuple["onnx.ModelProto", tuple[str, ...]]:
-    """The half of an export that takes onnx: the graph with everything mended.
+    """The half of an export that takes onnx: the graph with everything fixed.
 
     Returns:
         The graph, in which weights that were kept out refer to their file; and a sentence for
-        each mend of program and graph.
+        each fixup of program and graph.
 
     Raises:
         ConversionError: a result's shape is not what the program declares.
@@ -152,11 +151,11 @@ def mended(
     if raw.params is not None and raw.kept_out:
         refer(proto, raw.kept_out, raw.params)
     document = json.loads(raw.program.read_bytes())
-    _, recipes = mend_program(document, raw.asked, without=without)  # as for Paddle2ONNX
-    replace_stand_ins(proto, recipes, raw.opset)
-    shape_mends = settle_shapes(document, proto, without=without)
-    graph_mends = mend_graph(proto, document, without=without)
-    return proto, (*raw.mends, *shape_mends, *graph_mends)
+    _, subgraphs = fix_program(document, raw.asked, without=without)  # as for Paddle2ONNX
+    write_replacements(proto, subgraphs, raw.opset)
+    shape_fixups = fix_shapes(document, proto, without=without)
+    graph_fixups = fix_graph(proto, document, without=without)
+    return proto, (*raw.fixups, *shape_fixups, *graph_fixups)
 
 
 def _opset(content: bytes) -> int:
@@ -184,7 +183,7 @@ def explain_crash(error: WorkerCrashed) -> ConversionError:
 def _paddle2onnx(model: Artifact, opset: int) -> bytes:
     """Paddle2ONNX's C++ function itself, as its Python wrapper swallows errors.
 
-    Its optimiser and its checker are off: both are done better after the mends.
+    Its optimiser and its checker are off: both are done better after the fixups.
     """
     import_paddle()  # loads the libraries that Paddle2ONNX links to
     try:

@@ -1,4 +1,4 @@
-"""Mend and simplify a raw conversion and check that it is ONNX; runs inside a worker."""
+"""Fix and simplify a raw conversion and check that it is ONNX; runs inside a worker."""
 
 import contextlib
 import gc
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport.convert.embed import embed_preprocess
-from paddleport.convert.paddle2onnx.export import RawExport, mended
+from paddleport.convert.paddle2onnx.export import RawExport, fixed_graph
 from paddleport.convert.provenance import onnx_provenance
 from paddleport.convert.weight_offload.out_of_core import weights_on_disk
 from paddleport.convert.weight_offload.references import load_references, whole_size, write_whole
@@ -37,14 +37,14 @@ class FinishedFile:
         nodes_before: nodes that Paddle2ONNX wrote.
         nodes: nodes after simplification.
         not_simplified: why onnxslim's result was not taken; empty where it was.
-        mends: what was rewritten because Paddle2ONNX would have got it wrong.
+        fixups: what was rewritten because Paddle2ONNX would have got it wrong.
     """
 
     opset: int
     nodes_before: int
     nodes: int
     not_simplified: str
-    mends: tuple[str, ...]
+    fixups: tuple[str, ...]
 
 
 def finish(
@@ -55,7 +55,7 @@ def finish(
     source: SourceModel,
     embed: bool = False,
 ) -> FinishedFile:
-    """Mend and simplify ``raw``, add the metadata and write it as ``target``, unchecked.
+    """Fix and simplify ``raw``, add the metadata and write it as ``target``, unchecked.
 
     Args:
         raw: what Paddle2ONNX wrote.
@@ -68,7 +68,7 @@ def finish(
         ConversionError: a result's shape is not what the program declares, or it is too large.
         OutputError: the target cannot be written.
     """
-    proto, mends = mended(raw)
+    proto, fixups = fixed_graph(raw)
     nodes_before = len(proto.graph.node)
     not_simplified = "--no-simplify"
     if simplify:
@@ -85,14 +85,14 @@ def finish(
         preprocess=source.preprocess,
         labels=source.labels,
         provenance=onnx_provenance(
-            source, raw, mends, embedded=embed, simplified=not not_simplified
+            source, raw, fixups, embedded=embed, simplified=not not_simplified
         ),
         input_format=_pixel_format(source) if embed else "",
     )
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     nodes = len(proto.graph.node)
     _write(proto, target)
-    return FinishedFile(opset, nodes_before, nodes, not_simplified, mends)
+    return FinishedFile(opset, nodes_before, nodes, not_simplified, fixups)
 
 
 def check_file(target: Path) -> None:
@@ -140,10 +140,10 @@ def _simplified(
         if not reason:
             return given.pop(), ""
         _logger.info("simplified in memory: %s", reason)
-        given[:] = [mended(raw)[0]]
+        given[:] = [fixed_graph(raw)[0]]
         load_references(given[0])
     not_simplified = _simplify(given)
-    return given.pop() if given else mended(raw)[0], not_simplified
+    return given.pop() if given else fixed_graph(raw)[0], not_simplified
 
 
 def _simplify(given: list["onnx.ModelProto"], on_disk: Path | None = None) -> str:
