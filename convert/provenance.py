@@ -56,8 +56,8 @@ def onnx_provenance(
         "opset": raw.opset,
         "mends": list(fixups),
         **({"embedded_preprocess": True} if embedded else {}),
-        **({"weights_kept_out": len(raw.kept_out)} if raw.kept_out else {}),
-        **({"weights_not_kept_out": raw.not_kept_out} if raw.not_kept_out else {}),
+        **({"weights_kept_out": len(raw.offloaded)} if raw.offloaded else {}),
+        **({"weights_not_kept_out": raw.not_offloaded} if raw.not_offloaded else {}),
         "tools": tools,
         "steps": steps,
     }

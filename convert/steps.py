@@ -6,10 +6,15 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.paddle2onnx.export import LIGHT, RawExport, explain_crash, export_raw
+from paddleport.convert.paddle2onnx.export import (
+    REDUCED_PARAMS,
+    RawExport,
+    explain_crash,
+    export_raw,
+)
 from paddleport.convert.paddle2onnx.finish import FinishedFile, check_file, finish
+from paddleport.convert.paddle2onnx.weight_offload import LEAST_TOTAL_BYTES
 from paddleport.convert.tools import Tools
-from paddleport.convert.weight_offload.kept_out import LEAST_TOTAL_BYTES
 from paddleport.errors import (
     BackendUnavailableError,
     ConversionError,
@@ -114,7 +119,7 @@ def _export(tools: Tools, source: SourceModel, folder: Path, request: Request) -
         reason = explain_crash(error)
         # A hang, or a want of memory, would come again.
         is_its_own = error.reason.startswith(("SIGABRT", "SIGSEGV", "exit"))
-        if not (folder / LIGHT).exists() or not is_its_own:
+        if not (folder / REDUCED_PARAMS).exists() or not is_its_own:
             raise reason from None
     tools.renew_paddle()
     whole = folder / "whole"
@@ -126,7 +131,7 @@ def _export(tools: Tools, source: SourceModel, folder: Path, request: Request) -
 
 
 def _export_once(
-    worker: Worker, source: SourceModel, folder: Path, request: Request, whole_because: str = ""
+    worker: Worker, source: SourceModel, folder: Path, request: Request, not_offloaded: str = ""
 ) -> RawExport:
     return worker.call(
         export_raw,
@@ -135,7 +140,7 @@ def _export_once(
         folder,
         opset=request.opset,
         allow_upgrade=request.allow_upgrade,
-        whole_because=whole_because,
+        not_offloaded=not_offloaded,
     )
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from paddleport.convert.embed import embed_preprocess
 from paddleport.convert.paddle2onnx.export import RawExport, fixed_graph
+from paddleport.convert.paddle2onnx.external_data import full_size, load_external, write_inlined
+from paddleport.convert.paddle2onnx.simplify_on_disk import weights_on_disk
 from paddleport.convert.provenance import onnx_provenance
-from paddleport.convert.weight_offload.out_of_core import weights_on_disk
-from paddleport.convert.weight_offload.references import load_references, whole_size, write_whole
 from paddleport.errors import ConversionError
 from paddleport.files import writing_atomically
 from paddleport.models.onnx.onnx_file import write_metadata
@@ -28,7 +28,7 @@ _MOST = (1 << 31) - 1  # bytes that protobuf writes and reads
 _INITIALIZERS_ALONE = 4  # the IR version since which initializers need not be inputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinishedFile:
     """What was found in the finished file.
 
@@ -92,7 +92,13 @@ def finish(
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     nodes = len(proto.graph.node)
     _write(proto, target)
-    return FinishedFile(opset, nodes_before, nodes, not_simplified, fixups)
+    return FinishedFile(
+        opset=opset,
+        nodes_before=nodes_before,
+        nodes=nodes,
+        not_simplified=not_simplified,
+        fixups=fixups,
+    )
 
 
 def check_file(target: Path) -> None:
@@ -118,14 +124,14 @@ def _pixel_format(source: SourceModel) -> str:
 
 
 def _write(proto: "onnx.ModelProto", target: Path) -> None:
-    size_bytes = whole_size(proto)
+    size_bytes = full_size(proto)
     if size_bytes > _MOST:
         raise ConversionError(
             f"an ONNX file holds at most 2 GB, and this model takes {size_bytes / 1e9:.1f} GB. "
             "Save the network in parts and convert each"
         )
     with writing_atomically(target) as stream:
-        write_whole(proto, stream)
+        write_inlined(proto, stream)
 
 
 def _simplified(
@@ -133,15 +139,15 @@ def _simplified(
 ) -> tuple["onnx.ModelProto", str]:
     """The only model in ``given`` simplified, or as it was and why not.
 
-    Where weights were kept out they stay in their file; if that fails it is done in memory.
+    Where weights were offloaded they stay in their file; if that fails it is done in memory.
     """
-    if raw.kept_out:
+    if raw.offloaded:
         reason = _simplify(given, folder)
         if not reason:
             return given.pop(), ""
         _logger.info("simplified in memory: %s", reason)
         given[:] = [fixed_graph(raw)[0]]
-        load_references(given[0])
+        load_external(given[0])
     not_simplified = _simplify(given)
     return given.pop() if given else fixed_graph(raw)[0], not_simplified
 
@@ -150,7 +156,7 @@ def _simplify(given: list["onnx.ModelProto"], on_disk: Path | None = None) -> st
     """Put the simplified model in the place of the only one in ``given``, or nothing: why not."""
     import onnxslim
 
-    before, is_large = _names(given[0]), whole_size(given[0]) >= _LARGE
+    before, is_large = _names(given[0]), full_size(given[0]) >= _LARGE
     if not is_large:
         gc.disable()  # a fifth of the time goes into looking for garbage among its small objects
     try:
