@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from paddleport.convert.artifact_cache import cached_onnx
     from paddleport.convert.conversion import Conversion
     from paddleport.convert.pipeline import convert
-    from paddleport.convert.precision.pictures import GateOptions
+    from paddleport.convert.precision.gate_inputs import GateOptions
 
 __all__ = ["Conversion", "GateOptions", "cached_onnx", "convert"]
 __getattr__ = lazy_names(
     __name__,
     {
         "Conversion": "conversion",
-        "GateOptions": "precision.pictures",
+        "GateOptions": "precision.gate_inputs",
         "cached_onnx": "artifact_cache",
         "convert": "pipeline",
     },
