@@ -41,10 +41,15 @@ from paddleport.worker import RemoteError, Worker, close_all
 pytestmark = pytest.mark.conversion
 TIMEOUT_S = 120
 FORMATS = {"pir": "1", "protobuf": "0"}
-OLD = ("convolutions", "twins", "doubles", "halves")  # what this Paddle still saves as .pdmodel
+OLD = (
+    "convolutions",
+    "equal weights",
+    "doubles",
+    "halves",
+)  # what this Paddle still saves as .pdmodel
 NETWORKS = [("pir", name) for name in offload_networks.NETWORKS if name != "halves"]
 NETWORKS += [("protobuf", name) for name in OLD]
-QUICK = ("convolutions", "twin kernels", "words", "branches")
+QUICK = ("convolutions", "equal kernels", "words", "branches")
 
 
 class Workers:

@@ -162,7 +162,9 @@ def _simplify(given: list["onnx.ModelProto"], on_disk: Path | None = None) -> st
     try:
         with weights_on_disk(on_disk) if on_disk else contextlib.nullcontext():
             slim = onnxslim.slim(given.pop())
-    except Exception as error:  # onnxslim raises whatever its passes meet; parity is judged anyway
+    except (
+        Exception
+    ) as error:  # onnxslim raises whatever its passes meet; the result is compared anyway
         return f"onnxslim failed: {one_line(error)}"
     finally:
         gc.enable()

@@ -75,7 +75,7 @@ def lower_onnx(
 
 
 def int8_settings(options: TargetOptions, calibration: Sequence[Feed]) -> dict[str, Any]:
-    """What NNCF is told, for the provenance."""
+    """What NNCF is given, for the provenance."""
     return {
         "preset": PRESET,
         "activations": f"one range per {options.activation_ranges}",
