@@ -1,4 +1,12 @@
-"""From a Paddle model to a file you can trust, in any format that a target makes."""
+"""From a Paddle model to a file you can trust, in any format that a target makes.
+
+- pipeline.py: ``convert``; onnx_conversion.py: the ONNX file in fp32, in tools.py's processes
+- paddle2onnx/: Paddle2ONNX and what is fixed around it; embed.py: normalisation in the graph
+- precision/: a lower precision and its check by the gate; targets/: the other formats
+- making.py: one target's file; proof.py: fp32 against native Paddle; conversion.py: the result
+- provenance.py: how a file was made; remaking.py: its steps made again for ``validate``
+- artifact_cache.py: made once and kept; prepare.py, variants.py: for ``run`` and ``tune``
+"""
 
 from typing import TYPE_CHECKING
 
@@ -8,14 +16,14 @@ if TYPE_CHECKING:
     from paddleport.convert.artifact_cache import cached_onnx
     from paddleport.convert.conversion import Conversion
     from paddleport.convert.pipeline import convert
-    from paddleport.convert.precision.pictures import GateOptions
+    from paddleport.convert.precision.gate_inputs import GateOptions
 
 __all__ = ["Conversion", "GateOptions", "cached_onnx", "convert"]
 __getattr__ = lazy_names(
     __name__,
     {
         "Conversion": "conversion",
-        "GateOptions": "precision.pictures",
+        "GateOptions": "precision.gate_inputs",
         "cached_onnx": "artifact_cache",
         "convert": "pipeline",
     },

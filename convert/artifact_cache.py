@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.provenance import tool_versions
 from paddleport.errors import NotProvenError
 from paddleport.files import sha256
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
 
 _FILE = "model"
-_RECIPE = 2  # what is written into a file with equal tools: 2 has the steps of its provenance
+_CONTENT_VERSION = (
+    2  # what is written into a file with equal tools: 2 has the steps of its provenance
+)
 
 
 def cached_onnx(
@@ -148,7 +150,7 @@ def versions_of(target: "type[Target]") -> dict[str, str]:
 def _onnx_key(source: "SourceModel", opset: int) -> str:
     return cache_key(
         {
-            "recipe": _RECIPE,
+            "recipe": _CONTENT_VERSION,
             "sha256": source.sha256,
             "weights": source.weights,
             "opset": opset,

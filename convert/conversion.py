@@ -29,14 +29,14 @@ class OnnxFacts:
     """What is known of an ONNX file that was made just now.
 
     Attributes:
-        mends: what was rewritten because Paddle2ONNX would have got it wrong.
+        fixups: what was rewritten because Paddle2ONNX would have got it wrong.
         nodes_before: nodes that Paddle2ONNX wrote.
         nodes: nodes in the file.
         not_simplified: why onnxslim's result was not taken; empty where it was.
         pixels: the input, where the file takes 8-bit pictures and normalises them itself.
     """
 
-    mends: tuple[str, ...]
+    fixups: tuple[str, ...]
     nodes_before: int
     nodes: int
     not_simplified: str
@@ -146,7 +146,7 @@ class Conversion:
                 "nodes": self.onnx_facts.nodes,
                 "nodes_before": self.onnx_facts.nodes_before,
                 "not_simplified": self.onnx_facts.not_simplified,
-                "mends": list(self.onnx_facts.mends),
+                "mends": list(self.onnx_facts.fixups),
                 "embedded_preprocess": self.onnx_facts.pixels is not None,
                 "input": self.input_format or None,
             }

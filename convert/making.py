@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from paddleport.convert.conversion import Conversion, sidecar_of
-from paddleport.convert.precision.lowering import LoweredOnnx, lower_onnx
+from paddleport.convert.conversion import WRITTEN, Conversion, sidecar_of
+from paddleport.convert.precision.lowering import PrecisionChange, lower_onnx
 from paddleport.convert.provenance import PRECISION, step, with_step
 from paddleport.convert.targets import MadeFile, Target, TargetOptions
 from paddleport.files import sha256, write_atomically, writing_atomically
@@ -21,7 +21,7 @@ from paddleport.worker import run_in_worker
 _CHUNK = 1 << 20  # bytes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Making:
     """What is made, and out of what.
 
@@ -85,7 +85,7 @@ class Making:
         return {"precision": precision, "keep_fp32": list(self.options.keep_fp32), **settings}
 
 
-def _make(making: Making, path: Path) -> tuple[MadeFile, LoweredOnnx | None]:
+def _make(making: Making, path: Path) -> tuple[MadeFile, PrecisionChange | None]:
     """In a process of its own: converters and quantisers crash, and take what memory they like."""
     target, options, onnx = making.target, making.options, making.onnx
     if options.precision in (None, "fp32", *target.lowers):
@@ -96,6 +96,13 @@ def _make(making: Making, path: Path) -> tuple[MadeFile, LoweredOnnx | None]:
         return target().make(onnx_artifact(lowered_file), path, options, ()), lowered
     finally:
         lowered_file.unlink(missing_ok=True)
+
+
+def path_by_verdict(path: Path, verdict: str, keep: bool) -> Path | None:
+    """Where a file goes by its verdict; ``None`` where it goes nowhere."""
+    if verdict in WRITTEN:
+        return path
+    return path.with_suffix(f".{verdict}{path.suffix}") if keep else None
 
 
 def name_file(done: Conversion, path: Path) -> Conversion:

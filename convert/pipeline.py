@@ -11,28 +11,26 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from paddleport.convert.artifact_cache import cached_onnx
-from paddleport.convert.conversion import WRITTEN, Conversion, OnnxFacts, Verdict
+from paddleport.convert.conversion import Conversion, Verdict
 from paddleport.convert.embed import pixel_input
-from paddleport.convert.making import Making, name_file, write_file
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET, check_opset
+from paddleport.convert.making import Making, name_file, path_by_verdict
+from paddleport.convert.onnx_conversion import OnnxRequest, convert_to_onnx
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.precision.fp32_layers import find_layers_to_keep
 from paddleport.convert.precision.gate_check import (
-    GateInputs,
     GateReport,
     backends_for,
     check_by_gate,
-    described,
     verdict_of,
 )
-from paddleport.convert.precision.pictures import GateOptions, gate_inputs, lowered_record
+from paddleport.convert.precision.gate_inputs import GateInputs, GateOptions, gate_inputs
 from paddleport.convert.proof import compare_with_paddle, device_missing
-from paddleport.convert.steps import Request, convert_and_compare
+from paddleport.convert.provenance import examples_record, precision_record
 from paddleport.convert.targets import MadeFile, Target, TargetOptions, target_class
 from paddleport.convert.tools import Tools
 from paddleport.errors import OutputError, UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
-from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision
@@ -114,32 +112,30 @@ def convert(
     _check_output(path, target)
     concrete = {name: item.opt for name, item in options.shapes.items()}
     if to == "onnx" and in_fp32:
-        pixels = _pixels(source) if embed_preprocess else None
-        seconds = timeout_s or EXPORT_TIMEOUT_S
-        export = Request(opset, allow_upgrade, simplify, seconds, concrete, feed or {}, pixels)
-        return _to_onnx(source, path, export, keep, tools or Tools(), progress)
-    made_from = {
-        "--allow-upgrade": allow_upgrade,
-        "--no-simplify": not simplify,
-        "--embed-preprocess": embed_preprocess,
-    }
-    for option, given in made_from.items():
-        if given:
-            raise UsageError(
-                f"{option} is of ONNX files in fp32: leave them out, or convert to ONNX first"
-            )
-    if in_fp32 and gate is not None:
-        raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
-    backends_for(target.format, gate.backends if gate else ())  # before a long conversion
-    target.check_here()
-    if keep and (missing := device_missing(target.format)):
-        raise UsageError(
-            f"--keep is for files that do not pass their check, and nothing here loads a "
-            f"{to} file to check it ({missing}): leave it out"
+        export = OnnxRequest(
+            opset=opset,
+            allow_upgrade=allow_upgrade,
+            simplify=simplify,
+            timeout_s=timeout_s or EXPORT_TIMEOUT_S,
+            shapes=concrete,
+            feed=feed or {},
+            pixels=_pixels(source) if embed_preprocess else None,
         )
+        return convert_to_onnx(source, path, export, keep, tools or Tools(), progress)
+    _check_request(
+        target,
+        gate,
+        in_fp32=in_fp32,
+        keep=keep,
+        of_onnx_only={
+            "--allow-upgrade": allow_upgrade,
+            "--no-simplify": not simplify,
+            "--embed-preprocess": embed_preprocess,
+        },
+    )
     onnx = cached_onnx(source, opset=opset, shapes=concrete, feed=feed, progress=progress)
     options = target().check(onnx, options)
-    request = _Request(
+    request = _TargetRequest(
         source=source,
         onnx=onnx,
         target=target,
@@ -155,8 +151,33 @@ def convert(
     return _make_and_check(request, None if in_fp32 else gate or GateOptions())
 
 
+def _check_request(
+    target: type[Target],
+    gate: GateOptions | None,
+    *,
+    in_fp32: bool,
+    keep: bool,
+    of_onnx_only: Mapping[str, bool],
+) -> None:
+    """Refuse, before a long conversion, what a file made of an ONNX file can't be asked for."""
+    for option, given in of_onnx_only.items():
+        if given:
+            raise UsageError(
+                f"{option} is of ONNX files in fp32: leave them out, or convert to ONNX first"
+            )
+    if in_fp32 and gate is not None:
+        raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
+    backends_for(target.format, gate.backends if gate else ())
+    target.check_here()
+    if keep and (missing := device_missing(target.format)):
+        raise UsageError(
+            f"--keep is for files that do not pass their check, and nothing here loads a "
+            f"{target.name} file to check it ({missing}): leave it out"
+        )
+
+
 @dataclass(frozen=True, kw_only=True)
-class _Request:
+class _TargetRequest:
     """A file that is to be made of a proven ONNX file, with everything settled."""
 
     source: SourceModel
@@ -172,46 +193,7 @@ class _Request:
     progress: Progress
 
 
-def _to_onnx(
-    source: SourceModel,
-    path: Path,
-    request: Request,
-    keep: bool,
-    tools: Tools,
-    progress: Progress,
-) -> Conversion:
-    with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
-        finished = Path(folder) / "finished.onnx"
-        checked, feeds, comparisons = convert_and_compare(
-            source, finished, request, tools, progress
-        )
-        verdict, size_bytes = overall(comparisons), finished.stat().st_size
-        digest = sha256([finished])
-        kept = _named(path, verdict, keep)
-        if kept is not None:
-            write_file(finished, kept)
-    return Conversion(
-        target="onnx",
-        precision="fp32",
-        source=source,
-        written=None if kept is None else read_onnx_model(kept),
-        verdict=verdict,
-        opset=checked.opset,
-        size_bytes=size_bytes,
-        sha256=digest,
-        comparisons=tuple(comparisons),
-        feeds=tuple(item.name for item in feeds),
-        onnx_facts=OnnxFacts(
-            mends=checked.mends,
-            nodes_before=checked.nodes_before,
-            nodes=checked.nodes,
-            not_simplified=checked.not_simplified,
-            pixels=None if request.pixels is None else request.pixels.spec,
-        ),
-    )
-
-
-def _make_and_check(request: "_Request", gate: GateOptions | None) -> Conversion:
+def _make_and_check(request: _TargetRequest, gate: GateOptions | None) -> Conversion:
     """The file of another target or precision: made, checked, then named."""
     source, onnx, target, options = request.source, request.onnx, request.target, request.options
     precision = options.precision or "fp32"
@@ -223,7 +205,12 @@ def _make_and_check(request: "_Request", gate: GateOptions | None) -> Conversion
         inputs = gate_inputs(source, onnx, options, gate, request.shapes)
     with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
         folder = Path(name)
-        making = Making(target, onnx, options, inputs.calibration_feeds if inputs else ())
+        making = Making(
+            target=target,
+            onnx=onnx,
+            options=options,
+            calibration=inputs.calibration_feeds if inputs else (),
+        )
         request.progress(f"make {target.name} in {precision}", None)
         file, made = making.run(folder / f"made{target.suffix}", request.timeout_s)
         request.progress("check it", None)
@@ -239,9 +226,7 @@ def _make_and_check(request: "_Request", gate: GateOptions | None) -> Conversion
                 file, source, onnx, backends, request.shapes, request.feed
             )
             verdict = overall(comparisons)
-        record = lowered_record(
-            options, target.format, made, inputs.calibration if inputs else None, report
-        )
+        record = precision_record(options, target.format, made, inputs, report)
         file = replace(file, provenance={**file.provenance, **record})
         size_bytes = sum(item.stat().st_size for item in file.files)
         done = Conversion(
@@ -260,12 +245,12 @@ def _make_and_check(request: "_Request", gate: GateOptions | None) -> Conversion
             facts=made.facts,
             not_run=not_run,
         )
-        path = _named(request.path, verdict, request.keep)
+        path = path_by_verdict(request.path, verdict, request.keep)
         return replace(done, written=None) if path is None else name_file(done, path)
 
 
 def _gated(
-    request: "_Request",
+    request: _TargetRequest,
     making: Making,
     file: Artifact,
     made: MadeFile,
@@ -286,21 +271,14 @@ def _gated(
         keep_fp32=request.options.keep_fp32,
         kept_fp32=made.kept_fp32,
         advice=advice,
-        pictures=described(inputs.gate),
-        calibration=described(inputs.calibration) if inputs.calibration else None,
+        pictures=examples_record(inputs.gate),
+        calibration=examples_record(inputs.calibration) if inputs.calibration else None,
         fp32_bytes=request.onnx.path.stat().st_size,
     )
 
 
 def _as_range(shape: Sequence[int] | ShapeRange) -> ShapeRange:
     return shape if isinstance(shape, ShapeRange) else ShapeRange.only(tuple(shape))
-
-
-def _named(path: Path, verdict: str, keep: bool) -> Path | None:
-    """Where a file goes by its verdict; ``None`` where it goes nowhere."""
-    if verdict in WRITTEN:
-        return path
-    return path.with_suffix(f".{verdict}{path.suffix}") if keep else None
 
 
 def _pixels(source: SourceModel) -> PixelInput:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A model ready for a backend, and how pictures are fed to it.
 
@@ -104,13 +104,13 @@ def prepare(
         file, (inputs, _) = loadable(onnx, formats, progress=progress), onnx_tensors(onnx.path)
         title = f"{source.name} · opset {opset} · weights {source.weights_title}"
     return Prepared(
-        title,
-        file,
-        inputs,
-        source.preprocess,
-        source.preprocess_unknown,
-        source.labels,
-        source.warning,
+        title=title,
+        model=file,
+        inputs=inputs,
+        preprocess=source.preprocess,
+        preprocess_unknown=source.preprocess_unknown,
+        labels=source.labels,
+        warning=source.warning,
     )
 
 
@@ -143,7 +143,7 @@ def loadable(
     progress(f"make {target.name}", None)
     wanted = dict(shapes or {}) if "shapes" in target.choices else {}
     options = target().check(onnx, TargetOptions(shapes=wanted))
-    return cached_artifact(Making(target, onnx, options))
+    return cached_artifact(Making(target=target, onnx=onnx, options=options))
 
 
 def prepare_predictor(
@@ -171,7 +171,7 @@ def prepare_predictor(
         streams: inferences at a time, where the backend has streams; ``None`` is by the threads.
         opset: of a conversion.
         weights: of a zoo model.
-        progress: told each step and the share done.
+        progress: called with each step and the share done.
 
     Raises:
         UsageError: the model does not say how pictures are fed, and is to classify them.
@@ -206,7 +206,7 @@ def fed_shapes(
 ) -> dict[str, ShapeRange]:
     """What a backend that wants to know is fed with pictures, as far as that is known.
 
-    One that takes long to compile for shapes is told a range, so that smaller batches share its
+    One that takes long to compile for shapes is given a range, so that smaller batches share its
     engine; one that only gains from them the very shape.
     """
     size = ready.preprocess.size if ready.preprocess else None
@@ -263,12 +263,12 @@ def _prepared_file(path: Path, formats: Sequence[str]) -> Prepared:
     weights = found.provenance.get("source", {}).get("weights", "of unknown origin")
     opset = f" · opset {onnx_opset(path)}" if found.format == "onnx" else ""
     return Prepared(
-        f"{path.name}{opset} · weights {weights}",
-        found,
-        onnx_tensors(path)[0] if found.format == "onnx" else found.inputs,
-        found.preprocess,
-        "its metadata has no preprocessing, so it was not written by paddleport from a "
-        "model that says",
-        found.labels,
-        SEEDED_WARNING if weights == "seeded" else "",
+        title=f"{path.name}{opset} · weights {weights}",
+        model=found,
+        inputs=onnx_tensors(path)[0] if found.format == "onnx" else found.inputs,
+        preprocess=found.preprocess,
+        preprocess_unknown="its metadata has no preprocessing, so it was not written by paddleport "
+        "from a model that says",
+        labels=found.labels,
+        warning=SEEDED_WARNING if weights == "seeded" else "",
     )

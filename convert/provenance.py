@@ -1,12 +1,17 @@
 """How a file was made: nothing in it differs between two runs of the same command."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from paddleport.convert.paddle2onnx.export import RawExport
+    from paddleport.convert.precision.gate_check import GateReport
+    from paddleport.convert.precision.gate_inputs import GateInputs
+    from paddleport.convert.targets import MadeFile, TargetOptions
     from paddleport.models.resolve import SourceModel
+    from paddleport.validate.accuracy_gate.gate_set import GateSet
 
 PADDLE2ONNX, SIMPLIFIER, PRECISION = "Paddle2ONNX", "simplifier", "precision"
 EMBEDDING = "embedded preprocessing"
@@ -18,7 +23,7 @@ _TOOLS = ("paddleport", "paddle2onnx", "paddlepaddle", "onnx", "onnxslim")
 def onnx_provenance(
     source: "SourceModel",
     raw: "RawExport",
-    mends: tuple[str, ...],
+    fixups: tuple[str, ...],
     *,
     embedded: bool = False,
     simplified: bool = True,
@@ -33,7 +38,7 @@ def onnx_provenance(
         step(
             PADDLE2ONNX,
             tools={name: tools[name] for name in ("paddle2onnx", "paddlepaddle")},
-            options={"opset": raw.opset, "fixups": list(mends)},
+            options={"opset": raw.opset, "fixups": list(fixups)},
             input_sha256=source.sha256,
         )
     ]
@@ -54,12 +59,53 @@ def onnx_provenance(
             "weights_from": source.weights_from,
         },
         "opset": raw.opset,
-        "mends": list(mends),
+        "mends": list(fixups),
         **({"embedded_preprocess": True} if embedded else {}),
-        **({"weights_kept_out": len(raw.kept_out)} if raw.kept_out else {}),
-        **({"weights_not_kept_out": raw.not_kept_out} if raw.not_kept_out else {}),
+        **({"weights_kept_out": len(raw.offloaded)} if raw.offloaded else {}),
+        **({"weights_not_kept_out": raw.not_offloaded} if raw.not_offloaded else {}),
         "tools": tools,
         "steps": steps,
+    }
+
+
+def precision_record(
+    options: "TargetOptions",
+    format: str,
+    made: "MadeFile",
+    inputs: "GateInputs | None",
+    report: "GateReport | None",
+) -> dict[str, Any]:
+    """What a file's provenance says of its precision; nothing for fp32."""
+    if options.precision in (None, "fp32"):
+        return {}
+    calibration, gate = inputs and inputs.calibration, None
+    if inputs is not None and report is not None:
+        gate = {
+            "limits": asdict(inputs.limits),
+            "pictures": dict(report.pictures),
+            "backends": [asdict(row) for row in report.rows],
+        }
+    return {
+        "lowered": {
+            "precision": options.precision,
+            "format": format,
+            "keep_fp32": list(options.keep_fp32),
+            "kept": dict(made.kept_fp32),
+            "tools": dict(made.tools),
+            "settings": dict(made.settings),
+            "calibration": examples_record(calibration) if calibration else None,
+            "gate": gate,
+        }
+    }
+
+
+def examples_record(pictures: "GateSet") -> dict[str, Any]:
+    """Number, source and hash of a set of pictures."""
+    return {
+        "pictures": len(pictures.names),
+        "source": pictures.source,
+        "sha256": pictures.sha256,
+        "labelled": pictures.labels is not None,
     }
 
 

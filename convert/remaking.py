@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from paddleport.convert.paddle2onnx.export import RawExport, export_raw, mended
+from paddleport.convert.paddle2onnx.export import RawExport, export_raw, fixed_graph
+from paddleport.convert.paddle2onnx.external_data import write_inlined
 from paddleport.convert.paddle2onnx.finish import finish
 from paddleport.convert.prepare import loadable
 from paddleport.convert.provenance import EMBEDDING, PADDLE2ONNX, PRECISION, SIMPLIFIER, steps_of
 from paddleport.convert.targets import Target, target_for
-from paddleport.convert.weight_offload.references import write_whole
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import read_onnx_proto
@@ -110,10 +110,10 @@ def _evaluate(
 def _export(source: SourceModel, folder: Path, opset: int) -> tuple[RawExport, Path]:
     """What Paddle2ONNX writes, and that with its fixups; in a process of its own."""
     raw = export_raw(source.model, folder, opset=opset, allow_upgrade=True)
-    proto, _ = mended(raw)
+    proto, _ = fixed_graph(raw)
     exported = folder / "exported.onnx"
     with exported.open("wb") as stream:
-        write_whole(proto, stream)
+        write_inlined(proto, stream)
     return raw, exported
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from paddleport.convert.artifact_cache import cached_artifact, cached_onnx
 from paddleport.convert.making import Making
-from paddleport.convert.paddle2onnx.opsets import DEFAULT_OPSET
-from paddleport.convert.precision.gate_check import described
-from paddleport.convert.precision.pictures import CALIBRATION_PICTURES, calibration_pictures
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
+from paddleport.convert.precision.gate_inputs import CALIBRATION_PICTURES, calibration_pictures
+from paddleport.convert.provenance import examples_record
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.errors import PortError
 from paddleport.files import sha256
@@ -34,14 +34,14 @@ def variants_of(
 ) -> tuple[list[ModelVariant], list[str]]:
     """The proven conversion, and int8 files where NNCF is installed.
 
-    The int8 files are not judged yet: that is for the gate.
+    The int8 files are not checked yet: that is for the gate.
 
     Args:
         source: the model.
         opset: of all files.
         precisions: those that are wanted; empty is all.
         calibrate: pictures that int8 takes ranges from; by default drawn ones.
-        progress: told each step and the share done.
+        progress: called with each step and the share done.
 
     Returns:
         The files, fp32 first, and what could not be made, a sentence each.
@@ -76,9 +76,16 @@ def _quantised(
     inputs, _ = onnx_tensors(onnx.path)
     given = sha256(find_pictures([str(calibrate)])) if calibrate else None
     pictures = calibration_pictures(source, inputs, calibrate)
-    making = Making(target_class("onnx"), onnx, options, pictures.feeds(*inputs))
+    making = Making(
+        target=target_class("onnx"),
+        onnx=onnx,
+        options=options,
+        calibration=pictures.feeds(*inputs),
+    )
     return cached_artifact(
         making,
         calibration=given or f"{CALIBRATION_PICTURES} drawn",
-        record={"lowered": {"precision": "int8", "calibration": described(pictures), "gate": None}},
+        record={
+            "lowered": {"precision": "int8", "calibration": examples_record(pictures), "gate": None}
+        },
     )

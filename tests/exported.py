@@ -5,25 +5,25 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.paddle2onnx.export import export_raw, mended
+from paddleport.convert.paddle2onnx.export import export_raw, fixed_graph
 from paddleport.files import write_atomically
 from paddleport.models.artifact import Artifact
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """A mended conversion.
+    """A conversion with its fixups.
 
     Attributes:
         path: the file, not simplified and not checked.
         opset: what it was written for, read back.
-        mends: what was rewritten because Paddle2ONNX would have got it wrong, a sentence each.
+        fixups: what was rewritten because Paddle2ONNX would have got it wrong, a sentence each.
         normalized: the program was rewritten before Paddle2ONNX read it.
     """
 
     path: Path
     opset: int
-    mends: tuple[str, ...]
+    fixups: tuple[str, ...]
     normalized: bool
 
 
@@ -35,14 +35,14 @@ def export_onnx(
     allow_upgrade: bool = False,
     without: Collection[str] = (),
 ) -> ExportResult:
-    """Convert ``model`` and write the graph as Paddle2ONNX made it, mended, to ``onnx_file``.
+    """Convert ``model`` and write Paddle2ONNX's graph with its fixups to ``onnx_file``.
 
     Args:
         model: either format, under any file names.
         onnx_file: where to write.
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
-        without: sentences of mends and refusals to leave out, for the tests that show the need.
+        without: sentences of fixups and refusals to leave out, for the tests that show the need.
 
     Raises:
         ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
@@ -52,6 +52,6 @@ def export_onnx(
         raw = export_raw(
             model, Path(folder), opset=opset, allow_upgrade=allow_upgrade, without=without
         )
-        proto, mends = mended(raw, without=without)
+        proto, fixups = fixed_graph(raw, without=without)
     write_atomically(onnx_file, proto.SerializeToString(deterministic=True))
-    return ExportResult(onnx_file, raw.opset, mends, raw.normalized)
+    return ExportResult(onnx_file, raw.opset, fixups, raw.normalized)

@@ -1,4 +1,4 @@
-"""Shapes in the ONNX graph against those of the program: mended by axes of one, else refused."""
+"""Shapes in the ONNX graph against those of the program: fixed by axes of one, else refused."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from paddleport.convert.paddle2onnx.fixups.declared_shapes import OTHER_SHAPE, RANKS, settle_shapes
+from paddleport.convert.paddle2onnx.fixups.declared_shapes import OTHER_SHAPE, RANKS, fix_shapes
 from paddleport.errors import ConversionError
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -51,14 +51,14 @@ def reduced(opset: int, output: str) -> list[onnx.NodeProto]:
 @pytest.mark.parametrize("opset", [11, 17])
 def test_an_axis_too_many_is_squeezed(opset: int) -> None:
     proto = model(opset, *reduced(opset, "y"))
-    assert settle_shapes(program(("1.data", [2, 3]), ("1.dot", [2])), proto) == (RANKS,)
+    assert fix_shapes(program(("1.data", [2, 3]), ("1.dot", [2])), proto) == (RANKS,)
     assert np.array_equal(run(proto), [3, 12])
 
 
 @pytest.mark.parametrize("opset", [11, 17])
 def test_an_axis_too_few_is_added(opset: int) -> None:
     proto = model(opset, helper.make_node("Relu", ["x"], ["y"]))
-    assert settle_shapes(program(("1.data", [2, 3]), ("1.relu", [2, 1, 3])), proto) == (RANKS,)
+    assert fix_shapes(program(("1.data", [2, 3]), ("1.relu", [2, 1, 3])), proto) == (RANKS,)
     assert np.array_equal(run(proto), X[:, None])
 
 
@@ -66,7 +66,7 @@ def test_an_inner_value_is_mended_once_and_what_follows_comes_right() -> None:
     inner = "p2o.pd_op.dot.0.0"
     proto = model(17, *reduced(17, inner), helper.make_node("Neg", [inner], ["y"]))
     declared = program(("1.data", [2, 3]), ("1.dot", [2]), ("1.scale", [2]))
-    assert settle_shapes(declared, proto) == (RANKS,)
+    assert fix_shapes(declared, proto) == (RANKS,)
     assert [node.op_type for node in proto.graph.node].count("Squeeze") == 1
     assert np.array_equal(run(proto), [-3, -12])
 
@@ -75,27 +75,27 @@ def test_operators_of_two_dialects_are_counted_apart() -> None:
     proto = model(17, helper.make_node("Identity", ["x"], ["p2o.builtin.split.0.0"]))
     proto.graph.node.append(helper.make_node("Relu", ["p2o.builtin.split.0.0"], ["y"]))
     declared = program(("1.split", [2, 9]), ("0.split", [2, 3]), ("1.relu", [2, 3]))
-    assert settle_shapes(declared, proto) == ()
+    assert fix_shapes(declared, proto) == ()
 
 
 def test_another_size_is_refused_by_the_operators_name() -> None:
     proto = model(17, helper.make_node("Relu", ["x"], ["y"]))
     declared = program(("1.data", [2, 3]), ("1.pool2d", [2, 4]))
     with pytest.raises(ConversionError, match=r"operator pool2d: \[2, 3\] instead of \[2, 4\]"):
-        settle_shapes(declared, proto)
-    assert settle_shapes(declared, proto, without=(OTHER_SHAPE,)) == ()
+        fix_shapes(declared, proto)
+    assert fix_shapes(declared, proto, without=(OTHER_SHAPE,)) == ()
 
 
 def test_a_rank_is_refused_when_the_mend_is_left_out() -> None:
     proto = model(17, *reduced(17, "y"))
     with pytest.raises(ConversionError, match="operator dot"):
-        settle_shapes(program(("1.data", [2, 3]), ("1.dot", [2])), proto, without=(RANKS,))
+        fix_shapes(program(("1.data", [2, 3]), ("1.dot", [2])), proto, without=(RANKS,))
 
 
 def test_free_dimensions_agree_with_any_size() -> None:
     proto = model(17, helper.make_node("Relu", ["x"], ["y"]))
     before = proto.SerializeToString()
-    assert settle_shapes(program(("1.data", [-1, 3]), ("1.relu", [-1, 3])), proto) == ()
+    assert fix_shapes(program(("1.data", [-1, 3]), ("1.relu", [-1, 3])), proto) == ()
     assert proto.SerializeToString() == before
 
 
@@ -103,6 +103,6 @@ def test_a_large_constant_counts_by_its_shape_alone() -> None:
     large = numpy_helper.from_array(np.ones((3, 4000), np.float32))
     proto = model(17, helper.make_node("Constant", [], ["w"], value=large))
     proto.graph.node.append(helper.make_node("MatMul", ["x", "w"], ["y"]))
-    assert settle_shapes(program(("1.data", [2, 3]), ("1.matmul", [2, 4000])), proto) == ()
+    assert fix_shapes(program(("1.data", [2, 3]), ("1.matmul", [2, 4000])), proto) == ()
     with pytest.raises(ConversionError, match="operator matmul"):
-        settle_shapes(program(("1.data", [2, 3]), ("1.matmul", [2, 3999])), proto)
+        fix_shapes(program(("1.data", [2, 3]), ("1.matmul", [2, 3999])), proto)

@@ -18,7 +18,7 @@ from engines import rtx_engine, wanted_for
 from onnx import TensorProto, helper, numpy_helper
 from planted_embed import FAULTS, PIXELS, RULES, embedded, finish_with
 
-from paddleport.convert import convert, steps
+from paddleport.convert import convert, onnx_conversion
 from paddleport.convert.embed import embed_preprocess, pixel_input
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.errors import FeedError, UsageError
@@ -175,13 +175,21 @@ def test_a_conversion_on_a_given_picture(source: SourceModel, tmp_path: Path) ->
 def test_a_faulty_conversion_differs(
     source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(steps, "finish", partial(finish_with, fault))
+    monkeypatch.setattr(onnx_conversion, "finish", partial(finish_with, fault))
     done = convert(source, tmp_path / "model.onnx", embed_preprocess=True)
     assert (done.verdict, done.path) == ("differs", None)
 
 
 def test_ranges_are_turned() -> None:
-    ready = Prepared("", onnx_artifact(Path("x")), (PIXELS,), RULES, "", None, "")
+    ready = Prepared(
+        title="",
+        model=onnx_artifact(Path("x")),
+        inputs=(PIXELS,),
+        preprocess=RULES,
+        preprocess_unknown="",
+        labels=None,
+        warning="",
+    )
     wide = ShapeRange((1, 9, 9, 3), (4, 9, 9, 3), (8, 9, 9, 3))
     assert fed_shapes(ready, runner_class("tensorrt"), 4)["x"] == wide
     assert fed_shapes(ready, runner_class("openvino"), 4)["x"] == ShapeRange.only((4, 9, 9, 3))

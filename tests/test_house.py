@@ -33,16 +33,16 @@ ORDER = (
 VENDORS = {
     "paddle": {
         "convert/paddle2onnx/export.py",
-        "convert/paddle2onnx/normalize.py",
+        "convert/paddle2onnx/pir_normalization.py",
         "models/paddle/model_builder.py",
         "models/zoo/architecture.py",  # a type, for mypy alone
         "models/zoo/mobilenet_v2.py",
         "runners/paddle/paddle_runner.py",
     },
-    "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/operators.py"},
+    "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/supported.py"},
     "nncf": {"convert/precision/lowering.py"},
     "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/paddle2onnx/finish.py"},
-    "onnxslim": {"convert/paddle2onnx/finish.py", "convert/weight_offload/out_of_core.py"},
+    "onnxslim": {"convert/paddle2onnx/finish.py", "convert/paddle2onnx/simplify_on_disk.py"},
     "openvino": {"runners/openvino.py"},
     "polygraphy": {"runners/tensorrt/library.py"},
     "tensorrt": {"runners/tensorrt/library.py"},

@@ -9,9 +9,11 @@ from operators import matrix
 from operators.refused import REFUSED
 
 from paddleport.convert.paddle2onnx.export import explain_crash
-from paddleport.convert.paddle2onnx.fixups import MENDS, REFUSALS, STAND_INS
 from paddleport.convert.paddle2onnx.fixups.declared_shapes import OTHER_SHAPE, RANKS
-from paddleport.convert.paddle2onnx.fixups.graph import GRAPH_MENDS
+from paddleport.convert.paddle2onnx.fixups.graph_fixups import GRAPH_FIXUPS
+from paddleport.convert.paddle2onnx.fixups.program_fixups import PROGRAM_FIXUPS
+from paddleport.convert.paddle2onnx.fixups.replacements import REPLACEMENTS
+from paddleport.convert.paddle2onnx.fixups.unsupported_settings import UNSUPPORTED_SETTINGS
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import paddle_artifact
 from paddleport.worker import RemoteError, Worker
@@ -118,7 +120,7 @@ def test_every_operator_is_right_or_refused_by_name(kind: str, family: str, tmp_
     assert tried >= FEWEST[family]
 
 
-# The beginning of the sentence of each mend and refusal: a network that comes out wrong without it.
+# The beginning of the sentence of each fixup and refusal: a network that is wrong without it.
 NEEDED = {
     "roll by more than a side": ("arrays", "roll far", 17),
     "mean over all axes": ("arithmetic", "mean None True", 17),
@@ -161,9 +163,12 @@ NEEDED = {
 
 
 @pytest.mark.slow
-def test_every_mend_and_refusal_is_still_needed(tmp_path: Path) -> None:
-    sentences = [RANKS, *(entry.sentence for entry in (*MENDS, *STAND_INS, *GRAPH_MENDS))]
-    sentences += [refusal.setting for refusal in REFUSALS]
+def test_every_fixup_and_refusal_is_still_needed(tmp_path: Path) -> None:
+    sentences = [
+        RANKS,
+        *(entry.sentence for entry in (*PROGRAM_FIXUPS, *REPLACEMENTS, *GRAPH_FIXUPS)),
+    ]
+    sentences += [entry.setting for entry in UNSUPPORTED_SETTINGS]
     bench, superfluous = Bench("pir"), []
     for number, sentence in enumerate(sentences):
         (place,) = [place for start, place in NEEDED.items() if sentence.startswith(start)]
@@ -177,7 +182,11 @@ def test_every_mend_and_refusal_is_still_needed(tmp_path: Path) -> None:
 
 
 def test_a_result_of_another_shape_is_refused_whatever_the_operator(tmp_path: Path) -> None:
-    (same,) = [item.setting for item in REFUSALS if item.setting.startswith("with padding SAME")]
+    (same,) = [
+        item.setting
+        for item in UNSUPPORTED_SETTINGS
+        if item.setting.startswith("with padding SAME")
+    ]
     bench = Bench("pir")
     network = ("windows", "conv2d_transpose SAME", (17,))
     (by_shape,) = bench.outcomes(*network, tmp_path / "1", without=(same,))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddleport.convert import convert, steps
+from paddleport.convert import convert, onnx_conversion
 from paddleport.convert.paddle2onnx.finish import check_file
 from paddleport.errors import ConversionError, OutputError
 from paddleport.models.artifact import Artifact
@@ -28,7 +28,7 @@ def source(request: pytest.FixtureRequest) -> SourceModel:
 
 def disturb(monkeypatch: pytest.MonkeyPatch, change: Callable[[Array], Array]) -> None:
     """As if the conversion gave other numbers: what native Paddle gives is changed instead."""
-    native = steps._native_outputs
+    native = onnx_conversion._native_outputs
 
     def disturbed(*arguments: Any) -> list[dict[str, Array]]:
         return [
@@ -36,7 +36,7 @@ def disturb(monkeypatch: pytest.MonkeyPatch, change: Callable[[Array], Array]) -
             for outputs in native(*arguments)
         ]
 
-    monkeypatch.setattr(steps, "_native_outputs", disturbed)
+    monkeypatch.setattr(onnx_conversion, "_native_outputs", disturbed)
 
 
 @pytest.mark.parametrize("opset", [11, 17, 21])
@@ -87,7 +87,7 @@ def test_a_large_file_is_checked_after_the_reference(
     least: int,
     order: list[str],
 ) -> None:
-    native, call, done = steps._native_outputs, Worker.call, []
+    native, call, done = onnx_conversion._native_outputs, Worker.call, []
 
     def late(*arguments: Any) -> list[dict[str, Array]]:
         outputs = native(*arguments)
@@ -100,8 +100,8 @@ def test_a_large_file_is_checked_after_the_reference(
             done.append("check")
         return call(self, function, *arguments, **options)
 
-    monkeypatch.setattr(steps, "LEAST_TOTAL_BYTES", least)
-    monkeypatch.setattr(steps, "_native_outputs", late)
+    monkeypatch.setattr(onnx_conversion, "LEAST_TOTAL_BYTES", least)
+    monkeypatch.setattr(onnx_conversion, "_native_outputs", late)
     monkeypatch.setattr(Worker, "call", watched)
     assert convert(resolve(small_pir.path), tmp_path / "model.onnx").verdict == "agrees"
     assert done == order

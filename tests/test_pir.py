@@ -9,7 +9,7 @@ import pytest
 import saved_by_3_3
 from exported import export_onnx
 
-from paddleport.convert.paddle2onnx.normalize import normalize_program
+from paddleport.convert.paddle2onnx.pir_normalization import normalize_program
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.paddle.paddle_program import read_program

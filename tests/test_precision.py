@@ -1,4 +1,4 @@
-"""A lower precision: made as asked, judged by every backend, mended, and held back if it fails."""
+"""A lower precision: made as asked, checked by every backend, and held back if it fails."""
 
 import json
 from dataclasses import replace
@@ -13,14 +13,14 @@ from test_cli import Command, cache, one_line_error, paddleport
 
 from paddleport.convert.making import Making
 from paddleport.convert.precision import lowering
+from paddleport.convert.precision.fp32_layers import rank_layers
 from paddleport.convert.precision.gate_check import (
     BackendGate,
-    GateInputs,
     backends_for,
     check_by_gate,
     verdict_of,
 )
-from paddleport.convert.precision.layer_ranking import rank_layers
+from paddleport.convert.precision.gate_inputs import GateInputs
 from paddleport.convert.targets import MadeFile, TargetOptions, openvino_ir, target_class
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
@@ -65,7 +65,12 @@ def made(
     if find_spec("nncf") is None and options.precision == "int8":
         pytest.skip("nncf is not installed")
     feeds = calibration if options.precision == "int8" else []
-    making = Making(target_class(target), onnx_artifact(onnx_file), options, feeds)
+    making = Making(
+        target=target_class(target),
+        onnx=onnx_artifact(onnx_file),
+        options=options,
+        calibration=feeds,
+    )
     return making.run(path, 120)[1]
 
 
@@ -223,7 +228,7 @@ def test_half_s_layers_are_ranked_too(tmp_path: Path) -> None:
 
 def row(passed: bool, reason: str = "") -> BackendGate:
     result = GateResult(passed=passed, reason=reason, pictures=200, agreement=1.0)
-    return BackendGate("b", "int8", result)
+    return BackendGate(backend="b", computes_in="int8", result=result)
 
 
 def test_one_no_is_a_no_and_nobody_is_no_yes() -> None:

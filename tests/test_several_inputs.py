@@ -12,7 +12,7 @@ from paddleport import api
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.pipeline import convert
 from paddleport.convert.precision.gate_check import check_by_gate, verdict_of
-from paddleport.convert.precision.pictures import GateOptions, gate_inputs
+from paddleport.convert.precision.gate_inputs import GateOptions, gate_inputs
 from paddleport.convert.targets import TargetOptions
 from paddleport.convert.variants import variants_of
 from paddleport.errors import FeedError, UsageError

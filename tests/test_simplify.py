@@ -35,9 +35,9 @@ def finish(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     monkeypatch.setattr(check, "onnx_provenance", lambda *_, **__: {})
 
     def run(**options: Any) -> tuple[check.FinishedFile, onnx.ModelProto]:
-        monkeypatch.setattr(check, "mended", lambda raw: (network(**options), ()))
+        monkeypatch.setattr(check, "fixed_graph", lambda raw: (network(**options), ()))
         raw, source = (
-            SimpleNamespace(opset=17, kept_out=()),
+            SimpleNamespace(opset=17, offloaded=()),
             SimpleNamespace(preprocess=None, labels=None),
         )
         done = check.finish(raw, tmp_path / "it.onnx", simplify=True, source=source)  # type: ignore[arg-type]  # as much of them as is used

@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.convert.paddle2onnx.fixups import mend_program
-from paddleport.convert.paddle2onnx.fixups.declared_shapes import settle_shapes
-from paddleport.convert.paddle2onnx.fixups.graph import mend_graph
-from paddleport.convert.paddle2onnx.fixups.recipes import replace_stand_ins
-from paddleport.convert.paddle2onnx.normalize import normalize_program
-from paddleport.convert.paddle2onnx.operators import refuse_unknown_operators
-from paddleport.convert.weight_offload.kept_out import KeptOut, keep_out
-from paddleport.convert.weight_offload.put_back import refer, why_not_passed_by
+from paddleport.convert.paddle2onnx.fixups.declared_shapes import fix_shapes
+from paddleport.convert.paddle2onnx.fixups.graph_fixups import fix_graph, write_replacements
+from paddleport.convert.paddle2onnx.fixups.program_fixups import fix_program
+from paddleport.convert.paddle2onnx.pir_normalization import normalize_program
+from paddleport.convert.paddle2onnx.supported import refuse_unknown_operators
+from paddleport.convert.paddle2onnx.weight_offload import (
+    OffloadedWeight,
+    offload_weights,
+    restore_weights,
+    why_not_restorable,
+)
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
 from paddleport.models import protobuf
 from paddleport.models.artifact import Artifact, paddle_artifact
@@ -24,39 +27,39 @@ from paddleport.models.paddle.paddle_program import read_program
 if TYPE_CHECKING:
     import onnx
 
-LIGHT = "light.pdiparams"
-"""What Paddle2ONNX is given where weights are kept out."""
+REDUCED_PARAMS = "reduced.pdiparams"
+"""What Paddle2ONNX is given where weights are offloaded."""
 
 _REASON = re.compile(r"\[ERROR\](?:\[Paddle2ONNX\])?\s*(.+)")
 _STARTED = re.compile(r"Start export pd_op\.(\w+)")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RawExport:
-    """What Paddle2ONNX wrote, before the mends of the graph.
+    """What Paddle2ONNX wrote, before the fixups of the graph.
 
     Attributes:
         path: the raw file.
         program: the program that Paddle2ONNX read, as JSON, beside it.
         asked: the opset that was asked for.
         opset: the opset that was written, read back.
-        mends: what was rewritten in the program, a sentence each.
+        fixups: what was rewritten in the program, a sentence each.
         normalized: the program was rewritten before Paddle2ONNX read it.
         params: the parameters that the program goes with.
-        kept_out: weights that the raw file holds no elements of.
-        not_kept_out: why Paddle2ONNX got all of them after all, where it did.
+        offloaded: weights that the raw file holds no elements of.
+        not_offloaded: why Paddle2ONNX got all of them after all, where it did.
     """
 
     path: Path
     program: Path
     asked: int
     opset: int
-    mends: tuple[str, ...]
+    fixups: tuple[str, ...]
     normalized: bool
     params: Path | None = None
-    kept_out: tuple[KeptOut, ...] = ()
-    not_kept_out: str = ""
+    offloaded: tuple[OffloadedWeight, ...] = ()
+    not_offloaded: str = ""
 
 
 def export_raw(
@@ -66,7 +69,7 @@ def export_raw(
     opset: int,
     allow_upgrade: bool = False,
     without: Collection[str] = (),
-    whole_because: str = "",
+    not_offloaded: str = "",
 ) -> RawExport:
     """The half of an export that takes Paddle: everything up to Paddle2ONNX's own file.
 
@@ -75,8 +78,8 @@ def export_raw(
         folder: gets the file and the program that it was made from.
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
-        without: sentences of mends and refusals to leave out, for the tests that show the need.
-        whole_because: why Paddle2ONNX is to be given every weight, if it is.
+        without: sentences of fixups and refusals to leave out, for the tests that show the need.
+        not_offloaded: why Paddle2ONNX is to be given every weight, if it is.
 
     Raises:
         ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
@@ -85,14 +88,14 @@ def export_raw(
     normal = normalize_program(model, folder)
     normalized = not normal.path.is_symlink()
     document = json.loads(normal.path.read_bytes())
-    sentences, _ = mend_program(document, opset, without=without)
+    sentences, _ = fix_program(document, opset, without=without)
     program = normal.path
     if sentences:
-        program = folder / "mended.json"
+        program = folder / "fixed.json"
         program.write_text(json.dumps(document), encoding="utf-8")
     refuse_unknown_operators(read_program(program).operators)
     given = paddle_artifact(program, normal.weights_file, "pir")
-    content, kept_out, not_kept_out = _converted(given, document, folder, opset, whole_because)
+    content, offloaded, not_offloaded = _converted(given, document, folder, opset, not_offloaded)
     produced = _opset(content)
     if produced != opset and not allow_upgrade:
         raise ConversionError(
@@ -102,46 +105,46 @@ def export_raw(
     raw = folder / "raw.onnx"
     raw.write_bytes(content)
     return RawExport(
-        raw,
-        normal.path,
-        opset,
-        produced,
-        sentences,
-        normalized,
-        normal.weights_file,
-        kept_out,
-        not_kept_out,
+        path=raw,
+        program=normal.path,
+        asked=opset,
+        opset=produced,
+        fixups=sentences,
+        normalized=normalized,
+        params=normal.weights_file,
+        offloaded=offloaded,
+        not_offloaded=not_offloaded,
     )
 
 
 def _converted(
-    model: Artifact, document: dict[str, Any], folder: Path, opset: int, whole_because: str
-) -> tuple[bytes, tuple[KeptOut, ...], str]:
+    model: Artifact, document: dict[str, Any], folder: Path, opset: int, not_offloaded: str
+) -> tuple[bytes, tuple[OffloadedWeight, ...], str]:
     """Paddle2ONNX's file, without its large weights if it can do without, else with all."""
-    if model.weights_file is None or whole_because:
-        return _paddle2onnx(model, opset), (), whole_because
-    light = folder / LIGHT
-    kept_out = keep_out(document, model.path, model.weights_file, light)
-    if not kept_out:
+    if model.weights_file is None or not_offloaded:
+        return _paddle2onnx(model, opset), (), not_offloaded
+    reduced = folder / REDUCED_PARAMS
+    offloaded = offload_weights(document, model.path, model.weights_file, reduced)
+    if not offloaded:
         return _paddle2onnx(model, opset), (), ""
     try:
-        content = _paddle2onnx(paddle_artifact(model.path, light, "pir"), opset)
-        reason = why_not_passed_by(content, kept_out)
+        content = _paddle2onnx(paddle_artifact(model.path, reduced, "pir"), opset)
+        reason = why_not_restorable(content, offloaded)
     except ConversionError as error:
         reason = str(error)
     if reason:
         return _paddle2onnx(model, opset), (), reason
-    return content, tuple(kept_out), ""
+    return content, tuple(offloaded), ""
 
 
-def mended(
+def fixed_graph(
     raw: RawExport, *, without: Collection[str] = ()
 ) -> tuple["onnx.ModelProto", tuple[str, ...]]:
-    """The half of an export that takes onnx: the graph with everything mended.
+    """The half of an export that takes onnx: the graph with everything fixed.
 
     Returns:
-        The graph, in which weights that were kept out refer to their file; and a sentence for
-        each mend of program and graph.
+        The graph, in which offloaded weights refer to their file; and a sentence for
+        each fixup of program and graph.
 
     Raises:
         ConversionError: a result's shape is not what the program declares.
@@ -149,14 +152,14 @@ def mended(
     import onnx
 
     proto = onnx.load_model_from_string(raw.path.read_bytes())
-    if raw.params is not None and raw.kept_out:
-        refer(proto, raw.kept_out, raw.params)
+    if raw.params is not None and raw.offloaded:
+        restore_weights(proto, raw.offloaded, raw.params)
     document = json.loads(raw.program.read_bytes())
-    _, recipes = mend_program(document, raw.asked, without=without)  # as for Paddle2ONNX
-    replace_stand_ins(proto, recipes, raw.opset)
-    shape_mends = settle_shapes(document, proto, without=without)
-    graph_mends = mend_graph(proto, document, without=without)
-    return proto, (*raw.mends, *shape_mends, *graph_mends)
+    _, subgraphs = fix_program(document, raw.asked, without=without)  # as for Paddle2ONNX
+    write_replacements(proto, subgraphs, raw.opset)
+    shape_fixups = fix_shapes(document, proto, without=without)
+    graph_fixups = fix_graph(proto, document, without=without)
+    return proto, (*raw.fixups, *shape_fixups, *graph_fixups)
 
 
 def _opset(content: bytes) -> int:
@@ -184,7 +187,7 @@ def explain_crash(error: WorkerCrashed) -> ConversionError:
 def _paddle2onnx(model: Artifact, opset: int) -> bytes:
     """Paddle2ONNX's C++ function itself, as its Python wrapper swallows errors.
 
-    Its optimiser and its checker are off: both are done better after the mends.
+    Its optimiser and its checker are off: both are done better after the fixups.
     """
     import_paddle()  # loads the libraries that Paddle2ONNX links to
     try:

@@ -1,4 +1,4 @@
-"""Mend and simplify a raw conversion and check that it is ONNX; runs inside a worker."""
+"""Fix and simplify a raw conversion and check that it is ONNX; runs inside a worker."""
 
 import contextlib
 import gc
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport.convert.embed import embed_preprocess
-from paddleport.convert.paddle2onnx.export import RawExport, mended
+from paddleport.convert.paddle2onnx.export import RawExport, fixed_graph
+from paddleport.convert.paddle2onnx.external_data import full_size, load_external, write_inlined
+from paddleport.convert.paddle2onnx.simplify_on_disk import weights_on_disk
 from paddleport.convert.provenance import onnx_provenance
-from paddleport.convert.weight_offload.out_of_core import weights_on_disk
-from paddleport.convert.weight_offload.references import load_references, whole_size, write_whole
 from paddleport.errors import ConversionError
 from paddleport.files import writing_atomically
 from paddleport.models.onnx.onnx_file import write_metadata
@@ -28,7 +28,7 @@ _MOST = (1 << 31) - 1  # bytes that protobuf writes and reads
 _INITIALIZERS_ALONE = 4  # the IR version since which initializers need not be inputs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FinishedFile:
     """What was found in the finished file.
 
@@ -37,14 +37,14 @@ class FinishedFile:
         nodes_before: nodes that Paddle2ONNX wrote.
         nodes: nodes after simplification.
         not_simplified: why onnxslim's result was not taken; empty where it was.
-        mends: what was rewritten because Paddle2ONNX would have got it wrong.
+        fixups: what was rewritten because Paddle2ONNX would have got it wrong.
     """
 
     opset: int
     nodes_before: int
     nodes: int
     not_simplified: str
-    mends: tuple[str, ...]
+    fixups: tuple[str, ...]
 
 
 def finish(
@@ -55,7 +55,7 @@ def finish(
     source: SourceModel,
     embed: bool = False,
 ) -> FinishedFile:
-    """Mend and simplify ``raw``, add the metadata and write it as ``target``, unchecked.
+    """Fix and simplify ``raw``, add the metadata and write it as ``target``, unchecked.
 
     Args:
         raw: what Paddle2ONNX wrote.
@@ -68,7 +68,7 @@ def finish(
         ConversionError: a result's shape is not what the program declares, or it is too large.
         OutputError: the target cannot be written.
     """
-    proto, mends = mended(raw)
+    proto, fixups = fixed_graph(raw)
     nodes_before = len(proto.graph.node)
     not_simplified = "--no-simplify"
     if simplify:
@@ -85,14 +85,20 @@ def finish(
         preprocess=source.preprocess,
         labels=source.labels,
         provenance=onnx_provenance(
-            source, raw, mends, embedded=embed, simplified=not not_simplified
+            source, raw, fixups, embedded=embed, simplified=not not_simplified
         ),
         input_format=_pixel_format(source) if embed else "",
     )
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     nodes = len(proto.graph.node)
     _write(proto, target)
-    return FinishedFile(opset, nodes_before, nodes, not_simplified, mends)
+    return FinishedFile(
+        opset=opset,
+        nodes_before=nodes_before,
+        nodes=nodes,
+        not_simplified=not_simplified,
+        fixups=fixups,
+    )
 
 
 def check_file(target: Path) -> None:
@@ -118,14 +124,14 @@ def _pixel_format(source: SourceModel) -> str:
 
 
 def _write(proto: "onnx.ModelProto", target: Path) -> None:
-    size_bytes = whole_size(proto)
+    size_bytes = full_size(proto)
     if size_bytes > _MOST:
         raise ConversionError(
             f"an ONNX file holds at most 2 GB, and this model takes {size_bytes / 1e9:.1f} GB. "
             "Save the network in parts and convert each"
         )
     with writing_atomically(target) as stream:
-        write_whole(proto, stream)
+        write_inlined(proto, stream)
 
 
 def _simplified(
@@ -133,30 +139,32 @@ def _simplified(
 ) -> tuple["onnx.ModelProto", str]:
     """The only model in ``given`` simplified, or as it was and why not.
 
-    Where weights were kept out they stay in their file; if that fails it is done in memory.
+    Where weights were offloaded they stay in their file; if that fails it is done in memory.
     """
-    if raw.kept_out:
+    if raw.offloaded:
         reason = _simplify(given, folder)
         if not reason:
             return given.pop(), ""
         _logger.info("simplified in memory: %s", reason)
-        given[:] = [mended(raw)[0]]
-        load_references(given[0])
+        given[:] = [fixed_graph(raw)[0]]
+        load_external(given[0])
     not_simplified = _simplify(given)
-    return given.pop() if given else mended(raw)[0], not_simplified
+    return given.pop() if given else fixed_graph(raw)[0], not_simplified
 
 
 def _simplify(given: list["onnx.ModelProto"], on_disk: Path | None = None) -> str:
     """Put the simplified model in the place of the only one in ``given``, or nothing: why not."""
     import onnxslim
 
-    before, is_large = _names(given[0]), whole_size(given[0]) >= _LARGE
+    before, is_large = _names(given[0]), full_size(given[0]) >= _LARGE
     if not is_large:
         gc.disable()  # a fifth of the time goes into looking for garbage among its small objects
     try:
         with weights_on_disk(on_disk) if on_disk else contextlib.nullcontext():
             slim = onnxslim.slim(given.pop())
-    except Exception as error:  # onnxslim raises whatever its passes meet; parity is judged anyway
+    except (
+        Exception
+    ) as error:  # onnxslim raises whatever its passes meet; the result is compared anyway
         return f"onnxslim failed: {one_line(error)}"
     finally:
         gc.enable()

@@ -1,56 +1,29 @@
 """A file in a lower precision, run by every backend that loads it, and each held to the gate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from paddleport import runners
+from paddleport.convert.precision.gate_inputs import GateInputs
 from paddleport.errors import PortError, UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.runners.tasks import task_of
-from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
+from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.accuracy_gate.gate import (
-    DEFAULT_LIMITS,
-    GateLimits,
     GateResult,
     judge_gate,
 )
-from paddleport.validate.accuracy_gate.gate_set import GateSet
 from paddleport.validate.compare.comparison import FeedName, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.parity.session import PLAIN_PADDLE, Session
+from paddleport.validate.parity.session import Session
 
 GateVerdict = Literal["passed", "failed", "unproven"]
 _UNPROVEN = "unproven"
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateInputs:
-    """What a lower precision is made with and compared on.
-
-    Attributes:
-        inputs: the model's, under the file's names, with all known but the batch.
-        gate: the examples that the gate compares answers on.
-        calibration: those that int8 takes its ranges from; ``None`` for the other precisions.
-        reference: native Paddle's outputs for the gate's examples.
-        limits: of the gate.
-    """
-
-    inputs: tuple[TensorSpec, ...]
-    gate: GateSet
-    calibration: GateSet | None
-    reference: list[dict[str, Array]] = field(repr=False)
-    limits: GateLimits = DEFAULT_LIMITS
-
-    @property
-    def calibration_feeds(self) -> list[Feed]:
-        """What int8 takes its ranges from; empty for the other precisions."""
-        return self.calibration.feeds(*self.inputs) if self.calibration else []
-
-
-@dataclass(frozen=True)
 class BackendGate:
     """What one backend made of the file.
 
@@ -148,16 +121,6 @@ class GateReport:
         }
 
 
-def native_answers(source: SourceModel, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
-    """What native Paddle makes of the pictures: the reference, its plainest but for threads."""
-    options = replace(PLAIN_PADDLE, threads=RunnerOptions().threads)
-    session = Session("paddle", source.model, options)
-    try:
-        return session.run_all(feeds)
-    finally:
-        session.close()
-
-
 def backends_for(format: str, named: Sequence[str]) -> dict[str, str]:
     """The backends that check a file, and why some of them cannot; empty for those that can.
 
@@ -190,15 +153,23 @@ def check_by_gate(
     rows, tolerance = [], ""
     for backend, unusable in backends.items():
         if unusable:
-            rows.append(BackendGate(backend, "", None, unusable))
+            rows.append(
+                BackendGate(backend=backend, computes_in="", result=None, unavailable=unusable)
+            )
             continue
         try:
             computes_in, answers = _answers(backend, file, inputs.gate.feeds(*inputs.inputs))
         except PortError as error:
             reason = str(error).replace(str(file.path), "the file")
-            rows.append(BackendGate(backend, "", None, reason))
+            rows.append(
+                BackendGate(backend=backend, computes_in="", result=None, unavailable=reason)
+            )
             continue
-        rows.append(BackendGate(backend, computes_in, gate_outputs(inputs, answers)))
+        rows.append(
+            BackendGate(
+                backend=backend, computes_in=computes_in, result=gate_outputs(inputs, answers)
+            )
+        )
         if precision != "int8" and not tolerance:
             tolerance = _by_tolerance(backend, inputs, answers, precision)
     return tuple(rows), tolerance
@@ -220,16 +191,6 @@ def reasons_of(rows: Sequence[BackendGate]) -> str:
         for row in rows
         if row.result is not None and not row.result.passed
     )
-
-
-def described(pictures: GateSet) -> dict[str, Any]:
-    """Number, source and hash of a set of pictures, for the provenance."""
-    return {
-        "pictures": len(pictures.names),
-        "source": pictures.source,
-        "sha256": pictures.sha256,
-        "labelled": pictures.labels is not None,
-    }
 
 
 def gate_outputs(inputs: GateInputs, answers: Sequence[Mapping[str, Array]]) -> GateResult:

@@ -27,7 +27,7 @@ _NO_NNCF = "nncf is not installed: pip install 'paddleport[quantize]'"
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoweredOnnx:
+class PrecisionChange:
     """What lowering an ONNX file's precision came to.
 
     Attributes:
@@ -43,7 +43,7 @@ class LoweredOnnx:
 
 def lower_onnx(
     onnx_file: Path, path: Path, options: TargetOptions, calibration: Sequence[Feed]
-) -> LoweredOnnx:
+) -> PrecisionChange:
     """Write a float32 ONNX file in another precision as ``path``; runs inside a worker.
 
     fp16 and bf16 are cast by us, int8 is quantised by NNCF.
@@ -71,11 +71,11 @@ def lower_onnx(
         half = cast_to_half(proto, options.precision, keep=options.keep_fp32)
         proto, kept = half.proto, dict(half.kept)
     path.write_bytes(proto.SerializeToString(deterministic=True))
-    return LoweredOnnx(kept_fp32=kept, tools=tools, settings=settings)
+    return PrecisionChange(kept_fp32=kept, tools=tools, settings=settings)
 
 
 def int8_settings(options: TargetOptions, calibration: Sequence[Feed]) -> dict[str, Any]:
-    """What NNCF is told, for the provenance."""
+    """What NNCF is given, for the provenance."""
     return {
         "preset": PRESET,
         "activations": f"one range per {options.activation_ranges}",

@@ -1,4 +1,7 @@
-"""One file per format that ``convert --to`` makes, and the registry that finds them."""
+"""One file per format that ``convert --to`` makes, and the registry that finds them.
+
+base.py is the contract of a target; onnx_graph.py, openvino_ir.py and tensorrt_engine.py keep it.
+"""
 
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import UsageError

@@ -41,7 +41,7 @@ class MadeFile:
     Attributes:
         files: the main file, then what belongs to it.
         tools: versions of everything that had a say in it.
-        settings: what the tools were told.
+        settings: what the tools were given.
         kept_fp32: nodes that the conversion itself left in fp32, and why.
         facts: what the tools say of the file, plain values, for people and programs.
         inputs, outputs: what it takes and gives; empty where that is what the ONNX file says.
@@ -59,8 +59,8 @@ class MadeFile:
 class Target(ABC):
     """One format that a proven ONNX file is made into.
 
-    A new target sets the class attributes and writes ``make``; with ``evaluate`` it can also be
-    told from its runtime when something differs. Its module imports no vendor library at the
+    A new target sets the class attributes and writes ``make``; with ``evaluate`` a fault of its
+    conversion can be told from one of its runtime. Its module imports no vendor library at the
     top. ``make`` runs in a process of its own, so it may crash, and takes what memory it likes.
 
     Attributes:

@@ -46,7 +46,7 @@ def _onnx_lines(done: "Conversion") -> dict[str, str]:
     lines = {"nodes": f"{facts.nodes_before} from Paddle2ONNX, {facts.nodes} simplified{why}"}
     if done.input_format:
         lines["input"] = f"{done.input_format}, normalised inside"
-    return lines | {f"mended/{index}": mend for index, mend in enumerate(facts.mends)}
+    return lines | {f"mended/{index}": fixup for index, fixup in enumerate(facts.fixups)}
 
 
 def _engine_lines(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -121,7 +121,7 @@ def convert(
 
     with Tools() as tools, progress_bar() as progress:
         from paddleport.convert.pipeline import convert as convert_model
-        from paddleport.convert.precision.pictures import GateOptions
+        from paddleport.convert.precision.gate_inputs import GateOptions
         from paddleport.models.resolve import resolve
 
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)

@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 """-1 is a dimension that is free or unknown."""
 
 
-def settle_shapes(
+def fix_shapes(
     document: dict[str, Any], proto: "onnx.ModelProto", *, without: Collection[str] = ()
 ) -> tuple[str, ...]:
     """Add or take the axes of one element that make the difference, refuse other shapes.
@@ -33,19 +33,19 @@ def settle_shapes(
         without: ``RANKS`` or ``OTHER_SHAPE``, to leave that out, for the tests.
 
     Returns:
-        The sentence of the mend, if it was needed.
+        The sentence of the fixup, if it was needed.
 
     Raises:
         ConversionError: a value's shape is not what the program declares; the operator is named.
     """
     declared = _declared(document)
-    mended: set[str] = set()
+    repaired: set[str] = set()
     while wrong := _disagreements(proto, declared):
         reshaped: dict[str, tuple[str, list[int]]] = {}
         after = _after(proto, wrong.keys())
         for value in (value for value in wrong if value not in after):
             got, (operator, shape) = wrong[value], declared[value]
-            step = None if RANKS in without or value in mended else _step_between(got, shape)
+            step = None if RANKS in without or value in repaired else _step_between(got, shape)
             if step is not None:
                 reshaped[value] = step
             elif OTHER_SHAPE not in without:
@@ -56,8 +56,8 @@ def settle_shapes(
         if not reshaped:
             break
         _reshape(proto, reshaped)
-        mended.update(reshaped)
-    return (RANKS,) if mended else ()
+        repaired.update(reshaped)
+    return (RANKS,) if repaired else ()
 
 
 def _declared(document: dict[str, Any]) -> dict[str, tuple[str, Shape]]:

@@ -135,3 +135,50 @@ def _plain(value: dict[str, Any]) -> Any:
     if "VD" in value:
         return float(value["VD"])
     return value.get("D")
+
+
+def missing_rows(operation: Operation) -> list[int] | None:
+    """By how much a transposed convolution is larger than its output_padding makes it."""
+    x, kernel, result = operation.shape(0), operation.shape(1), operation.result_shape()
+    if x is None or kernel is None or result is None:
+        return None
+    if -1 in x[2:] or -1 in result[2:]:
+        return None
+    pads = operation.attribute("paddings")
+    rank = len(x) - 2
+    both = (
+        [2 * p for p in pads]
+        if len(pads) == rank
+        else [pads[2 * i] + pads[2 * i + 1] for i in range(rank)]
+    )
+    extra = operation.attribute("output_padding") or [0] * rank
+    strides, dilations = operation.attribute("strides"), operation.attribute("dilations")
+    return [
+        result[2 + i]
+        - (
+            (x[2 + i] - 1) * strides[i]
+            - both[i]
+            + dilations[i] * (kernel[2 + i] - 1)
+            + 1
+            + extra[i]
+        )
+        for i in range(rank)
+    ]
+
+
+def pooling_windows(size: int, count: int) -> list[range]:
+    """Paddle's adaptive windows: from ``floor(i size / count)`` to ``ceil((i + 1) size / count)``.
+
+    Source: AdaptStartIndex and AdaptEndIndex in phi/kernels/funcs/pooling.h.
+    """
+    return [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def has_equal_windows(size: int, count: int) -> bool:
+    """Whether equal windows with a stride of ``size // count`` are Paddle's."""
+    stride = size // count
+    length = size - (count - 1) * stride
+    return stride > 0 and all(
+        window == range(i * stride, i * stride + length)
+        for i, window in enumerate(pooling_windows(size, count))
+    )

@@ -1,27 +1,43 @@
-"""The steps of a conversion, in two processes, up to the comparison with native Paddle."""
+"""The ONNX file, in two processes: its steps, the comparison with native Paddle, its name."""
 
 import logging
+import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.convert.paddle2onnx.export import LIGHT, RawExport, explain_crash, export_raw
+from paddleport.convert.conversion import Conversion, OnnxFacts
+from paddleport.convert.making import path_by_verdict, write_file
+from paddleport.convert.paddle2onnx.export import (
+    REDUCED_PARAMS,
+    RawExport,
+    explain_crash,
+    export_raw,
+)
 from paddleport.convert.paddle2onnx.finish import FinishedFile, check_file, finish
+from paddleport.convert.paddle2onnx.weight_offload import LEAST_TOTAL_BYTES
+from paddleport.convert.proof import CHECKED_PICTURES
 from paddleport.convert.tools import Tools
-from paddleport.convert.weight_offload.kept_out import LEAST_TOTAL_BYTES
 from paddleport.errors import (
     BackendUnavailableError,
     ConversionError,
     PortError,
     WorkerCrashed,
 )
+from paddleport.files import sha256
 from paddleport.models.artifact import onnx_artifact
+from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
-from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
+from paddleport.validate.compare.comparison import (
+    FeedName,
+    OutputComparison,
+    compare_outputs,
+    overall,
+)
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
@@ -29,13 +45,12 @@ from paddleport.validate.feeds.pixel_feeds import PixelInput
 from paddleport.validate.parity.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 
-_CHECKED_PICTURES = 2
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Request:
-    """What ``convert`` was asked for, as its arguments have it.
+@dataclass(frozen=True, kw_only=True)
+class OnnxRequest:
+    """What ``convert`` was asked for where its target is ONNX, as its arguments have it.
 
     Its ``pixels`` are the input of a file that normalises pictures itself, if it is to.
     """
@@ -49,10 +64,62 @@ class Request:
     pixels: PixelInput | None = None
 
 
-def convert_and_compare(
+def convert_to_onnx(
+    source: SourceModel,
+    path: Path,
+    request: OnnxRequest,
+    keep: bool,
+    tools: Tools,
+    progress: Progress,
+) -> Conversion:
+    """Convert, check and write an ONNX file in fp32.
+
+    Args:
+        source: what to convert.
+        path: the file.
+        request: how.
+        keep: whether a file that does not pass gets a name too.
+        tools: the two processes that it runs in; they are closed at the end.
+        progress: called with each step and the share done.
+
+    Raises:
+        PortError: as ``paddleport.convert.convert`` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
+        finished = Path(folder) / "finished.onnx"
+        checked, feeds, comparisons = _convert_and_compare(
+            source, finished, request, tools, progress
+        )
+        verdict, size_bytes = overall(comparisons), finished.stat().st_size
+        digest = sha256([finished])
+        kept = path_by_verdict(path, verdict, keep)
+        if kept is not None:
+            write_file(finished, kept)
+    return Conversion(
+        target="onnx",
+        precision="fp32",
+        source=source,
+        written=None if kept is None else read_onnx_model(kept),
+        verdict=verdict,
+        opset=checked.opset,
+        size_bytes=size_bytes,
+        sha256=digest,
+        comparisons=tuple(comparisons),
+        feeds=tuple(item.name for item in feeds),
+        onnx_facts=OnnxFacts(
+            fixups=checked.fixups,
+            nodes_before=checked.nodes_before,
+            nodes=checked.nodes,
+            not_simplified=checked.not_simplified,
+            pixels=None if request.pixels is None else request.pixels.spec,
+        ),
+    )
+
+
+def _convert_and_compare(
     source: SourceModel,
     finished: Path,
-    request: Request,
+    request: OnnxRequest,
     tools: Tools,
     progress: Progress,
 ) -> tuple[FinishedFile, list[NamedFeed], list[OutputComparison]]:
@@ -68,7 +135,7 @@ def convert_and_compare(
         feeds = make_feeds(
             source.program.inputs,
             preprocess=source.preprocess,
-            samples=_CHECKED_PICTURES,
+            samples=CHECKED_PICTURES,
             shapes=request.shapes,
             given=request.feed,
             pixels=request.pixels,
@@ -93,7 +160,7 @@ def convert_and_compare(
             raise ConversionError(
                 f"the file came out at opset {checked.opset}, {raw.opset} was exported"
             )
-        _logger.info("opset %d, mended: %s", checked.opset, checked.mends or "nothing")
+        _logger.info("opset %d, mended: %s", checked.opset, checked.fixups or "nothing")
         _logger.info("simplified from %d to %d nodes", checked.nodes_before, checked.nodes)
         progress("compare with native Paddle", 0.8)
         candidate = _converted_outputs(onnx_worker, finished, [feed.to_file for feed in feeds])
@@ -107,14 +174,14 @@ def convert_and_compare(
     return checked, feeds, comparisons
 
 
-def _export(tools: Tools, source: SourceModel, folder: Path, request: Request) -> RawExport:
+def _export(tools: Tools, source: SourceModel, folder: Path, request: OnnxRequest) -> RawExport:
     try:
         return _export_once(tools.paddle, source, folder, request)
     except WorkerCrashed as error:
         reason = explain_crash(error)
         # A hang, or a want of memory, would come again.
         is_its_own = error.reason.startswith(("SIGABRT", "SIGSEGV", "exit"))
-        if not (folder / LIGHT).exists() or not is_its_own:
+        if not (folder / REDUCED_PARAMS).exists() or not is_its_own:
             raise reason from None
     tools.renew_paddle()
     whole = folder / "whole"
@@ -126,7 +193,7 @@ def _export(tools: Tools, source: SourceModel, folder: Path, request: Request) -
 
 
 def _export_once(
-    worker: Worker, source: SourceModel, folder: Path, request: Request, whole_because: str = ""
+    worker: Worker, source: SourceModel, folder: Path, request: OnnxRequest, not_offloaded: str = ""
 ) -> RawExport:
     return worker.call(
         export_raw,
@@ -135,7 +202,7 @@ def _export_once(
         folder,
         opset=request.opset,
         allow_upgrade=request.allow_upgrade,
-        whole_because=whole_because,
+        not_offloaded=not_offloaded,
     )
 
 

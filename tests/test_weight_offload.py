@@ -8,25 +8,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import both_ways
-import kept_out_networks
 import numpy as np
+import offload_comparison
+import offload_networks
 import onnx
 import onnxslim
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from operators import matrix
 
-from paddleport.convert import convert, steps
+from paddleport.convert import convert, onnx_conversion
+from paddleport.convert.paddle2onnx import simplify_on_disk, weight_offload
 from paddleport.convert.paddle2onnx.export import export_raw
-from paddleport.convert.weight_offload import kept_out, out_of_core
-from paddleport.convert.weight_offload.kept_out import KeptOut, keep_out
-from paddleport.convert.weight_offload.put_back import why_not_passed_by
-from paddleport.convert.weight_offload.references import (
-    Reference,
-    load_references,
-    reference,
-    set_reference,
+from paddleport.convert.paddle2onnx.external_data import (
+    ExternalBytes,
+    external_bytes,
+    load_external,
+    set_external,
+)
+from paddleport.convert.paddle2onnx.weight_offload import (
+    OffloadedWeight,
+    offload_weights,
+    why_not_restorable,
 )
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import Artifact
@@ -38,10 +41,15 @@ from paddleport.worker import RemoteError, Worker, close_all
 pytestmark = pytest.mark.conversion
 TIMEOUT_S = 120
 FORMATS = {"pir": "1", "protobuf": "0"}
-OLD = ("convolutions", "twins", "doubles", "halves")  # what this Paddle still saves as .pdmodel
-NETWORKS = [("pir", name) for name in kept_out_networks.NETWORKS if name != "halves"]
+OLD = (
+    "convolutions",
+    "equal weights",
+    "doubles",
+    "halves",
+)  # what this Paddle still saves as .pdmodel
+NETWORKS = [("pir", name) for name in offload_networks.NETWORKS if name != "halves"]
 NETWORKS += [("protobuf", name) for name in OLD]
-QUICK = ("convolutions", "twin kernels", "words", "branches")
+QUICK = ("convolutions", "equal kernels", "words", "branches")
 
 
 class Workers:
@@ -82,12 +90,17 @@ def workers() -> Iterator[Workers]:
 )
 def test_the_file_is_the_same(kind: str, name: str, workers: Workers, tmp_path: Path) -> None:
     worker = workers[kind]
-    model = worker.call(kept_out_networks.save, TIMEOUT_S, name, tmp_path)
+    model = worker.call(offload_networks.save, TIMEOUT_S, name, tmp_path)
     for opset, simplify in ((17, True), (17, False)):
         kept, different = worker.call(
-            both_ways.compared, TIMEOUT_S, model, opset, tmp_path / "both", simplify=simplify
+            offload_comparison.compared,
+            TIMEOUT_S,
+            model,
+            opset,
+            tmp_path / "both",
+            simplify=simplify,
         )
-        assert (set(kept), different) == (kept_out_networks.NETWORKS[name][2], ""), opset
+        assert (set(kept), different) == (offload_networks.NETWORKS[name][2], ""), opset
 
 
 @pytest.mark.slow
@@ -96,17 +109,17 @@ def test_the_file_is_the_same(kind: str, name: str, workers: Workers, tmp_path: 
 def test_the_file_is_the_same_at_every_opset(
     kind: str, name: str, opset: int, workers: Workers, tmp_path: Path
 ) -> None:
-    model = workers[kind].call(kept_out_networks.save, TIMEOUT_S, name, tmp_path)
+    model = workers[kind].call(offload_networks.save, TIMEOUT_S, name, tmp_path)
     kept, different = workers[kind].call(
-        both_ways.compared, TIMEOUT_S, model, opset, tmp_path / "both"
+        offload_comparison.compared, TIMEOUT_S, model, opset, tmp_path / "both"
     )
-    assert (set(kept), different) == (kept_out_networks.NETWORKS[name][2], "")
+    assert (set(kept), different) == (offload_networks.NETWORKS[name][2], "")
 
 
 @pytest.fixture(scope="module")
 def attention(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("attention")
-    return workers["pir"].call(kept_out_networks.save, TIMEOUT_S, "attention", folder)
+    return workers["pir"].call(offload_networks.save, TIMEOUT_S, "attention", folder)
 
 
 @pytest.mark.slow
@@ -115,43 +128,46 @@ def test_swapped_weights_are_other_bytes(
 ) -> None:
     worker = workers["pir"]
     _, different = worker.call(
-        both_ways.compared, TIMEOUT_S, attention, 17, tmp_path / "both", swap=True
+        offload_comparison.compared, TIMEOUT_S, attention, 17, tmp_path / "both", swap=True
     )
     assert "kept out" in different
 
 
 @pytest.mark.parametrize(
-    ("export", "verdict", "told"),
+    ("export", "verdict", "recorded"),
     [
-        (both_ways.export_small, "agrees", {"weights_kept_out": 6}),
-        (both_ways.export_swapped, "differs", {"weights_kept_out": 6}),
+        (offload_comparison.export_small, "agrees", {"weights_kept_out": 6}),
+        (offload_comparison.export_swapped, "differs", {"weights_kept_out": 6}),
         (
-            both_ways.export_crashed,
+            offload_comparison.export_crashed,
             "agrees",
             {"weights_not_kept_out": "Paddle2ONNX ended with SIGABRT: it printed no reason"},
         ),
     ],
 )
-def test_a_conversion_proves_what_it_put_back_and_says_what_it_did(
+def test_a_conversion_proves_restored_weights_and_records_them(
     export: Any,
     verdict: str,
-    told: dict[str, Any],
+    recorded: dict[str, Any],
     attention: Artifact,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(steps, "export_raw", export)
+    monkeypatch.setattr(onnx_conversion, "export_raw", export)
     done = convert(resolve(attention.path), tmp_path / "it.onnx", keep=True)
     assert done.verdict == verdict
     provenance = done.artifact.provenance
-    assert {key: provenance[key] for key in provenance if key.startswith("weights_")} == told
+    assert {key: provenance[key] for key in provenance if key.startswith("weights_")} == recorded
 
 
 @pytest.mark.parametrize(
     ("export", "reason"),
-    [(both_ways.export_refused, "no such weight"), (both_ways.export_copied, "it read one")],
+    [
+        (offload_comparison.export_refused, "no such weight"),
+        (offload_comparison.export_copied, "it read one"),
+    ],
 )
-def test_what_cannot_do_without_gets_all(
+def test_paddle2onnx_gets_all_weights_where_it_needs_them(
     export: Any, reason: str, attention: Artifact, workers: Workers, tmp_path: Path
 ) -> None:
     raws = []
@@ -159,35 +175,35 @@ def test_what_cannot_do_without_gets_all(
         folder = tmp_path / str(number)
         folder.mkdir()
         raws.append(workers["pir"].call(way, TIMEOUT_S, attention, folder, opset=17))
-    assert (raws[0].kept_out, raws[0].not_kept_out) == ((), reason)
+    assert (raws[0].offloaded, raws[0].not_offloaded) == ((), reason)
     assert raws[0].path.read_bytes() == raws[1].path.read_bytes()
 
 
-def test_a_small_model_keeps_nothing_out(
+def test_nothing_of_a_small_model_is_offloaded(
     attention: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = json.loads(attention.path.read_bytes())
     params = attention.weights_file or Path()
 
-    def kept() -> list[KeptOut]:
-        return keep_out(document, attention.path, params, tmp_path / "light")
+    def kept() -> list[OffloadedWeight]:
+        return offload_weights(document, attention.path, params, tmp_path / "light")
 
-    monkeypatch.setattr(kept_out, "LEAST_BYTES", 8 * 16 * 4)  # of the two larger of six
+    monkeypatch.setattr(weight_offload, "LEAST_BYTES", 8 * 16 * 4)  # of the two larger of six
     assert kept() == []
-    monkeypatch.setattr(kept_out, "LEAST_TOTAL_BYTES", params.stat().st_size)
+    monkeypatch.setattr(weight_offload, "LEAST_TOTAL_BYTES", params.stat().st_size)
     assert [item.name for item in kept()] == ["linear_4.w_0", "linear_5.w_0"]
     assert (tmp_path / "light").stat().st_size < params.stat().st_size - 2 * 8 * 16 * 3
 
 
-def test_parameters_that_are_not_plainly_the_programs_are_not_kept_out(
+def test_parameters_that_are_not_plainly_the_programs_are_not_offloaded(
     attention: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_out, "LEAST_TOTAL_BYTES", 1)
+    monkeypatch.setattr(weight_offload, "LEAST_TOTAL_BYTES", 1)
     params = tmp_path / "other.pdiparams"
     stored = read_stored_parameters(attention.weights_file or Path())
     params.write_bytes((attention.weights_file or Path()).read_bytes()[: stored[-1].start])
     light = tmp_path / "light"
-    assert keep_out({}, attention.path, params, light) == []
+    assert offload_weights({}, attention.path, params, light) == []
     assert not light.exists()
 
 
@@ -202,7 +218,7 @@ def passed_by(*constants: tuple[str, Any]) -> bytes:
 
 
 NANS = np.full(8, np.nan, np.float32)
-ONE = (KeptOut("w", ParameterSpec("float32", (2, 2)), 0, 16),)
+ONE = (OffloadedWeight(name="w", spec=ParameterSpec("float32", (2, 2)), offset=0, size_bytes=16),)
 
 
 @pytest.mark.parametrize(
@@ -218,10 +234,10 @@ ONE = (KeptOut("w", ParameterSpec("float32", (2, 2)), 0, 16),)
         ([("w", NANS), ("v", np.concatenate([[1, 2], NANS, [3]]).astype(np.float32))], "copied"),
     ],
 )
-def test_only_what_was_passed_on_untouched_is_put_back(
+def test_only_what_was_passed_on_untouched_is_restored(
     constants: list[tuple[str, Any]], reason: str
 ) -> None:
-    found = why_not_passed_by(passed_by(*constants), ONE)
+    found = why_not_restorable(passed_by(*constants), ONE)
     assert reason in found
     assert bool(reason) == bool(found)
 
@@ -231,10 +247,10 @@ def test_an_onnxslim_of_other_insides_is_used_in_memory(
 ) -> None:
     with Worker() as worker:
         raws = [
-            worker.call(both_ways.exported, TIMEOUT_S, attention, tmp_path / way, 17)
+            worker.call(offload_comparison.exported, TIMEOUT_S, attention, tmp_path / way, 17)
             for way in ("disk", "memory")
         ]
-    assert both_ways.finished(raws[0], tmp_path / "disk.onnx") == ""
+    assert offload_comparison.finished(raws[0], tmp_path / "disk.onnx") == ""
     entered: list[Path] = []
 
     def other_insides(folder: Path) -> Any:
@@ -242,15 +258,15 @@ def test_an_onnxslim_of_other_insides_is_used_in_memory(
         raise AttributeError("LazyValues")
 
     monkeypatch.setattr("paddleport.convert.paddle2onnx.finish.weights_on_disk", other_insides)
-    assert both_ways.finished(raws[1], tmp_path / "memory.onnx", in_memory=True) == ""
+    assert offload_comparison.finished(raws[1], tmp_path / "memory.onnx", in_memory=True) == ""
     assert len(entered) == 1
     assert (tmp_path / "disk.onnx").read_bytes() == (tmp_path / "memory.onnx").read_bytes()
 
 
 def test_onnxslim_is_itself_again_after_a_failure(tmp_path: Path) -> None:
-    replaced = out_of_core._OnDisk(tmp_path).replaced
+    replaced = simplify_on_disk._FunctionsOnDisk(tmp_path).replaced
     before = [vars(owner)[name] for owner, name, _ in replaced]
-    with pytest.raises(KeyError), out_of_core.weights_on_disk(tmp_path):
+    with pytest.raises(KeyError), simplify_on_disk.weights_on_disk(tmp_path):
         during = [vars(owner)[name] for owner, name, _ in replaced]
         raise KeyError("a pass of its own")
     assert [vars(owner)[name] for owner, name, _ in replaced] == before
@@ -261,9 +277,9 @@ def test_onnxslim_is_itself_again_after_a_failure(tmp_path: Path) -> None:
 def test_a_weight_that_onnxslim_made_is_written_in_its_order(
     transposed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(out_of_core, "LEAST_BYTES", 1)
-    monkeypatch.setattr(out_of_core, "_BLOCK_BYTES", 64)
-    store = out_of_core._Store(tmp_path / "store")
+    monkeypatch.setattr(simplify_on_disk, "LEAST_BYTES", 1)
+    monkeypatch.setattr(simplify_on_disk, "_BLOCK_BYTES", 64)
+    store = simplify_on_disk._WeightFile(tmp_path / "store")
     values = np.arange(60, dtype=np.float32).reshape(12, 5)
     values = values.T if transposed else values
     first, other, again = store.put(values), store.put(values + 1), store.put(values)
@@ -299,12 +315,12 @@ def test_what_onnxslim_looks_at_and_folds_comes_out_the_same(
     graph = helper.make_graph(nodes, "g", place[:1], place[1:], [value])
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     ordinary = onnxslim.slim(onnx.ModelProto.FromString(proto.SerializeToString()))
-    set_reference(proto.graph.initializer[0], tmp_path / "weights", 5000, weight.nbytes)
-    monkeypatch.setattr(out_of_core, "LEAST_BYTES", least_bytes)
-    with out_of_core.weights_on_disk(tmp_path):
+    set_external(proto.graph.initializer[0], tmp_path / "weights", 5000, weight.nbytes)
+    monkeypatch.setattr(simplify_on_disk, "LEAST_BYTES", least_bytes)
+    with simplify_on_disk.weights_on_disk(tmp_path):
         slim = onnxslim.slim(proto)
-    assert (reference(slim.graph.initializer[0]) is not None) == refers
-    load_references(slim)
+    assert (external_bytes(slim.graph.initializer[0]) is not None) == refers
+    load_external(slim)
     assert len(slim.graph.node) == 1
     assert slim.SerializeToString(deterministic=True) == ordinary.SerializeToString(
         deterministic=True
@@ -315,12 +331,14 @@ def test_what_onnxslim_looks_at_and_folds_comes_out_the_same(
 def test_a_weight_that_was_looked_at_takes_no_memory_once_another_is(tmp_path: Path) -> None:
     first, second = np.arange(1 << 23, dtype=np.float32), np.zeros(3, np.float32)
     (tmp_path / "weights").write_bytes(second.tobytes() + first.tobytes())
-    maps = out_of_core._Maps()
-    place = Reference(tmp_path / "weights", second.nbytes, first.nbytes)
+    maps = simplify_on_disk._WeightMaps()
+    place = ExternalBytes(tmp_path / "weights", second.nbytes, first.nbytes)
     held = maps.array(numpy_helper.from_array(first), place)
     assert np.array_equal(held, first)
     before = resident_bytes(os.getpid()) or 0
-    maps.array(numpy_helper.from_array(second), Reference(tmp_path / "weights", 0, second.nbytes))
+    maps.array(
+        numpy_helper.from_array(second), ExternalBytes(tmp_path / "weights", 0, second.nbytes)
+    )
     assert before - (resident_bytes(os.getpid()) or 0) > first.nbytes // 2
     assert np.array_equal(held, first), "it is read again"
 
@@ -329,14 +347,14 @@ def test_a_weight_that_was_looked_at_takes_no_memory_once_another_is(tmp_path: P
 @pytest.mark.parametrize("family", ["windows", "arrays", "attention", "recurrent"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_operator_comes_out_the_same(kind: str, family: str, tmp_path: Path) -> None:
-    different, kept_out_of = [], 0
+    different, offloaded_from = [], 0
     worker = Worker(environ={"FLAGS_enable_pir_api": FORMATS[kind]})
     for number, (name, opsets) in enumerate(
         worker.call(matrix.names, TIMEOUT_S, family, kind).items()
     ):
         try:
             kept, difference = worker.call(
-                both_ways.compared_network,
+                offload_comparison.compared_network,
                 TIMEOUT_S,
                 family,
                 name,
@@ -347,9 +365,9 @@ def test_every_operator_comes_out_the_same(kind: str, family: str, tmp_path: Pat
             worker.close()
             worker = Worker(environ={"FLAGS_enable_pir_api": FORMATS[kind]})
             continue
-        kept_out_of += bool(kept)
+        offloaded_from += bool(kept)
         if difference:
             different.append(f"{name}: {difference}")
     worker.close()
     assert not different, "\n".join(different)
-    assert kept_out_of
+    assert offloaded_from

@@ -1,11 +1,26 @@
 """Operators that are written in ONNX here, since Paddle2ONNX lacks them or gets them wrong."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from paddleport.convert.paddle2onnx.fixups import recipes
-from paddleport.convert.paddle2onnx.fixups.kinds import StandIn
-from paddleport.convert.paddle2onnx.fixups.pir_operations import Operation
-from paddleport.convert.paddle2onnx.fixups.recipes import Recipe
+from paddleport.convert.paddle2onnx.fixups import onnx_subgraphs
+from paddleport.convert.paddle2onnx.fixups.onnx_subgraphs import SubgraphWriter
+from paddleport.convert.paddle2onnx.fixups.pir_operations import Operation, has_equal_windows
+
+
+@dataclass(frozen=True)
+class OperatorReplacement:
+    """An operator that is written in ONNX here.
+
+    Attributes:
+        operators: the operators that it is about.
+        sentence: what is wrong without it, for the report.
+        subgraph: how to write it; ``None`` where Paddle2ONNX gets it right.
+    """
+
+    operators: tuple[str, ...]
+    sentence: str
+    subgraph: Callable[[Operation], SubgraphWriter | None]
 
 
 def _pool_windows(operation: Operation) -> tuple[list[int], list[int]] | None:
@@ -16,69 +31,59 @@ def _pool_windows(operation: Operation) -> tuple[list[int], list[int]] | None:
     sizes, counts = x[2:], result[2:]
     if -1 in sizes or operation.attribute("data_format", "NCHW") != "NCHW":
         return None  # Paddle2ONNX refuses both
-    if all(same_windows(*pair) for pair in zip(sizes, counts, strict=True)):
+    if all(has_equal_windows(*pair) for pair in zip(sizes, counts, strict=True)):
         return None
     return sizes, counts
 
 
-def same_windows(size: int, count: int) -> bool:
-    """Whether equal windows with a stride of ``size // count`` are Paddle's."""
-    stride = size // count
-    length = size - (count - 1) * stride
-    return stride > 0 and all(
-        window == range(i * stride, i * stride + length)
-        for i, window in enumerate(recipes.windows(size, count))
-    )
-
-
-def _adaptive_pool(operation: Operation) -> Recipe | None:
+def _adaptive_pool(operation: Operation) -> SubgraphWriter | None:
     found = _pool_windows(operation)
     if found is None or (len(operation.results) > 1 and operation.is_used(1)):
         return None
     if operation.attribute("pooling_type", "max") == "avg":
-        return recipes.adaptive_average(*found)
-    return recipes.adaptive_maximum(*found)
+        return onnx_subgraphs.adaptive_average(*found)
+    return onnx_subgraphs.adaptive_maximum(*found)
 
 
-def _softplus(operation: Operation) -> Recipe | None:
+def _softplus(operation: Operation) -> SubgraphWriter | None:
     beta, threshold = operation.attribute("beta"), operation.attribute("threshold")
     if (beta, threshold) == (1, 20) or beta <= 0:
         return None
-    return recipes.softplus(beta, threshold)
+    return onnx_subgraphs.softplus(beta, threshold)
 
 
-def _reduce(kind: str) -> Callable[[Operation], Recipe | None]:
-    def recipe(operation: Operation) -> Recipe | None:
+def _reduce(kind: str) -> Callable[[Operation], SubgraphWriter | None]:
+    def subgraph(operation: Operation) -> SubgraphWriter | None:
         shape = operation.shape()
         if shape is None or operation.dtype() != "f32":
             return None
         axes = operation.attribute("axis") or range(len(shape))
-        return recipes.reduce(
+        return onnx_subgraphs.reduce(
             kind, [axis % len(shape) for axis in axes], operation.attribute("keepdim")
         )
 
-    return recipe
+    return subgraph
 
 
-def _channel_shuffle(operation: Operation) -> Recipe | None:
+def _channel_shuffle(operation: Operation) -> SubgraphWriter | None:
     shape = operation.shape()
     if shape is None or shape[1] < 0 or operation.attribute("data_format") != "NCHW":
         return None
-    return recipes.channel_shuffle(shape[1], operation.attribute("groups"))
+    return onnx_subgraphs.channel_shuffle(shape[1], operation.attribute("groups"))
 
 
-def _roll(operation: Operation) -> Recipe | None:
+def _roll(operation: Operation) -> SubgraphWriter | None:
     shifts, axes, shape = operation.source(1), operation.attribute("axis"), operation.shape()
     given = shifts.attribute("value") if shifts and shifts.kind == "full_int_array" else None
     if not axes or shape is None or given is None or all(shape[axis] >= 0 for axis in axes):
         return None
-    return recipes.roll(given, [axis % len(shape) for axis in axes])
+    return onnx_subgraphs.roll(given, [axis % len(shape) for axis in axes])
 
 
-def _fill_like(operation: Operation) -> Recipe | None:
+def _fill_like(operation: Operation) -> SubgraphWriter | None:
     if operation.attribute("dtype") != "float32" or operation.dtype() != "f32":
         return None
-    return recipes.fill_like(
+    return onnx_subgraphs.fill_like(
         operation.attribute("value"),
         operation.attribute("shape"),
         operation.attribute("input_dim_idx"),
@@ -86,70 +91,76 @@ def _fill_like(operation: Operation) -> Recipe | None:
     )
 
 
-def _thresholded_relu(operation: Operation) -> Recipe | None:
+def _thresholded_relu(operation: Operation) -> SubgraphWriter | None:
     value = operation.attribute("value", 0.0)
-    return recipes.thresholded(operation.attribute("threshold"), value) if value else None
+    return onnx_subgraphs.thresholded(operation.attribute("threshold"), value) if value else None
 
 
-STAND_INS = (
-    StandIn(
+REPLACEMENTS = (
+    OperatorReplacement(
         ("thresholded_relu",),
         "thresholded_relu loses its value below the threshold: written out",
         _thresholded_relu,
     ),
-    StandIn(
+    OperatorReplacement(
         ("gelu",),
         "gelu(approximate=True) comes out as the exact gelu: written with tanh",
-        lambda op: recipes.gelu_tanh if op.attribute("approximate") else None,
+        lambda op: onnx_subgraphs.gelu_tanh if op.attribute("approximate") else None,
     ),
-    StandIn(
+    OperatorReplacement(
         ("hardtanh",),
         "hardtanh loses its limits: written as Clip",
-        lambda op: recipes.clip(op.attribute("t_min"), op.attribute("t_max")),
+        lambda op: onnx_subgraphs.clip(op.attribute("t_min"), op.attribute("t_max")),
     ),
-    StandIn(
+    OperatorReplacement(
         ("softplus",),
         "Paddle2ONNX has no softplus with another beta or threshold: written out",
         _softplus,
     ),
-    StandIn(
+    OperatorReplacement(
         ("celu",),
         "Paddle2ONNX has no celu: written out",
-        lambda op: recipes.celu(op.attribute("alpha")) if op.attribute("alpha") > 0 else None,
+        lambda op: (
+            onnx_subgraphs.celu(op.attribute("alpha")) if op.attribute("alpha") > 0 else None
+        ),
     ),
-    StandIn(
+    OperatorReplacement(
         ("stanh",),
         "Paddle2ONNX has no stanh: written out",
-        lambda op: recipes.stanh(op.attribute("scale_a"), op.attribute("scale_b")),
+        lambda op: onnx_subgraphs.stanh(op.attribute("scale_a"), op.attribute("scale_b")),
     ),
-    StandIn(
+    OperatorReplacement(
         ("logit",),
         "Paddle2ONNX has no logit: written out",
-        lambda op: recipes.logit(op.attribute("eps")),
+        lambda op: onnx_subgraphs.logit(op.attribute("eps")),
     ),
-    StandIn(
+    OperatorReplacement(
         ("logsigmoid",),
         "log_sigmoid is minus infinity below -88: written with Softplus",
-        lambda op: recipes.log_sigmoid,
+        lambda op: onnx_subgraphs.log_sigmoid,
     ),
-    StandIn(
+    OperatorReplacement(
         ("roll",),
         "roll over a free side loses values where the shift is longer: written with Mod",
         _roll,
     ),
-    StandIn(
+    OperatorReplacement(
         ("full_batch_size_like",),
         "Paddle2ONNX has no full_batch_size_like, which 1 / x becomes: written out",
         _fill_like,
     ),
-    StandIn(("amax",), "Paddle2ONNX has no amax: written as ReduceMax", _reduce("ReduceMax")),
-    StandIn(("amin",), "Paddle2ONNX has no amin: written as ReduceMin", _reduce("ReduceMin")),
-    StandIn(
+    OperatorReplacement(
+        ("amax",), "Paddle2ONNX has no amax: written as ReduceMax", _reduce("ReduceMax")
+    ),
+    OperatorReplacement(
+        ("amin",), "Paddle2ONNX has no amin: written as ReduceMin", _reduce("ReduceMin")
+    ),
+    OperatorReplacement(
         ("channel_shuffle",),
         "Paddle2ONNX has no channel_shuffle: written as Gather",
         _channel_shuffle,
     ),
-    StandIn(
+    OperatorReplacement(
         ("pool2d", "max_pool2d_with_index"),
         "adaptive pooling to a size that does not divide the input comes out with other "
         "windows: written window by window",

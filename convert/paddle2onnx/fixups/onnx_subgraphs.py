@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddleport.convert.paddle2onnx.fixups.pir_operations import pooling_windows
 from paddleport.errors import ConversionError
 from paddleport.tensors import Array
 
@@ -17,13 +18,13 @@ if TYPE_CHECKING:
     import onnx
 
 FIRST_SLOPE = 1e6
-"""Slope of the first stand-in; the next ones count up. A float32 holds integers to 1.6e7."""
+"""Slope of the first placeholder; the next ones count up. A float32 holds integers to 1.6e7."""
 
 LAST_AXES_ATTRIBUTE = 17  # ReduceMax, ReduceMin: an input from opset 18
 
 
-class Nodes:
-    """Writes nodes for one operator, at one opset."""
+class NodeWriter:
+    """The nodes of one operator at one opset."""
 
     def __init__(self, prefix: str, opset: int) -> None:
         self.opset = opset
@@ -69,11 +70,11 @@ class Nodes:
         return self.node(kind, x, self.constant(list(axes), "int64"), keepdims=int(keepdims))
 
 
-Recipe = Callable[[Nodes, str], str]
+SubgraphWriter = Callable[[NodeWriter, str], str]
 """Writes the nodes that take the named value and returns the name of the result."""
 
 
-def gelu_tanh(nodes: Nodes, x: str) -> str:
+def gelu_tanh(nodes: NodeWriter, x: str) -> str:
     """``x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x³)))``, Paddle's gelu(approximate)."""
     cube = nodes.node("Mul", nodes.node("Mul", x, x), x)
     inner = nodes.node("Add", x, nodes.node("Mul", cube, nodes.constant(0.044715)))
@@ -82,15 +83,15 @@ def gelu_tanh(nodes: Nodes, x: str) -> str:
     return nodes.node("Mul", half, nodes.node("Add", bent, nodes.constant(1.0)))
 
 
-def clip(low: float, high: float) -> Recipe:
+def clip(low: float, high: float) -> SubgraphWriter:
     """Limit to [low, high]."""
     return lambda nodes, x: nodes.clip(x, low, high)
 
 
-def softplus(beta: float, threshold: float) -> Recipe:
+def softplus(beta: float, threshold: float) -> SubgraphWriter:
     """``log(1 + exp(beta x)) / beta``, and x itself where ``beta x > threshold``."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         scaled = nodes.node("Mul", x, nodes.constant(beta))
         limit = nodes.constant(threshold)
         linear = nodes.node("Cast", nodes.node("Greater", scaled, limit), to=1)
@@ -99,68 +100,68 @@ def softplus(beta: float, threshold: float) -> Recipe:
         rest = nodes.node("Sub", nodes.constant(1.0), linear)
         return nodes.node("Add", nodes.node("Mul", x, linear), nodes.node("Mul", bent, rest))
 
-    return recipe
+    return write
 
 
-def thresholded(threshold: float, value: float) -> Recipe:
+def thresholded(threshold: float, value: float) -> SubgraphWriter:
     """X itself where it is above the threshold, else a value."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         above = nodes.node("Cast", nodes.node("Greater", x, nodes.constant(threshold)), to=1)
         below = nodes.node("Sub", nodes.constant(1.0), above)
         other = nodes.node("Mul", below, nodes.constant(value))
         return nodes.node("Add", nodes.node("Mul", x, above), other)
 
-    return recipe
+    return write
 
 
-def celu(alpha: float) -> Recipe:
+def celu(alpha: float) -> SubgraphWriter:
     """``max(0, x) + min(0, alpha (exp(x / alpha) - 1))`` for a positive alpha."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         grown = nodes.node("Exp", nodes.node("Div", x, nodes.constant(alpha)))
         below = nodes.node("Relu", nodes.node("Sub", nodes.constant(1.0), grown))
         scaled = nodes.node("Mul", below, nodes.constant(alpha))
         return nodes.node("Sub", nodes.node("Relu", x), scaled)
 
-    return recipe
+    return write
 
 
-def stanh(inner: float, outer: float) -> Recipe:
+def stanh(inner: float, outer: float) -> SubgraphWriter:
     """``outer * tanh(inner * x)``."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         bent = nodes.node("Tanh", nodes.node("Mul", x, nodes.constant(inner)))
         return nodes.node("Mul", bent, nodes.constant(outer))
 
-    return recipe
+    return write
 
 
-def logit(epsilon: float) -> Recipe:
+def logit(epsilon: float) -> SubgraphWriter:
     """``log(z / (1 - z))`` with z limited to [epsilon, 1 - epsilon]."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         limited = nodes.clip(x, epsilon, 1 - epsilon)
         rest = nodes.node("Sub", nodes.constant(1.0), limited)
         return nodes.node("Log", nodes.node("Div", limited, rest))
 
-    return recipe
+    return write
 
 
-def reduce(kind: str, axes: Sequence[int], keepdims: bool) -> Recipe:
+def reduce(kind: str, axes: Sequence[int], keepdims: bool) -> SubgraphWriter:
     """ReduceMax or ReduceMin over axes."""
     return lambda nodes, x: nodes.reduce(kind, x, axes, keepdims)
 
 
-def log_sigmoid(nodes: Nodes, x: str) -> str:
+def log_sigmoid(nodes: NodeWriter, x: str) -> str:
     """``-softplus(-x)``, which stays finite where ``log(sigmoid(x))`` does not."""
     return nodes.node("Neg", nodes.node("Softplus", nodes.node("Neg", x)))
 
 
-def roll(shifts: Sequence[int], axes: Sequence[int]) -> Recipe:
+def roll(shifts: Sequence[int], axes: Sequence[int]) -> SubgraphWriter:
     """Each axis cut at ``side - shift mod side`` and put together the other way round."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         nodes.need(10, "roll over a side that is left free")  # Mod, and Slice by inputs
         for shift, axis in zip(shifts, axes, strict=True):
             along, start = nodes.constant([axis], "int64"), nodes.constant([0], "int64")
@@ -172,13 +173,13 @@ def roll(shifts: Sequence[int], axes: Sequence[int]) -> Recipe:
             x = nodes.node("Concat", *slices, axis=axis)
         return x
 
-    return recipe
+    return write
 
 
-def fill_like(value: float, shape: Sequence[int], from_axis: int, to_axis: int) -> Recipe:
+def fill_like(value: float, shape: Sequence[int], from_axis: int, to_axis: int) -> SubgraphWriter:
     """A tensor of one number whose side ``to_axis`` is the side ``from_axis`` of another."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         from onnx import numpy_helper
 
         nodes.need(9, "a tensor filled by the size of another")  # ConstantOfShape
@@ -188,80 +189,43 @@ def fill_like(value: float, shape: Sequence[int], from_axis: int, to_axis: int) 
         filled = numpy_helper.from_array(np.array([value], np.float32))
         return nodes.node("ConstantOfShape", nodes.node("Concat", *parts, axis=0), value=filled)
 
-    return recipe
+    return write
 
 
-def channel_shuffle(channels: int, groups: int) -> Recipe:
+def channel_shuffle(channels: int, groups: int) -> SubgraphWriter:
     """Channel ``g * n + i`` goes to ``i * groups + g``, NCHW."""
     order = np.arange(channels).reshape(groups, -1).T.ravel()
     return lambda nodes, x: nodes.node("Gather", x, nodes.constant(order, "int64"), axis=1)
 
 
-def windows(size: int, count: int) -> list[range]:
-    """Paddle's adaptive windows: from ``floor(i size / count)`` to ``ceil((i + 1) size / count)``.
-
-    Source: AdaptStartIndex and AdaptEndIndex in phi/kernels/funcs/pooling.h.
-    """
-    return [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
-
-
-def adaptive_average(sizes: Sequence[int], counts: Sequence[int]) -> Recipe:
+def adaptive_average(sizes: Sequence[int], counts: Sequence[int]) -> SubgraphWriter:
     """The means over the windows of both sides, each as one product with a matrix."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         rows, columns = (_means(size, count) for size, count in zip(sizes, counts, strict=True))
         high = nodes.node("MatMul", nodes.constant(rows), x)
         return nodes.node("MatMul", high, nodes.constant(columns.T))
 
-    return recipe
+    return write
 
 
 def _means(size: int, count: int) -> Array:
     matrix = np.zeros((count, size))
-    for row, window in zip(matrix, windows(size, count), strict=True):
+    for row, window in zip(matrix, pooling_windows(size, count), strict=True):
         row[window.start : window.stop] = 1 / len(window)
     return matrix
 
 
-def adaptive_maximum(sizes: Sequence[int], counts: Sequence[int]) -> Recipe:
+def adaptive_maximum(sizes: Sequence[int], counts: Sequence[int]) -> SubgraphWriter:
     """The maxima over the windows of both sides; shorter windows repeat their last element."""
 
-    def recipe(nodes: Nodes, x: str) -> str:
+    def write(nodes: NodeWriter, x: str) -> str:
         for axis, (size, count) in enumerate(zip(sizes, counts, strict=True), start=2):
-            found = windows(size, count)
+            found = pooling_windows(size, count)
             longest = max(map(len, found))
             index = [[min(w.start + i, w.stop - 1) for i in range(longest)] for w in found]
             x = nodes.node("Gather", x, nodes.constant(index, "int64"), axis=axis)
             x = nodes.reduce("ReduceMax", x, [axis + 1], False)
         return x
 
-    return recipe
-
-
-def replace_stand_ins(proto: "onnx.ModelProto", recipes: Sequence[Recipe], opset: int) -> None:
-    """Put what each recipe writes in the place of its LeakyRelu.
-
-    Raises:
-        ConversionError: a stand-in did not come out of Paddle2ONNX.
-    """
-    from onnx import helper
-
-    if not recipes:
-        return
-    written: list[onnx.NodeProto] = []
-    found = set()
-    for node in proto.graph.node:
-        slope = node.attribute[0].f if node.op_type == "LeakyRelu" and node.attribute else 0.0
-        if slope < FIRST_SLOPE:
-            written.append(node)
-            continue
-        index = round(slope - FIRST_SLOPE)
-        found.add(index)
-        nodes = Nodes(f"paddleport.{index}", opset)
-        result = recipes[index](nodes, node.input[0])
-        written += [*nodes.written, helper.make_node("Identity", [result], [node.output[0]])]
-    if found != set(range(len(recipes))):
-        raise ConversionError("Paddle2ONNX lost an operator that stands for another")
-    graph = helper.make_graph(written, "", [], []).node  # copies, before the old ones are freed
-    del proto.graph.node[:]
-    proto.graph.node.extend(graph)
+    return write

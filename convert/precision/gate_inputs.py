@@ -1,22 +1,16 @@
 """The examples that a lower precision is made with and compared on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from paddleport.convert.precision.gate_check import (
-    GateInputs,
-    GateReport,
-    described,
-    native_answers,
-)
-from paddleport.convert.targets.base import MadeFile, TargetOptions
+from paddleport.convert.targets.base import TargetOptions
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
-from paddleport.tensors import Array, TensorSpec
+from paddleport.runners.runner_options import RunnerOptions
+from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
 from paddleport.validate.accuracy_gate.gate_set import (
     GateSet,
@@ -25,6 +19,7 @@ from paddleport.validate.accuracy_gate.gate_set import (
     matched_inputs,
 )
 from paddleport.validate.feeds.make_feeds import concrete_inputs
+from paddleport.validate.parity.session import PLAIN_PADDLE, Session
 
 CALIBRATION_PICTURES = 100
 _FIRST_CALIBRATION = 100_000  # drawn pictures from there on are none that the gate compares on
@@ -50,6 +45,30 @@ class GateOptions:
     feed: Mapping[str, Array] = field(default_factory=dict)
     backends: Sequence[str] = ()
     limits: GateLimits = field(default=DEFAULT_LIMITS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateInputs:
+    """What a lower precision is made with and compared on.
+
+    Attributes:
+        inputs: the model's, under the file's names, with all known but the batch.
+        gate: the examples that the gate compares answers on.
+        calibration: those that int8 takes its ranges from; ``None`` for the other precisions.
+        reference: native Paddle's outputs for the gate's examples.
+        limits: of the gate.
+    """
+
+    inputs: tuple[TensorSpec, ...]
+    gate: GateSet
+    calibration: GateSet | None
+    reference: list[dict[str, Array]] = field(repr=False)
+    limits: GateLimits = DEFAULT_LIMITS
+
+    @property
+    def calibration_feeds(self) -> list[Feed]:
+        """What int8 takes its ranges from; empty for the other precisions."""
+        return self.calibration.feeds(*self.inputs) if self.calibration else []
 
 
 def gate_inputs(
@@ -122,33 +141,11 @@ def calibration_pictures(
     )
 
 
-def lowered_record(
-    options: TargetOptions,
-    format: str,
-    made: MadeFile,
-    calibration: GateSet | None,
-    report: GateReport | None,
-    limits: GateLimits = DEFAULT_LIMITS,
-) -> dict[str, Any]:
-    """What a file's provenance says of its precision; nothing for fp32."""
-    if options.precision in (None, "fp32"):
-        return {}
-    gate = None
-    if report is not None:
-        gate = {
-            "limits": asdict(limits),
-            "pictures": dict(report.pictures),
-            "backends": [asdict(row) for row in report.rows],
-        }
-    return {
-        "lowered": {
-            "precision": options.precision,
-            "format": format,
-            "keep_fp32": list(options.keep_fp32),
-            "kept": dict(made.kept_fp32),
-            "tools": dict(made.tools),
-            "settings": dict(made.settings),
-            "calibration": described(calibration) if calibration else None,
-            "gate": gate,
-        }
-    }
+def native_answers(source: SourceModel, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
+    """What native Paddle makes of the pictures: the reference, its plainest but for threads."""
+    options = replace(PLAIN_PADDLE, threads=RunnerOptions().threads)
+    session = Session("paddle", source.model, options)
+    try:
+        return session.run_all(feeds)
+    finally:
+        session.close()

@@ -8,12 +8,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.convert.weight_offload.references import (
-    load_references,
-    set_reference,
+from paddleport.convert.paddle2onnx.external_data import (
+    full_size,
+    load_external,
+    set_external,
     unique_offsets,
-    whole_size,
-    write_whole,
+    write_inlined,
 )
 from paddleport.errors import ModelFileError
 from paddleport.models.paddle.params import (
@@ -60,31 +60,31 @@ def referring(tmp_path: Path) -> onnx.ModelProto:
     file.write_bytes(b"head" + FIRST.tobytes() + SECOND.tobytes())
     proto = model()
     for node in proto.graph.node[1].attribute:
-        set_reference(node.g.node[0].attribute[0].t, file, 4, FIRST.nbytes)
-    set_reference(proto.graph.node[0].attribute[0].t, file, 4 + FIRST.nbytes, SECOND.nbytes)
-    set_reference(proto.graph.initializer[0], file, 4, FIRST.nbytes)
+        set_external(node.g.node[0].attribute[0].t, file, 4, FIRST.nbytes)
+    set_external(proto.graph.node[0].attribute[0].t, file, 4 + FIRST.nbytes, SECOND.nbytes)
+    set_external(proto.graph.initializer[0], file, 4, FIRST.nbytes)
     return proto
 
 
 def test_written_whole_it_is_as_if_it_had_been_loaded(referring: onnx.ModelProto) -> None:
     stream = io.BytesIO()
-    write_whole(referring, stream)
+    write_inlined(referring, stream)
     assert stream.getvalue() == model().SerializeToString(deterministic=True)
-    assert abs(whole_size(referring) - len(stream.getvalue())) < 600
-    load_references(referring)
+    assert abs(full_size(referring) - len(stream.getvalue())) < 600
+    load_external(referring)
     assert referring == model()
 
 
 def test_without_references_it_is_serialised() -> None:
     stream = io.BytesIO()
-    write_whole(model(), stream)
+    write_inlined(model(), stream)
     assert stream.getvalue() == model().SerializeToString(deterministic=True)
 
 
 def test_a_file_that_became_shorter_is_an_error(referring: onnx.ModelProto, tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"head" + FIRST.tobytes()[:-1])
     with pytest.raises(OSError, match="has become shorter"):
-        write_whole(referring, io.BytesIO())
+        write_inlined(referring, io.BytesIO())
 
 
 def test_equal_bytes_have_one_place(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ _NESTED = {
 
 
 @dataclass(frozen=True)
-class Reference:
+class ExternalBytes:
     """Bytes in a file."""
 
     path: Path
@@ -48,7 +48,7 @@ class Reference:
                 left -= len(chunk)
 
 
-def set_reference(tensor: "onnx.TensorProto", path: Path, offset: int, size_bytes: int) -> None:
+def set_external(tensor: "onnx.TensorProto", path: Path, offset: int, size_bytes: int) -> None:
     """Take a tensor's elements out and refer to them; its type and shape stay."""
     tensor.ClearField("raw_data")
     del tensor.external_data[:]
@@ -58,18 +58,18 @@ def set_reference(tensor: "onnx.TensorProto", path: Path, offset: int, size_byte
         entry.key, entry.value = key, str(value)
 
 
-def reference(tensor: "onnx.TensorProto") -> Reference | None:
+def external_bytes(tensor: "onnx.TensorProto") -> ExternalBytes | None:
     """What a tensor refers to; ``None`` if it holds its elements."""
     if tensor.data_location != _EXTERNAL:
         return None
     return _of_entries({item.key: item.value for item in tensor.external_data})
 
 
-def _of_entries(entries: dict[str, str]) -> Reference:
-    return Reference(Path(entries["location"]), int(entries["offset"]), int(entries["length"]))
+def _of_entries(entries: dict[str, str]) -> ExternalBytes:
+    return ExternalBytes(Path(entries["location"]), int(entries["offset"]), int(entries["length"]))
 
 
-def tensors(graph: "onnx.GraphProto") -> Iterator["onnx.TensorProto"]:
+def graph_tensors(graph: "onnx.GraphProto") -> Iterator["onnx.TensorProto"]:
     """The initializers and constants of a graph and of those inside it."""
     yield from graph.initializer
     for node in graph.node:
@@ -77,22 +77,22 @@ def tensors(graph: "onnx.GraphProto") -> Iterator["onnx.TensorProto"]:
             if attribute.HasField("t"):
                 yield attribute.t
             if attribute.HasField("g"):
-                yield from tensors(attribute.g)
+                yield from graph_tensors(attribute.g)
 
 
-def load_references(proto: "onnx.ModelProto") -> None:
+def load_external(proto: "onnx.ModelProto") -> None:
     """Put the elements into every tensor that refers to them."""
-    for tensor in tensors(proto.graph):
-        place = reference(tensor)
+    for tensor in graph_tensors(proto.graph):
+        place = external_bytes(tensor)
         if place is not None:
             tensor.raw_data = b"".join(place.chunks())
             tensor.ClearField("data_location")
             del tensor.external_data[:]
 
 
-def whole_size(proto: "onnx.ModelProto") -> int:
+def full_size(proto: "onnx.ModelProto") -> int:
     """About the bytes of its file, with everything that it refers to."""
-    places = [reference(tensor) for tensor in tensors(proto.graph)]
+    places = [external_bytes(tensor) for tensor in graph_tensors(proto.graph)]
     return int(proto.ByteSize()) + sum(place.size_bytes for place in places if place)
 
 
@@ -105,33 +105,35 @@ def unique_offsets(path: Path, places: Sequence[tuple[int, int]]) -> dict[int, i
         found[offset] = offset
         if sizes.count(size) > 1:
             digest = hashlib.sha256()
-            for chunk in Reference(path, offset, size).chunks():
+            for chunk in ExternalBytes(path, offset, size).chunks():
                 digest.update(chunk)
             found[offset] = first.setdefault((size, digest.digest()), offset)
     return found
 
 
-Piece = bytes | memoryview | Reference
+Piece = bytes | memoryview | ExternalBytes
 
 
-def write_whole(proto: "onnx.ModelProto", stream: IO[bytes]) -> None:
+def write_inlined(proto: "onnx.ModelProto", stream: IO[bytes]) -> None:
     """Write a model with the bytes in the place of every reference, never holding them.
 
     It is what serialising would give had the tensors been loaded.
     """
     content = memoryview(proto.SerializeToString(deterministic=True))
-    if all(reference(tensor) is None for tensor in tensors(proto.graph)):
+    if all(external_bytes(tensor) is None for tensor in graph_tensors(proto.graph)):
         stream.write(content)
         return
     for piece in list(_pieces(content, "model")):
-        if isinstance(piece, Reference):
+        if isinstance(piece, ExternalBytes):
             stream.writelines(piece.chunks())
         else:
             stream.write(piece)
 
 
 def _size(pieces: Sequence[Piece]) -> int:
-    return sum(piece.size_bytes if isinstance(piece, Reference) else len(piece) for piece in pieces)
+    return sum(
+        piece.size_bytes if isinstance(piece, ExternalBytes) else len(piece) for piece in pieces
+    )
 
 
 def _pieces(message: memoryview, kind: str) -> Iterator[Piece]:

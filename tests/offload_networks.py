@@ -25,10 +25,10 @@ def _convolutions(paddle: Any) -> Any:
     )
 
 
-def _twins(paddle: Any) -> Any:
+def _equal_weights(paddle: Any) -> Any:
     """Equal weights on one input, and one weight used twice."""
 
-    class Twins(paddle.nn.Layer):  # type: ignore[misc]  # Paddle has no types
+    class EqualWeights(paddle.nn.Layer):  # type: ignore[misc]  # Paddle has no types
         def __init__(self) -> None:
             super().__init__()
             self.first, self.second = paddle.nn.Linear(9, 5), paddle.nn.Linear(9, 5)
@@ -39,10 +39,10 @@ def _twins(paddle: Any) -> Any:
             y = self.first(x) * 2 + self.second(x)
             return self.square(paddle.nn.functional.relu(self.square(y)))
 
-    return Twins()
+    return EqualWeights()
 
 
-def _twin_kernels(paddle: Any) -> Any:
+def _equal_kernels(paddle: Any) -> Any:
     """Equal kernels on one picture, which come to one operator."""
 
     class Kernels(paddle.nn.Layer):  # type: ignore[misc]  # Paddle has no types
@@ -118,9 +118,13 @@ NETWORKS: dict[str, tuple[Callable[[Any], Any], Spec, set[str]]] = {
             "linear_0.w_0",
         },
     ),
-    "twins": (_twins, ([2, 9], "float32"), {"linear_0.w_0", "linear_1.w_0", "linear_2.w_0"}),
-    "twin kernels": (
-        _twin_kernels,
+    "equal weights": (
+        _equal_weights,
+        ([2, 9], "float32"),
+        {"linear_0.w_0", "linear_1.w_0", "linear_2.w_0"},
+    ),
+    "equal kernels": (
+        _equal_kernels,
         ([2, 3, 8, 8], "float32"),
         {"conv2d_0.w_0", "conv2d_1.w_0", "conv2d_2.w_0"},
     ),

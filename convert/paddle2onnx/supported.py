@@ -1,8 +1,11 @@
-"""Which operators Paddle2ONNX knows, so that the ones it lacks can be named before it aborts."""
+"""The opsets and operators that Paddle2ONNX writes; what it lacks is named before it aborts."""
 
 from collections.abc import Iterable
 
 from paddleport.errors import ConversionError
+
+DEFAULT_OPSET = 17
+LOWEST_OPSET, HIGHEST_OPSET = 7, 21  # what Paddle2ONNX 2.1.0 writes
 
 ALIASES = {
     "add": "elementwise_add",
@@ -45,6 +48,19 @@ Source: ``convert_pir_op_name`` in Paddle2ONNX's exporter.h.
 """
 
 _NOT_CONVERTED_BY_NAME = {"data", "feed", "fetch", "if", "parameter", "print", "while", "yield"}
+
+
+def check_opset(opset: int) -> None:
+    """Refuse an opset that Paddle2ONNX does not write.
+
+    Raises:
+        ConversionError: it is not among 7 to 21.
+    """
+    if not LOWEST_OPSET <= opset <= HIGHEST_OPSET:
+        raise ConversionError(
+            f"opset {opset} is not possible: Paddle2ONNX writes {LOWEST_OPSET} to "
+            f"{HIGHEST_OPSET}. Try: --opset {11 if opset < LOWEST_OPSET else HIGHEST_OPSET}"
+        )
 
 
 def refuse_unknown_operators(operators: Iterable[str]) -> None:

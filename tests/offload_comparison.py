@@ -14,10 +14,9 @@ from unittest import mock
 
 from operators import matrix
 
-from paddleport.convert.paddle2onnx import export
+from paddleport.convert.paddle2onnx import export, simplify_on_disk, weight_offload
 from paddleport.convert.paddle2onnx import finish as check
 from paddleport.convert.paddle2onnx.export import RawExport, export_raw
-from paddleport.convert.weight_offload import kept_out, out_of_core
 from paddleport.errors import ConversionError
 from paddleport.models.artifact import Artifact
 
@@ -26,20 +25,20 @@ _NEVER = 1 << 62
 
 def swapped(raw: RawExport) -> RawExport:
     """Two weights of one shape in each other's place."""
-    for index, first in enumerate(raw.kept_out):
-        for other in raw.kept_out[index + 1 :]:
+    for index, first in enumerate(raw.offloaded):
+        for other in raw.offloaded[index + 1 :]:
             if other.spec == first.spec:
                 places = {first: other.offset, other: first.offset}
                 kept = [
-                    replace(item, offset=places.get(item, item.offset)) for item in raw.kept_out
+                    replace(item, offset=places.get(item, item.offset)) for item in raw.offloaded
                 ]
-                return replace(raw, kept_out=tuple(kept))
-    raise ValueError("no two weights of one shape are kept out")
+                return replace(raw, offloaded=tuple(kept))
+    raise ValueError("no two weights of one shape are offloaded")
 
 
 def export_small(*arguments: Any, **options: Any) -> RawExport:
     """As ``export_raw``, with weights of any size kept out."""
-    with mock.patch.multiple(kept_out, LEAST_TOTAL_BYTES=1, LEAST_BYTES=1):
+    with mock.patch.multiple(weight_offload, LEAST_TOTAL_BYTES=1, LEAST_BYTES=1):
         return export_raw(*arguments, **options)
 
 
@@ -50,7 +49,7 @@ def export_swapped(*arguments: Any, **options: Any) -> RawExport:
 
 def export_copied(*arguments: Any, **options: Any) -> RawExport:
     """The same where Paddle2ONNX seems to have read a weight."""
-    with mock.patch.object(export, "why_not_passed_by", lambda *_: "it read one"):
+    with mock.patch.object(export, "why_not_restorable", lambda *_: "it read one"):
         return export_small(*arguments, **options)
 
 
@@ -58,7 +57,7 @@ def _export_light_with(do: Callable[[], None], *arguments: Any, **options: Any) 
     convert = export._paddle2onnx
 
     def only_whole(model: Artifact, opset: int) -> bytes:
-        if model.weights_file is not None and model.weights_file.name == export.LIGHT:
+        if model.weights_file is not None and model.weights_file.name == export.REDUCED_PARAMS:
             do()
         return convert(model, opset)
 
@@ -83,7 +82,7 @@ def export_crashed(*arguments: Any, **options: Any) -> RawExport:
 def exported(model: Artifact, folder: Path, opset: int, *, total: int = 1) -> RawExport:
     """The half that takes Paddle, keeping all weights out of a model of ``total`` bytes."""
     folder.mkdir(parents=True)
-    with mock.patch.multiple(kept_out, LEAST_TOTAL_BYTES=total, LEAST_BYTES=1):
+    with mock.patch.multiple(weight_offload, LEAST_TOTAL_BYTES=total, LEAST_BYTES=1):
         return export_raw(model, folder, opset=opset, allow_upgrade=True)
 
 
@@ -98,9 +97,9 @@ def finished(
     failed = AssertionError("onnxslim failed with the weights on disk")
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(check, "onnx_provenance", lambda *_, **__: {}))
-        stack.enter_context(mock.patch.object(out_of_core, "LEAST_BYTES", 100))  # no shapes
+        stack.enter_context(mock.patch.object(simplify_on_disk, "LEAST_BYTES", 100))  # no shapes
         if not in_memory:
-            stack.enter_context(mock.patch.object(check, "load_references", side_effect=failed))
+            stack.enter_context(mock.patch.object(check, "load_external", side_effect=failed))
         done = check.finish(raw, target, simplify=simplify, source=source)
     check.check_file(target)
     return done.not_simplified
@@ -120,7 +119,7 @@ def compared(
         place = folder / f"{opset} {simplify} {way}"
         try:
             raw = exported(model, place, opset, total=total)
-            raw = swapped(raw) if swap and raw.kept_out else raw
+            raw = swapped(raw) if swap and raw.offloaded else raw
             reasons.append(finished(raw, place / "it.onnx", simplify=simplify))
         except ConversionError as error:
             reasons.append(str(error))
@@ -132,9 +131,9 @@ def compared(
         return [], f"{reasons[0] or 'done'!r} becomes {reasons[1]!r}"
     if not found:
         return [], ""
-    kept = [item.name for item in found["kept out"].kept_out]
+    kept = [item.name for item in found["kept out"].offloaded]
     different = "" if files[0] == files[1] else f"{len(files[0])} bytes, {len(files[1])} kept out"
-    return kept, found["kept out"].not_kept_out or different
+    return kept, found["kept out"].not_offloaded or different
 
 
 def compared_network(family: str, name: str, opset: int, folder: Path) -> tuple[list[str], str]:

@@ -1,23 +1,29 @@
-"""What Paddle2ONNX writes wrongly into the graph and a small rewrite mends, as one table."""
+"""What is rewritten in the graph that Paddle2ONNX wrote: placeholders, and one small table."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from paddleport.convert.paddle2onnx.fixups.onnx_subgraphs import (
+    FIRST_SLOPE,
+    NodeWriter,
+    SubgraphWriter,
+)
 from paddleport.convert.paddle2onnx.fixups.pir_operations import PirOperations
+from paddleport.errors import ConversionError
 
 if TYPE_CHECKING:
     import onnx
 
 
 @dataclass(frozen=True)
-class GraphMend:
+class GraphFixup:
     """One rewrite.
 
     Attributes:
         name: short, for tests.
         sentence: what was wrong, for whoever reads the provenance.
-        apply: changes the graph, told the program that it came from, and says in how many places.
+        apply: changes the graph by the program that it came from, and says in how many places.
     """
 
     name: str
@@ -25,21 +31,21 @@ class GraphMend:
     apply: Callable[["onnx.ModelProto", PirOperations], int]
 
 
-def mend_graph(
+def fix_graph(
     proto: "onnx.ModelProto", document: dict[str, Any], *, without: Collection[str] = ()
 ) -> tuple[str, ...]:
-    """Apply every mend that finds something, and give their sentences.
+    """Apply every fixup that finds something, and give their sentences.
 
     Args:
         proto: what Paddle2ONNX wrote.
         document: the PIR program that it wrote it from.
-        without: sentences of mends to leave out, for the tests.
+        without: sentences of fixups to leave out, for the tests.
     """
     program = PirOperations(document)
     return tuple(
-        mend.sentence
-        for mend in GRAPH_MENDS
-        if mend.sentence not in without and mend.apply(proto, program)
+        fixup.sentence
+        for fixup in GRAPH_FIXUPS
+        if fixup.sentence not in without and fixup.apply(proto, program)
     )
 
 
@@ -72,15 +78,46 @@ def _unaligned_regions(proto: "onnx.ModelProto", program: PirOperations) -> int:
     return changed
 
 
-GRAPH_MENDS = (
-    GraphMend(
+GRAPH_FIXUPS = (
+    GraphFixup(
         "sampling-modes",
         "GridSample had the names of its modes from before opset 20",
         _sampling_modes,
     ),
-    GraphMend(
+    GraphFixup(
         "unaligned-regions",
         "RoiAlign was shifted by half a pixel where aligned is false",
         _unaligned_regions,
     ),
 )
+
+
+def write_replacements(
+    proto: "onnx.ModelProto", subgraphs: Sequence[SubgraphWriter], opset: int
+) -> None:
+    """Put each subgraph in the place of the LeakyRelu that its operator passed as.
+
+    Raises:
+        ConversionError: a placeholder did not come out of Paddle2ONNX.
+    """
+    from onnx import helper
+
+    if not subgraphs:
+        return
+    written: list[onnx.NodeProto] = []
+    found = set()
+    for node in proto.graph.node:
+        slope = node.attribute[0].f if node.op_type == "LeakyRelu" and node.attribute else 0.0
+        if slope < FIRST_SLOPE:
+            written.append(node)
+            continue
+        index = round(slope - FIRST_SLOPE)
+        found.add(index)
+        nodes = NodeWriter(f"paddleport.{index}", opset)
+        result = subgraphs[index](nodes, node.input[0])
+        written += [*nodes.written, helper.make_node("Identity", [result], [node.output[0]])]
+    if found != set(range(len(subgraphs))):
+        raise ConversionError("Paddle2ONNX lost an operator that stands for another")
+    graph = helper.make_graph(written, "", [], []).node  # copies, before the old ones are freed
+    del proto.graph.node[:]
+    proto.graph.node.extend(graph)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddleport.convert.weight_offload.references import (
-    Reference,
-    load_references,
-    reference,
-    set_reference,
+from paddleport.convert.paddle2onnx.external_data import (
+    ExternalBytes,
+    external_bytes,
+    load_external,
+    set_external,
 )
 from paddleport.tensors import Array
 
@@ -29,14 +29,14 @@ LEAST_BYTES = 1 << 20
 _BLOCK_BYTES = 32 << 20
 
 
-class _Store:
+class _WeightFile:
     """A file that weights are appended to; equal ones share their bytes, and compare equal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._known: dict[bytes, int] = {}
 
-    def put(self, values: Array) -> Reference:
+    def put(self, values: Array) -> ExternalBytes:
         digest = hashlib.sha256()
         with self._path.open("ab") as stream:
             start = stream.tell()
@@ -46,7 +46,7 @@ class _Store:
             offset = self._known.setdefault(digest.digest(), start)
             if offset != start:
                 stream.truncate(start)
-        return Reference(self._path, offset, values.nbytes)
+        return ExternalBytes(self._path, offset, values.nbytes)
 
 
 def _blocks(values: Array) -> Iterator[bytes]:
@@ -56,13 +56,13 @@ def _blocks(values: Array) -> Iterator[bytes]:
         yield values[start : start + rows].tobytes()
 
 
-class _Maps:
+class _WeightMaps:
     """Weights mapped into memory to be read; only the last one looked at takes any."""
 
     def __init__(self) -> None:
         self._living: list[weakref.ref[mmap.mmap]] = []
 
-    def array(self, tensor: "onnx.TensorProto", place: Reference) -> Array:
+    def array(self, tensor: "onnx.TensorProto", place: ExternalBytes) -> Array:
         """The elements that a tensor refers to."""
         from onnx import helper
 
@@ -87,7 +87,7 @@ class _Maps:
             item.madvise(mmap.MADV_DONTNEED)
 
 
-class _OnDisk:
+class _FunctionsOnDisk:
     """What takes the place of four functions of onnxslim and onnx."""
 
     def __init__(self, folder: Path) -> None:
@@ -95,7 +95,7 @@ class _OnDisk:
         from onnxslim.third_party.onnx_graphsurgeon.exporters import onnx_exporter
         from onnxslim.third_party.onnx_graphsurgeon.ir.tensor import LazyValues
 
-        self._store, self._maps = _Store(folder / "simplified.weights"), _Maps()
+        self._store, self._maps = _WeightFile(folder / "simplified.weights"), _WeightMaps()
         self._exporter = onnx_exporter
         self._load, self._to_array = LazyValues.load, numpy_helper.to_array
         self._to_tensor = onnx_exporter.OnnxExporter.export_tensor_proto
@@ -103,7 +103,7 @@ class _OnDisk:
         on_disk = self
 
         def load(self: Any) -> Any:
-            place = reference(self.tensor)
+            place = external_bytes(self.tensor)
             return on_disk._load(self) if place is None else on_disk._maps.array(self.tensor, place)
 
         self.replaced = (
@@ -114,7 +114,7 @@ class _OnDisk:
         )
 
     def to_array(self, tensor: "onnx.TensorProto", base_dir: str = "") -> Any:
-        place = reference(tensor)
+        place = external_bytes(tensor)
         if place is None:
             return self._to_array(tensor, base_dir)
         return self._maps.array(tensor, place)
@@ -132,12 +132,12 @@ class _OnDisk:
             name=constant.name, data_type=kind, dims=values.shape
         )
         place = self._store.put(values)
-        set_reference(tensor, place.path, place.offset, place.size_bytes)
+        set_external(tensor, place.path, place.offset, place.size_bytes)
         return tensor
 
     def to_fold(self, *args: Any, **kwargs: Any) -> Any:
         proto = self._to_fold(*args, **kwargs)
-        load_references(proto)
+        load_external(proto)
         return proto
 
 
@@ -151,7 +151,7 @@ def weights_on_disk(folder: Path) -> Iterator[None]:
         folder: gets the file with the weights that onnxslim made, for as long as the model lives.
     """
     with contextlib.ExitStack() as undo:
-        for owner, name, replaced in _OnDisk(folder).replaced:
+        for owner, name, replaced in _FunctionsOnDisk(folder).replaced:
             undo.callback(setattr, owner, name, vars(owner)[name])
             setattr(owner, name, replaced)
         yield

@@ -1,13 +1,31 @@
-"""Settings of operators that come out wrong and have no mend: refused by name."""
+"""Settings of operators that come out wrong and have no fixup: refused by name."""
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
-from paddleport.convert.paddle2onnx.fixups.kinds import Refusal
-from paddleport.convert.paddle2onnx.fixups.pir_operations import Operation
-from paddleport.convert.paddle2onnx.fixups.rewrites import missing_rows
-from paddleport.convert.paddle2onnx.fixups.stand_ins import same_windows
+from paddleport.convert.paddle2onnx.fixups.pir_operations import (
+    Operation,
+    has_equal_windows,
+    missing_rows,
+)
 
 _EXACT_IN_FLOAT32 = 1 << 24
+
+
+@dataclass(frozen=True)
+class UnsupportedSetting:
+    """A setting of an operator that comes out wrong and has no fixup.
+
+    Attributes:
+        operators: the operators that it is about.
+        setting: completes "Paddle2ONNX gets <operator> wrong <setting>".
+        applies: whether an operation has it, at an opset.
+    """
+
+    operators: tuple[str, ...]
+    setting: str
+    applies: Callable[[Operation, int], bool]
 
 
 def _is_average_of_uneven_padding(operation: Operation, opset: int) -> bool:
@@ -79,70 +97,74 @@ def _is_wrong_roi_align(operation: Operation, opset: int) -> bool:
     return shape is None or shape[0] != 1
 
 
-REFUSALS = (
-    Refusal(
+UNSUPPORTED_SETTINGS = (
+    UnsupportedSetting(
         ("pool2d", "pool3d"),
         "when an average counts padding that is not the same on both sides (exclusive=False)",
         _is_average_of_uneven_padding,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("conv2d_transpose", "depthwise_conv2d_transpose", "conv3d_transpose"),
         "with padding SAME, or with an output_size that output_padding can't express",
         _is_lost_output_size,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("nearest_interp",),
         "with align_corners",
         lambda op, opset: bool(op.attribute("align_corners")),
     ),
-    Refusal(("p_norm",), "over all axes at once or of order 0 or infinity", _is_odd_norm),
-    Refusal(
+    UnsupportedSetting(
+        ("p_norm",), "over all axes at once or of order 0 or infinity", _is_odd_norm
+    ),
+    UnsupportedSetting(
         ("deformable_conv",),
         "without a mask (version 1)",
         lambda op, opset: len(op.operands) < 4 or op.operands[3] == 0,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("scale",),
         "on integers by a fraction or by more than 2^24",
         _is_inexact_for_integers,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("batch_norm", "batch_norm_", "group_norm", "instance_norm", "prelu", "pixel_shuffle"),
         "where channels come last",
         _is_channels_last,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("pool2d", "pool3d", "max_pool2d_with_index", "max_pool3d_with_index"),
         "when ceil_mode lets the last window begin behind the picture",
         _has_window_beyond,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("rnn",),
         "as a plain recurrent network (SimpleRNN)",
         lambda op, opset: str(op.attribute("mode")).startswith("RNN"),
     ),
-    Refusal(
+    UnsupportedSetting(
         ("rnn",),
         "with sequence lengths, which it ignores",
         lambda op, opset: op.operands[3] != 0,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("rnn",),
         "when the last states of several layers are used",
         lambda op, opset: op.attribute("num_layers") > 1 and op.is_used(2),
     ),
-    Refusal(("roi_align",), "for a batch that is not fixed to one picture", _is_wrong_roi_align),
-    Refusal(
+    UnsupportedSetting(
+        ("roi_align",), "for a batch that is not fixed to one picture", _is_wrong_roi_align
+    ),
+    UnsupportedSetting(
         ("roi_align",),
         "with aligned=True below opset 16",
         lambda op, opset: bool(op.attribute("aligned")) and opset < 16,
     ),
-    Refusal(
+    UnsupportedSetting(
         ("max_pool2d_with_index", "max_pool3d_with_index"),
         "when its mask is used",
         lambda op, opset: op.is_used(1),
     ),
-    Refusal(
+    UnsupportedSetting(
         ("pool3d", "max_pool3d_with_index"),
         "when adaptive to a size that does not divide the input",
         lambda op, opset: bool(op.attribute("adaptive")) and not _divides(op),
@@ -156,7 +178,7 @@ def _divides(operation: Operation) -> bool:
         x is not None
         and result is not None
         and all(
-            count == 1 or (size > 0 and same_windows(size, count))
+            count == 1 or (size > 0 and has_equal_windows(size, count))
             for size, count in zip(x[2:], result[2:], strict=True)
         )
     )

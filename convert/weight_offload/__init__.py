@@ -1,1 +1,0 @@
-"""Large weights pass by Paddle2ONNX and onnxslim, which hold each several times."""
