@@ -1,5 +1,6 @@
 """``paddleport convert``: Paddle to ONNX, in any precision, and on to every target."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -119,7 +120,8 @@ def convert(
             raise UsageError(f"{option} is of a lower precision: --precision fp16, bf16 or int8")
     from paddleport.convert.tools import Tools
 
-    with Tools() as tools, progress_bar() as progress:
+    exports_now = to == "onnx" and not lower  # else Paddle2ONNX may have run long ago
+    with Tools() if exports_now else nullcontext() as tools, progress_bar() as progress:
         from paddleport.convert.pipeline import convert as convert_model
         from paddleport.convert.precision.gate_inputs import GateOptions
         from paddleport.models.resolve import resolve
