@@ -255,7 +255,8 @@ def prepare_source(
 
 def _prepared_file(path: Path, formats: Sequence[str]) -> Prepared:
     found = read_artifact(path)
-    if found.format not in formats:
+    makeable = found.format == "onnx" and "paddle" not in formats
+    if found.format not in formats and not makeable:
         raise UsageError(
             f"the backend loads {' or '.join(formats)} and {path} is {found.format}: name the "
             "model's folder, or another backend (paddleport backends)"
@@ -264,7 +265,7 @@ def _prepared_file(path: Path, formats: Sequence[str]) -> Prepared:
     opset = f" · opset {onnx_opset(path)}" if found.format == "onnx" else ""
     return Prepared(
         title=f"{path.name}{opset} · weights {weights}",
-        model=found,
+        model=loadable(found, formats) if makeable else found,
         inputs=onnx_tensors(path)[0] if found.format == "onnx" else found.inputs,
         preprocess=found.preprocess,
         preprocess_unknown="its metadata has no preprocessing, so it was not written by paddleport "

@@ -11,7 +11,9 @@ import pytest
 import small_network
 from test_cli import Command, cache, one_line_error, paddleport
 
+import paddleport as pp
 from paddleport.convert import cached_onnx, convert
+from paddleport.convert.prepare import loadable
 from paddleport.convert.remaking import RemadeConversion
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
@@ -21,7 +23,10 @@ from paddleport.models.resolve import SourceModel, resolve
 from paddleport.runners import open_runner
 from paddleport.tensors import Feed
 from paddleport.validate import BackendRow, Plan
+from paddleport.validate.accuracy_gate.gate import example_set
 from paddleport.validate.parity.validation import validate
+from paddleport.validate.tune.candidate import ModelVariant
+from paddleport.validate.tune.tuner import TunePlan, tune
 
 __all__ = ["cache", "paddleport"]
 FORMAT = Path(__file__).parent / "npz_format"
@@ -145,6 +150,32 @@ def test_run_as_typed(paddleport: Command, small_pir: Artifact, tmp_path: Path) 
         answers.values(), small_network.expected(small_network.feed(2)["x"]), strict=True
     ):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_what_a_backend_loads_is_made_out_of_an_onnx_file(
+    small_pir: Artifact, tmp_path: Path
+) -> None:
+    done = pp.convert(small_pir.path, tmp_path / "small.onnx")
+    feed = small_network.feed(2)
+    for model in (done.artifact, small_pir.path):
+        with pp.load(model, "npz") as predictor:
+            answers = predictor.run(feed)
+        assert predictor.spec.model.format == "npz"
+        for found, wanted in zip(answers.values(), small_network.expected(feed["x"]), strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
+    source = resolve(small_pir.path)
+    variants = [ModelVariant(precision="fp32", onnx=cached_onnx(source))]
+    examples = example_set(None, source.program.inputs)
+    plan = TunePlan(goal="latency", backends=("npz",), seconds=1.0, threads=1)
+    found = tune(source, variants, examples, plan, make=loadable)
+    assert found.chosen is not None, [row.reason for row in found.rows]
+    assert found.chosen.candidate.backend == "npz"
+    unmade = tune(source, variants, examples, plan)
+    assert unmade.chosen is None
+    assert "npz loads npz, and" in str([row.reason for row in unmade.rows])
 
 
 def discard_made(target: str) -> None:

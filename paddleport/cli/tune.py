@@ -77,6 +77,7 @@ def tune(
 
     [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
     """
+    from paddleport.convert.prepare import loadable
     from paddleport.convert.variants import variants_of
     from paddleport.models.resolve import resolve
     from paddleport.runners import why_not
@@ -113,7 +114,9 @@ def tune(
             precisions=tuple(wanted),
         )
         command = shlex.join(["paddleport", *sys.argv[1:]])
-        tuning = find_fastest(source, variants, pictures, plan, command=command, progress=progress)
+        tuning = find_fastest(
+            source, variants, pictures, plan, make=loadable, command=command, progress=progress
+        )
     folder = Path("out") / source.name
     files = write_report(tuning, folder)
     if tuning.chosen is not None:

@@ -1,6 +1,6 @@
 """Candidates in processes of their own: opened when they are wanted, timed one at a time."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,9 @@ _WARM_UP_S = 0.05
 _BRIEF_S = 0.2
 
 
+MakeFile = Callable[[Artifact, Sequence[str]], Artifact]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CandidateFiles:
     """What candidates load.
@@ -29,18 +32,28 @@ class CandidateFiles:
         paddle: the program, for backends that read Paddle's.
         onnx: by the variant's name.
         paddle_inputs, onnx_inputs: what they take, in one order.
+        make: a file of one of some formats, out of an ONNX file; ``None`` makes nothing.
     """
 
     paddle: Artifact
     onnx: Mapping[str, Artifact]
     paddle_inputs: tuple[TensorSpec, ...]
     onnx_inputs: tuple[TensorSpec, ...]
+    make: MakeFile | None = None
 
     def of(self, candidate: TuneCandidate) -> tuple[Artifact, tuple[TensorSpec, ...]]:
-        """File and inputs."""
-        if "paddle" in runners.runner_class(candidate.backend).formats:
+        """File and inputs.
+
+        Raises:
+            PortError: the backend loads another format, and nothing makes it.
+        """
+        formats = runners.runner_class(candidate.backend).formats
+        if "paddle" in formats:
             return self.paddle, self.paddle_inputs
-        return self.onnx[candidate.variant], self.onnx_inputs
+        onnx = self.onnx[candidate.variant]
+        if onnx.format not in formats and self.make is not None:
+            return self.make(onnx, formats), self.onnx_inputs
+        return onnx, self.onnx_inputs
 
 
 class CandidateProcesses:

@@ -17,7 +17,7 @@ from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_ga
 from paddleport.validate.parity.describe import describe_environment, describe_model
 from paddleport.validate.parity.session import PLAIN_PADDLE
 from paddleport.validate.tune.candidate import Goal, ModelVariant, TuneCandidate, candidates
-from paddleport.validate.tune.candidate_timing import CandidateFiles, CandidateProcesses
+from paddleport.validate.tune.candidate_timing import CandidateFiles, CandidateProcesses, MakeFile
 from paddleport.validate.tune.successive_halving import (
     TimedConfiguration,
     equally_fast,
@@ -54,6 +54,7 @@ def tune(
     pictures: GateSet,
     plan: TunePlan,
     *,
+    make: MakeFile | None = None,
     command: str = "",
     progress: Progress = no_progress,
 ) -> Tuning:
@@ -67,6 +68,7 @@ def tune(
         variants: its ONNX files, fp32 first.
         pictures: the gate's.
         plan: what to look for.
+        make: makes what backends load that take no ONNX file; they fail without it.
         command: what was typed.
         progress: called with each step and the share done.
 
@@ -74,7 +76,7 @@ def tune(
         BackendUnavailableError: a named backend is not available.
         UsageError: no backend to try.
     """
-    return _Tuner(source, variants, pictures, plan, progress).tuning(command)
+    return _Tuner(source, variants, pictures, plan, make, progress).tuning(command)
 
 
 class _Tuner:
@@ -84,6 +86,7 @@ class _Tuner:
         variants: Sequence[ModelVariant],
         pictures: GateSet,
         plan: TunePlan,
+        make: MakeFile | None,
         progress: Progress,
     ) -> None:
         self._source, self._variants, self._pictures = source, variants, pictures
@@ -95,6 +98,7 @@ class _Tuner:
             onnx={variant.name: variant.onnx for variant in variants},
             paddle_inputs=source.program.inputs,
             onnx_inputs=matched_inputs(source.program.inputs, inputs),
+            make=make,
         )
         free = all(spec.shape[:1] == (None,) for spec in inputs)
         first = inputs[0].shape[:1] if inputs else ()
