@@ -7,8 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from claims import NO_LIMIT, Claim, Results, ratio_detail
-from fp32_speed import PADDLE, SIZES, THREADS, fp32_configurations, frames_pairs, latency_rounds
+from fp32_speed import PADDLE, SIZES, fp32_configurations, frames_pairs, latency_rounds
 from missed_limits import operators, python_streams, roofline
+from run_configuration import THREADS
 
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.cost import cost

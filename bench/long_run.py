@@ -17,8 +17,8 @@ from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import SourceModel
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.process import resident_bytes
-from paddleport.runners.runner_options import RunnerOptions
 from paddleport.runners.predictor import PictureAnswer, PredictorSpec
+from paddleport.runners.runner_options import RunnerOptions
 from paddleport.validate.benchmark.machine import settle
 from paddleport.worker import Worker
 

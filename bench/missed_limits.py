@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fp32_speed import SIZES, THREADS, Streams
+from fp32_speed import SIZES, Streams
+from run_configuration import THREADS
 
 from paddleport import process
 from paddleport.models.artifact import Artifact
