@@ -11,23 +11,24 @@ import shutil
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from against import TIMEOUT_S, against_others
-from commands import BINARIES, RUNS, in_turn, seconds
-from lasting import growth, memory
-from lines import NO_LIMIT, Found, Line, spread, table, write
-from others import SIZES
-from overhead import runner_overhead
-from pipeline import pipeline_line, pipeline_turns
-from preprocess import CASES, preprocess_times, ratios
-from rig import Pairs, against_bare_loop, against_benchmark_app
-from startup import startup_lines
-from tuned import tuned
-from ways import THREADS, Way
-from why import python_calls
+from claims import NO_LIMIT, Claim, Results, spread, table, write
+from command_timing import BINARIES, RUNS, in_turn, seconds
+from conversion_memory import memory_results
+from fp32_claims import TIMEOUT_S, fp32_results
+from fp32_speed import SIZES
+from long_run import long_run_results
+from measurement_accuracy import Pairs, against_bare_loop, against_benchmark_app
+from missed_limits import python_calls
+from picture_throughput import pipeline_claim, pipeline_passes
+from preprocess_speed import CASES, preprocess_times, ratios
+from run_configuration import THREADS, RunConfiguration
+from runner_overhead import runner_overhead
+from startup_time import startup_claims
+from tuned_speed import tuned_results
 
 from paddleport.convert import convert
 from paddleport.models.artifact import Artifact
@@ -41,13 +42,13 @@ PARTS = (
 OUT = Path("out")
 
 
-def help_lines(folder: Path) -> list[Line]:
+def help_claims(folder: Path) -> list[Claim]:
     """How long ``paddleport --help`` takes."""
     times = [seconds([BINARIES / "paddleport", "--help"], folder) for _ in range(RUNS + 1)][1:]
-    return [Line("paddleport --help", statistics.median(times), 0.3, "s", spread(times))]
+    return [_seconds_claim("paddleport --help", times, 0.3)]
 
 
-def convert_lines(source: SourceModel, folder: Path) -> list[Line]:
+def convert_claims(source: SourceModel, folder: Path) -> list[Claim]:
     """``convert`` with all its checks against the bare paddle2onnx command."""
     model, params = source.model.path, source.model.weights_file
     ours = [BINARIES / "paddleport", "convert", "--model", model, "--params", params]
@@ -58,56 +59,72 @@ def convert_lines(source: SourceModel, folder: Path) -> list[Line]:
     times = in_turn(lambda: seconds(ours, folder), lambda: seconds(bare, folder), RUNS)
     ratio = statistics.median(times[0]) / statistics.median(times[1])
     detail = f"{spread(times[0])} s against {spread(times[1])} s"
-    return [Line("convert / bare paddle2onnx", ratio, 1.6, "x", detail)]
+    return [
+        Claim(what="convert / bare paddle2onnx", value=ratio, limit=1.6, unit="x", detail=detail)
+    ]
 
 
-def overhead_lines(source: SourceModel, onnx: Artifact) -> list[Line]:
+def overhead_claims(source: SourceModel, onnx: Artifact) -> list[Claim]:
     """A runner's ``run`` against the vendor's own call, each backend in its own process."""
-    lines = []
+    claims = []
     for backend in ("onnxruntime", "openvino", "paddle"):
         model = source.model if backend == "paddle" else onnx
         ours, bare = run_in_worker(runner_overhead, 300, backend, model)
         ratio = statistics.median(one / other for one, other in zip(ours, bare, strict=True))
         detail = f"{spread(ours)} ms against {spread(bare)} ms, {len(ours)} runs each"
-        line = Line(f"{backend} run / bare call", ratio, 1.02, "x", detail)
-        if line.missed:
+        claim = Claim(
+            what=f"{backend} run / bare call", value=ratio, limit=1.02, unit="x", detail=detail
+        )
+        if claim.missed:
             reason = run_in_worker(python_calls, TIMEOUT_S, backend, model)
-            line = replace(line, reason=reason)
-        lines.append(line)
-    return lines
+            claim = replace(claim, reason=reason)
+        claims.append(claim)
+    return claims
 
 
-def rig_lines(onnx: Artifact, folder: Path) -> list[Line]:
-    """The measuring rig against other ways to measure the same."""
+def measurement_claims(onnx: Artifact, folder: Path) -> list[Claim]:
+    """What ``validate`` measures, against other ways to measure the same."""
     return [
-        apart("rig: openvino / benchmark_app", against_benchmark_app(onnx, folder), 5),
-        apart("rig: onnxruntime / bare loop", against_bare_loop(onnx), 3),
+        deviation("rig: openvino / benchmark_app", against_benchmark_app(onnx, folder), 5),
+        deviation("rig: onnxruntime / bare loop", against_bare_loop(onnx), 3),
     ]
 
 
-def preprocess_lines() -> list[Line]:
-    """Preprocessing against PaddleClas's straight line."""
-    lines = []
+def preprocess_claims() -> list[Claim]:
+    """Preprocessing against PaddleClas's deployment code."""
+    claims = []
     for case in CASES:
         ours, theirs, turned = run_in_worker(preprocess_times, 300, case)
         ratio, detail = ratios(ours, theirs)
         detail = f"{detail} x as fast; {ratios(ours, turned)[1]} x where it is given RGB; "
         detail += f"{spread(ours)} ms against {spread(theirs)} ms, {len(ours)} runs each"
-        lines.append(
-            Line(f"preprocess {case.what} / PaddleClas", 1 / ratio, case.limit, "x", detail)
+        claims.append(
+            Claim(
+                what=f"preprocess {case.what} / PaddleClas",
+                value=1 / ratio,
+                limit=case.limit,
+                unit="x",
+                detail=detail,
+            )
         )
-    return lines
+    return claims
 
 
-def apart(what: str, pairs: Pairs, limit: float) -> Line:
+def deviation(what: str, pairs: Pairs, limit: float) -> Claim:
     """How far the median of the pairs' ratios is from 1, on either side."""
     ratios = [ours / theirs for ours, theirs in pairs]
     ours, theirs = (spread(times) for times in zip(*pairs, strict=True))
     detail = f"ratio {spread(ratios)}; {ours} ms against {theirs} ms, {len(pairs)} pairs"
-    return Line(what, abs(statistics.median(ratios) - 1) * 100, limit, "%", detail)
+    return Claim(
+        what=what,
+        value=abs(statistics.median(ratios) - 1) * 100,
+        limit=limit,
+        unit="%",
+        detail=detail,
+    )
 
 
-def validate_lines(folder: Path) -> list[Line]:
+def validate_claims(folder: Path) -> list[Claim]:
     """How long a whole validation takes, conversion cached."""
     command = [BINARIES / "paddleport", "validate", "MobileNetV2", "--weights", "seeded"]
     command += ["--out", folder / "report"]
@@ -115,51 +132,59 @@ def validate_lines(folder: Path) -> list[Line]:
     quick = [seconds([*command, "--quick"], folder) for _ in range(3)]
     whole = [seconds(command, folder) for _ in range(2)]
     return [
-        Line("paddleport validate --quick", statistics.median(quick), 15, "s", spread(quick)),
-        Line("paddleport validate", statistics.median(whole), 60, "s", spread(whole)),
+        _seconds_claim("paddleport validate --quick", quick, 15),
+        _seconds_claim("paddleport validate", whole, 60),
     ]
 
 
-def pipeline_lines(source: SourceModel, onnx: Artifact, folder: Path) -> list[Line]:
-    """Pictures a second of ``run`` over a folder, by those of a plain loop on native Paddle."""
+def _seconds_claim(what: str, times: Sequence[float], limit: float) -> Claim:
+    return Claim(
+        what=what, value=statistics.median(times), limit=limit, unit="s", detail=spread(times)
+    )
+
+
+def pipeline_claims(source: SourceModel, onnx: Artifact, folder: Path) -> list[Claim]:
+    """Pictures per second of ``run`` over a folder, against a plain loop on native Paddle."""
     assert source.preprocess is not None
-    ways = {
-        backend: Way.as_run(backend, onnx, SIZES, extras={"streams": str(THREADS)})
+    configurations = {
+        backend: RunConfiguration.as_run(backend, onnx, SIZES, extras={"streams": str(THREADS)})
         for backend in ("openvino", "onnxruntime")
     }
-    turns = pipeline_turns(source.model, ways, source.preprocess, folder)
+    passes = pipeline_passes(source.model, configurations, source.preprocess, folder)
     return [
-        pipeline_line(
-            f"pipeline: {ways[backend].name} / plain Paddle loop", turns[backend], at_least
+        pipeline_claim(
+            f"pipeline: {configurations[backend].name} / plain Paddle loop",
+            passes[backend],
+            at_least,
         )
         for backend, at_least in (("openvino", 2.5), ("onnxruntime", NO_LIMIT))
     ]
 
 
-def measured(asked: argparse.Namespace, folder: Path) -> Found:
-    """What the named parts found, in the table's order; all where none is named."""
+def measured(asked: argparse.Namespace, folder: Path) -> Results:
+    """The results of the named parts, in the table's order; of all where none is named."""
     source = resolve("MobileNetV2", weights="seeded")
     onnx = convert(source, folder / "ours.onnx", opset=11).artifact
-    parts: tuple[Callable[[], list[Line] | Found], ...] = (
-        lambda: help_lines(folder),
-        lambda: startup_lines(onnx, folder),
-        lambda: convert_lines(source, folder),
-        lambda: overhead_lines(source, onnx),
-        lambda: rig_lines(onnx, folder),
-        preprocess_lines,
-        lambda: validate_lines(folder),
-        lambda: pipeline_lines(source, onnx, folder),
-        lambda: against_others(source, onnx, folder),
-        lambda: tuned(folder, asked.seconds),
-        lambda: growth(source, onnx, folder, asked.pictures),
-        lambda: memory(folder, BINARIES),
+    parts: tuple[Callable[[], list[Claim] | Results], ...] = (
+        lambda: help_claims(folder),
+        lambda: startup_claims(onnx, folder),
+        lambda: convert_claims(source, folder),
+        lambda: overhead_claims(source, onnx),
+        lambda: measurement_claims(onnx, folder),
+        preprocess_claims,
+        lambda: validate_claims(folder),
+        lambda: pipeline_claims(source, onnx, folder),
+        lambda: fp32_results(source, onnx, folder),
+        lambda: tuned_results(folder, asked.seconds),
+        lambda: long_run_results(source, onnx, folder, asked.pictures),
+        lambda: memory_results(folder, BINARIES),
     )
     found = [
-        one if isinstance(one := part(), Found) else Found(one, {}, {})
+        one if isinstance(one := part(), Results) else Results(one, {}, {})
         for name, part in zip(PARTS, parts, strict=True)
         if name in (asked.only or PARTS)
     ]
-    return Found.together(found)
+    return Results.merged(found)
 
 
 def main() -> None:
@@ -172,12 +197,12 @@ def main() -> None:
     os.environ.setdefault("PADDLEPORT_OFFLINE", "1")
     folder = Path(tempfile.mkdtemp(prefix="paddleport-bench-"))
     try:
-        found = measured(asked, folder)
+        results = measured(asked, folder)
     finally:
         shutil.rmtree(folder)
-    write(OUT, found)
-    print(table(found.lines), end="")
-    sys.exit(any(line.missed for line in found.lines))
+    write(OUT, results)
+    print(table(results.claims), end="")
+    sys.exit(any(claim.missed for claim in results.claims))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]  # name to x and y values
 
-_COLOURS = ("#1f6f8b", "#c0562f", "#6a6a6a", "#3b8a4f")  # told apart in grey as well, by order
+_COLOURS = ("#1f6f8b", "#c0562f", "#6a6a6a", "#3b8a4f")  # distinguishable in grey, in this order
 _MARKS = ("-", "--", ":", "-.")
 
 

@@ -1,4 +1,4 @@
-"""The bench's own arithmetic: what counts as missed, as flat, as held."""
+"""The bench's own arithmetic: missed limits, growth, peak memory."""
 
 import json
 import math
@@ -44,30 +44,42 @@ def load(monkeypatch: pytest.MonkeyPatch) -> Any:
         (None, 3.0, True, False),
     ],
 )
-def test_a_line_is_missed_on_the_wrong_side_of_its_limit(
+def test_a_claim_is_missed_on_the_wrong_side_of_its_limit(
     load: Any, value: float | None, limit: float, at_least: bool, missed: bool
 ) -> None:
-    line = load("lines").Line("it", value, limit, "x", "", at_least=at_least)
-    assert line.missed is missed
-    assert ("**" in line.row()) is missed
+    claim = load("claims").Claim(
+        what="it", value=value, limit=limit, unit="x", detail="", at_least=at_least
+    )
+    assert claim.missed is missed
+    assert ("**" in claim.row()) is missed
 
 
-def test_the_report_is_json_markdown_and_plots(load: Any, tmp_path: Path) -> None:
-    lines, plots = load("lines"), load("plots")
-    shown = lines.Line("share | shown", 0.5, lines.NO_LIMIT, "", "of the peak")
-    skipped = lines.Line("tuned", None, 3.0, "x", "", at_least=True, reason="no profile")
+def test_results_are_written_as_json_markdown_and_plots(load: Any, tmp_path: Path) -> None:
+    claims, plots = load("claims"), load("plots")
+    shown = claims.Claim(
+        what="share | shown", value=0.5, limit=claims.NO_LIMIT, unit="", detail="of the peak"
+    )
+    skipped = claims.Claim(
+        what="tuned",
+        value=None,
+        limit=3.0,
+        unit="x",
+        detail="",
+        at_least=True,
+        reason="no profile",
+    )
     svg = plots.plot("Time $x", "pictures", "ms", {"a": ([1, 2], [3, 4])}, levels={"most": 5})
     assert svg == plots.plot(
         "Time $x", "pictures", "ms", {"a": ([1, 2], [3, 4])}, levels={"most": 5}
     )
     parts = [
-        lines.Found([shown], {"time": svg}, {"one": [1]}),
-        lines.Found([skipped], {}, {"other": [2]}),
+        claims.Results([shown], {"time": svg}, {"one": [1]}),
+        claims.Results([skipped], {}, {"other": [2]}),
     ]
-    lines.write(tmp_path / "out", lines.Found.together(parts))
-    told = json.loads((tmp_path / "out" / "bench.json").read_text(), parse_constant=pytest.fail)
-    assert [line["limit"] for line in told["lines"]] == [None, 3.0]
-    assert told["series"] == {"one": [1], "other": [2]}
+    claims.write(tmp_path / "out", claims.Results.merged(parts))
+    report = json.loads((tmp_path / "out" / "bench.json").read_text(), parse_constant=pytest.fail)
+    assert [line["limit"] for line in report["lines"]] == [None, 3.0]
+    assert report["series"] == {"one": [1], "other": [2]}
     page = (tmp_path / "out" / "bench.md").read_text()
     assert "| share / shown | 0.500 |  | of the peak |" in page
     assert "| tuned | not measured | ≥ 3 | no profile |" in page
@@ -75,47 +87,46 @@ def test_the_report_is_json_markdown_and_plots(load: Any, tmp_path: Path) -> Non
     assert (tmp_path / "out" / "bench-time.svg").read_text() == svg
 
 
-def window(load: Any, ms: float, held: int) -> Any:
-    return load("growth").Window(ms, held)
-
-
-def test_a_run_that_grows_is_seen(load: Any) -> None:
-    growth = load("growth")
-    flat = [growth.Window(5.0, 100_000_000)] * 40
-    leaking = [growth.Window(5.0, 100_000_000 + 300_000 * index) for index in range(40)]
+def test_a_long_run_misses_its_limits_if_time_or_memory_grow(load: Any) -> None:
+    long_run = load("long_run")
+    flat = [long_run.Window(5.0, 100_000_000)] * 40
+    leaking = [long_run.Window(5.0, 100_000_000 + 300_000 * index) for index in range(40)]
     slower = tuple((5.5, 5.0) for _ in range(15))
-    calm = growth.Course(tuple(flat), tuple((5.0, 5.0) for _ in range(15)))
-    ill = growth.Course(tuple(leaking), slower)
-    lasting = load("lasting")
-    assert [line.missed for line in lasting.growth_lines("it", calm)] == [False, False]
-    assert [line.missed for line in lasting.growth_lines("it", ill)] == [True, True]
+    flat_run = long_run.LongRun(tuple(flat), tuple((5.0, 5.0) for _ in range(15)))
+    growing = long_run.LongRun(tuple(leaking), slower)
+    assert [claim.missed for claim in long_run.long_run_claims("it", flat_run)] == [False, False]
+    assert [claim.missed for claim in long_run.long_run_claims("it", growing)] == [True, True]
 
 
-def test_memory_that_was_given_back_counts_as_held(load: Any) -> None:
-    growth = load("growth")
-    windows = [growth.Window(5.0, held) for held in (100, 300, 100, 100)]
-    assert growth.Course(tuple(windows), ((5.0, 5.0),)).growth == 3.0
+def test_peak_memory_counts_what_was_freed_later(load: Any) -> None:
+    long_run = load("long_run")
+    windows = [long_run.Window(5.0, held) for held in (100, 300, 100, 100)]
+    assert long_run.LongRun(tuple(windows), ((5.0, 5.0),)).growth == 3.0
 
 
-def test_a_conversion_is_judged_by_what_its_processes_hold_at_once(load: Any) -> None:
-    memory, lasting = load("memory"), load("lasting")
-    ours = (memory.Sample(0.0, {1: 50, 2: 500}), memory.Sample(1.0, {1: 50, 2: 300, 3: 450}))
-    bare = (memory.Sample(0.5, {9: 350}),)
-    taken = memory.Taken(100, 400, ours, bare, 150)
+def test_conversion_memory_is_the_peak_of_all_processes_together(load: Any) -> None:
+    memory = load("conversion_memory")
+    ours = (
+        memory.MemorySample(0.0, {1: 50, 2: 500}),
+        memory.MemorySample(1.0, {1: 50, 2: 300, 3: 450}),
+    )
+    bare = (memory.MemorySample(0.5, {9: 350}),)
+    sides = {"ours": ours, "vendor": bare, "vendor_imports_bytes": 150, "model_bytes": 100}
+    taken = memory.ConversionMemory(imports_bytes=400, **sides)
     assert taken.times_model == 4.0
     assert taken.vendor_times_model == 2.0
-    line, _ = lasting.memory_lines(taken)
-    assert line.missed
-    assert "2.0 x" in line.reason
-    assert not lasting.memory_lines(memory.Taken(100, 500, ours, bare, 150))[0].missed
+    claim, _ = memory.memory_claims(taken)
+    assert claim.missed
+    assert "2.0 x" in claim.reason
+    assert not memory.memory_claims(memory.ConversionMemory(imports_bytes=500, **sides))[0].missed
 
 
 @pytest.mark.parametrize("depth", [1, 2])
-def test_memory_of_processes_below_is_counted(load: Any, tmp_path: Path, depth: int) -> None:
+def test_memory_of_child_processes_is_counted(load: Any, tmp_path: Path, depth: int) -> None:
     outer = "held = b'x' * 80_000_000; import time; time.sleep(0.3)"
     for _ in range(depth):
         outer = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {outer!r}])"
-    memory = load("memory")
+    memory = load("conversion_memory")
     samples = memory.of_command([sys.executable, "-c", outer], tmp_path)
     most = memory.peak(samples)
     assert 80e6 < most.total < 160e6
@@ -124,12 +135,12 @@ def test_memory_of_processes_below_is_counted(load: Any, tmp_path: Path, depth: 
 
 
 def test_the_reason_for_a_missed_limit_names_what_it_would_take(load: Any) -> None:
-    why = load("why")
-    assert why.shares({"a": 3.0, "b": 1.0, "c": 0.0}, 2) == "a 75%, b 25%"
+    missed_limits = load("missed_limits")
+    assert missed_limits.shares({"a": 3.0, "b": 1.0, "c": 0.0}, 2) == "a 75%, b 25%"
     # 600 MFLOP in 10 ms are 60 GFLOP/s, of 100
-    told = why.roofline(8.0, 10.0, 1.5, 600e6, 100.0)
-    assert "90% of the measured peak" in told
-    assert "reaches 60%, ours 75%" in told
+    reason = missed_limits.roofline(8.0, 10.0, 1.5, 600e6, 100.0)
+    assert "90% of the measured peak" in reason
+    assert "reaches 60%, ours 75%" in reason
 
 
 @pytest.mark.parametrize("own_file", [True, False])
@@ -148,43 +159,54 @@ def test_a_profile_is_opened_as_run_opens_it(load: Any, tmp_path: Path, own_file
         file=file,
     )
     write_profile(tmp_path / "tune.toml", profile)
-    ways = load("ways")
+    run_configuration = load("run_configuration")
     source = SimpleNamespace(name="it", model=None)
     plain = onnx_artifact(tmp_path / "plain.onnx")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ways, "cached_onnx", lambda source, opset: plain)
-        way = ways.Way.of_profile(tmp_path / "tune.toml", source, (9, 8))
-    assert way.model == (onnx_artifact(file) if file else plain)
-    assert way.options.precision == (None if own_file else "bf16")
-    assert way.options.shapes == {"x": ShapeRange.only((4, 3, 9, 8))}
-    assert way.name == f"openvino {'it.int8' if own_file else 'bf16'}, 1 thread, batch 4"
+        patch.setattr(run_configuration, "cached_onnx", lambda source, opset: plain)
+        configuration = run_configuration.RunConfiguration.from_profile(
+            tmp_path / "tune.toml", source, (9, 8)
+        )
+    assert configuration.model == (onnx_artifact(file) if file else plain)
+    assert configuration.options.precision == (None if own_file else "bf16")
+    assert configuration.options.shapes == {"x": ShapeRange.only((4, 3, 9, 8))}
+    assert configuration.name == f"openvino {'it.int8' if own_file else 'bf16'}, 1 thread, batch 4"
 
 
-def test_a_pipeline_that_is_missed_says_what_it_may_take(load: Any) -> None:
-    pipeline = load("pipeline")
-    ours = pipeline.Turn(200.0, 10.0, decode=0.2, preprocess=0.0, inference=0.8)
-    line = pipeline.pipeline_line("it", [(ours, pipeline.Turn(100.0, 20.0))] * 3, 2.5)
-    assert line.missed
-    assert line.reason.startswith("2.5 x leaves a picture 8.0 ms of the 2 CPUs")
-    assert "inference 8.0, decode 2.0" in line.reason
-    assert pipeline.pipeline_line("it", [(ours, pipeline.Turn(50.0, 20.0))] * 3, 2.5).reason == ""
+def test_a_missed_throughput_names_the_cpu_time_per_picture(load: Any) -> None:
+    throughput = load("picture_throughput")
+    ours = throughput.PipelinePass(
+        pictures_per_s=200.0, cpu_ms=10.0, decode=0.2, preprocess=0.0, inference=0.8
+    )
+    claim = throughput.pipeline_claim(
+        "it", [(ours, throughput.PipelinePass(pictures_per_s=100.0, cpu_ms=20.0))] * 3, 2.5
+    )
+    assert claim.missed
+    assert claim.reason.startswith("2.5 x leaves a picture 8.0 ms of the 2 CPUs")
+    assert "inference 8.0, decode 2.0" in claim.reason
+    assert (
+        throughput.pipeline_claim(
+            "it", [(ours, throughput.PipelinePass(pictures_per_s=50.0, cpu_ms=20.0))] * 3, 2.5
+        ).reason
+        == ""
+    )
 
 
-def test_a_start_is_judged_by_its_ratio_and_tells_the_cold_one(load: Any) -> None:
-    startup = load("startup")
+def test_startup_claim_is_the_ratio_of_warm_starts_and_shows_the_cold_one(load: Any) -> None:
+    startup_time = load("startup_time")
     bare, cold = [0.2, 0.2, 0.2], [0.9, 0.9, 0.9]
-    fast = startup.startup_line("onnxruntime", [0.28, 0.29, 9.9], bare, cold)
-    slow = startup.startup_line("onnxruntime", [0.31, 0.29, 0.31], bare, cold)
+    fast = startup_time.startup_claim("onnxruntime", [0.28, 0.29, 9.9], bare, cold)
+    slow = startup_time.startup_claim("onnxruntime", [0.31, 0.29, 0.31], bare, cold)
     assert (fast.missed, slow.missed) == (False, True)
     assert "empty caches 0.900" in fast.detail
 
 
-def test_the_scripts_that_a_start_is_held_against_run(
+def test_the_scripts_that_startup_is_compared_with_run(
     load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
-    startup, commands = load("startup"), load("commands")
-    environ = startup.environment(tmp_path)
+    startup_time, command_timing = load("startup_time"), load("command_timing")
+    environ = startup_time.environment(tmp_path)
     assert environ["PADDLEPORT_CACHE"] == str(tmp_path)
     assert "PYTHONDONTWRITEBYTECODE" not in environ
     model = tmp_path / "relu.onnx"
@@ -197,27 +219,31 @@ def test_the_scripts_that_a_start_is_held_against_run(
     )
     opset = helper.make_opsetid("", 13)
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), str(model))
-    for script in startup.SCRIPTS.values():
-        assert commands.seconds([sys.executable, "-c", script, model, 2], tmp_path, environ) > 0
+    for script in startup_time.SCRIPTS.values():
+        assert (
+            command_timing.seconds([sys.executable, "-c", script, model, 2], tmp_path, environ) > 0
+        )
     with pytest.raises(subprocess.CalledProcessError):
-        commands.seconds([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, environ)
+        command_timing.seconds([sys.executable, "-c", "raise SystemExit(3)"], tmp_path, environ)
 
 
-def test_the_dearest_imports_are_those_that_the_script_does_without(
+def test_imports_that_only_one_command_needs_are_named_with_their_share(
     load: Any, tmp_path: Path
 ) -> None:
-    why = load("why")
-    told = "import time: self [us] | cumulative | imported package\n"
-    told += "import time:      1500 |       2500 |   numpy.linalg\nnoise\n"
-    assert why.import_times(told) == {"numpy.linalg": 0.0015}
+    missed_limits = load("missed_limits")
+    log = "import time: self [us] | cumulative | imported package\n"
+    log += "import time:      1500 |       2500 |   numpy.linalg\nnoise\n"
+    assert missed_limits.import_times(log) == {"numpy.linalg": 0.0015}
     (tmp_path / "dear.py").write_text("import time; time.sleep(0.05)")
     environ = os.environ | {"PYTHONPATH": str(tmp_path)}
-    found = why.imports(["-c", "import dear, json"], ["-c", "import json"], tmp_path, environ)
+    found = missed_limits.imports(
+        ["-c", "import dear, json"], ["-c", "import json"], tmp_path, environ
+    )
     assert "dear 100%" in found or "dear 99%" in found
     assert "json" not in found
 
 
-def test_the_parts_are_offered_by_name() -> None:
+def test_help_offers_the_parts_by_name() -> None:
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, str(BENCH / "bench.py"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)

@@ -167,7 +167,7 @@ def test_the_wheel_holds_one_package_with_every_file(tmp_path: Path) -> None:
     }
     assert wanted <= names
     assert "paddleport/cli/__init__.py" in names
-    assert {"paddleport/doctor/parts.json", "paddleport/doctor/known_bad.json"} <= names
+    assert {"paddleport/doctor/checked_packages.json", "paddleport/doctor/known_bad.json"} <= names
 
 
 def test_no_file_names_a_path_of_somebodys_machine() -> None:

@@ -1,6 +1,6 @@
-"""What is installed here, whether it fits together, and the command that mends what does not."""
+"""What is installed here, whether it fits together, and the command that repairs what does not."""
 
-from paddleport.doctor.examination import examine
-from paddleport.doctor.findings import Diagnosis, Finding, Problem
+from paddleport.doctor.findings import Finding, InstallationReport, Problem
+from paddleport.doctor.installation_check import check_installation
 
-__all__ = ["Diagnosis", "Finding", "Problem", "examine"]
+__all__ = ["Finding", "InstallationReport", "Problem", "check_installation"]

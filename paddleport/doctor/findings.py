@@ -1,4 +1,4 @@
-"""What the doctor has to say, as values."""
+"""What a check of this installation found, as values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,30 +10,30 @@ _ORDER: tuple[State, ...] = ("ok", "note", "missing", "untested", "broken")
 
 @dataclass(frozen=True)
 class Problem:
-    """One sentence on a part, and what to type.
+    """What is the matter with one part of the installation, and the command that repairs it.
 
     Attributes:
         state: what the part is because of it. A ``note`` leaves the part what it is.
         text: what is the matter, without a full stop.
-        mend: the one command that mends it; empty where there is none.
+        fix: the one command that repairs it; empty where there is none.
     """
 
     state: State
     text: str
-    mend: str = ""
+    fix: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One row of ``paddleport doctor``.
 
     Attributes:
         part: as ``onnx`` or ``driver``.
-        found: its version; empty if it is not there, ``?`` if nothing tells.
+        found: its version; empty if it is not there, ``?`` if nothing reports it.
         tested: the versions that were tested, for people; empty if none was.
         problems: what is the matter with it.
-        detail: the fact that people look for.
-        facts: what it says of itself, for ``--json``.
+        detail: the one fact to show beside it, such as its providers.
+        facts: what it reports of itself, for ``--json``.
     """
 
     part: str
@@ -51,18 +51,18 @@ class Finding:
         return "ok" if worst == "note" else worst
 
     @property
-    def mend(self) -> str:
-        """The first command that mends what is broken; empty if nothing is."""
-        return next((problem.mend for problem in self.problems if problem.state == "broken"), "")
+    def fix(self) -> str:
+        """The first command that fixes what is broken; empty if nothing is."""
+        return next((problem.fix for problem in self.problems if problem.state == "broken"), "")
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """Everything that was found.
+class InstallationReport:
+    """Whether what is installed on this machine fits together.
 
     Attributes:
         machine: what it was found on.
-        findings: one a part, in the order of the table.
+        findings: one per part, in the order of the table.
     """
 
     machine: Mapping[str, Any]

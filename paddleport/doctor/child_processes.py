@@ -1,4 +1,4 @@
-"""Questions asked in child processes, a few at a time, whatever becomes of each."""
+"""Runs functions in child processes, a few at a time; one that crashes or hangs is a result."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -14,13 +14,13 @@ _LINE_CHARACTERS = 200  # of what a vendor writes
 
 
 @dataclass(frozen=True)
-class Task:
-    """A function for a child.
+class ChildTask:
+    """A function for a child process.
 
     Attributes:
         function: what it runs.
         arguments: of the function.
-        doing: what it does, as the start of a sentence.
+        doing: what it does, as the start of a sentence: ``importing onnx``.
     """
 
     function: Callable[..., Any]
@@ -29,30 +29,30 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A task that gave no answer.
+class ChildFailure:
+    """A task that ended without an answer.
 
     Attributes:
         text: what became of it, as one sentence.
-        mends: whether the sentence ends with what to do.
+        names_fix: whether the sentence itself ends with what to do.
     """
 
     text: str
-    mends: bool = False
+    names_fix: bool = False
 
 
 def run_all(
-    tasks: Mapping[str, Task],
+    tasks: Mapping[str, ChildTask],
     *,
     timeout_s: float,
     progress: Progress = no_progress,
 ) -> dict[str, Any]:
-    """The answer of each task, or the ``Failure`` that it came to.
+    """The answer of each task, or the ``ChildFailure`` that it came to.
 
     Args:
         tasks: by the name that the answer gets.
         timeout_s: for each.
-        progress: is told a name when its task is done, and the share of all that is.
+        progress: called with the name of each task that is done, and the share of all that are.
     """
     workers: list[Worker] = []
     pool = ThreadPoolExecutor(max(2, min(8, os.cpu_count() or 1)))
@@ -70,7 +70,7 @@ def run_all(
         close_all(workers)  # on Ctrl-C some still run; their threads end with them
 
 
-def _answer(task: Task, timeout_s: float, workers: list[Worker]) -> Any:
+def _answer(task: ChildTask, timeout_s: float, workers: list[Worker]) -> Any:
     with Worker() as worker:
         workers.append(worker)
         try:
@@ -78,11 +78,11 @@ def _answer(task: Task, timeout_s: float, workers: list[Worker]) -> Any:
         except WorkerCrashed as error:
             gave = "gave" if error.reason.startswith("no answer") else "ended with"
             said = _last_line(error.log)
-            return Failure(f"{task.doing} {gave} {error.reason}{said and f': {said}'}")
+            return ChildFailure(f"{task.doing} {gave} {error.reason}{said and f': {said}'}")
         except RemoteError as error:  # its text is the traceback
-            return Failure(f"{task.doing} fails: {_last_line(str(error))}")
+            return ChildFailure(f"{task.doing} fails: {_last_line(str(error))}")
         except PortError as error:
-            return Failure(str(error), mends=True)
+            return ChildFailure(str(error), names_fix=True)
 
 
 def _last_line(text: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from lines import NO_LIMIT, Line, spread
-from ways import THREADS, Way
+from claims import NO_LIMIT, Claim, spread
+from run_configuration import THREADS, RunConfiguration
 
 from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
@@ -22,14 +22,20 @@ from paddleport.worker import Worker
 
 FILES = 24  # different pictures
 SIDE = 512
-PICTURES = 96  # a turn; each file several times
-TURNS = 11
+PICTURES = 96  # per pass; each file several times
+PASSES = 11
 TIMEOUT_S = 300.0
 
 
-@dataclass(frozen=True)
-class Turn:
-    """What a turn over all pictures took: wall clock and CPU, and the shares of ``Work``."""
+@dataclass(frozen=True, kw_only=True)
+class PipelinePass:
+    """What one pass over all pictures took.
+
+    Attributes:
+        pictures_per_s: by the wall clock.
+        cpu_ms: CPU time per picture.
+        decode: share of the work; so are ``preprocess`` and ``inference``, as in ``Work``.
+    """
 
     pictures_per_s: float
     cpu_ms: float
@@ -60,7 +66,7 @@ class PlainLoop:
             np.float32(preprocess.std),
         )
 
-    def turn(self, files: list[Path]) -> Turn:
+    def run_pass(self, files: list[Path]) -> PipelinePass:
         """Every picture once."""
         started, cpu = time.perf_counter(), time.process_time()
         for file in files:
@@ -70,7 +76,7 @@ class PlainLoop:
             scores = self._taken.copy_to_cpu()[0]
             best = scores.argsort()[-5:][::-1]
             [(int(index), float(scores[index])) for index in best]
-        return _turn(len(files), started, cpu)
+        return _measured_pass(len(files), started, cpu)
 
     def _prepared(self, picture: Any) -> Any:
         height, width = picture.shape[:2]
@@ -83,83 +89,93 @@ class PlainLoop:
         return np.ascontiguousarray(picture.transpose(2, 0, 1))
 
 
-class Ours:
+class PredictorPipeline:
     """A predictor as ``paddleport run`` opens it."""
 
-    def __init__(self, way: Way, preprocess: Preprocess) -> None:
-        self._predictor = way.predictor(preprocess)
+    def __init__(self, configuration: RunConfiguration, preprocess: Preprocess) -> None:
+        self._predictor = configuration.predictor(preprocess)
 
-    def turn(self, files: list[Path]) -> Turn:
+    def run_pass(self, files: list[Path]) -> PipelinePass:
         """Every picture once."""
         work = Work()
         started, cpu = time.perf_counter(), time.process_time()
         answers = self._predictor.predict_many(files, work=work)
         if any(answer.error for answer in answers):
             raise RuntimeError("a picture was not read")
-        return _turn(len(files), started, cpu, **work.shares())
+        return _measured_pass(len(files), started, cpu, **work.shares())
 
 
-def _turn(pictures: int, started: float, cpu: float, **shares: float) -> Turn:
+def _measured_pass(pictures: int, started: float, cpu: float, **shares: float) -> PipelinePass:
     wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
-    return Turn(pictures / wall_s, cpu_s / pictures * 1e3, **shares)
+    return PipelinePass(pictures_per_s=pictures / wall_s, cpu_ms=cpu_s / pictures * 1e3, **shares)
 
 
-def pipeline_turns(
-    model: Artifact, ways: Mapping[str, Way], preprocess: Preprocess, folder: Path
-) -> dict[str, list[tuple[Turn, Turn]]]:
-    """Turns of ours and of the plain loop beside it, each side in a process of its own."""
+def pipeline_passes(
+    model: Artifact,
+    configurations: Mapping[str, RunConfiguration],
+    preprocess: Preprocess,
+    folder: Path,
+) -> dict[str, list[tuple[PipelinePass, PipelinePass]]]:
+    """Passes of each configuration and of the plain loop, in turn, each in its own process."""
     files = _files(folder)
-    found: dict[str, list[tuple[Turn, Turn]]] = {name: [] for name in ways}
+    found: dict[str, list[tuple[PipelinePass, PipelinePass]]] = {
+        name: [] for name in configurations
+    }
     with ExitStack() as stack:
         theirs = stack.enter_context(Worker())
         loop = theirs.hold(PlainLoop, TIMEOUT_S, model, preprocess)
-        workers = {name: stack.enter_context(Worker()) for name in ways}
+        workers = {name: stack.enter_context(Worker()) for name in configurations}
         sides = {
-            name: worker.hold(Ours, TIMEOUT_S, ways[name], preprocess)
+            name: worker.hold(PredictorPipeline, TIMEOUT_S, configurations[name], preprocess)
             for name, worker in workers.items()
         }
         pids = [theirs.pid, *(worker.pid for worker in workers.values())]
-        for index in range(TURNS + 1):
+        for index in range(PASSES + 1):
             for name, worker in workers.items():
                 settle(pids)
-                ours = worker.call(Ours.turn, TIMEOUT_S, sides[name], files)
+                ours = worker.call(PredictorPipeline.run_pass, TIMEOUT_S, sides[name], files)
                 settle(pids)
-                plain = theirs.call(PlainLoop.turn, TIMEOUT_S, loop, files)
+                plain = theirs.call(PlainLoop.run_pass, TIMEOUT_S, loop, files)
                 if index:  # the first is not counted
                     found[name].append((ours, plain))
     return found
 
 
-def pipeline_line(
-    what: str, pairs: Sequence[tuple[Turn, Turn]], at_least: float = NO_LIMIT
-) -> Line:
-    """Pictures a second, ours by the plain loop's, and where the time of ours went."""
+def pipeline_claim(
+    what: str, pairs: Sequence[tuple[PipelinePass, PipelinePass]], at_least: float = NO_LIMIT
+) -> Claim:
+    """Pictures per second divided by the plain loop's, and where our time went."""
     ratios = [ours.pictures_per_s / theirs.pictures_per_s for ours, theirs in pairs]
-    sides = [[turns[side] for turns in pairs] for side in (0, 1)]
-    rates = " against ".join(spread([turn.pictures_per_s for turn in side]) for side in sides)
-    cpu = " against ".join(
-        f"{statistics.median(turn.cpu_ms for turn in side):.2f}" for side in sides
-    )
+    sides = [[passes[side] for passes in pairs] for side in (0, 1)]
+    rates = " against ".join(spread([one.pictures_per_s for one in side]) for side in sides)
+    cpu = " against ".join(f"{statistics.median(one.cpu_ms for one in side):.2f}" for side in sides)
     shares = ", ".join(
-        f"{name} {statistics.median(getattr(turn, name) for turn in sides[0]):.0%}"
+        f"{name} {statistics.median(getattr(one, name) for one in sides[0]):.0%}"
         for name in ("decode", "preprocess", "inference")
     )
     detail = f"ratio {spread(ratios)}; {rates} pictures/s; CPU {cpu} ms a picture; {shares}"
-    line = Line(what, statistics.median(ratios), at_least, "x", detail, at_least=True)
-    return replace(line, reason=_budget(pairs, at_least)) if line.missed else line
+    claim = Claim(
+        what=what,
+        value=statistics.median(ratios),
+        limit=at_least,
+        unit="x",
+        detail=detail,
+        at_least=True,
+    )
+    return replace(claim, reason=_budget(pairs, at_least)) if claim.missed else claim
 
 
-def _budget(pairs: Sequence[tuple[Turn, Turn]], at_least: float) -> str:
-    """What the limit leaves each picture of the CPUs' time, and what ours takes."""
+def _budget(pairs: Sequence[tuple[PipelinePass, PipelinePass]], at_least: float) -> str:
+    """The CPU time per picture that the limit leaves, and what ours takes."""
     plain = statistics.median(theirs.pictures_per_s for _, theirs in pairs)
     taken = statistics.median(ours.cpu_ms for ours, _ in pairs)
     parts = {
         name: taken * statistics.median(getattr(ours, name) for ours, _ in pairs)
         for name in ("inference", "decode", "preprocess")
     }
-    told = ", ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
+    costs = ", ".join(f"{name} {ms:.1f}" for name, ms in parts.items())
     left = THREADS * 1e3 / (at_least * plain)
-    return f"{at_least:g} x leaves a picture {left:.1f} ms of the {THREADS} CPUs; it takes {told}"
+    return f"{at_least:g} x leaves a picture {left:.1f} ms of the {THREADS} CPUs; it takes {costs}"
 
 
 def _files(folder: Path) -> list[Path]:

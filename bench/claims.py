@@ -1,4 +1,4 @@
-"""What the bench claims: a measured value against a limit, and how the table shows it."""
+"""Measured values against their limits, and the tables and files that show them."""
 
 import json
 import math
@@ -11,14 +11,17 @@ NO_LIMIT = math.inf
 _HEAD = "| what | measured | limit | medians and middle halves |\n| --- | ---: | ---: | --- |"
 
 
-@dataclass(frozen=True)
-class Line:
-    """One measured claim: ``value`` against ``limit``, with what it was made of.
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One measured value against its limit; a row of the table.
 
     Attributes:
+        what: what is measured, the name of the row.
         value: ``None`` if it was not measured; ``reason`` then says why.
-        limit: most that ``value`` may be, ``NO_LIMIT`` where it is shown for its own sake.
-        at_least: the limit is the least instead.
+        limit: the most that ``value`` may be; ``NO_LIMIT`` where it is only shown.
+        unit: of ``value``.
+        detail: the medians and middle halves behind it.
+        at_least: whether ``limit`` is the least that ``value`` may be instead.
         reason: why the limit is missed, found by a profile.
     """
 
@@ -44,28 +47,28 @@ class Line:
         limit = "" if self.limit == NO_LIMIT else f"{'≥ ' if self.at_least else ''}{self.limit:g}"
         if self.missed:
             value = f"**{value}**"
-        told = ". ".join(text for text in (self.detail, self.reason) if text)
-        cells = (text.replace("|", "/") for text in (self.what, value, limit, told))
+        explanation = ". ".join(text for text in (self.detail, self.reason) if text)
+        cells = (text.replace("|", "/") for text in (self.what, value, limit, explanation))
         return f"| {' | '.join(cells)} |"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one part of the bench found: lines, plots by name, and the series they show."""
+class Results:
+    """What one part of the bench measured: claims, plots by name, and the series they show."""
 
-    lines: Sequence[Line]
+    claims: Sequence[Claim]
     plots: Mapping[str, str]
     series: Mapping[str, object]
 
     @classmethod
-    def together(cls, parts: Sequence["Found"]) -> "Found":
-        """What several parts found, in their order."""
+    def merged(cls, parts: Sequence["Results"]) -> "Results":
+        """The results of several parts, in their order."""
         plots: dict[str, str] = {}
         series: dict[str, object] = {}
         for part in parts:
             plots |= part.plots
             series |= part.series
-        return cls([line for part in parts for line in part.lines], plots, series)
+        return cls([claim for part in parts for claim in part.claims], plots, series)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -81,22 +84,22 @@ def ratio_detail(first: Sequence[float], second: Sequence[float], unit: str) -> 
     return f"ratio {spread(ratios)}; {sides}, {len(ratios)} pairs"
 
 
-def table(lines: Sequence[Line]) -> str:
-    """All lines as one Markdown table."""
-    return "\n".join((_HEAD, *(line.row() for line in lines))) + "\n"
+def table(claims: Sequence[Claim]) -> str:
+    """All claims as one Markdown table."""
+    return "\n".join((_HEAD, *(claim.row() for claim in claims))) + "\n"
 
 
-def write(folder: Path, found: Found) -> None:
+def write(folder: Path, results: Results) -> None:
     """``bench.json``, ``bench.md`` and a ``bench-NAME.svg`` for each plot."""
     folder.mkdir(exist_ok=True)
-    lines = [asdict(line) | {"missed": line.missed} for line in found.lines]
-    for line in lines:
-        if line["limit"] == NO_LIMIT:  # which JSON cannot say
-            line["limit"] = None
-    told = {"lines": lines, "series": found.series}
-    (folder / "bench.json").write_text(json.dumps(told, indent=2) + "\n")
+    rows = [asdict(claim) | {"missed": claim.missed} for claim in results.claims]
+    for row in rows:
+        if row["limit"] == NO_LIMIT:  # which JSON cannot say
+            row["limit"] = None
+    report = {"lines": rows, "series": results.series}
+    (folder / "bench.json").write_text(json.dumps(report, indent=2) + "\n")
     pictures = ""
-    for name, svg in found.plots.items():
+    for name, svg in results.plots.items():
         (folder / f"bench-{name}.svg").write_text(svg)
         pictures += f"\n![{name}](bench-{name}.svg)\n"
-    (folder / "bench.md").write_text(f"# Bench\n\n{table(found.lines)}{pictures}")
+    (folder / "bench.md").write_text(f"# Bench\n\n{table(results.claims)}{pictures}")

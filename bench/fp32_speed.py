@@ -1,4 +1,4 @@
-"""The bar against others: native Paddle at batch 1, and benchmark_app's frames a second."""
+"""Measures each runtime at fp32: latency in turn, frames per second against benchmark_app."""
 
 import json
 import statistics
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ways import THREADS, Way
+from run_configuration import THREADS, RunConfiguration
 
 from paddleport import process
 from paddleport.models.artifact import Artifact
@@ -28,31 +28,36 @@ TIMEOUT_S = 120.0
 PADDLE = "paddle oneDNN"
 
 
-def fp32_ways(paddle: Artifact, onnx: Artifact) -> dict[str, Way]:
-    """Native Paddle with oneDNN, and each runtime; the same threads and precision."""
+def fp32_configurations(paddle: Artifact, onnx: Artifact) -> dict[str, RunConfiguration]:
+    """Native Paddle with oneDNN, and each runtime, with the same threads and precision."""
     return {
-        PADDLE: Way.as_run("paddle", paddle, SIZES),
-        "openvino": Way.as_run("openvino", onnx, SIZES),
-        "onnxruntime": Way.as_run("onnxruntime", onnx, SIZES),
+        PADDLE: RunConfiguration.as_run("paddle", paddle, SIZES),
+        "openvino": RunConfiguration.as_run("openvino", onnx, SIZES),
+        "onnxruntime": RunConfiguration.as_run("onnxruntime", onnx, SIZES),
     }
 
 
-def latency_rounds(ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, list[float]]:
-    """The median in ms of each round of each way.
+def latency_rounds(
+    configurations: Mapping[str, RunConfiguration], rounds: int = ROUNDS
+) -> dict[str, list[float]]:
+    """The median in ms of each round of each configuration.
 
-    Each in a process of its own, in turn; who comes first changes from round to round.
+    Each runs in its own process, in turn; the first changes from round to round.
     """
     generator = np.random.default_rng(0)
     feeds = {
-        name: {"x": generator.standard_normal(way.shape, np.float32)} for name, way in ways.items()
+        name: {"x": generator.standard_normal(configuration.shape, np.float32)}
+        for name, configuration in configurations.items()
     }
-    found: dict[str, list[float]] = {name: [] for name in ways}
+    found: dict[str, list[float]] = {name: [] for name in configurations}
     with ExitStack() as opened:
         sessions = {}
-        for name, way in ways.items():
-            sessions[name] = Session(way.backend, way.model, way.options)
+        for name, configuration in configurations.items():
+            sessions[name] = Session(
+                configuration.backend, configuration.model, configuration.options
+            )
             opened.callback(sessions[name].close)
-        names = list(ways)
+        names = list(configurations)
         for index in range(rounds + 1):
             for name in names[index % len(names) :] + names[: index % len(names)]:
                 settle([session.facts.pid for session in sessions.values()])
@@ -63,10 +68,10 @@ def latency_rounds(ways: Mapping[str, Way], rounds: int = ROUNDS) -> dict[str, l
 
 
 def frames_pairs(onnx: Artifact, folder: Path) -> list[tuple[float, float]]:
-    """Frames a second: ``run_many`` in as many streams as threads, and benchmark_app's best.
+    """Frames per second: ``run_many`` in as many streams as threads, and benchmark_app's best.
 
     The same file and precision, on the same CPUs, A B, B A. benchmark_app may choose streams and
-    requests for itself, and is told the size of its pictures.
+    requests for itself, and is given the size of its pictures.
     """
     cpus = process.first_cpus(THREADS)
     with Worker() as worker:
@@ -97,12 +102,12 @@ class Streams:
 
     def __init__(self, onnx: Artifact) -> None:
         extras = {"streams": str(THREADS)}
-        self.runner = Way.as_run("openvino", onnx, SIZES, extras=extras).open()
+        self.runner = RunConfiguration.as_run("openvino", onnx, SIZES, extras=extras).open()
         generator = np.random.default_rng(0)
         self._tensors = [generator.standard_normal(SIZES, np.float32) for _ in range(4)]
 
     def frames_per_s(self, seconds: float) -> float:
-        """Feeds until the time is up, and how many were answered in a second."""
+        """Feed until the time is up; how many were answered per second."""
         started = time.perf_counter()
         count = sum(1 for _ in self.runner.run_many(self._feeds(started + seconds)))
         return count / (time.perf_counter() - started)
@@ -115,7 +120,7 @@ class Streams:
 
 
 def benchmark_app_frames(path: Path, folder: Path) -> float:
-    """Frames a second as benchmark_app reports them; in a process of its own."""
+    """Frames per second as benchmark_app reports them; in a process of its own."""
     with openvino_telemetry_hidden():
         from openvino.tools.benchmark.main import main
 

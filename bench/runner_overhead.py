@@ -1,4 +1,4 @@
-"""The vendors' own calls beside a runner's ``run``, in one process, in turn."""
+"""How much a runner's ``run`` adds to the vendor's own call, in one process, in turn."""
 
 import time
 from collections.abc import Callable

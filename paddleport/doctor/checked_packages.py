@@ -1,4 +1,4 @@
-"""The packages that the doctor looks at, and the versions of them that were tested."""
+"""The packages that ``paddleport doctor`` checks, and the versions of them that were tested."""
 
 import json
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ UNKNOWN = "?"
 _INSTALL = "pip install 'paddleport[cpu]'"
 
 
-@dataclass(frozen=True)
-class Part:
-    """One package, as ``parts.json`` has it.
+@dataclass(frozen=True, kw_only=True)
+class CheckedPackage:
+    """One package, as ``checked_packages.json`` has it.
 
     Attributes:
         name: of its row.
         module: what is imported.
         distributions: the packages that carry the module.
-        imports: the parts that it imports itself; they stand before it in the table.
+        imports: the checked packages that it imports itself; they stand before it in the table.
         purpose: what it is for, as the end of a sentence: ``it reads pictures``.
         attribute: what the module must have to be of use; empty is nothing.
         wanted: the versions that paddleport asks for; empty is any.
         tested: those that were tested, as lines of constraints.txt, the preferred one first.
-        install: what to type to get it.
+        install: the command that installs it.
         needs_gpu: whether it is of use only where there is a GPU.
     """
 
@@ -54,7 +54,7 @@ class Part:
         return range_text(self.tested_versions)
 
     def fits(self, found: Version) -> bool:
-        """Whether it is none that paddleport refuses by name of its requirement."""
+        """Whether paddleport's own requirement allows it."""
         return SpecifierSet(self.wanted).contains(found.public, prereleases=True)
 
     def was_tested(self, found: Version) -> bool:
@@ -84,9 +84,9 @@ class Part:
         return ""
 
 
-def load_parts() -> tuple[Part, ...]:
+def load_packages() -> tuple[CheckedPackage, ...]:
     """The table, in its order."""
-    return tuple(_part(row) for row in load_table("parts.json"))
+    return tuple(_package(row) for row in load_table("checked_packages.json"))
 
 
 def load_table(name: str) -> list[dict[str, Any]]:
@@ -97,7 +97,7 @@ def load_table(name: str) -> list[dict[str, Any]]:
 
 
 def installed(distribution: str) -> str | None:
-    """The version that the package's metadata tells; ``None`` if it is not installed."""
+    """The version in the package's metadata; ``None`` if it is not installed."""
     try:
         return version(distribution) or UNKNOWN
     except PackageNotFoundError:
@@ -125,8 +125,8 @@ def _pinned(requirement: Requirement) -> Version:
     return Version(pin.version)
 
 
-def _part(row: dict[str, Any]) -> Part:
+def _package(row: dict[str, Any]) -> CheckedPackage:
     fields: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in row.items()
     }
-    return Part(**fields)
+    return CheckedPackage(**fields)

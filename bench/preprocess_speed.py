@@ -1,4 +1,4 @@
-"""Preprocessing after decoding, beside the straight line that PaddleClas's deployment runs."""
+"""Speed of preprocessing after decoding, against PaddleClas's deployment code."""
 
 import statistics
 import time
@@ -17,9 +17,9 @@ RUNS = 40
 WARM_UP = 5
 
 
-@dataclass(frozen=True)
-class Case:
-    """A picture's size and what is done to it; ``limit`` is the most of the other's time."""
+@dataclass(frozen=True, kw_only=True)
+class PreprocessCase:
+    """A picture's size and its preprocessing; ``limit`` is the most of PaddleClas's time."""
 
     what: str
     size: tuple[int, int]
@@ -28,25 +28,25 @@ class Case:
 
 
 CASES = (
-    Case("512x512", (512, 512), Preprocess(), 1 / 2.5),
-    Case("4000x3000", (3000, 4000), Preprocess(), 1 / 2.5),
-    Case("1920x1080", (1080, 1920), Preprocess()),
-    Case("224x224, no resize", (224, 224), Preprocess(resize_short=None)),
-    Case(
-        "640x480 to 224x224, no crop",
-        (480, 640),
-        Preprocess(resize_short=None, resize=(224, 224), crop=None),
+    PreprocessCase(what="512x512", size=(512, 512), rules=Preprocess(), limit=1 / 2.5),
+    PreprocessCase(what="4000x3000", size=(3000, 4000), rules=Preprocess(), limit=1 / 2.5),
+    PreprocessCase(what="1920x1080", size=(1080, 1920), rules=Preprocess()),
+    PreprocessCase(what="224x224, no resize", size=(224, 224), rules=Preprocess(resize_short=None)),
+    PreprocessCase(
+        what="640x480 to 224x224, no crop",
+        size=(480, 640),
+        rules=Preprocess(resize_short=None, resize=(224, 224), crop=None),
     ),
-    Case("640x480, cubic", (480, 640), Preprocess(interpolation="cubic")),
+    PreprocessCase(what="640x480, cubic", size=(480, 640), rules=Preprocess(interpolation="cubic")),
 )
 
 
-def straight_line(picture: Any, rules: Preprocess, *, turned: bool) -> Any:
+def paddleclas_preprocess(picture: Any, rules: Preprocess, *, from_bgr: bool) -> Any:
     """PaddleClas's ``deploy/python``: whole resize, crop, normalise in HWC, to CHW, batch of one.
 
-    ``turned``: from BGR, as ``cv2.imread`` gives it, by ``img[:, :, ::-1]`` as PaddleClas does.
+    ``from_bgr``: from BGR, as ``cv2.imread`` gives it, by ``img[:, :, ::-1]`` as PaddleClas does.
     """
-    image = picture[:, :, ::-1] if turned else picture
+    image = picture[:, :, ::-1] if from_bgr else picture
     size = rules.resize
     if rules.resize_short is not None:
         height, width = image.shape[:2]
@@ -64,10 +64,10 @@ def straight_line(picture: Any, rules: Preprocess, *, turned: bool) -> Any:
     return np.array([image.transpose((2, 0, 1))])
 
 
-def preprocess_times(case: Case) -> tuple[list[float], list[float], list[float]]:
+def preprocess_times(case: PreprocessCase) -> tuple[list[float], list[float], list[float]]:
     """Milliseconds of ours into a batch buffer, theirs, and theirs given RGB, in turn.
 
-    One thread. The last is a straight line that need not turn BGR into RGB.
+    One thread. The last need not turn BGR into RGB.
 
     Raises:
         SystemExit: theirs and ours have different bits.
@@ -75,16 +75,16 @@ def preprocess_times(case: Case) -> tuple[list[float], list[float], list[float]]
     cv2.setNumThreads(1)
     picture = draw_picture(0, case.size)
     rgb = np.ascontiguousarray(picture[:, :, ::-1])
-    first = straight_line(picture, case.rules, turned=True)
+    first = paddleclas_preprocess(picture, case.rules, from_bgr=True)
     batch = np.empty(first.shape, np.float32)
     calls: tuple[Callable[[], Any], ...] = (
         lambda: preprocess_image(picture, case.rules, out=batch[0]),
-        lambda: straight_line(picture, case.rules, turned=True),
-        lambda: straight_line(rgb, case.rules, turned=False),
+        lambda: paddleclas_preprocess(picture, case.rules, from_bgr=True),
+        lambda: paddleclas_preprocess(rgb, case.rules, from_bgr=False),
     )
     for call in calls:
         if np.asarray(call()).tobytes() != first.tobytes():
-            raise SystemExit(f"{case.what}: not the bits of the straight line")
+            raise SystemExit(f"{case.what}: not the bits of PaddleClas's")
     times: tuple[list[float], ...] = ([], [], [])
     for index in range(WARM_UP + RUNS):
         for place in np.roll((0, 1, 2), index):

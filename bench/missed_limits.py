@@ -1,4 +1,4 @@
-"""Why a limit is missed: where the time goes, by the vendors' own profiles and by Python's."""
+"""Why a limit is missed: where the time goes, by the vendors' profiles and by Python's."""
 
 import cProfile
 import pstats
@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from others import SIZES, THREADS, Streams
+from fp32_speed import SIZES, Streams
+from run_configuration import THREADS
 
 from paddleport import process
 from paddleport.models.artifact import Artifact
@@ -92,28 +93,28 @@ def _imported(
 ) -> dict[str, float]:
     """Seconds that each module took, without what it imports itself."""
     python = [sys.executable, "-X", "importtime", *map(str, command)]
-    told = subprocess.run(
+    log = subprocess.run(
         python, check=True, capture_output=True, text=True, cwd=folder, env=environ
     ).stderr
-    return import_times(told)
+    return import_times(log)
 
 
-def import_times(told: str) -> dict[str, float]:
-    """What ``-X importtime`` tells in µs, in seconds."""
-    found = re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", told, re.MULTILINE)
+def import_times(log: str) -> dict[str, float]:
+    """Seconds per module, from what ``-X importtime`` prints in µs."""
+    found = re.findall(r"^import time: +(\d+) \| +\d+ \| +(\S+)$", log, re.MULTILINE)
     return {module: int(cost) / 1e6 for cost, module in found}
 
 
 def _own_times(profile: cProfile.Profile) -> str:
     costs: Counter[str] = Counter()
     # (file, line, function) to (calls, recursive calls, own seconds, ...)
-    for (_, _, function), told in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
-        costs[function.replace("<", "").replace(">", "")] += told[2]
+    for (_, _, function), times in pstats.Stats(profile).stats.items():  # type: ignore[attr-defined]
+        costs[function.replace("<", "").replace(">", "")] += times[2]
     return shares(costs, 5)
 
 
 def roofline(ours: float, theirs: float, limit: float, flops: float, peak_gflops: float) -> str:
-    """What the limit would ask of the machine.
+    """The share of the measured peak that the limit would take.
 
     Args:
         ours: ms of the faster one.

@@ -1,4 +1,4 @@
-"""How much memory a conversion takes: all its processes together, sampled while it runs."""
+"""How much memory a conversion takes, all its processes together, sampled while it runs."""
 
 import contextlib
 import subprocess
@@ -6,10 +6,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+from claims import NO_LIMIT, Claim, Results
+from plots import plot
 
 from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.worker import run_in_worker
@@ -31,8 +33,8 @@ _BARE_IMPORTS = "import paddle, paddle2onnx, time; time.sleep(0.1)"
 
 
 @dataclass(frozen=True)
-class Sample:
-    """What a command and the processes it started held at a moment; bytes by process id."""
+class MemorySample:
+    """What a command and the processes it started held at one moment, as bytes by process id."""
 
     at_s: float
     held: Mapping[int, int]
@@ -43,8 +45,8 @@ class Sample:
         return sum(self.held.values())
 
 
-@dataclass(frozen=True)
-class Taken:
+@dataclass(frozen=True, kw_only=True)
+class ConversionMemory:
     """The memory of one conversion.
 
     Attributes:
@@ -57,8 +59,8 @@ class Taken:
 
     model_bytes: int
     imports_bytes: int
-    ours: tuple[Sample, ...]
-    vendor: tuple[Sample, ...]
+    ours: tuple[MemorySample, ...]
+    vendor: tuple[MemorySample, ...]
     vendor_imports_bytes: int
 
     @property
@@ -72,8 +74,8 @@ class Taken:
         return (peak(self.vendor).total - self.vendor_imports_bytes) / self.model_bytes
 
 
-def peak(samples: Sequence[Sample]) -> Sample:
-    """When most was held."""
+def peak(samples: Sequence[MemorySample]) -> MemorySample:
+    """The sample in which most was held."""
     return max(samples, key=lambda sample: sample.total)
 
 
@@ -90,16 +92,16 @@ def _held(pid: int) -> dict[int, int]:
     return held
 
 
-def sampled(pid: int, ended: Callable[[], bool]) -> tuple[Sample, ...]:
+def sampled(pid: int, ended: Callable[[], bool]) -> tuple[MemorySample, ...]:
     """Samples of a process and all below it, until ``ended``."""
     samples, started = [], time.perf_counter()
     while not ended():
-        samples.append(Sample(time.perf_counter() - started, _held(pid)))
+        samples.append(MemorySample(time.perf_counter() - started, _held(pid)))
         time.sleep(EVERY_S)
     return tuple(samples)
 
 
-def of_command(command: Sequence[object], folder: Path) -> tuple[Sample, ...]:
+def of_command(command: Sequence[object], folder: Path) -> tuple[MemorySample, ...]:
     """A whole command that must succeed."""
     with tempfile.TemporaryFile("w+") as log:
         running = subprocess.Popen([*map(str, command)], stdout=log, stderr=log, cwd=folder)
@@ -122,19 +124,19 @@ def save_large(prefix: str) -> None:
     paddle.jit.save(paddle.jit.to_static(network, input_spec=spec, full_graph=True), prefix)
 
 
-def conversion_memory(model: Artifact, folder: Path, binaries: Path) -> Taken:
-    """Convert with our command and with the bare one, and watch both."""
+def measure_conversion(model: Artifact, folder: Path, binaries: Path) -> ConversionMemory:
+    """Sample the memory of our command and of the bare one on the same model."""
     params = Path(str(model.weights_file))
     ours = [binaries / "paddleport", "convert", "--model", model.path, "--params", params]
     bare = [binaries / "paddle2onnx", "--model_dir", model.path.parent]
     bare += ["--model_filename", model.path.name, "--params_filename", params.name]
     bare += ["--optimize_tool", "None", "--save_file", folder / "bare.onnx"]
-    return Taken(
-        model.path.stat().st_size + params.stat().st_size,
-        peak(of_command([sys.executable, "-c", _IMPORTS], folder)).total,
-        of_command([*ours, "--opset", 17, "--output", folder / "ours.onnx"], folder),
-        of_command([*bare, "--opset_version", 17], folder),
-        peak(of_command([sys.executable, "-c", _BARE_IMPORTS], folder)).total,
+    return ConversionMemory(
+        model_bytes=model.path.stat().st_size + params.stat().st_size,
+        imports_bytes=peak(of_command([sys.executable, "-c", _IMPORTS], folder)).total,
+        ours=of_command([*ours, "--opset", 17, "--output", folder / "ours.onnx"], folder),
+        vendor=of_command([*bare, "--opset_version", 17], folder),
+        vendor_imports_bytes=peak(of_command([sys.executable, "-c", _BARE_IMPORTS], folder)).total,
     )
 
 
@@ -144,3 +146,66 @@ def large_model(folder: Path) -> Artifact:
     place.mkdir()
     run_in_worker(save_large, TIMEOUT_S, str(place / "inference"))
     return paddle_artifact(place / "inference.json", place / "inference.pdiparams", "pir")
+
+
+def memory_results(folder: Path, binaries: Path) -> Results:
+    """What converting a model that is large beside all else takes."""
+    taken = measure_conversion(large_model(folder), folder, binaries)
+    samples = [
+        {"s": sample.at_s, "MB": [held / 1e6 for held in sample.held.values()]}
+        for sample in taken.ours
+    ]
+    series = {"every_s": EVERY_S, "model_bytes": taken.model_bytes, "ours": samples}
+    return Results(
+        memory_claims(taken), {"conversion": _memory_plot(taken)}, {"conversion": series}
+    )
+
+
+def memory_claims(taken: ConversionMemory) -> list[Claim]:
+    """Our command against the limit, and the bare command's for comparison."""
+    most, size = peak(taken.ours), taken.model_bytes / 1e6
+    parts = " + ".join(f"{held / 1e6:.0f}" for held in most.held.values())
+    detail = (
+        f"{parts} MB in its processes at once, {taken.imports_bytes / 1e6:.0f} MB of imports, "
+        f"a model of {size:.0f} MB"
+    )
+    claim = Claim(
+        what="convert: memory above the imports / model",
+        value=taken.times_model,
+        limit=3,
+        unit="x",
+        detail=detail,
+    )
+    if claim.missed:
+        reason = (
+            f"Paddle2ONNX's own export holds {taken.vendor_times_model:.1f} x"
+            f" (bare command); most of ours was held at {most.at_s / taken.ours[-1].at_s:.0%} "
+            "of the conversion's time"
+        )
+        claim = replace(claim, reason=reason)
+    bare = Claim(
+        what="bare paddle2onnx: memory above the imports / model",
+        value=taken.vendor_times_model,
+        limit=NO_LIMIT,
+        unit="x",
+        detail=(
+            f"{peak(taken.vendor).total / 1e6:.0f} MB, {taken.vendor_imports_bytes / 1e6:.0f} MB "
+            "of imports; it checks nothing"
+        ),
+    )
+    return [claim, bare]
+
+
+def _memory_plot(taken: ConversionMemory) -> str:
+    sides = {"paddleport convert, all processes": taken.ours, "bare paddle2onnx": taken.vendor}
+    allowed = (taken.imports_bytes + 3 * taken.model_bytes) / 1e6
+    return plot(
+        f"A conversion's memory, model of {taken.model_bytes / 1e6:.0f} MB",
+        "s",
+        "MB",
+        {
+            name: ([one.at_s for one in samples], [one.total / 1e6 for one in samples])
+            for name, samples in sides.items()
+        },
+        levels={"imports": taken.imports_bytes / 1e6, "imports + 3 x model": allowed},
+    )

@@ -5,43 +5,43 @@ from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
 
+from paddleport.doctor.checked_packages import load_table, parse
 from paddleport.doctor.findings import Problem, State
-from paddleport.doctor.parts import load_table, parse
 
 
-@dataclass(frozen=True)
-class Rule:
+@dataclass(frozen=True, kw_only=True)
+class KnownBadVersions:
     """One row of ``known_bad.json``.
 
     Attributes:
-        part: whose row it is shown in.
-        versions: the rule applies where every distribution, or ``python``, has such a version;
+        part: the row that shows it.
+        versions: it applies where every distribution, or ``python``, has such a version;
             empty is any, ``None`` is that it is not installed.
         problem: what goes wrong.
-        mend: what to type.
-        mend_with_gpu: what to type where there is a GPU, if that differs.
-        state: ``broken``, or ``note`` for what is met by few.
+        fix: the command that repairs it.
+        fix_with_gpu: the command where there is a GPU, if that differs.
+        state: ``broken``, or ``note`` for what few models meet.
     """
 
     part: str
     versions: Mapping[str, str | None]
     problem: str
-    mend: str
-    mend_with_gpu: str = ""
+    fix: str
+    fix_with_gpu: str = ""
     state: State = "broken"
 
     def applies(self, found: Mapping[str, str | None]) -> bool:
-        """Whether this is what is installed."""
+        """Whether these are the versions that were found."""
         return all(_matches(found.get(name), spec) for name, spec in self.versions.items())
 
-    def told(self, *, gpu: bool) -> Problem:
-        """The rule as a problem of this machine."""
-        return Problem(self.state, self.problem, (gpu and self.mend_with_gpu) or self.mend)
+    def problem_here(self, *, gpu: bool) -> Problem:
+        """The problem on this machine, with its command."""
+        return Problem(self.state, self.problem, (gpu and self.fix_with_gpu) or self.fix)
 
 
-def load_rules() -> tuple[Rule, ...]:
+def load_known_bad() -> tuple[KnownBadVersions, ...]:
     """The table, in its order."""
-    return tuple(Rule(**row) for row in load_table("known_bad.json"))
+    return tuple(KnownBadVersions(**row) for row in load_table("known_bad.json"))
 
 
 def _matches(found: str | None, spec: str | None) -> bool:

@@ -1,14 +1,14 @@
-"""Packages with planted faults, and what the doctor says of them."""
+"""Installs packages with faults, and reads what the doctor reports of them."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from paddleport.doctor import Diagnosis, Finding, Problem
+from paddleport.doctor import Finding, InstallationReport, Problem
 
 
-def plant(
+def plant_package(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
     distribution: str,
@@ -16,7 +16,7 @@ def plant(
     module: str = "",
     source: str = "",
 ) -> None:
-    """Put a package before all others; with no ``module``, its metadata alone."""
+    """Install a package before all others on the path; without ``module``, its metadata alone."""
     info = folder / f"{distribution.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(
@@ -27,19 +27,19 @@ def plant(
     monkeypatch.syspath_prepend(str(folder))
 
 
-def row(diagnosis: Diagnosis, part: str) -> Finding:
+def finding_of(report: InstallationReport, part: str) -> Finding:
     """The part's one row."""
-    (found,) = (finding for finding in diagnosis.findings if finding.part == part)
+    (found,) = (finding for finding in report.findings if finding.part == part)
     return found
 
 
-def first(finding: Finding) -> Problem:
-    """What is said of it first."""
+def first_problem(finding: Finding) -> Problem:
+    """The first of its problems."""
     assert finding.problems, finding
     return finding.problems[0]
 
 
-def a_gpu() -> dict[str, Any]:
-    """What a driver with one GPU tells; runs in a child."""
+def driver_with_gpu() -> dict[str, Any]:
+    """What ``probe_driver`` answers where there is one GPU; runs in a child."""
     gpu = {"index": 0, "name": "NVIDIA L4", "compute_capability": "8.9", "memory_bytes": 24 << 30}
     return {"version": "580.65.06", "cuda": "12.4", "gpus": [gpu], "missing": ""}

@@ -1,4 +1,4 @@
-"""What a child process finds out: each function imports what may kill it."""
+"""What a child process asks of the vendors: each function imports what may crash it."""
 
 import contextlib
 import importlib
@@ -11,13 +11,13 @@ from paddleport.telemetry import openvino_telemetry_hidden
 
 
 @dataclass(frozen=True)
-class Probe:
+class ModuleProbe:
     """A module that could be imported.
 
     Attributes:
-        version: what it says of itself; empty if nothing.
+        version: as the module reports it; empty if it does not.
         lacks: why it is of no use all the same; empty if it is.
-        facts: what else it says, for people and scripts.
+        facts: what else it reports, for people and scripts.
     """
 
     version: str
@@ -25,7 +25,7 @@ class Probe:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def probe_module(module: str, attribute: str) -> Probe:
+def probe_module(module: str, attribute: str) -> ModuleProbe:
     """Import one vendor's module; for a child process only.
 
     Raises:
@@ -35,20 +35,22 @@ def probe_module(module: str, attribute: str) -> Probe:
         return _probed(module, attribute)
 
 
-def _probed(module: str, attribute: str) -> Probe:
+def _probed(module: str, attribute: str) -> ModuleProbe:
     vendor = importlib.import_module(module)
     if getattr(vendor, "__file__", None) is None:
-        return Probe("", lacks="only an empty folder is left of it")
+        return ModuleProbe("", lacks="only an empty folder is left of it")
     version = str(getattr(vendor, "__version__", ""))
     if attribute:
         with contextlib.suppress(ModuleNotFoundError):  # a submodule counts as well
             importlib.import_module(f"{module}.{attribute}")
         if not hasattr(vendor, attribute):
-            return Probe(version, lacks=f"it has no {attribute}, so it is another, or half of it")
+            return ModuleProbe(
+                version, lacks=f"it has no {attribute}, so it is another, or half of it"
+            )
     facts = {}
     with contextlib.suppress(Exception):  # a later version may have renamed what is asked
         facts = _FACTS[module](vendor) if module in _FACTS else {}
-    return Probe(version, facts=facts)
+    return ModuleProbe(version, facts=facts)
 
 
 def probe_driver() -> Mapping[str, Any]:

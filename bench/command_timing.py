@@ -1,4 +1,4 @@
-"""Whole processes, timed in turn."""
+"""Times whole processes, in turn."""
 
 import subprocess
 import sys
@@ -22,7 +22,7 @@ def seconds(
 def in_turn(
     first: Callable[[], float], second: Callable[[], float], runs: int
 ) -> tuple[list[float], list[float]]:
-    """Times of two things, A B A B, after one run of each that is not counted."""
+    """Times of two calls, A B A B, after one run of each that is not counted."""
     first(), second()
     pairs = [(first(), second()) for _ in range(runs)]
     return [a for a, _ in pairs], [b for _, b in pairs]

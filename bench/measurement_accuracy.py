@@ -1,4 +1,4 @@
-"""The measuring rig held against others: OpenVINO's own benchmark_app, and a bare loop."""
+"""Whether ``validate`` measures what others do: OpenVINO's benchmark_app, and a bare loop."""
 
 import json
 import statistics
@@ -29,7 +29,7 @@ Pairs = list[tuple[float, float]]  # medians in ms: ours, theirs
 
 
 def against_benchmark_app(onnx: Artifact, folder: Path) -> Pairs:
-    """OpenVINO through the rig, and by the tool that its makers measure with.
+    """OpenVINO as ``validate`` measures it, and by OpenVINO's own tool.
 
     The same file with its free batch, the same input type, fp32, one request, as many threads.
     benchmark_app's clock is in OpenVINO itself; ours counts what Python adds.
@@ -45,7 +45,7 @@ def against_benchmark_app(onnx: Artifact, folder: Path) -> Pairs:
 
 
 def against_bare_loop(onnx: Artifact) -> Pairs:
-    """ONNX Runtime through the rig, and the loop that anybody would write."""
+    """ONNX Runtime as ``validate`` measures it, and in a plain timing loop."""
     threads = available_threads()
     with Worker() as worker:
         worker.call(process.pin, TIMEOUT_S, process.first_cpus(threads))
@@ -67,7 +67,7 @@ def _in_turn(
     """A B, B A, A B, ... after one of each that is not counted."""
     with closing(Session(backend, onnx, RunnerOptions(threads=threads))) as session:
         feed = {"x": np.random.default_rng(0).standard_normal((1, 3, 224, 224), np.float32)}
-        sides = (lambda: _rig_ms(session, feed), lambda: theirs(feed))
+        sides = (lambda: _validate_ms(session, feed), lambda: theirs(feed))
         pairs = []
         for index in range(PAIRS + 1):
             found: dict[int, float] = {}
@@ -78,7 +78,7 @@ def _in_turn(
     return pairs[1:]
 
 
-def _rig_ms(session: Session, feed: Mapping[str, Any]) -> float:
+def _validate_ms(session: Session, feed: Mapping[str, Any]) -> float:
     """The main number as ``validate`` measures it."""
     backend = TimedBackend(session=session, feeds={1: feed}, grid=False)
     (found,) = measure({"it": backend}, Budget(main_s=SECONDS)).values()

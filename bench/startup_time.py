@@ -1,4 +1,4 @@
-"""``paddleport run`` on one picture, as a whole process, against the script it stands for."""
+"""How long ``paddleport run`` on one picture takes, against a script that does the same."""
 
 import os
 import shutil
@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from commands import BINARIES, RUNS, in_turn, seconds
-from lines import Line, spread
-from why import imports
+from claims import Claim, spread
+from command_timing import BINARIES, RUNS, in_turn, seconds
+from missed_limits import imports
 
 from paddleport.models.artifact import Artifact
 from paddleport.models.synthetic.samples import sample_picture
@@ -42,16 +42,16 @@ SCRIPTS = {"onnxruntime": _ONNXRUNTIME, "openvino": _OPENVINO}
 """What anybody would write: import the runtime, load the file, infer once on zeros."""
 
 
-def startup_lines(onnx: Artifact, folder: Path) -> list[Line]:
+def startup_claims(onnx: Artifact, folder: Path) -> list[Claim]:
     """Each backend's ratio with warm caches, and how long its cold start takes."""
     import cv2
 
     picture = folder / "picture.jpg"
     cv2.imwrite(str(picture), sample_picture())
-    return [_line(backend, onnx, picture, folder) for backend in SCRIPTS]
+    return [_claim(backend, onnx, picture, folder) for backend in SCRIPTS]
 
 
-def _line(backend: str, onnx: Artifact, picture: Path, folder: Path) -> Line:
+def _claim(backend: str, onnx: Artifact, picture: Path, folder: Path) -> Claim:
     cache, environ = folder / "startup-cache", environment(folder / "startup-cache")
     arguments = ["run", onnx.path, "-b", backend, "--threads", THREADS, picture]
     ours = [BINARIES / "paddleport", *arguments]
@@ -63,20 +63,26 @@ def _line(backend: str, onnx: Artifact, picture: Path, folder: Path) -> Line:
     times = in_turn(
         lambda: seconds(ours, folder, environ), lambda: seconds(bare, folder, environ), RUNS
     )
-    line = startup_line(backend, *times, cold)
-    if line.missed:
-        told = imports([*("-m", "paddleport"), *arguments], bare[1:], folder, environ)
-        line = replace(line, reason=told)
-    return line
+    claim = startup_claim(backend, *times, cold)
+    if claim.missed:
+        reason = imports([*("-m", "paddleport"), *arguments], bare[1:], folder, environ)
+        claim = replace(claim, reason=reason)
+    return claim
 
 
-def startup_line(
+def startup_claim(
     backend: str, ours: Sequence[float], bare: Sequence[float], cold: Sequence[float]
-) -> Line:
+) -> Claim:
     """The ratio of the medians; all in seconds."""
     ratio = statistics.median(ours) / statistics.median(bare)
     detail = f"{spread(ours)} s against {spread(bare)} s; with empty caches {spread(cold)} s"
-    return Line(f"run on one picture, {backend} / bare script", ratio, LIMIT, "x", detail)
+    return Claim(
+        what=f"run on one picture, {backend} / bare script",
+        value=ratio,
+        limit=LIMIT,
+        unit="x",
+        detail=detail,
+    )
 
 
 def environment(cache: Path) -> dict[str, str]:

@@ -18,15 +18,15 @@ from paddleport.tensors import ShapeRange
 THREADS = 2
 
 
-@dataclass(frozen=True)
-class Way:
-    """What is opened, and what it is fed.
+@dataclass(frozen=True, kw_only=True)
+class RunConfiguration:
+    """A runner, its model and options, and the shape of its input.
 
     Attributes:
         backend: a runner's name.
-        model: of the kind that it takes.
-        options: as ``run`` gives them.
-        shape: of the tensor that it is fed, which every model of the bench calls x.
+        model: in a format that it takes.
+        options: as ``paddleport run`` passes them.
+        shape: of its input, which every model of the bench calls ``x``.
     """
 
     backend: str
@@ -44,26 +44,28 @@ class Way:
         precision: Precision | None = "fp32",
         threads: int = THREADS,
         extras: Mapping[str, str] | None = None,
-    ) -> "Way":
-        """With the shape told to a backend that gains from it."""
-        told = runner_class(backend).gains_from_shapes
-        shapes = {"x": ShapeRange.only(shape)} if told else {}
+    ) -> "RunConfiguration":
+        """With its shape fixed in advance, if the backend gains from that."""
+        gains = runner_class(backend).gains_from_shapes
+        shapes = {"x": ShapeRange.only(shape)} if gains else {}
         return cls(
-            backend,
-            model,
-            RunnerOptions(
+            backend=backend,
+            model=model,
+            options=RunnerOptions(
                 device=None,
                 precision=precision,
                 threads=threads,
                 extras=extras or {},
                 shapes=shapes,
             ),
-            shape,
+            shape=shape,
         )
 
     @classmethod
-    def of_profile(cls, path: Path, source: SourceModel, size: tuple[int, int]) -> "Way":
-        """What ``run --profile`` opens."""
+    def from_profile(
+        cls, path: Path, source: SourceModel, size: tuple[int, int]
+    ) -> "RunConfiguration":
+        """As ``paddleport run --profile`` opens it."""
         found = read_profile(path)
         return cls.as_run(
             found.backend,
@@ -92,7 +94,7 @@ class Way:
         return open_runner(self.backend, self.model, self.options)
 
     def predictor(self, preprocess: Preprocess) -> Predictor:
-        """Its predictor, for pictures, opened."""
+        """Its predictor for pictures, opened."""
         return PredictorSpec(
             model=self.model,
             backend=self.backend,
