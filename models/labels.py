@@ -48,7 +48,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ModelFileError(
-            f"{path} is not UTF-8 text: a label file has one 'id name' a line"
+            f"{path} is not UTF-8 text: a label file has one 'id name' per line"
         ) from None
     return parse_labels(text, str(path))
 
@@ -68,7 +68,7 @@ def parse_labels(text: str, name: str) -> tuple[str, ...]:
     """
     lines = re.split(r"\r?\n", text.rstrip())  # not splitlines: a name may hold U+2028
     if _CONTROL.search("".join(lines)) or not all(line.strip() for line in lines):
-        raise ModelFileError(f"{name} is not a label file: it needs one 'id name' a line")
+        raise ModelFileError(f"{name} is not a label file: it needs one 'id name' per line")
     numbered = [_NUMBERED.fullmatch(line) for line in lines]
     if not all(numbered):
         return tuple(line.strip() for line in lines)

@@ -11,7 +11,7 @@ _CPUS = Path("/sys/devices/system/cpu")
 
 
 def resident_bytes(pid: int) -> int | None:
-    """Memory that a process holds now; ``None`` where the system doesn't tell, or it is gone."""
+    """Memory that a process holds now; ``None`` if it is gone, or the system doesn't report it."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     except (OSError, IndexError, ValueError):
@@ -39,7 +39,7 @@ def peak_resident_bytes() -> int | None:
 
 
 def cpu_seconds(pid: int) -> float | None:
-    """CPU time that a process's threads have taken; ``None`` where the system doesn't tell."""
+    """CPU time that a process's threads have taken; ``None`` where the system doesn't report it."""
     try:
         # The name, in parentheses, may hold anything; utime and stime are fields 14 and 15.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()

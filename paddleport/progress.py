@@ -1,4 +1,4 @@
-"""How long work reports how far it is."""
+"""How a long task reports its progress."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ Progress = Callable[[str, float | None], None]
 
 
 def no_progress(step: str, share: float | None) -> None:
-    """Nobody wants to know."""
+    """Ignore every report."""
 
 
 def part_of(progress: Progress, start: float, end: float) -> Progress:

@@ -1,4 +1,4 @@
-"""A child process that runs named functions: a crash, a hang or a leak in it is an answer here."""
+"""A child process that runs named functions: a crash, a hang or a leak in it is an error here."""
 
 import contextlib
 import os
@@ -48,7 +48,7 @@ class Worker:
             preload: names of modules.
             environ: variables that the child gets besides this process's.
             memory_limit_bytes: a child that holds more during a call is killed, where the
-                platform tells how much it holds.
+                platform reports how much it holds.
         """
         self._memory_limit_bytes = memory_limit_bytes
         self._ended_because = ""  # known where we have killed it ourselves

@@ -119,7 +119,7 @@ def entry_for(backend: str, version: str, model: Path, settings: Mapping[str, ob
 
 
 def cpu_identity(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """The CPU's model and instruction sets as the system tells them."""
+    """The CPU's model and instruction sets as the system reports them."""
     try:
         facts = sorted({match[0] for match in _CPU_FACTS.finditer(cpuinfo.read_text())})
     except OSError:

@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this machine, as the CUDA driver itself tells of them."""
+"""The NVIDIA GPUs of this machine, as the CUDA driver itself reports them."""
 
 import ctypes
 import re
@@ -41,7 +41,7 @@ class Driver:
     """The NVIDIA driver and what it drives.
 
     Attributes:
-        version: of the driver, as ``580.65.06``; empty where nothing tells.
+        version: of the driver, as ``580.65.06``; empty where nothing reports it.
         cuda: the newest CUDA that it runs, as ``13.0``; empty without a driver.
         gpus: those that this process may use, in CUDA's order.
         missing: why there is none; empty where there is one.

@@ -197,7 +197,7 @@ class OpenVinoRunner(Runner):
     def start(self, feed: Feed) -> "_Started":
         """Have an idle request, or one more, begin on the feed's own memory.
 
-        Not an ``AsyncInferQueue``: of a request that fails it does not call back, and tells later
+        Not an ``AsyncInferQueue``: of a request that fails it does not call back, and reports later
         that one has failed, not which.
         """
         with self.vendor(FeedError, "can't compute this feed"):

@@ -167,7 +167,7 @@ def named_picture(source: Source) -> tuple[str, Path | bytes | Array]:
 
 
 def default_workers() -> int:
-    """Threads that decode: one a CPU, since an idle one costs nothing."""
+    """Threads that decode: one per CPU, since an idle one costs nothing."""
     return min(available_threads(), MOST_WORKERS)
 
 

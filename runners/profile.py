@@ -33,7 +33,7 @@ class Profile:
         backend: a runner's name.
         precision: what it computes in.
         threads: CPU threads of one inference.
-        batch: pictures an inference.
+        batch: pictures per inference.
         options: the backend's own, as after ``-o``.
         file: the ONNX file that it loads, where that is not the model's plain conversion.
         measured: what was found, for the reader: times, gate, machine, versions.

@@ -249,7 +249,7 @@ def check_many(subject: Subject) -> None:
 
 
 def check_many_that_end_early(subject: Subject) -> None:
-    """A wrong feed is told in its place, and a consumer that leaves leaves nothing running."""
+    """A wrong feed is reported in its place, and a consumer that leaves leaves nothing running."""
     good, wrong = small_network.feed(2), {"y": small_network.feed(1)["x"]}
     for extras in _streamed(subject):
         runner = subject.open(threads=2, **extras)
@@ -308,7 +308,7 @@ def check_predictor_from_several_threads(subject: Subject) -> None:
 
 
 def check_predictor_closing(subject: Subject) -> None:
-    """Closing waits for what is computed; whoever comes later is told, and a pickle is not open."""
+    """Closing waits for what is computed; a later call is refused, and a pickle is not open."""
     feed = small_network.feed(1)
     for options in _streamed(subject):
         predictor = Predictor(_described(subject), runner=subject.open(threads=2, **options))

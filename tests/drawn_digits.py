@@ -91,7 +91,7 @@ def _digits(count: int, seed: int) -> Iterator[tuple[int, Array]]:
 
 
 def _features(backbone: Path, pictures: tuple[Array, ...]) -> Array:
-    """What the classifier is fed: one row a picture, float64."""
+    """What the classifier is fed: one row per picture, float64."""
     import onnxruntime as ort
 
     model = onnx.load(str(cached_onnx(resolve(backbone), opset=17).path))

@@ -1,4 +1,4 @@
-"""A backend as a plug-in that breaks down where and how it is told, and is quick otherwise."""
+"""A backend as a plug-in that fails where and how its options say, and is quick otherwise."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from paddleport.tensors import TensorSpec
 class Faults:
     """How (fault), where (after, batch, only_with threads, loading), and other vices.
 
-    holds: MB taken on loading; pause: seconds a run; unpins: a thread leaves its CPUs.
+    holds: MB taken on loading; pause: seconds per run; unpins: a thread leaves its CPUs.
     """
 
     fault: str = ""

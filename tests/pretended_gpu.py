@@ -21,8 +21,8 @@ class Pretended:
 
     Attributes:
         starts: whether the first provider is in the session, or left out without an error.
-        took: options that the session tells instead of those it was given.
-        nodes: how many nodes each provider has; ``None`` is a version that does not tell.
+        took: options that the session reports instead of those it was given.
+        nodes: how many nodes each provider has; ``None`` is a version that does not report it.
         given: the providers and options of the last session.
         moved: what went to which device: ``in`` or the output's name, device, number.
     """

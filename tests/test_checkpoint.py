@@ -123,7 +123,7 @@ def test_values_that_are_not_finite(state: dict[str, Array], tmp_path: Path) -> 
 
 
 class Harm:
-    """A pickle that calls what it is told to when it is loaded."""
+    """A pickle that calls a named function when it is loaded."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self._call = (function, arguments)

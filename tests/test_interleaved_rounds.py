@@ -203,7 +203,7 @@ def test_nothing_to_measure(fakes: FakeBackends) -> None:
 
 
 def failing_at(place: Callable[[Call], bool], error: Exception, fakes: FakeBackends) -> TimesMs:
-    """Five milliseconds a run, but for the rounds that ``place`` names."""
+    """Five milliseconds per run, but for the rounds that ``place`` names."""
 
     def times_ms(at_most_s: float) -> list[float]:
         if place(fakes.calls[-1]):

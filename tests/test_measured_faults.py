@@ -31,7 +31,7 @@ FAULTS = {
     "sleep": "no answer within",
     "eat": "out of memory: killed at",
 }
-if sys.platform != "linux":  # nobody tells how much a process holds
+if sys.platform != "linux":  # the system does not report how much a process holds
     del FAULTS["eat"]
 MAIN, BATCHES, OTHER_THREADS = {(1, 2)}, {(1, 2), (4, 2), (8, 2)}, {(1, 2), (4, 2), (8, 2), (1, 1)}
 

@@ -1,4 +1,4 @@
-"""Small networks, one an operator and setting, in both formats: right, or refused by name."""
+"""Small networks, one per operator and setting, in both formats: right, or refused by name."""
 
 import re
 from collections.abc import Iterator

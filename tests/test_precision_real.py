@@ -136,7 +136,7 @@ def dogs(tmp_path_factory: pytest.TempPathFactory) -> SourceModel:
 
 @pytest.mark.timeout(900)
 def test_the_trained_mobilenet_in_fp16(dogs: SourceModel, tmp_path: Path) -> None:
-    """The same dogs to every backend, with more rounding than validate lets pass: told."""
+    """The same dogs to every backend, with more rounding than validate lets pass: reported."""
     done = convert(dogs, tmp_path / "half.onnx", precision="fp16")
     assert done.verdict == "passed", done.explanation
     assert (tmp_path / "half.onnx").is_file()

@@ -352,7 +352,7 @@ def simulated() -> Iterator[tuple[Json, Json]]:
     """Pairs of runs of the same software on a machine that drifts.
 
     Its speed is 10 % (standard deviation) another one in each run and 3 % in each round, for
-    all backends alike; each backend has 1.5 % a round of its own, and a tail of slow runs.
+    all backends alike; each backend has 1.5 % per round of its own, and a tail of slow runs.
     """
     generator = np.random.Generator(np.random.PCG64(11))
     base = report(*(gone(name) for name in ("openvino", "constant", "tensorrt", "bent")))

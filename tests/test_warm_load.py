@@ -1,4 +1,4 @@
-"""A start from the cache of compiled models: timed if it is the same model, told if it is not."""
+"""A start from the cache of compiled models: timed if it is the same model, else reported."""
 
 import os
 from collections.abc import Mapping

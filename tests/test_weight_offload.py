@@ -53,7 +53,7 @@ QUICK = ("convolutions", "equal kernels", "words", "branches")
 
 
 class Workers:
-    """One process a format, started when it is first asked for."""
+    """One process per format, started when it is first asked for."""
 
     @cached_property
     def pir(self) -> Worker:

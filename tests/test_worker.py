@@ -134,7 +134,9 @@ def ended(pid: int) -> bool:
     return False
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="nobody tells how much a process holds")
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the system does not report how much a process holds"
+)
 def test_a_child_that_holds_too_much_is_killed_and_named() -> None:
     with Worker(memory_limit_bytes=400 << 20) as worker:
         assert worker.call(sum, TIMEOUT_S, [1, 2]) == 3

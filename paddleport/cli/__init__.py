@@ -53,7 +53,7 @@ def _common(
 
 
 def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
-    """The application with some of its commands: each that is left out spares its import."""
+    """The application with some of its commands; the others are not imported."""
     app = typer.Typer(
         name="paddleport",
         no_args_is_help=True,
@@ -74,7 +74,7 @@ def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
 
 
 def main() -> None:
-    """The console script: a border post that knows ``PortError``; a bug keeps its traceback."""
+    """The console script: prints a ``PortError`` and exits with 2; a bug keeps its traceback."""
     typed = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     app = build_app([typed] if typed in COMMANDS else tuple(COMMANDS))
     try:
@@ -83,8 +83,8 @@ def main() -> None:
         print_error(error)
         sys.exit(2)
     except OSError as error:  # a full disk is met in places that nobody can list
-        told = full_disk(error)
-        if told is None:
+        message = full_disk(error)
+        if message is None:
             raise
-        print_error(told)
+        print_error(message)
         sys.exit(2)

@@ -71,7 +71,7 @@ def print_changes(found: "ReportDiff") -> None:
 
 
 def _safe(text: str) -> str:
-    """A report's text as it stands, whatever control characters or markup are in it."""
+    """A report's text with control characters and markup escaped."""
     from rich.markup import escape
 
     from paddleport.validate.reports import figures

@@ -43,7 +43,7 @@ def print_error(error: Exception | str) -> None:
 
 
 def print_warning(text: str) -> None:
-    """A warning that nobody can miss."""
+    """Print a warning to stderr, in colour."""
     if not sys.stderr.isatty():  # rich would be imported for nothing
         print(f" warning  {text}", file=sys.stderr)
         return
@@ -56,7 +56,7 @@ def print_json(value: Any) -> None:
 
 
 def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
-    """A calm table: one rule under the header; ``numbers`` are the columns set to the right."""
+    """A table with one rule under the header; ``numbers`` are the columns set to the right."""
     from rich import box
     from rich.table import Table
 

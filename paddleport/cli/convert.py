@@ -65,7 +65,7 @@ def convert(
         typer.Option(
             "--labelled",
             metavar="DIR",
-            help="Pictures that a lower precision is judged on: val_list.txt, or a folder a class.",
+            help="Pictures to check a lower precision on: val_list.txt, or one folder per class.",
         ),
     ] = None,
     images: Annotated[
@@ -83,7 +83,9 @@ def convert(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            "--backend", "-b", help="Who judges a lower precision; by default all; repeatable."
+            "--backend",
+            "-b",
+            help="Backends that check a lower precision; by default all; repeatable.",
         ),
     ] = None,
     capability: options.CapabilityOption = None,

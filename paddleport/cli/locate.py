@@ -27,7 +27,7 @@ _OTHER_FEEDS = "if validate says otherwise, feed what its --save-worst saves: --
 def locate(
     model: options.ModelArgument = None,
     backend: Annotated[
-        str, typer.Option("--backend", "-b", help="Whose difference to look for.")
+        str, typer.Option("--backend", "-b", help="The backend whose difference to locate.")
     ] = ...,  # type: ignore[assignment]  # typer's way to say: required
     onnx: options.OnnxOption = None,
     opset: options.OpsetOption = 17,
@@ -41,7 +41,8 @@ def locate(
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", help="Budget of the search; what it has then is told.")
+        float,
+        typer.Option("--seconds", help="Budget of the search; what it has by then is printed."),
     ] = 60.0,
     json: options.JsonOption = False,
 ) -> None:
@@ -103,12 +104,12 @@ def locate(
 def to_dict(
     model: str, backend: str, sides: tuple[str, ...], found: "tuple[Divergence, ...]"
 ) -> dict[str, Any]:
-    """For JSON, which has no infinity and no NaN: they are null there."""
+    """The result for JSON; infinity and NaN, which it does not have, are null."""
     from dataclasses import asdict
 
     from paddleport.validate.reports.figures import json_value
 
-    told: dict[str, Any] = json_value(
+    values: dict[str, Any] = json_value(
         {
             "schema": 1,
             "model": model,
@@ -117,13 +118,13 @@ def to_dict(
             "located": [asdict(item) for item in found],
         }
     )
-    return told
+    return values
 
 
 def print_located(
     name: str, backend: str, sides: tuple[str, ...], found: "tuple[Divergence, ...]"
 ) -> None:
-    """What was located, one block a side, or that nothing parts."""
+    """What was located, one block per side, or that nothing diverges."""
     console = stdout()
     console.print(f"[bold]{_safe(name)} · {_safe(backend)}[/]")
     if "runtime" not in sides:

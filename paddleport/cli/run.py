@@ -20,7 +20,7 @@ from paddleport.cli.console import (
     stderr,
     stdout,
 )
-from paddleport.cli.tuned import Tuned
+from paddleport.cli.profile_options import ProfileOptions
 from paddleport.errors import ImageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(
     ] = None,
     topk: Annotated[int, typer.Option("--topk", help="How many classes to show.")] = 5,
     batch_size: Annotated[
-        int | None, typer.Option("--batch-size", help="Pictures an inference.", show_default="1")
+        int | None, typer.Option("--batch-size", help="Pictures per inference.", show_default="1")
     ] = None,
     profile: options.ProfileOption = None,
     fast_decode: Annotated[
@@ -73,7 +73,8 @@ def run(
     extra: options.ExtraOption = None,
     json: options.JsonOption = False,
     jsonl: Annotated[
-        Path | None, typer.Option("--jsonl", metavar="FILE", help="Write a JSON line a picture.")
+        Path | None,
+        typer.Option("--jsonl", metavar="FILE", help="Write one JSON line per picture."),
     ] = None,
 ) -> None:
     """Classify pictures on any runtime, with one preprocessing for all.
@@ -88,7 +89,7 @@ def run(
     from paddleport.runners.picture_pipeline import Work, default_workers
     from paddleport.runners.runner_options import RunnerOptions, available_threads
 
-    tuned = Tuned.read(profile)
+    tuned = ProfileOptions.read(profile)
     backend = tuned.backend(backend) or DEFAULT_BACKEND
     named, names_of_pictures = split_model(names or [], tuned.model or DEFAULT_MODEL)
     model = tuned.file_of(named)
@@ -129,7 +130,7 @@ def run(
 
 
 def summary(work: "Work", runner: "Runner", workers: int) -> str:
-    """How many pictures in what time, where the time went, and by how many threads."""
+    """How many pictures per second, where the time went, and on how many threads."""
     shares = ", ".join(f"{name} {share:.0%}" for name, share in work.shares().items())
     streams = f" in {runner.streams} streams" if runner.streams > 1 else ""
     return (
@@ -139,7 +140,7 @@ def summary(work: "Work", runner: "Runner", workers: int) -> str:
 
 
 def _computed_on(runner: "Runner") -> str:
-    """The threads of a CPU; of anything else its name, and what differs from the plain case."""
+    """The threads on a CPU; else the name of the device and the runner's notes."""
     if runner.device == "cpu":
         return f"{runner.options.threads} threads"
     return " · ".join((runner.device, *runner.notes))
@@ -159,7 +160,7 @@ def _pictures(names: list[str]) -> tuple[Iterable[Any], bool]:
 
 
 def _print_fast_decoding(predictor: "Predictor", pictures: Iterable[Any]) -> None:
-    """On stderr, what reduced decoding did to the first JPEGs and to their answers."""
+    """Print to stderr how reduced decoding changed the first JPEGs and their answers."""
     from paddleport.runners.preprocessing.fast_decode import effect_of_fast_decoding
 
     preprocess = predictor.spec.preprocess
@@ -215,7 +216,7 @@ def _count(answer: "PictureAnswer", read: int, failed: int) -> tuple[int, int]:
 
 
 def _print(answer: "PictureAnswer", task: "Task[Any]") -> None:
-    """Plain lines: a table of rich takes as long as an inference, and its import as a model."""
+    """Plain lines: importing rich and drawing a table takes as long as an inference."""
     bold, plain = ("\033[1m", "\033[0m") if _styled() else ("", "")
     lines = [f"{bold}{answer.picture}{plain}", *task.lines(answer.answer, styled=_styled())]
     print("\n".join(lines))

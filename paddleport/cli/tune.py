@@ -43,18 +43,20 @@ def tune(
     ] = None,
     images: Annotated[
         list[Path] | None,
-        typer.Option("--images", metavar="DIR", help="Pictures to judge answers on; repeatable."),
+        typer.Option("--images", metavar="DIR", help="Pictures to check answers on; repeatable."),
     ] = None,
     labelled: Annotated[
         Path | None,
-        typer.Option("--labelled", metavar="DIR", help="The same with labels: one folder a class."),
+        typer.Option(
+            "--labelled", metavar="DIR", help="The same with labels: one folder per class."
+        ),
     ] = None,
     calibrate: Annotated[
         Path | None,
         typer.Option("--calibrate", metavar="DIR", help="Pictures that int8 takes ranges from."),
     ] = None,
     seconds: Annotated[
-        float, typer.Option("--seconds", help="For judging and racing together.")
+        float, typer.Option("--seconds", help="For the accuracy checks and the timing together.")
     ] = 120.0,
     precision: Annotated[
         list[str] | None,
@@ -140,7 +142,7 @@ def tune(
 def _save(
     source: "SourceModel", tuning: "Tuning", files: "dict[str, Artifact]", target: Path
 ) -> Path:
-    """The profile, with a copy of its file beside it where that is not the plain conversion."""
+    """Write the profile, and its file beside it where that is not the plain conversion."""
     from paddleport.files import write_atomically
     from paddleport.runners.profile import Profile, write_profile
     from paddleport.validate.tune.candidate import PLAIN
@@ -190,7 +192,7 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
     )
     console.print()
     labelled = any(row.gate is not None and row.gate.top1 is not None for row in tuning.rows)
-    numbers = ["as Paddle", "ms a picture", "95 % interval", "pictures/s"]
+    numbers = ["as Paddle", "ms per picture", "95 % interval", "pictures/s"]
     if labelled:
         numbers.insert(0, "top-1")
     table = new_table("configuration", "verdict", *numbers, numbers=numbers)

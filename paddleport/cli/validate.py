@@ -16,7 +16,7 @@ from paddleport.cli.console import (
     stdout,
     verdict_text,
 )
-from paddleport.cli.tuned import Tuned
+from paddleport.cli.profile_options import ProfileOptions
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -70,10 +70,10 @@ def validate(
         ),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer feeds, and one latency a backend.")
+        bool, typer.Option("--quick", help="Fewer feeds, and one latency per backend.")
     ] = False,
     locate: Annotated[
-        bool, typer.Option("--locate", help="Name the node where a backend parts.")
+        bool, typer.Option("--locate", help="Name the node where a backend diverges.")
     ] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="A backend that is skipped is a failure.")
@@ -100,7 +100,7 @@ def validate(
     from paddleport.validate.parity.validation import save_worst, validate_on_feeds
     from paddleport.validate.parity.validation_plan import Plan
 
-    tuned = Tuned.read(profile)
+    tuned = ProfileOptions.read(profile)
     if tuned.profile is not None:
         backend = [*{tuned.backend(name) or name for name in backend or [tuned.profile.backend]}]
         model = model or (tuned.model if program is None else None)

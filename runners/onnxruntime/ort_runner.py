@@ -211,7 +211,7 @@ class OnnxRuntimeRunner(Runner):
 
     @property
     def computes_in(self) -> Precision:
-        """As the file's weights are, unless the provider was told otherwise and has taken it."""
+        """That of the file's weights, unless the provider was given another one and took it."""
         return self._computes_in
 
     def infer(self, feed: Feed) -> dict[str, Array]:

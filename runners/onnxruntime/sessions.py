@@ -60,7 +60,9 @@ def _start_and_keep(model: Path, settings: Any, start: Callable[[Path], Any], en
         with file.open("ab") as stream:
             stream.write(_unknown_field(entry.tail_bytes))
         entry.keep(file)
-    except Exception:  # the cache can't be written, or the model is at fault, which it tells again
+    except (
+        Exception
+    ):  # the cache can't be written, or the model is at fault, which is then raised again
         settings.optimized_model_filepath = ""
         session = start(model)
     finally:

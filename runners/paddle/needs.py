@@ -65,7 +65,7 @@ def _missing_tensorrt(version: str, inference: Any) -> str:
         return f"Paddle does not load the TensorRT libraries ({type(error).__name__}): {get_it}"
     if not any(found):
         return f"the TensorRT libraries tell no version: {get_it}"
-    # helper.h divides by 1000, and TensorRT 10 counts 10000 for a major version: 10 is told as 100.
+    # helper.h divides by 1000, and TensorRT 10 counts 10000 per major version: 10 is read as 100.
     if found[0] not in (built_for[0], built_for[0] * 10):
         return (
             f"Paddle {version} is built for TensorRT {wanted} and finds "

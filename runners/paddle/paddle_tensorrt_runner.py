@@ -162,7 +162,7 @@ class PaddleTensorRtRunner(PaddleProgramRunner):
     def computes_in(self) -> Precision:
         """What the engines were built for, where the GPU has it; the rest stays in fp32.
 
-        Read back from Paddle for a .pdmodel; ``paddle.tensorrt`` has nothing that tells it.
+        Read back from Paddle for a .pdmodel; ``paddle.tensorrt`` does not report it.
         """
         return self.precision
 

@@ -90,7 +90,7 @@ def build_engine(
     """
     loaded = library.load()
     _check_capabilities(loaded, wanted)
-    with collected_errors():  # the parser's are told by parse
+    with collected_errors():  # the parser's are reported by parse
         parsed, notes = parse(loaded, onnx, wanted.precision)
     seen: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
@@ -134,7 +134,7 @@ def _built(loaded: Loaded, onnx: Path, parsed: Network, config: Any, timings: Pa
 def _configuration(
     loaded: Loaded, wanted: EngineSettings, timings: Path | None, seen: dict[str, Any]
 ) -> Any:
-    """The loader of a configuration that tells ``seen`` what it came to."""
+    """The loader of a configuration that records in ``seen`` what it came to."""
     loaders, trt = loaded.loaders, loaded.trt
     profile = loaders.Profile()
     for name, shapes in wanted.ranges.items():

@@ -77,7 +77,7 @@ def _entry(library: Library, onnx: Path, gpu: Gpu, wanted: EngineSettings) -> st
 
 
 def _timings(library: Library, gpu: Gpu) -> Path:
-    """One file a GPU and version: the library refuses another's."""
+    """One file per GPU and version: the library refuses another's."""
     version = library.load().version
     name = "".join(sign if sign.isalnum() else "-" for sign in gpu.name)
     return cache_dir() / "engines" / f"timings-{library.backend}-{version}-{name}.cache"

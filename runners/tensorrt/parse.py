@@ -46,7 +46,7 @@ def parse(loaded: Loaded, onnx: Path, precision: Precision) -> tuple[Network, tu
     """Parse a file, cast where it must be, and say what stays in float32.
 
     An operator that the parser takes in float32 only (HardSwish in bf16) is kept so, all its
-    nodes, and that is told; so is the normalisation of pictures, where it is in the graph.
+    nodes, and that is reported; so is the normalisation of pictures, where it is in the graph.
 
     Raises:
         ModelFileError: the parser refuses the graph; says which node, and why.

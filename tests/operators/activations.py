@@ -7,7 +7,7 @@ from operators.network import CHANGED, Network, normal, parameter, picture
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network an activation and setting."""
+    """Yield one network per activation and setting."""
     f = paddle.nn.functional
     settings = {
         "leaky_relu 0.3": lambda x: f.leaky_relu(x, 0.3),

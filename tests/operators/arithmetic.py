@@ -11,7 +11,7 @@ HALVES = np.array([-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 0.2, -0.7], np.float32)
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network an operator and setting."""
+    """Yield one network per operator and setting."""
     yield from _binary(paddle)
     yield from _unary(paddle)
     yield from _reductions(paddle)

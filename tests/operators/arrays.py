@@ -9,7 +9,7 @@ from operators.network import CHANGED, Network, integers, normal, parameter
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network an operator and setting."""
+    """Yield one network per operator and setting."""
     yield from _shapes(paddle)
     yield from _slices(paddle)
     yield from _indices(paddle)

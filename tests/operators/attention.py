@@ -7,7 +7,7 @@ from operators.network import Network, normal, parameter
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network a product and setting."""
+    """Yield one network per product and setting."""
     f = paddle.nn.functional
     for tx in (False, True):
         for ty in (False, True):

@@ -7,7 +7,7 @@ from operators.network import CHANGED, Network, normal, parameter, picture, posi
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network a normalisation and setting."""
+    """Yield one network per normalisation and setting."""
     f = paddle.nn.functional
 
     def weight(count: int) -> Any:

@@ -9,7 +9,7 @@ from operators.network import Network, normal, picture
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network a layer and setting."""
+    """Yield one network per layer and setting."""
     x = {"x": normal(2, 5, 4)}
     for kind in ("LSTM", "GRU", "SimpleRNN"):
         for direction in ("forward", "bidirect"):

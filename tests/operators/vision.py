@@ -9,7 +9,7 @@ from operators.network import Network, normal, parameter, picture
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network an operator and setting."""
+    """Yield one network per operator and setting."""
     yield from _resizes(paddle)
     yield from _sampling(paddle)
     yield from _regions(paddle)

@@ -7,7 +7,7 @@ from operators.network import CHANGED, Network, normal, parameter, picture
 
 
 def networks(paddle: Any) -> Iterator[Network]:
-    """Yield one network a window and setting."""
+    """Yield one network per window and setting."""
     yield from _convolutions(paddle)
     yield from _transposed(paddle)
     yield from _pools(paddle)

@@ -194,8 +194,8 @@ def gate_set(
     Args:
         source_preprocess: how a picture is fed; without it only drawn pictures can be.
         spec: the model's image input.
-        labelled: a folder with ``val_list.txt`` ("path label" a line, as PaddleClas has it) or
-            with one folder a class, named by the class's index or label; or such a list itself.
+        labelled: a folder with ``val_list.txt`` ("path label" per line, as PaddleClas has it) or
+            with one folder per class, named by the class's index or label; or such a list itself.
         images: files and folders of pictures, instead; their labels are unknown.
         samples: how many to draw where neither is given.
         first: the number of the first drawn picture; another gives other pictures.
@@ -298,7 +298,7 @@ def _labelled(given: Path, classes: Sequence[str] | None) -> list[tuple[Path, in
     folders = sorted(item for item in given.iterdir() if item.is_dir())
     if not folders:
         raise UsageError(
-            f"{given} holds neither {_LIST} ('path label' a line) nor one folder a class"
+            f"{given} holds neither {_LIST} ('path label' per line) nor one folder per class"
         )
     return [
         (path, _class_index(folder.name, classes))

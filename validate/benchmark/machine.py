@@ -51,7 +51,7 @@ def _best_gflops(size: int, seconds: float) -> float:
 def settle(pids: Collection[int]) -> None:
     """Return once none of these processes has taken CPU time for a moment.
 
-    After ``LONGEST_S`` at most, and not before it where the system does not tell.
+    After ``LONGEST_S`` at most, and not before it where the system does not report it.
     """
     deadline = time.perf_counter() + LONGEST_S
     while (left := deadline - time.perf_counter()) > 0:

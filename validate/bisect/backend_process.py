@@ -20,7 +20,7 @@ class BackendOutputs:
     """What a backend gave.
 
     Attributes:
-        outputs: one tuple of tensors a feed, in the model's order.
+        outputs: one tuple of tensors per feed, in the model's order.
         names: of the outputs.
         computes_in: the precision read back.
     """

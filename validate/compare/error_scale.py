@@ -117,7 +117,7 @@ def structural_difference(reference: Array, candidate: Array) -> str:
 
 
 def centred_log(tensor: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-probabilities are logits up to a constant a row; centred, they are comparable."""
+    """Log-probabilities are logits up to a constant per row; centred, they are comparable."""
     logits = np.log(np.maximum(tensor, SMALLEST_PROBABILITY))
     centred: NDArray[np.float64] = logits - logits.mean(axis=-1, keepdims=True)
     return centred

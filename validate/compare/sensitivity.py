@@ -1,4 +1,4 @@
-"""The proof that a comparison could have failed: a disturbed reference must be told apart."""
+"""The proof that a comparison could have failed: a disturbed reference must be distinguished."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -56,7 +56,7 @@ class OnnxFeeds:
         """Tensors as Paddle takes them, under the file's names.
 
         Raises:
-            FeedError: the file takes 8-bit pictures, which can't be told from normalised ones.
+            FeedError: the file takes 8-bit pictures, not distinguishable from normalised ones.
         """
         if self.pixels is not None:
             raise FeedError(

@@ -20,7 +20,7 @@ from paddleport.tensors import Array, Feed
 
 _HELD_BYTES = 1 << 28  # of answers that are watched at a time
 LONGEST_WARM_UP = 5  # times the shortest
-_CHUNK = 8  # inferences a stream
+_CHUNK = 8  # inferences per stream
 _NO_FASTER = 0.98  # of the median before: no longer faster than that
 
 
@@ -86,7 +86,7 @@ class HostedRunner:
         return _timed(lambda: self._runner.infer_placed(placed), at_most_s, warm_up_s)
 
     def time_many_ms(self, feed: Feed, at_most_s: float, warm_up_s: float) -> list[float]:
-        """Milliseconds an inference, of chunks with as many at a time as the runner has."""
+        """Milliseconds per inference, of chunks with as many at a time as the runner has."""
         chunk = _CHUNK * self._runner.in_flight
 
         def run() -> None:

@@ -107,7 +107,7 @@ class ReferenceBackend:
             return None
         try:
             return session.run_all(backends.tensors("paddle", self.feeds))
-        except PortError:  # it is known to crash on some graphs, and then tells nothing
+        except PortError:  # it is known to crash on some graphs, and then is no evidence
             return None
         finally:
             session.close()

@@ -195,7 +195,7 @@ class Session:
         return self._run(HostedRunner.time_from_jpeg_ms, *given, timeout_s=timeout_s)
 
     def peak_memory_bytes(self) -> int | None:
-        """The most memory its process has held, as last seen; ``None`` where nobody tells."""
+        """The most memory its process has held, as last seen; ``None`` where it is not reported."""
         return self._peak_bytes
 
     def close(self) -> None:

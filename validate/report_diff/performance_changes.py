@@ -61,7 +61,7 @@ class LatencyChanges:
 
     @property
     def same_machine(self) -> bool:
-        """As far as the CPU's name tells."""
+        """As far as the CPU's name shows."""
         return (
             bool(self.old.environment.cpu) and self.old.environment.cpu == self.new.environment.cpu
         )

@@ -23,7 +23,7 @@ class ModelVariant:
     Attributes:
         precision: what the file is in; ``fp32`` files may be computed in less by a backend.
         onnx: the file.
-        name: what tells it from others; by default its precision.
+        name: distinguishes it from others; by default its precision.
         backends: the only ones that it is good for; empty is all.
     """
 

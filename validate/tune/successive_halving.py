@@ -109,7 +109,7 @@ def halve_successively(
 
 
 def equally_fast(ranked: Sequence[TimedConfiguration[T]]) -> list[TimedConfiguration[T]]:
-    """The best, and those within ``EQUAL_WITHIN`` of it or not told from it by the noise.
+    """The best, and those within ``EQUAL_WITHIN`` of it or within the noise of it.
 
     Only those that went as far as the best are compared, round by round: what disturbs a whole
     round of turns disturbs both.
@@ -168,7 +168,7 @@ def _not_far_slower(items: Sequence[TimedConfiguration[T]]) -> list[TimedConfigu
 
 
 def _kept(ranked: Sequence[TimedConfiguration[T]]) -> list[TimedConfiguration[T]]:
-    """The faster half, and those that the noise does not tell from the best."""
+    """The faster half, and those within the noise of the best."""
     if not ranked:
         return []
     half = max(LAST_RUNG, round(len(ranked) * _KEPT))

@@ -55,7 +55,7 @@ def error_against_time(tuning: Tuning) -> str:
         "tuning",
         (_WIDTH, _HEIGHT),
         paint,
-        title=f"{words[0].upper()}{words[1:]}, against milliseconds a picture",
+        title=f"{words[0].upper()}{words[1:]}, against milliseconds per picture",
         description=described,
     )
 
@@ -99,7 +99,7 @@ def _paint_scales(axes: "Axes", low: float, high: float) -> None:
     for label in axes.get_yticklabels():
         if label.get_text() == "gate":
             label.set(color=COLOURS["bad"], fontweight="bold")
-    axes.set_xlabel("milliseconds a picture", color=COLOURS["soft"], fontsize=FONT_SIZE)
+    axes.set_xlabel("milliseconds per picture", color=COLOURS["soft"], fontsize=FONT_SIZE)
 
 
 def _paint_points(axes: "Axes", found: list[TunedRow]) -> None:

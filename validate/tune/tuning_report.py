@@ -29,9 +29,9 @@ def headline(tuning: Tuning) -> str:
     chosen = tuning.chosen
     if chosen is None:
         return "Nothing is chosen: no configuration passed the gate and could be timed."
-    speed = f"{figures.milliseconds(chosen.ms_per_picture)} ms a picture"
+    speed = f"{figures.milliseconds(chosen.ms_per_picture)} ms per picture"
     if tuning.goal == "throughput":
-        speed += f", {chosen.pictures_per_s:.0f} pictures a second"
+        speed += f", {chosen.pictures_per_s:.0f} pictures per second"
     return f"{chosen.candidate.name}: {speed}."
 
 
@@ -52,8 +52,8 @@ def timed_table(tuning: Tuning) -> Table:
     """Every configuration that was timed in turn."""
     rows = [row for row in tuning.rows if row.state not in _SHOWN_AS_OUT]
     columns = (
-        *("configuration", "verdict", "top-1", "as Paddle", "log-prob error", "ms a picture"),
-        *("95 % interval", "pictures a second", "runs"),
+        *("configuration", "verdict", "top-1", "as Paddle", "log-prob error", "ms per picture"),
+        *("95 % interval", "pictures per second", "runs"),
     )
     return Table(
         caption="What was raced",
@@ -75,7 +75,7 @@ def out_table(tuning: Tuning) -> Table:
         for row in tuning.rows
         if row.state in _SHOWN_AS_OUT
     ]
-    columns = ("configuration", "verdict", "ms a picture", "reason")
+    columns = ("configuration", "verdict", "ms per picture", "reason")
     return Table(caption="What was not raced", columns=columns, lines=tuple(lines), texts=4)
 
 

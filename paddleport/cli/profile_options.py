@@ -1,4 +1,4 @@
-"""What ``--profile`` says, for the commands that take it."""
+"""The options that ``--profile`` sets, for the commands that take it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Tuned:
-    """What a profile says, where nothing else was typed; all is empty without one."""
+class ProfileOptions:
+    """What a profile sets where nothing else was typed; empty without one."""
 
     profile: "Profile | None" = None
 
     @classmethod
-    def read(cls, path: Path | None) -> "Tuned":
-        """Of ``--profile``."""
+    def read(cls, path: Path | None) -> "ProfileOptions":
+        """Read the file that ``--profile`` names."""
         if path is None:
             return cls()
         from paddleport.runners.profile import read_profile
@@ -26,10 +26,10 @@ class Tuned:
         return cls(read_profile(path))
 
     def backend(self, typed: str | None) -> str | None:
-        """Its backend; another one can't have its options.
+        """Its backend, since no other takes its options; without a profile what was typed.
 
         Raises:
-            UsageError: another one was typed.
+            UsageError: another backend was typed.
         """
         if self.profile is None:
             return typed
@@ -41,11 +41,11 @@ class Tuned:
 
     @property
     def model(self) -> str | None:
-        """What it was tuned for."""
+        """The model that it was tuned for."""
         return self.profile.model if self.profile else None
 
     def file_of(self, named: str) -> str:
-        """The file of its own that it has for this model, if any; else what was named.
+        """The profile's own file of this model, if it has one; else what was named.
 
         Raises:
             UsageError: it was tuned for another model.
@@ -60,7 +60,7 @@ class Tuned:
 
     @property
     def batch(self) -> int | None:
-        """Pictures an inference."""
+        """Pictures per inference."""
         return self.profile.batch if self.profile else None
 
     @property
@@ -70,7 +70,7 @@ class Tuned:
 
     @property
     def precision(self) -> Any:
-        """What it computes in; a file of its own says that itself."""
+        """What it computes in; ``None`` where its own file determines that."""
         return self.profile.runner_options.precision if self.profile else None
 
     @property
