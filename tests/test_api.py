@@ -85,7 +85,7 @@ def test_a_loaded_model_is_not_opened_before_it_is_used(small_pir: Artifact) -> 
             np.testing.assert_array_equal(again.run(feed)[name], tensor)
 
 
-def test_what_cannot_be(small_pir: Artifact, tmp_path: Path) -> None:
+def test_load_refuses_unknown_names_and_devices(small_pir: Artifact, tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="Did you mean 'MobileNetV2'"):
         pp.load("MobilNetV2")
     with pytest.raises(UsageError, match="Did you mean 'openvino'"):
@@ -94,7 +94,7 @@ def test_what_cannot_be(small_pir: Artifact, tmp_path: Path) -> None:
         pp.load(small_pir.path.parent, "openvino", device="cuda")
 
 
-def test_what_is_known_of_backends_and_models() -> None:
+def test_backends_and_models_are_listed() -> None:
     assert {"onnxruntime", "openvino", "paddle"} <= {item.name for item in pp.backends()}
     (card,) = [item for item in pp.models() if item.name == "MobileNetV2"]
     assert card.published["top1"] == pytest.approx(0.722, abs=0.01)

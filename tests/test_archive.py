@@ -109,7 +109,9 @@ def test_a_link_cannot_be_written_through(tmp_path: Path, empty: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_too_many_members(tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_members_are_refused(
+    tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(archive, "MAX_MEMBERS", 3)
     unpack(tar(tmp_path / "a.tar", *(file(f"{number}") for number in range(3))), empty)
     with pytest.raises(ModelFileError, match="more than 3 members"):
@@ -140,7 +142,7 @@ def corrupt(data: bytes) -> bytes:
 
 @pytest.mark.parametrize("damage", [truncate, corrupt, lambda data: b"", lambda data: b"text\n"])
 @pytest.mark.parametrize("mode", ["w:", "w:gz"])
-def test_a_damaged_archive(
+def test_a_damaged_archive_is_refused(
     tmp_path: Path, empty: Path, damage: Callable[[bytes], bytes], mode: str
 ) -> None:
     path = tar(tmp_path / "a.tar", *OFFICIAL, mode=mode)
@@ -149,7 +151,7 @@ def test_a_damaged_archive(
         unpack(path, empty)
 
 
-def test_what_is_no_archive_is_told_by_content(tmp_path: Path) -> None:
+def test_archives_are_recognised_by_content(tmp_path: Path) -> None:
     path = tmp_path / "a.tar"
     for content in (b"", b"{}", b"\0" * 2000, gzip.compress(b"text"), b"\x1f\x8b"):
         path.write_bytes(content)
@@ -175,6 +177,6 @@ def test_a_refused_archive_leaves_no_folder(tmp_path: Path) -> None:
     assert left == [tmp_path / "cache" / "unpacked"]
 
 
-def test_a_missing_archive(tmp_path: Path) -> None:
+def test_a_missing_archive_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
         unpacked(tmp_path / "none.tar", cache=tmp_path)

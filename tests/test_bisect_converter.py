@@ -170,7 +170,9 @@ FAULTS: dict[Fault, dict[str, tuple[str, int]]] = {
 @pytest.mark.parametrize("renamed", [False, True], ids=["named", "renamed"])
 @SIMPLIFIED
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_fault(case: Case, fault: Fault, simplified: bool, renamed: bool, tmp_path: Path) -> None:
+def test_a_planted_fault_is_located(
+    case: Case, fault: Fault, simplified: bool, renamed: bool, tmp_path: Path
+) -> None:
     proto = onnx.load(str(case.files[simplified]))
     fault(proto, case)
     if renamed:
@@ -187,14 +189,16 @@ def test_a_fault(case: Case, fault: Fault, simplified: bool, renamed: bool, tmp_
 
 @pytest.mark.parametrize("renamed", [False, True], ids=["named", "renamed"])
 @SIMPLIFIED
-def test_nothing(case: Case, simplified: bool, renamed: bool, tmp_path: Path) -> None:
+def test_a_right_conversion_has_no_divergence(
+    case: Case, simplified: bool, renamed: bool, tmp_path: Path
+) -> None:
     proto = onnx.load(str(case.files[simplified]))
     if renamed:
         planted_networks.rename(proto)
     assert case.locate(proto, tmp_path) is None
 
 
-def test_what_a_reader_is_told(case: Case, tmp_path: Path) -> None:
+def test_the_sentence_names_nodes_and_input_ranges(case: Case, tmp_path: Path) -> None:
     proto = onnx.load(str(case.files[True]))
     slope(proto, case)
     found = case.locate(proto, tmp_path)
@@ -207,7 +211,7 @@ def test_what_a_reader_is_told(case: Case, tmp_path: Path) -> None:
     assert read.minimum < 0 < read.maximum
 
 
-def test_a_folded_norm_and_a_folded_weight_are_told_apart(case: Case, tmp_path: Path) -> None:
+def test_a_folded_norm_and_a_folded_weight_are_distinguished(case: Case, tmp_path: Path) -> None:
     for fault, telling in (
         (epsilon, "is there up to a scale and shift of each channel"),
         (first_weight, "folded"),
@@ -230,7 +234,7 @@ def test_swapped_outputs_are_called_that(case: Case, tmp_path: Path) -> None:
     assert "outputs are swapped" in found.sentence
 
 
-def test_the_budget(case: Case, tmp_path: Path) -> None:
+def test_a_spent_budget_gives_an_incomplete_answer(case: Case, tmp_path: Path) -> None:
     proto = onnx.load(str(case.files[True]))
     first_weight(proto, case)
     found = case.locate(proto, tmp_path, seconds=0)

@@ -57,7 +57,7 @@ def spoil(proto: onnx.ModelProto, operator: str, position: int) -> None:
 
 
 @pytest.mark.parametrize("renamed", [False, True], ids=["named", "renamed"])
-def test_a_sequence(saved: Saved, tmp_path: Path, renamed: bool) -> None:
+def test_a_network_with_a_tensor_sequence(saved: Saved, tmp_path: Path, renamed: bool) -> None:
     """Two inputs, one of whole numbers, free lengths, LSTM and attention."""
     source, sound = saved(planted_networks.save_sequence_by_paddle)
     generator = np.random.default_rng(3)
@@ -89,7 +89,7 @@ def test_a_sequence(saved: Saved, tmp_path: Path, renamed: bool) -> None:
     assert found.node == "pd_op.softmax.0"
 
 
-def test_a_branch(saved: Saved, tmp_path: Path) -> None:
+def test_a_network_with_a_branch(saved: Saved, tmp_path: Path) -> None:
     source, sound = saved(planted_networks.save_branching_by_paddle)
     choice = next(node for node in sound.graph.node if node.op_type == "If")
     for graph in (item.g for item in choice.attribute):

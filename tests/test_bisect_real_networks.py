@@ -106,7 +106,7 @@ def check(real: Real, seed: str) -> None:
     assert seen >= FAULTS
 
 
-def test_nothing_planted(tmp_path: Path) -> None:
+def test_networks_without_a_fault_have_no_divergence(tmp_path: Path) -> None:
     source, _, shapes = ocr("cls")
     real = Real(source, tmp_path, shapes)
     for file in real.files:

@@ -30,7 +30,7 @@ def test_the_environment_decides_where(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert cache_dir().name == "paddleport"
 
 
-def test_built_once(tmp_path: Path) -> None:
+def test_an_entry_is_built_once(tmp_path: Path) -> None:
     folder = cached_folder("kind/entry", build, cache=tmp_path)
     assert folder == tmp_path / "kind" / "entry"
     assert cached_folder("kind/entry", build, cache=tmp_path) == folder
@@ -83,7 +83,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path, error: BaseException)
     assert [item.name for item in (tmp_path / "kind").iterdir()] == [".entry.lock"]
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     leftover = tmp_path / "kind" / ".entry.0123.building"
     leftover.mkdir(parents=True)
     other = tmp_path / "kind" / ".another.0123.building"

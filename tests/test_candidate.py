@@ -56,7 +56,7 @@ def test_throughput_divides_all_threads_among_streams() -> None:
     assert {item.streams for item in found} == {1}
 
 
-def test_names_and_options() -> None:
+def test_candidate_name_and_runner_options() -> None:
     item = TuneCandidate(
         backend="openvino", precision="bf16", variant="fp32", threads=2, streams=2, batch=4
     )

@@ -102,7 +102,7 @@ PLACE = BatchDependence(feed="batch of 3", row=1, picture="sample 2", error=0.1)
          "undetermined", "suspect the reference"),
     ],
 )  # fmt: skip
-def test_each_cause(changes: dict[str, object], cause: str, telling: str) -> None:
+def test_evidence_gives_each_cause(changes: dict[str, object], cause: str, telling: str) -> None:
     found, explanation = name_cause(replace(BASE, **changes))  # type: ignore[arg-type]  # a table
     assert found == cause
     assert telling in explanation

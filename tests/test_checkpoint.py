@@ -55,7 +55,7 @@ def worker() -> Any:
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4])  # all that paddle.save takes
-def test_what_paddle_saves(
+def test_checkpoints_that_paddle_saves_are_read(
     state: dict[str, Array], tmp_path: Path, worker: Worker, protocol: Literal[2, 3, 4]
 ) -> None:
     path = tmp_path / "model.pdparams"
@@ -216,12 +216,14 @@ def test_any_damage_is_one_error_or_other_numbers(tmp_path: Path) -> None:
     assert refused > 1000
 
 
-def test_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_that_is_too_large_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(checkpoint, "MAX_BYTES", 1000)
     with pytest.raises(ModelFileError, match="more than the 1,000 that are read"):
         read_tensors(written(tmp_path / "model.pdparams", {"key": np.zeros(1000)}))
 
 
-def test_missing(tmp_path: Path) -> None:
+def test_a_missing_checkpoint_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError):
         read_checkpoint(tmp_path / "none.pdparams", CARD)

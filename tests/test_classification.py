@@ -25,7 +25,7 @@ def test_equal_scores_keep_the_order_of_classes() -> None:
     assert [p.index for p in top_k(scores, 5)[0]] == [7, 500, 900, 0, 1]
 
 
-def test_it_agrees_with_paddleclas_topk_where_scores_differ() -> None:
+def test_topk_agrees_with_paddleclas_where_scores_differ() -> None:
     random = np.random.default_rng(0)
     scores = random.permutation(5000).reshape(5, 1000).astype(np.float32) / 5000
     for probs, predictions in zip(scores, top_k(scores, 5), strict=True):

@@ -229,12 +229,14 @@ def test_run_ends_at_once_when_interrupted(
         (["run", "-b", "onnxruntime", "-o", "streams=0"], ["streams=0", "threads"]),
     ],
 )
-def test_bad_words(paddleport: Command, arguments: list[str], words: list[str]) -> None:
+def test_bad_arguments_are_one_line_errors(
+    paddleport: Command, arguments: list[str], words: list[str]
+) -> None:
     one_line_error(paddleport(*arguments), *words)
 
 
 @pytest.mark.parametrize("name", ["../evil", "/tmp/evil", "link"])
-def test_bad_archives(paddleport: Command, tmp_path: Path, name: str) -> None:
+def test_bad_archives_are_one_line_errors(paddleport: Command, tmp_path: Path, name: str) -> None:
     with tarfile.open(tmp_path / "model.tar", "w") as archive:
         member = tarfile.TarInfo(name)
         if name == "link":
@@ -255,7 +257,9 @@ def test_a_model_in_a_tar(paddleport: Command, small_protobuf: Artifact, tmp_pat
 
 
 @pytest.mark.usefixtures("no_leftovers")
-def test_what_is_not_onnx(paddleport: Command, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_files_that_are_not_onnx_are_refused(
+    paddleport: Command, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     file = tmp_path_factory.mktemp("nonsense") / "no.onnx"
     for content in (b"", b"hello", b"\0" * 100):
         file.write_bytes(content)
@@ -321,7 +325,7 @@ def test_ctrl_c_leaves_nothing(small_pir: Artifact, tmp_path: Path) -> None:
     assert not list(work.iterdir())
 
 
-def test_models(paddleport: Command) -> None:
+def test_models_lists_the_zoo(paddleport: Command) -> None:
     listed = json.loads(paddleport("models", "--json").out)
     assert len(listed) == 7
     card = json.loads(paddleport("models", "MobileNetV2_ssld", "--json").out)
@@ -330,13 +334,13 @@ def test_models(paddleport: Command) -> None:
     assert "72.20 %" in shown
 
 
-def test_backends(paddleport: Command) -> None:
+def test_backends_are_listed(paddleport: Command) -> None:
     listed = json.loads(paddleport("backends", "--json").out)
     assert {"onnxruntime", "openvino", "paddle", "reference"} <= {row["name"] for row in listed}
     assert all(row["usable"] or row["reason"] for row in listed)
 
 
-def test_what_is_not_proven_gets_no_name(paddleport: Command, tmp_path: Path) -> None:
+def test_an_unproven_conversion_gets_no_file_name(paddleport: Command, tmp_path: Path) -> None:
     run_in_worker(save_constant, 120, str(tmp_path / "constant" / "inference"))
     done = paddleport("convert", "constant", "-o", "model.onnx")
     assert done.code == 2, done.out

@@ -132,7 +132,9 @@ def test_a_pinned_sha256_is_enforced(server: Server, target: Path) -> None:
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_too_large(server: Server, target: Path, chunked: bool) -> None:
+def test_a_download_that_is_too_large_is_refused(
+    server: Server, target: Path, chunked: bool
+) -> None:
     server.chunked = chunked
     with pytest.raises(DownloadError, match="more than 1,000"):
         download(server.url, target, max_bytes=1000)
@@ -189,7 +191,7 @@ def test_a_stalled_transfer_ends(
     assert target.read_bytes() == CONTENT
 
 
-def test_nobody_listens(server: Server, target: Path) -> None:
+def test_a_closed_port_is_named(server: Server, target: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert seconds_until_error(f"http://127.0.0.1:{port}/file", target) < 5

@@ -144,7 +144,9 @@ def test_what_reads_the_input_in_a_body_reads_the_normalised_one(tmp_path: Path)
         ([], RULES, "takes nothing"),
     ],
 )
-def test_refused(inputs: list[TensorSpec], rules: Preprocess | None, said: str) -> None:
+def test_models_that_cannot_embed_are_refused(
+    inputs: list[TensorSpec], rules: Preprocess | None, said: str
+) -> None:
     with pytest.raises(UsageError, match=f"--embed-preprocess .*{said}"):
         pixel_input(inputs, rules, "why")
 
@@ -216,7 +218,7 @@ def test_the_nodes_of_a_normalisation() -> None:
     assert normalisation_nodes(proto) == ()
 
 
-def test_the_command_tells(small_pir: Artifact, tmp_path: Path) -> None:
+def test_convert_reports_the_embedded_input(small_pir: Artifact, tmp_path: Path) -> None:
     folder = tmp_path / "net"
     shutil.copytree(small_pir.path.parent, folder)
     (folder / "inference.yml").write_text(YML)

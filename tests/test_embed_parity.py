@@ -168,7 +168,9 @@ def test_a_file_with_other_channels_gets_its_own(
     assert np.array_equal(wanted, preprocess_image(pixels[0], whole))
 
 
-def test_what_cannot_be_fed(source: SourceModel, small_onnx: Artifact, tmp_path: Path) -> None:
+def test_pixel_feeds_of_another_type_or_size_are_refused(
+    source: SourceModel, small_onnx: Artifact, tmp_path: Path
+) -> None:
     model = embedded(small_onnx, tmp_path / "model.onnx")
     pixels = OnnxFeeds(source, model).pixels
     assert pixels is not None

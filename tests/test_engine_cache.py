@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pretended_tensorrt import L4, VERSION, Pretence, pretended_tensorrt
+from simulated_tensorrt import L4, VERSION, SimulatedTensorrt, simulated_tensorrt
 
 from paddleport.runners.gpu import Gpu
 from paddleport.runners.tensorrt.engine_build import EngineSettings
@@ -55,7 +55,7 @@ def test_everything_that_matters_changes_the_key(onnx: Path) -> None:
     assert len(set(keys)) == len(keys)
 
 
-def test_what_does_not_matter_does_not(onnx: Path) -> None:
+def test_settings_that_do_not_change_the_engine_keep_its_key(onnx: Path) -> None:
     key = engine_key(onnx, TENSORRT, VERSION, L4, WANTED)
     other = onnx.rename(onnx.with_name("renamed.onnx"))
     turned = replace(WANTED, ranges={"y": RANGE, "x": RANGE})
@@ -69,7 +69,7 @@ def test_what_does_not_matter_does_not(onnx: Path) -> None:
 
 
 def _build(onnx: Path, number: int) -> bytes:
-    with pretended_tensorrt(Pretence()):
+    with simulated_tensorrt(SimulatedTensorrt()):
         return (cached_engine(TENSORRT, onnx, L4, WANTED) / ENGINE).read_bytes()
 
 

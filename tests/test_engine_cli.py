@@ -48,7 +48,7 @@ def test_an_engine_and_what_is_known_of_it(
         (("--to", "tensorrt-rtx", "--precision", "int8"), "QuantizeLinear"),
     ],
 )
-def test_what_cannot_be(
+def test_impossible_engine_options_are_one_line_errors(
     words: tuple[str, ...], told: str, paddleport: Command, small_pir: Artifact
 ) -> None:
     one_line_error(paddleport("convert", small_pir.path.parent, *words), told)

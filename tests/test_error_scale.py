@@ -133,7 +133,7 @@ def test_ranking_names_a_change_and_its_margin() -> None:
     assert compare_rankings(feeds((1, 3, 4)), feeds((1, 3, 4)), ["a"] * 4) is None
 
 
-def test_what_counts_as_softmax() -> None:
+def test_softmax_outputs_are_recognised() -> None:
     assert is_softmax(softmax(feeds()[0]))
     assert not is_softmax(feeds()[0])
     assert not is_softmax(np.ones((3, 1), np.float32))

@@ -33,7 +33,7 @@ def told(folder: Path, index: int = 0) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_what_the_driver_says(tmp_path: Path) -> None:
+def test_driver_version_and_gpus_are_read(tmp_path: Path) -> None:
     first, second = told(fake_driver(tmp_path, [L4, V100]), 1)
     assert first == (
         "13.0|['NVIDIA L4 (compute capability 8.9)', "
@@ -55,12 +55,12 @@ def test_a_driver_without_a_gpu(tmp_path: Path) -> None:
     assert "nvidia-smi" in second
 
 
-def test_every_gpu_hidden(tmp_path: Path) -> None:
+def test_cuda_visible_devices_that_hides_every_gpu(tmp_path: Path) -> None:
     assert "CUDA_VISIBLE_DEVICES" in told(fake_driver(tmp_path, []))[1]
 
 
 @pytest.mark.skipif(not find_driver().missing, reason="there is a GPU")
-def test_no_driver(tmp_path: Path) -> None:
+def test_a_missing_driver_is_named(tmp_path: Path) -> None:
     first, second = told(tmp_path)
     assert first.startswith("|[]|no NVIDIA driver (libcuda.so.1)")
     assert second.startswith("tensorrt needs a GPU: no NVIDIA driver")

@@ -47,7 +47,7 @@ def test_numbered_and_bare_lists(tmp_path: Path, text: str, labels: tuple[str, .
     ],
     ids=repr,
 )
-def test_what_is_no_list_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_no_label_list_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "labels.txt"
     path.write_bytes(content)
     with pytest.raises(ModelFileError, match=r"labels\.txt") as caught:

@@ -127,7 +127,7 @@ def wrong(small_onnx: Artifact, tmp_path: Path) -> Path:
     return tmp_path / "wrong.onnx"
 
 
-def test_nothing_parts(locate: Locate, small_onnx: Artifact) -> None:
+def test_exit_code_0_where_nothing_diverges(locate: Locate, small_onnx: Artifact) -> None:
     done = locate("--onnx", small_onnx.path, "-b", "onnxruntime")
     assert done.code == 0, done.err
     assert "nothing parts" in done.out
@@ -135,7 +135,7 @@ def test_nothing_parts(locate: Locate, small_onnx: Artifact) -> None:
     assert done.err == ""
 
 
-def test_both_sides(locate: Locate, wrong: Path) -> None:
+def test_json_has_converter_and_runtime_side(locate: Locate, wrong: Path) -> None:
     done = locate("--onnx", wrong, "-b", "spoils", "-o", "at=r", "--json")
     assert done.code == 1, done.err
     told = done.told()
@@ -150,7 +150,7 @@ def test_both_sides(locate: Locate, wrong: Path) -> None:
     assert read["minimum"] < 0 < read["maximum"]
 
 
-def test_what_is_printed(locate: Locate, wrong: Path) -> None:
+def test_printed_text_names_both_sides(locate: Locate, wrong: Path) -> None:
     done = locate("--onnx", wrong, "-b", "spoils", "-o", "at=r")
     assert done.code == 1, done.err
     for words in (
@@ -200,7 +200,9 @@ def test_a_crash_is_beyond_comparison(locate: Locate, small_onnx: Artifact) -> N
         (("-b", "onnxruntime", "--onnx", "none.onnx"), ("none.onnx",)),
     ],
 )
-def test_no_answer(locate: Locate, arguments: tuple[object, ...], words: tuple[str, ...]) -> None:
+def test_impossible_options_are_one_line_errors(
+    locate: Locate, arguments: tuple[object, ...], words: tuple[str, ...]
+) -> None:
     done = locate(*arguments)
     assert (done.code, done.out) == (2, ""), done.err
     (line,) = done.err.splitlines()

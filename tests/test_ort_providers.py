@@ -17,7 +17,7 @@ import small_network
 from conftest import skip_or_fail
 from contract import Subject
 from onnx import TensorProto, helper, numpy_helper
-from pretended_gpu import CUDA, L4, TENSORRT, pretend
+from simulated_ort_gpu import CUDA, L4, TENSORRT, simulate_ort_gpu
 
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
@@ -93,7 +93,7 @@ def test_a_build_without_the_provider(provider: str, small_onnx: Artifact) -> No
 
 
 def test_cuda_from_end_to_end(small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = pretend(monkeypatch, nodes={CUDA: 5, "CPUExecutionProvider": 1})
+    state = simulate_ort_gpu(monkeypatch, nodes={CUDA: 5, "CPUExecutionProvider": 1})
     with open_runner("onnxruntime", small_onnx, options("cuda", device_id="1")) as runner:
         assert state.given == [(CUDA, {"device_id": "1", "use_tf32": "0"})]
         assert runner.device == "cuda" and runner.computes_in == "fp32"
@@ -109,7 +109,7 @@ def test_cuda_from_end_to_end(small_onnx: Artifact, monkeypatch: pytest.MonkeyPa
 
 
 def test_tf32_is_said(small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = pretend(monkeypatch)
+    state = simulate_ort_gpu(monkeypatch)
     with open_runner("onnxruntime", small_onnx, options("cuda", tf32="on")) as runner:
         assert state.given[0][1]["use_tf32"] == "1"
         assert "TF32 products" in runner.notes
@@ -131,7 +131,7 @@ def test_tf32_is_said(small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch) -> 
 def test_what_is_read_back_is_what_was_asked(
     how: dict[str, Any], words: str, small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(monkeypatch, **how)
+    simulate_ort_gpu(monkeypatch, **how)
     with pytest.raises(BackendUnavailableError, match=words):
         open_runner("onnxruntime", small_onnx, options("cuda", device_id="1"))
 
@@ -141,7 +141,7 @@ def test_tensorrt_from_end_to_end(
     small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     took = {"trt_fp16_enable": "True", "trt_int8_enable": "False"}
-    state = pretend(monkeypatch, took=took, nodes={TENSORRT: 6})
+    state = simulate_ort_gpu(monkeypatch, took=took, nodes={TENSORRT: 6})
     given = options(provider="tensorrt", fp16="true", workspace_mb="64")
     with open_runner("onnxruntime", small_onnx, given) as runner:
         assert runner.computes_in == "fp16"
@@ -162,7 +162,7 @@ def test_tensorrt_from_end_to_end(
 def test_precision_asks_tensorrt_for_fp16_too(
     small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    state = pretend(monkeypatch)
+    state = simulate_ort_gpu(monkeypatch)
     given = options(None, "fp16", provider="tensorrt", engine_cache="off")
     with open_runner("onnxruntime", small_onnx, given) as runner:
         assert runner.computes_in == "fp16"
@@ -178,7 +178,7 @@ def test_precision_asks_tensorrt_for_fp16_too(
 def test_an_environment_that_overrides(
     small_onnx: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(monkeypatch)
+    simulate_ort_gpu(monkeypatch)
     monkeypatch.setenv("ORT_TENSORRT_FP16_ENABLE", "1")
     with pytest.raises(UsageError, match="ORT_TENSORRT_FP16_ENABLE would override"):
         open_runner("onnxruntime", small_onnx, options(provider="tensorrt"))

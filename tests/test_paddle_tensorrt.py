@@ -468,7 +468,7 @@ REFUSED: list[tuple[str, dict[str, Any], gpu.Gpu, type[PortError], str]] = [
 
 
 @pytest.mark.parametrize(("form", "options", "card", "kind", "expected"), REFUSED)
-def test_what_cannot_be_is_refused(
+def test_models_and_options_that_tensorrt_cannot_take_are_refused(
     form: str,
     options: dict[str, Any],
     card: gpu.Gpu,

@@ -105,7 +105,9 @@ def test_a_fault_in_the_file_is_the_converters(
     assert rows["paddle"].verdict == "agrees"
 
 
-def test_three_voices(source: SourceModel, small_onnx: Artifact) -> None:
+def test_row_and_reference_are_compared_with_float64(
+    source: SourceModel, small_onnx: Artifact
+) -> None:
     report = validate(source, small_onnx, Plan(backends=("onnxruntime",), seconds_each=0))
     reference, row = report.rows
     own = reference.comparisons[0].against_float64

@@ -138,7 +138,7 @@ def test_a_file_of_version_3_is_left_alone(small_pir: Artifact, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"base_code": {"magic": "pir"}}'])
-def test_what_is_no_program_is_refused(content: str, tmp_path: Path) -> None:
+def test_files_that_are_no_program_are_refused(content: str, tmp_path: Path) -> None:
     broken = tmp_path / "broken.json"
     broken.write_text(content)
     with pytest.raises(ModelFileError):

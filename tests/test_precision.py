@@ -231,7 +231,7 @@ def row(passed: bool, reason: str = "") -> BackendGate:
     return BackendGate(backend="b", computes_in="int8", result=result)
 
 
-def test_one_no_is_a_no_and_nobody_is_no_yes() -> None:
+def test_verdict_of_several_backends() -> None:
     good, bad, mute = row(True), row(False, "1 % too low"), row(False, "unproven: one answer")
     absent = replace(good, result=None, unavailable="not here")
     assert verdict_of([good, absent]) == "passed"
@@ -239,7 +239,7 @@ def test_one_no_is_a_no_and_nobody_is_no_yes() -> None:
     assert verdict_of([good, mute]) == verdict_of([absent]) == "unproven"
 
 
-def test_who_judges() -> None:
+def test_backends_that_check_a_format() -> None:
     assert set(backends_for("onnx", ())) >= {"onnxruntime", "openvino"}
     assert "reference" not in backends_for("onnx", ())
     assert set(backends_for("openvino", ())) == {"openvino"}
@@ -248,7 +248,7 @@ def test_who_judges() -> None:
             backends_for("onnx", [name])
 
 
-def test_a_file_that_nobody_runs_is_not_passed(small_onnx: Artifact, tmp_path: Path) -> None:
+def test_a_file_that_no_backend_runs_is_unproven(small_onnx: Artifact, tmp_path: Path) -> None:
     file = tmp_path / "damaged.onnx"
     file.write_bytes(small_onnx.path.read_bytes()[:200])
     rows, _ = check_by_gate(onnx_artifact(file), pictures(), {"onnxruntime": ""}, "int8")
@@ -257,7 +257,7 @@ def test_a_file_that_nobody_runs_is_not_passed(small_onnx: Artifact, tmp_path: P
 
 
 @pytest.mark.parametrize("package", ["nncf", "openvino"])
-def test_what_is_missing_is_named(
+def test_a_missing_package_is_named(
     package: str, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def absent(name: str) -> str:
@@ -288,7 +288,7 @@ def test_what_is_missing_is_named(
         (("--precision", "int8", "--compute-capability", "8.9"), "--to tensorrt-rtx"),
     ],
 )
-def test_what_cannot_be(
+def test_impossible_precision_options_are_one_line_errors(
     words: tuple[str, ...], told: str, paddleport: Command, small_pir: Artifact
 ) -> None:
     one_line_error(paddleport("convert", small_pir.path.parent, *words), told)
@@ -296,7 +296,9 @@ def test_what_cannot_be(
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is not installed")
-def test_as_typed(paddleport: Command, small_pir: Artifact, tmp_path: Path) -> None:
+def test_convert_command_with_a_lower_precision(
+    paddleport: Command, small_pir: Artifact, tmp_path: Path
+) -> None:
     folder = small_pir.path.parent
     done = paddleport("convert", folder, "--precision", "fp16", "-o", "half.onnx")
     assert done.code == 0, done.err

@@ -143,7 +143,7 @@ def test_it_is_opened_when_it_is_first_used_and_once(small_onnx: Artifact) -> No
             lazy.run({})
 
 
-def test_what_it_takes(tmp_path: Path) -> None:
+def test_predict_takes_paths_bytes_arrays_and_named_pictures(tmp_path: Path) -> None:
     predictor, _ = opened()
     file = tmp_path / "blue.png"
     cv2.imwrite(str(file), PICTURE)

@@ -63,7 +63,7 @@ GOOD = 'model="m"\ngoal="latency"\nbackend="b"\nprecision="fp32"\nthreads=2\nbat
         (GOOD + "options=3\n", "no profile"),
     ],
 )
-def test_what_is_no_profile(text: str, told: str, tmp_path: Path) -> None:
+def test_invalid_profiles_are_refused(text: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "tune.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=told):

@@ -19,7 +19,7 @@ from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, TensorSpec
 
 FIXTURES = {"onnx": ("small_onnx",), "paddle": ("small_pir", "small_protobuf")}
-# What needs a GPU keeps the contract in test_gpu_paths.py.
+# What needs a GPU keeps the contract in test_gpu_backends.py.
 SUBJECTS = [
     (name, fixture)
     for name in names()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import small_network
 from contract import Subject
-from pretended_tensorrt import Pretence, pretended_tensorrt
+from simulated_tensorrt import SimulatedTensorrt, simulated_tensorrt
 
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
 from paddleport.models.artifact import Artifact
@@ -28,9 +28,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def gpu() -> Iterator[Pretence]:
-    with pretended_tensorrt(Pretence()) as pretence:
-        yield pretence
+def gpu() -> Iterator[SimulatedTensorrt]:
+    with simulated_tensorrt(SimulatedTensorrt()) as simulated:
+        yield simulated
 
 
 @pytest.mark.parametrize("runner", [TensorRtRunner, TensorRtRtxRunner])
@@ -38,17 +38,19 @@ def gpu() -> Iterator[Pretence]:
 def test_contract(
     check: Callable[[Subject], None],
     runner: type[TensorRtRunner],
-    gpu: Pretence,
+    gpu: SimulatedTensorrt,
     small_onnx: Artifact,
 ) -> None:
     check(Subject(runner, small_onnx))
 
 
-def test_broken_files(gpu: Pretence, small_onnx: Artifact, tmp_path: Path) -> None:
+def test_broken_files(gpu: SimulatedTensorrt, small_onnx: Artifact, tmp_path: Path) -> None:
     contract.check_broken_files(Subject(TensorRtRunner, small_onnx), tmp_path)
 
 
-def test_polygraphys_runner_is_called_as_it_is_meant(gpu: Pretence, small_onnx: Artifact) -> None:
+def test_polygraphys_runner_is_called_as_it_is_meant(
+    gpu: SimulatedTensorrt, small_onnx: Artifact
+) -> None:
     with TensorRtRunner(small_onnx) as runner:
         runner.run(small_network.feed(1))
     (used,) = gpu.runners
@@ -58,7 +60,7 @@ def test_polygraphys_runner_is_called_as_it_is_meant(gpu: Pretence, small_onnx: 
     used.deactivate.assert_called_once_with()
 
 
-def test_what_lies_on_the_device_stays_there(gpu: Pretence, small_onnx: Artifact) -> None:
+def test_what_lies_on_the_device_stays_there(gpu: SimulatedTensorrt, small_onnx: Artifact) -> None:
     feed = small_network.feed(4)
     with TensorRtRunner(small_onnx) as runner:
         placed = runner.place(feed)
@@ -71,7 +73,7 @@ def test_what_lies_on_the_device_stays_there(gpu: Pretence, small_onnx: Artifact
     assert np.array_equal(placed["x"].content, feed["x"])  # type: ignore[index]
 
 
-def test_what_is_told(gpu: Pretence, small_onnx: Artifact) -> None:
+def test_tensorrt_runner_reports_its_engine(gpu: SimulatedTensorrt, small_onnx: Artifact) -> None:
     with TensorRtRunner(small_onnx) as runner:
         assert runner.notes == (
             "tensorrt 10.13.3.9",
@@ -82,7 +84,7 @@ def test_what_is_told(gpu: Pretence, small_onnx: Artifact) -> None:
         assert "TF32 on" in runner.notes
 
 
-def test_shapes_outside_the_profile(gpu: Pretence, small_onnx: Artifact) -> None:
+def test_shapes_outside_the_profile(gpu: SimulatedTensorrt, small_onnx: Artifact) -> None:
     with (
         TensorRtRunner(small_onnx) as runner,
         pytest.raises(FeedError, match=r"\[9, 3, 9, 9\], and .*--shape x="),
@@ -90,7 +92,7 @@ def test_shapes_outside_the_profile(gpu: Pretence, small_onnx: Artifact) -> None
         runner.run(small_network.feed(9))
 
 
-def test_shapes_that_are_asked_for(gpu: Pretence, small_onnx: Artifact) -> None:
+def test_shapes_that_are_asked_for(gpu: SimulatedTensorrt, small_onnx: Artifact) -> None:
     shapes = {"x": ShapeRange((2, 3, 9, 9), (4, 3, 9, 9), (8, 3, 9, 9))}
     TensorRtRunner(small_onnx, RunnerOptions(shapes=shapes)).close()
     assert gpu.built[0].ranges == shapes
@@ -98,14 +100,14 @@ def test_shapes_that_are_asked_for(gpu: Pretence, small_onnx: Artifact) -> None:
         TensorRtRunner(small_onnx, RunnerOptions(shapes={"y": shapes["x"]}))
 
 
-def test_an_engine_is_built_once(gpu: Pretence, small_onnx: Artifact) -> None:
+def test_an_engine_is_built_once(gpu: SimulatedTensorrt, small_onnx: Artifact) -> None:
     for _ in range(2):
         TensorRtRunner(small_onnx).close()
     assert len(gpu.built) == 1
 
 
 def test_a_truncated_engine_is_built_again(
-    gpu: Pretence, small_onnx: Artifact, cache: Path
+    gpu: SimulatedTensorrt, small_onnx: Artifact, cache: Path
 ) -> None:
     TensorRtRunner(small_onnx).close()
     (engine,) = cache.glob("engines/*/model.engine")
@@ -114,14 +116,16 @@ def test_a_truncated_engine_is_built_again(
     assert len(gpu.built) == 2
 
 
-def test_an_engine_that_no_longer_loads_is_built_again(gpu: Pretence, small_onnx: Artifact) -> None:
+def test_an_engine_that_no_longer_loads_is_built_again(
+    gpu: SimulatedTensorrt, small_onnx: Artifact
+) -> None:
     TensorRtRunner(small_onnx).close()
     gpu.loads = b"engine 2"  # a new driver, say
     TensorRtRunner(small_onnx).close()
     assert len(gpu.built) == 2
 
 
-def test_timings_are_handed_on(gpu: Pretence, small_onnx: Artifact, cache: Path) -> None:
+def test_timings_are_handed_on(gpu: SimulatedTensorrt, small_onnx: Artifact, cache: Path) -> None:
     TensorRtRunner(small_onnx).close()
     TensorRtRunner(small_onnx, RunnerOptions(precision="fp16")).close()
     assert gpu.timings == [b"", b"timings"]
@@ -154,7 +158,7 @@ def engine_file(folder: Path, model: Artifact, *, precision: str = "fp32") -> Ar
 
 
 def test_an_engine_of_convert_is_loaded_as_it_is(
-    gpu: Pretence, small_onnx: Artifact, tmp_path: Path
+    gpu: SimulatedTensorrt, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     engine = engine_file(tmp_path, small_onnx)
     with open_runner("tensorrt", engine) as runner, open_runner("tensorrt", small_onnx) as built:
@@ -170,7 +174,7 @@ def test_an_engine_of_convert_is_loaded_as_it_is(
 
 
 def test_what_an_engine_can_no_longer_be(
-    gpu: Pretence, small_onnx: Artifact, tmp_path: Path
+    gpu: SimulatedTensorrt, small_onnx: Artifact, tmp_path: Path
 ) -> None:
     engine = engine_file(tmp_path, small_onnx, precision="fp16")
     with pytest.raises(BackendUnavailableError, match=r"built in fp16 with TF32 off, which can't"):

@@ -117,7 +117,7 @@ def test_a_gain_makes_up_for_a_loss_with_labels_only() -> None:
     assert not judge_gate([reference], [scores]).passed
 
 
-def test_what_could_not_have_failed_proves_nothing() -> None:
+def test_a_gate_that_could_not_fail_is_unproven() -> None:
     scores = logits()
     few = judge_gate([scores[:99]], [scores[:99]])
     assert "99 pictures cannot show 99 %" in few.reason
@@ -193,7 +193,7 @@ def test_drawn_pictures_and_fixed_batches() -> None:
     assert drawn.examples[0][0].dtype == np.uint8
 
 
-def test_what_cannot_be_a_gate_set(tmp_path: Path) -> None:
+def test_invalid_gate_sets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give one of them"):
         gate_set(PLAIN, SPEC, labelled=tmp_path, images=[tmp_path])
     with pytest.raises(UsageError, match="preprocessing is not known"):

@@ -25,8 +25,8 @@ VERSION = "10.13.3.9"
 
 
 @dataclass
-class Pretence:
-    """What is pretended, and what was done.
+class SimulatedTensorrt:
+    """What is simulated, and what the runner did with it.
 
     Attributes:
         gpu: the GPU that is found.
@@ -81,7 +81,7 @@ class Pretence:
         )
 
     def _engine_loader(self, real: Any) -> Any:
-        pretended = mock.create_autospec(real)
+        specced = mock.create_autospec(real)
 
         def make(serialized_engine: bytes, **options: Any) -> Any:
             def call() -> object:
@@ -91,11 +91,11 @@ class Pretence:
 
             return call
 
-        pretended.side_effect = make
-        return pretended
+        specced.side_effect = make
+        return specced
 
     def _runner_class(self, real: Any) -> Any:
-        pretended = mock.create_autospec(real)
+        specced = mock.create_autospec(real)
         takes = set(inspect.signature(real.infer_impl).parameters)
 
         def make(engine: object, **options: Any) -> Any:
@@ -126,19 +126,19 @@ class Pretence:
             self.runners.append(instance)
             return instance
 
-        pretended.side_effect = make
-        return pretended
+        specced.side_effect = make
+        return specced
 
 
 @contextmanager
-def pretended_tensorrt(pretence: Pretence) -> Iterator[Pretence]:
+def simulated_tensorrt(simulated: SimulatedTensorrt) -> Iterator[SimulatedTensorrt]:
     """Meanwhile there is a GPU, a library, and a builder."""
     with (
-        mock.patch.object(runner, "need_gpu", lambda backend: pretence.gpu),
-        mock.patch.object(engine_cache, "build_engine", pretence.build),
-        mock.patch.object(Library, "load", lambda library: pretence.loaded(library)),
+        mock.patch.object(runner, "need_gpu", lambda backend: simulated.gpu),
+        mock.patch.object(engine_cache, "build_engine", simulated.build),
+        mock.patch.object(Library, "load", lambda library: simulated.loaded(library)),
     ):
-        yield pretence
+        yield simulated
 
 
 def _answers(x: Array) -> tuple[Array, ...]:
@@ -147,7 +147,7 @@ def _answers(x: Array) -> tuple[Array, ...]:
 
 
 def _device_array(real: Any) -> Any:
-    pretended = mock.create_autospec(real)
+    specced = mock.create_autospec(real)
 
     def make(shape: tuple[int, ...] = (), dtype: Any = None) -> Any:
         instance = mock.create_autospec(real, instance=True)
@@ -160,5 +160,5 @@ def _device_array(real: Any) -> Any:
         instance.copy_from.side_effect = copy_from
         return instance
 
-    pretended.side_effect = make
-    return pretended
+    specced.side_effect = make
+    return specced

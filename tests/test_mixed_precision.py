@@ -1,4 +1,4 @@
-"""models/half.py: what is cast, what stays, and that the numbers are those of the format."""
+"""models/onnx/mixed_precision: what is cast, what stays, and the numbers of each format."""
 
 from collections import Counter
 from pathlib import Path
@@ -657,7 +657,7 @@ def test_what_tensorrt_refuses_in_bfloat16_stays() -> None:
 
 
 @pytest.mark.slow
-def test_a_real_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_real_model_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     source = resolve("MobileNetV2_x0_25", weights="seeded")
     proto = onnx.load(convert(source, tmp_path / "model.onnx", opset=11).artifact.path)

@@ -1,4 +1,4 @@
-"""ONNX Runtime that says it computes on a GPU, and computes on the CPU: all but the kernels."""
+"""ONNX Runtime that reports a GPU and computes on the CPU, to test all but the kernels."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ CUDA, TENSORRT = "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 
 @dataclass
-class Pretended:
+class SimulatedOrtGpu:
     """What a test sets, and what it looks at afterwards.
 
     Attributes:
@@ -34,10 +34,10 @@ class Pretended:
     moved: list[tuple[str, str, int]] = field(default_factory=list)
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, **how: Any) -> Pretended:
-    """Put the pretending module in ONNX Runtime's place, and a GPU into the machine."""
+def simulate_ort_gpu(monkeypatch: pytest.MonkeyPatch, **how: Any) -> SimulatedOrtGpu:
+    """Put the simulating module in ONNX Runtime's place, and a GPU into the machine."""
     real = pytest.importorskip("onnxruntime")
-    state = Pretended(**how)
+    state = SimulatedOrtGpu(**how)
     module = ModuleType("onnxruntime")
     vars(module).update(vars(real))
 
@@ -60,7 +60,7 @@ class _Session:
     def __init__(
         self,
         real: Any,
-        state: Pretended,
+        state: SimulatedOrtGpu,
         path: str,
         settings: Any,
         *,
@@ -100,7 +100,7 @@ class _Session:
 
 
 class _Bound:
-    def __init__(self, real: Any, state: Pretended) -> None:
+    def __init__(self, real: Any, state: SimulatedOrtGpu) -> None:
         self.real, self._state = real, state
 
     def bind_output(self, name: str, device: str, number: int) -> None:

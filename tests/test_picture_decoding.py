@@ -227,7 +227,7 @@ def test_a_picture_without_its_last_bytes_is_called_truncated(name: str) -> None
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_picture_is_named(content: bytes, what: str, tmp_path: Path) -> None:
+def test_files_that_are_no_picture_are_named(content: bytes, what: str, tmp_path: Path) -> None:
     path = tmp_path / "cat.jpg"
     path.write_bytes(content)
     with pytest.raises(ImageError, match=what) as caught:
