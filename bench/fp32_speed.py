@@ -16,7 +16,7 @@ from paddleport import process
 from paddleport.models.artifact import Artifact
 from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.validate.benchmark.machine import settle
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 from paddleport.worker import Worker
 
 SIZES = (1, 3, 224, 224)

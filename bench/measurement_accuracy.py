@@ -18,7 +18,7 @@ from paddleport.telemetry import openvino_telemetry_hidden
 from paddleport.validate.benchmark.interleaved_rounds import measure
 from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.benchmark.timed_backend import Budget, TimedBackend
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 from paddleport.worker import Worker
 
 PAIRS = 11

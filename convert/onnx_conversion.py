@@ -42,7 +42,7 @@ from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.pixel_feeds import PixelInput
-from paddleport.validate.parity.session import PLAIN_PADDLE, Session
+from paddleport.validate.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 
 _logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from paddleport.validate.compare.comparison import FeedName, OutputComparison, c
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
-from paddleport.validate.parity.session import PLAIN_PADDLE, Session
+from paddleport.validate.session import PLAIN_PADDLE, Session
 
 CHECKED_PICTURES = 2
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Feed
-from paddleport.validate.parity.session import Session, SessionFacts
+from paddleport.validate.session import Session, SessionFacts
 
 Call = tuple[str, int, int, str]  # name, batch, threads, scope
 TimesMs = Callable[[float], list[float]]  # of one round of at most so many seconds

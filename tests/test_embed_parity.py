@@ -25,7 +25,7 @@ from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
 from paddleport.validate.feeds.pixel_feeds import given_pixels
-from paddleport.validate.parity.hosted_runner import HostedRunner
+from paddleport.validate.hosted_runner import HostedRunner
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport
 from paddleport.validate.parity.validation import save_worst, validate_on_feeds
 

@@ -17,7 +17,7 @@ from paddleport.validate.benchmark.timed_backend import (
     MeasuredLatencies,
     TimedBackend,
 )
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 PREPROCESS = Preprocess()
 JPEG_INPUT = JpegInput(b"jpeg", PREPROCESS)

@@ -18,7 +18,7 @@ from paddleport.validate import Plan, validate
 from paddleport.validate.benchmark import interleaved_rounds
 from paddleport.validate.benchmark.interleaved_rounds import measure
 from paddleport.validate.benchmark.timed_backend import Budget, MeasuredLatencies, TimedBackend
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 MB = 1_000_000
 SECONDS = Budget(main_s=0.15, grid_s=0.03)

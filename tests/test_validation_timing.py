@@ -22,8 +22,8 @@ from paddleport.validate.benchmark.timing import Timing
 from paddleport.validate.feeds.make_feeds import batch_feeds, make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.parity_report import BackendRow
-from paddleport.validate.parity.session import SessionFacts
 from paddleport.validate.parity.validation_plan import Plan
+from paddleport.validate.session import SessionFacts
 
 CRASH = WorkerCrashed("it ended with SIGSEGV", reason="SIGSEGV", log="last words")
 PREPROCESS = Preprocess()

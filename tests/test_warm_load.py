@@ -23,7 +23,7 @@ from paddleport.validate import Plan, validate
 from paddleport.validate.benchmark.warm_load import WarmLoads, WarmStart, same_bits, with_warm_start
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.parity_report import BackendRow, Load
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 X = np.linspace(-1, 1, 16, dtype=np.float32).reshape(2, 8)
 FIRST = NamedFeed(name="sample 0", kind="drawn", tensors={"x": X})

@@ -12,10 +12,10 @@ from fake_sessions import FakeClock
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array
+from paddleport.validate import hosted_runner
 from paddleport.validate.benchmark import machine
-from paddleport.validate.parity import hosted_runner
-from paddleport.validate.parity.hosted_runner import HostedRunner
-from paddleport.validate.parity.session import Session
+from paddleport.validate.hosted_runner import HostedRunner
+from paddleport.validate.session import Session
 from paddleport.worker import Worker
 
 

@@ -1,4 +1,11 @@
-"""Is it still the same model, and how fast: ``validate`` and the report that it gives."""
+"""Is it still the same model, and how fast: ``validate`` and the report that it gives.
+
+A backend always runs in a process of its own: ``session`` here, ``hosted_runner`` there. ``feeds``
+are what it is given, ``compare`` holds its outputs against others, ``parity`` does that for every
+backend, ``diagnose`` names the cause of a difference and ``bisect`` the node; ``benchmark`` times,
+``reports`` writes, ``report_diff`` compares two reports. ``accuracy_gate`` and ``tune`` choose
+precisions, ``input_diff`` explains another preprocessing.
+"""
 
 from typing import TYPE_CHECKING
 

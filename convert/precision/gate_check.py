@@ -17,7 +17,7 @@ from paddleport.validate.accuracy_gate.gate import (
 )
 from paddleport.validate.compare.comparison import FeedName, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 GateVerdict = Literal["passed", "failed", "unproven"]
 _UNPROVEN = "unproven"

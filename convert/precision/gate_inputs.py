@@ -19,7 +19,7 @@ from paddleport.validate.accuracy_gate.gate_set import (
     matched_inputs,
 )
 from paddleport.validate.feeds.make_feeds import concrete_inputs
-from paddleport.validate.parity.session import PLAIN_PADDLE, Session
+from paddleport.validate.session import PLAIN_PADDLE, Session
 
 CALIBRATION_PICTURES = 100
 _FIRST_CALIBRATION = 100_000  # drawn pictures from there on are none that the gate compares on

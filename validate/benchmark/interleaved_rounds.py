@@ -10,7 +10,7 @@ from paddleport.runners.runner_options import available_threads
 from paddleport.validate.benchmark.latency import ConfigurationRounds, Scope
 from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.benchmark.timed_backend import Budget, MeasuredLatencies, TimedBackend
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 THREADS = (1, 2, 4)  # beside the main number, as far as there are CPUs
 # At the start of each round, not counted; at least.

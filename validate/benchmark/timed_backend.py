@@ -13,7 +13,7 @@ from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array, Feed
 from paddleport.validate.benchmark.latency import Latency
 from paddleport.validate.feeds.named_feed import SAMPLE_SIZE, NamedFeed
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 _QUALITY = 95  # of a JPEG
 

@@ -24,8 +24,8 @@ from paddleport.validate.feeds.make_feeds import batch_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.backend_sessions import BackendSessions, backend_of
 from paddleport.validate.parity.parity_report import BackendRow
-from paddleport.validate.parity.session import Session
 from paddleport.validate.parity.validation_plan import PLAIN
+from paddleport.validate.session import Session
 
 _BATCHES = (4, 8)  # beside the smallest: the columns of the published tables
 _NOT_COUNTED = "not counted in flops"

@@ -17,8 +17,8 @@ from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.parity_report import BackendRow, share_of_limit
-from paddleport.validate.parity.session import Session
 from paddleport.validate.reports import figures
+from paddleport.validate.session import Session
 
 _logger = logging.getLogger(__name__)
 _NOT_COMPARED = ("reference", "skipped", "failed")

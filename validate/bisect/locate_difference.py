@@ -23,7 +23,7 @@ from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
-from paddleport.validate.parity.session import PLAIN_PADDLE
+from paddleport.validate.session import PLAIN_PADDLE
 
 _FEEDS = 3  # a fault that shows on none of them is not looked for
 _SAMPLES = 2  # of them drawn pictures, where the model takes pictures

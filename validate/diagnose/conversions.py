@@ -12,7 +12,7 @@ from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.compare.comparison import output_pairs
 from paddleport.validate.diagnose.causes import Evidence
 from paddleport.validate.diagnose.validation_outputs import ComparedOutput, ReferenceOutputs
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 _FEEDS = 2  # that steps are compared on: the worst ones
 

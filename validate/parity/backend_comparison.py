@@ -24,7 +24,7 @@ from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.float64_reference import Float64Reference
 from paddleport.validate.parity.parity_report import BackendRow, Load
 from paddleport.validate.parity.reference_backend import ReferenceBackend, with_distance
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 _logger = logging.getLogger(__name__)
 

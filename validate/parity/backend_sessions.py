@@ -12,8 +12,8 @@ from paddleport.tensors import Feed, ShapeRange
 from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
-from paddleport.validate.parity.session import PLAIN_PADDLE, Session
 from paddleport.validate.parity.validation_plan import BEST, PLAIN, Plan, assign_extras
+from paddleport.validate.session import PLAIN_PADDLE, Session
 
 
 class BackendSessions:

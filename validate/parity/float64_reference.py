@@ -6,7 +6,7 @@ from paddleport.errors import PortError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 
 _RUNNER = "reference"
 _SEEDS = (1, 2)

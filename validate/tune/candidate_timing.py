@@ -12,7 +12,7 @@ from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 from paddleport.validate.accuracy_gate.gate import GateSet
 from paddleport.validate.benchmark.machine import settle
-from paddleport.validate.parity.session import Session
+from paddleport.validate.session import Session
 from paddleport.validate.tune.candidate import TuneCandidate
 from paddleport.validate.tune.successive_halving import MeasurementFailed
 

@@ -15,7 +15,7 @@ from paddleport.runners.tasks import task_of
 from paddleport.tensors import Array
 from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate, matched_inputs
 from paddleport.validate.parity.describe import describe_environment, describe_model
-from paddleport.validate.parity.session import PLAIN_PADDLE
+from paddleport.validate.session import PLAIN_PADDLE
 from paddleport.validate.tune.candidate import Goal, ModelVariant, TuneCandidate, candidates
 from paddleport.validate.tune.candidate_timing import CandidateFiles, CandidateProcesses, MakeFile
 from paddleport.validate.tune.successive_halving import (

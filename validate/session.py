@@ -10,7 +10,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
-from paddleport.validate.parity.hosted_runner import LONGEST_WARM_UP, HostedRunner
+from paddleport.validate.hosted_runner import LONGEST_WARM_UP, HostedRunner
 from paddleport.worker import RemoteError, Worker
 
 P = ParamSpec("P")
