@@ -1,5 +1,6 @@
 """Convert once, find it again: what was made is kept under all that it depends on."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -116,6 +117,7 @@ def cached_artifact(
             },
             "calibration": calibration,
             "tools": tool_versions() | versions_of(target),
+            "code": _code_of(target),
         }
     )
     source = onnx.provenance.get("source", {}).get("name", onnx.path.stem)
@@ -145,6 +147,12 @@ def versions_of(target: "type[Target]") -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _code_of(target: "type[Target]") -> str:
+    """The sha256 of the module that a target is defined in, so that a changed one makes anew."""
+    source = getattr(sys.modules.get(target.__module__), "__file__", None)
+    return sha256([Path(source)]) if source and Path(source).is_file() else ""
 
 
 def _onnx_key(source: "SourceModel", opset: int) -> str:

@@ -17,6 +17,7 @@ Verdict = Literal["agrees", "differs", "passed", "failed", "unproven", "not run"
 WRITTEN = ("agrees", "passed", "not run")
 """The verdicts that give a file its name without ``--keep``."""
 
+_KEEP = "; --keep keeps the file"
 _DIFFERS = ("differs from", "Next: paddleport validate says why; --keep keeps the file")
 _UNPROVEN = (
     "is not proven against",
@@ -109,6 +110,8 @@ class Conversion:
             return self.gate.explanation(self.source.name, self.precision)
         reasons = "; ".join(item.reason for item in self.comparisons if item.reason)
         what, next_step = _UNPROVEN if self.verdict == "unproven" else _DIFFERS
+        if self.written is not None:
+            next_step = next_step.removesuffix(_KEEP)
         made = "" if self.target == "onnx" else f" to {self.target}"
         return (
             f"the conversion of {self.source.name}{made} at opset {self.opset} {what} native "

@@ -11,10 +11,12 @@ from paddleport.convert.conversion import WRITTEN, Conversion, sidecar_of
 from paddleport.convert.precision.lowering import PrecisionChange, lower_onnx
 from paddleport.convert.provenance import PRECISION, step, with_step
 from paddleport.convert.targets import MadeFile, Target, TargetOptions
+from paddleport.errors import ConversionError, PortError
 from paddleport.files import sha256, write_atomically, writing_atomically
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, write_metadata
 from paddleport.models.recognize import sidecar
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Feed
 from paddleport.worker import run_in_worker
 
@@ -89,11 +91,12 @@ def _make(making: Making, path: Path) -> tuple[MadeFile, PrecisionChange | None]
     """In a process of its own: converters and quantisers crash, and take what memory they like."""
     target, options, onnx = making.target, making.options, making.onnx
     if options.precision in (None, "fp32", *target.lowers):
-        return target().make(onnx, path, options, making.calibration), None
+        return _made_by(target, onnx, path, options, making.calibration), None
     lowered_file = path.with_name(f"{path.stem}.lowered.onnx")
     lowered = lower_onnx(onnx.path, lowered_file, options, making.calibration)
     try:
-        return target().make(onnx_artifact(lowered_file), path, options, ()), lowered
+        lowered_onnx = onnx_artifact(lowered_file)
+        return _made_by(target, lowered_onnx, path, options, ()), lowered
     finally:
         lowered_file.unlink(missing_ok=True)
 
@@ -103,6 +106,28 @@ def path_by_verdict(path: Path, verdict: str, keep: bool) -> Path | None:
     if verdict in WRITTEN:
         return path
     return path.with_suffix(f".{verdict}{path.suffix}") if keep else None
+
+
+def _made_by(
+    target: type[Target],
+    onnx: Artifact,
+    path: Path,
+    options: TargetOptions,
+    calibration: Sequence[Feed],
+) -> MadeFile:
+    """What a target makes; whatever else it raises, and a file that is not there, is one line."""
+    try:
+        made = target().make(onnx, path, options, calibration)
+    except PortError:
+        raise
+    except Exception as error:  # converters raise what they like; the cause is kept
+        raise ConversionError(
+            f"{target.name} does not make this model: {type(error).__name__}: {one_line(error)}"
+        ) from error
+    for file in made.files:
+        if not file.is_file():
+            raise ConversionError(f"{target.name} has written no {file.name}")
+    return made
 
 
 def name_file(done: Conversion, path: Path) -> Conversion:

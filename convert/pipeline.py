@@ -31,7 +31,7 @@ from paddleport.convert.tools import Tools
 from paddleport.errors import OutputError, UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
-from paddleport.models.resolve import SourceModel, resolve
+from paddleport.models.resolve import SourceModel, resolve_with_warning
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, ShapeRange
@@ -106,7 +106,7 @@ def convert(
     )
     target.check_options(options)
     check_opset(opset)
-    source = model if isinstance(model, SourceModel) else resolve(model, weights=weights)
+    source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
     path = Path(output or target.file_name(source.name, precision or "fp32"))
     _check_output(path, target)
@@ -124,6 +124,7 @@ def convert(
         return convert_to_onnx(source, path, export, keep, tools or Tools(), progress)
     _check_request(
         target,
+        options,
         gate,
         in_fp32=in_fp32,
         keep=keep,
@@ -153,6 +154,7 @@ def convert(
 
 def _check_request(
     target: type[Target],
+    options: TargetOptions,
     gate: GateOptions | None,
     *,
     in_fp32: bool,
@@ -168,7 +170,7 @@ def _check_request(
     if in_fp32 and gate is not None:
         raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
     backends_for(target.format, gate.backends if gate else ())
-    target.check_here()
+    target.check_here(options)
     if keep and (missing := device_missing(target.format)):
         raise UsageError(
             f"--keep is for files that do not pass their check, and nothing here loads a "

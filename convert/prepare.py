@@ -12,7 +12,7 @@ from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.progress import Progress, no_progress
-from paddleport.runners import runner_class
+from paddleport.runners import describe_all, runner_class
 from paddleport.runners.base import Runner
 from paddleport.runners.predictor import MOST_STREAMS, PredictorSpec, extras_for_pictures
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
@@ -257,9 +257,10 @@ def _prepared_file(path: Path, formats: Sequence[str]) -> Prepared:
     found = read_artifact(path)
     makeable = found.format == "onnx" and "paddle" not in formats
     if found.format not in formats and not makeable:
+        others = [item.name for item in describe_all() if found.format in item.formats]
         raise UsageError(
             f"the backend loads {' or '.join(formats)} and {path} is {found.format}: name the "
-            "model's folder, or another backend (paddleport backends)"
+            f"model's folder, or another backend: --backend {' or '.join(others) or 'NAME'}"
         )
     weights = found.provenance.get("source", {}).get("weights", "of unknown origin")
     opset = f" · opset {onnx_opset(path)}" if found.format == "onnx" else ""

@@ -1,9 +1,10 @@
 """From what a user names (a zoo name, a folder, a tar, a file) to a model and all known of it."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
+from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError, unknown_name
 from paddleport.files import sha256
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.paddle.paddle_program import Program, read_program
@@ -42,7 +43,7 @@ class SourceModel:
     sha256: str
     preprocess: Preprocess | None
     preprocess_unknown: str
-    labels: tuple[str, ...] | None
+    labels: tuple[str, ...] | None = field(repr=False)
     card: ModelCard | None = None
     warning: str = ""
 
@@ -95,6 +96,21 @@ def resolve(
     if path.is_file() and params is not None:
         return _own_model(path.stem, open_model(path, params))
     return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path))
+
+
+def resolve_with_warning(
+    name: str | Path, weights: str, progress: Progress = no_progress
+) -> SourceModel:
+    """As ``resolve``, for Python callers: what a user must not miss is a Python warning."""
+    source = resolve(name, weights=weights, progress=progress)
+    warn_of(source.warning)
+    return source
+
+
+def warn_of(sentence: str) -> None:
+    """What a user must not miss, as a ``ModelWarning``; an empty sentence is nothing."""
+    if sentence:
+        warnings.warn(sentence, ModelWarning, stacklevel=3)
 
 
 def resolve_preprocess(model: str) -> Preprocess:

@@ -88,11 +88,12 @@ def load(
         PortError: as converting does.
     """
     from paddleport.convert.prepare import prepare_predictor
+    from paddleport.models.resolve import warn_of
     from paddleport.runners.predictor import Predictor
     from paddleport.runners.runner_options import RunnerOptions, available_threads
 
     named = str(model.path) if isinstance(model, Artifact) else str(model)
-    _, spec = prepare_predictor(
+    ready, spec = prepare_predictor(
         named,
         backend,
         RunnerOptions(
@@ -107,6 +108,7 @@ def load(
         weights=weights,
         progress=progress,
     )
+    warn_of(ready.warning)
     return Predictor(replace(spec, task_options=dict(task_options or {})))
 
 
@@ -143,6 +145,7 @@ def validate(
     """
     from paddleport.convert.prepare import prepare_source
     from paddleport.convert.remaking import RemadeConversion
+    from paddleport.models.resolve import warn_of
     from paddleport.validate import Plan
     from paddleport.validate.parity.validation import validate as validate_source
 
@@ -159,6 +162,7 @@ def validate(
         proven=False,
         progress=progress,
     )
+    warn_of(source.warning)
     with RemadeConversion(source, file) as conversions:
         return validate_source(
             source,

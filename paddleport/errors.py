@@ -88,6 +88,10 @@ def _rebuild_worker_crashed(message: str, reason: str, log: str) -> WorkerCrashe
     return WorkerCrashed(message, reason=reason, log=log)
 
 
+class ModelWarning(UserWarning):
+    """What must not be missed about a model, such as labels that mean nothing."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name nobody knows: the likely one first, then the list.
 

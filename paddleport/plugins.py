@@ -48,6 +48,11 @@ class Registry(Generic[Base]):
                 f"{self.kind} '{name}' of {_package(found[0])} is no {self.base.__name__} but "
                 f"{found[0].value}"
             )
+        if missing := sorted(getattr(loaded, "__abstractmethods__", ())):
+            raise BackendUnavailableError(
+                f"{self.kind} '{name}' of {_package(found[0])} lacks {', '.join(missing)}, which "
+                f"every {self.base.__name__} has"
+            )
         return loaded
 
     def _entries(self) -> Mapping[str, list[EntryPoint]]:
@@ -67,6 +72,13 @@ class Registry(Generic[Base]):
             raise BackendUnavailableError(
                 f"{self.kind} '{entry.name}' of {_package(entry)} needs the package '{missing}' "
                 f"({error}): pip install {missing}"
+            ) from error
+        except Exception as error:  # a package's module may raise what it likes
+            if entry.module.startswith("paddleport."):
+                raise  # ours: the traceback says where
+            raise BackendUnavailableError(
+                f"{self.kind} '{entry.name}' of {_package(entry)} can't be imported: "
+                f"{type(error).__name__}: {error}"
             ) from error
 
 

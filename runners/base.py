@@ -26,7 +26,8 @@ from paddleport.tensors import Array, Feed, TensorSpec, check_feed, feed_signatu
 class Runner(ABC):
     """A model loaded and compiled in one runtime; ``with`` closes it.
 
-    A new backend sets the class attributes and writes ``load``, ``infer`` and ``release``.
+    A new backend sets the class attributes and writes ``load``, ``computes_in`` and ``infer``, and
+    ``release`` where objects alone do not free everything.
     Its module imports no vendor library at the top, so that listing stays free of them.
 
     Attributes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from paddleport.errors import UsageError
+from paddleport.errors import FeedError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners import open_runner
@@ -50,7 +50,7 @@ class PredictorSpec:
     backend: str
     options: RunnerOptions = field(default_factory=RunnerOptions)
     preprocess: Preprocess | None = None
-    labels: tuple[str, ...] | None = None
+    labels: tuple[str, ...] | None = field(default=None, repr=False)
     task: str = Classification.name
     task_options: Mapping[str, Any] = field(default_factory=dict)
     batch_size: int = 1
@@ -128,6 +128,8 @@ class Predictor:
             FeedError: the feed is not what the model takes.
             UsageError: it is closed.
         """
+        if not isinstance(feed, Mapping):
+            raise FeedError(f"a feed is a mapping of input names to arrays, not {type(feed)}")
         with self._used() as runner:
             with self._turn:
                 if runner.streams == 1:

@@ -11,7 +11,13 @@ import pytest
 import small_network
 
 import paddleport as pp
-from paddleport.errors import BackendUnavailableError, ModelNotFoundError, UsageError
+from paddleport.errors import (
+    BackendUnavailableError,
+    FeedError,
+    ModelNotFoundError,
+    ModelWarning,
+    UsageError,
+)
 from paddleport.models.artifact import Artifact
 from paddleport.validate import Plan
 
@@ -90,6 +96,10 @@ def test_load_refuses_unknown_names_and_devices(small_pir: Artifact, tmp_path: P
         pp.load("MobilNetV2")
     with pytest.raises(UsageError, match="Did you mean 'openvino'"):
         pp.load(small_pir.path.parent, "openvno")
+    with pp.load(small_pir.path.parent) as predictor:
+        with pytest.raises(FeedError, match="a mapping of input names to arrays, not"):
+            predictor.run(np.zeros((1, 3, 9, 9), np.float32))  # type: ignore[arg-type]
+        assert len(repr(predictor.spec)) < 2000
     with pytest.raises(BackendUnavailableError, match="no device 'cuda'"):
         pp.load(small_pir.path.parent, "openvino", device="cuda")
 
@@ -98,3 +108,13 @@ def test_backends_and_models_are_listed() -> None:
     assert {"onnxruntime", "openvino", "paddle"} <= {item.name for item in pp.backends()}
     (card,) = [item for item in pp.models() if item.name == "MobileNetV2"]
     assert card.published["top1"] == pytest.approx(0.722, abs=0.01)
+
+
+def test_seeded_weights_are_warned_of(tmp_path: Path) -> None:
+    with pytest.warns(ModelWarning, match="untrained, so its labels mean nothing"):
+        done = pp.convert("MobileNetV2_x0_25", tmp_path / "it.onnx", weights="seeded")
+    assert done.verdict == "agrees"
+    with pytest.warns(ModelWarning, match="untrained"):
+        pp.load(done.artifact, "onnxruntime")
+    with pytest.warns(ModelWarning, match="untrained"):
+        pp.load("MobileNetV2_x0_25", "onnxruntime", weights="seeded")

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import paddleport as pp
 from paddleport.convert import cached_onnx, convert
 from paddleport.convert.prepare import loadable
 from paddleport.convert.remaking import RemadeConversion
-from paddleport.errors import BackendUnavailableError
+from paddleport.errors import BackendUnavailableError, ConversionError
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir
 from paddleport.models.recognize import format_of, read_artifact
@@ -176,6 +177,66 @@ def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
     unmade = tune(source, variants, examples, plan)
     assert unmade.chosen is None
     assert "npz loads npz, and" in str([row.reason for row in unmade.rows])
+
+
+def installed_from(folder: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    """Another package with a target of this source."""
+    monkeypatch.delitem(sys.modules, "odd_target", raising=False)
+    folder.mkdir()
+    (folder / "odd_target.py").write_text(target)
+    groups = {"paddleport.targets": {"odd": "odd_target:OddTarget"}}
+    plugin.register(folder, monkeypatch, "odd_package", groups)
+
+
+ODD = """
+from paddleport.convert.targets import MadeFile, Target
+
+class OddTarget(Target):
+    name, format, suffix = "odd", "npz", ".npz"
+    def make(self, onnx, path, options, calibration):
+        BODY
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "said"),
+    [
+        ("x = (", BackendUnavailableError, "target 'odd' of odd_package can't be imported: Syntax"),
+        (ODD.replace("make", "mak"), BackendUnavailableError, "lacks make, which every Target has"),
+        (ODD.replace("BODY", "raise RuntimeError('no')"), ConversionError, "RuntimeError: no"),
+        (
+            ODD.replace("BODY", "return MadeFile(files=(path,), tools={})"),
+            ConversionError,
+            "odd has written no made.npz",
+        ),
+    ],
+)
+def test_a_broken_target_is_one_line(
+    small_pir: Artifact,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: str,
+    error: type[Exception],
+    said: str,
+) -> None:
+    installed_from(tmp_path / "odd", monkeypatch, source)
+    with pytest.raises(error, match=said):
+        convert(resolve(small_pir.path), tmp_path / "small.odd", to="odd")
+
+
+def test_a_target_with_other_code_makes_its_file_again(
+    small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, copy = resolve(small_pir.path), tmp_path / "copy"
+    onnx = cached_onnx(source)
+    first = loadable(onnx, ("npz",)).path
+    assert loadable(onnx, ("npz",)).path == first
+    copy.mkdir()
+    code = (FORMAT / "npz_target.py").read_text()
+    (copy / "npz_target.py").write_text(f"{code}\n# another version\n")
+    monkeypatch.syspath_prepend(str(copy))
+    monkeypatch.delitem(sys.modules, "npz_target")
+    assert loadable(onnx, ("npz",)).path != first
 
 
 def discard_made(target: str) -> None:

@@ -111,7 +111,7 @@ class Target(ABC):
         raise BackendUnavailableError(f"nothing but its runtime reads {self.format}")
 
     @classmethod  # noqa: B027  # most can be made anywhere
-    def check_here(cls) -> None:
+    def check_here(cls, options: TargetOptions) -> None:
         """Refuse, before a conversion that may take long, what this machine can't make.
 
         Raises:

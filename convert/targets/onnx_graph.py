@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from paddleport.convert.precision.lowering import nncf_version
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
@@ -20,6 +21,12 @@ class OnnxTarget(Target):
     suffix: ClassVar[str] = ".onnx"
     fixed_suffix: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
+
+    @classmethod
+    def check_here(cls, options: TargetOptions) -> None:
+        """NNCF for int8."""
+        if options.precision == "int8":
+            nncf_version()
 
     def make(
         self, onnx: Artifact, path: Path, options: TargetOptions, calibration: Sequence[Feed]

@@ -52,6 +52,13 @@ class OpenVinoTarget(Target):
             )
         super().check_options(options)
 
+    @classmethod
+    def check_here(cls, options: TargetOptions) -> None:
+        """OpenVINO, and NNCF for int8."""
+        _version()
+        if options.precision == "int8":
+            nncf_version()
+
     def make(
         self, onnx: Artifact, path: Path, options: TargetOptions, calibration: Sequence[Feed]
     ) -> MadeFile:

@@ -35,7 +35,7 @@ class TensorRtTarget(Target):
         return f"{model}.{cls.name}{cls.suffix}"
 
     @classmethod
-    def check_here(cls) -> None:
+    def check_here(cls, options: TargetOptions) -> None:
         """TensorRT itself builds on the GPU that it builds for."""
         if not cls.library.rtx:
             need_gpu(cls.name)
