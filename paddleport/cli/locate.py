@@ -129,8 +129,8 @@ def print_located(
     console.print(f"[bold]{_safe(name)} · {_safe(backend)}[/]")
     if "runtime" not in sides:
         console.print(
-            f"[dim]{_safe(backend)} does not load the ONNX file: only the conversion is in question; "
-            "of its own file and its runtime, paddleport validate says which is to blame[/]"
+            f"[dim]{_safe(backend)} does not load the ONNX file: only the conversion is in "
+            "question; of its own file and its runtime, paddleport validate says who is to blame[/]"
         )
     for item in found:
         _print_one(backend, item)
