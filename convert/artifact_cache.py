@@ -13,7 +13,7 @@ from paddleport.errors import NotProvenError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_key, cached_folder
-from paddleport.models.onnx.onnx_file import read_onnx_model
+from paddleport.models.onnx.onnx_file import external_files, read_onnx_model
 from paddleport.models.recognize import read_artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.tensors import Array
@@ -109,7 +109,7 @@ def cached_artifact(
     target, options, onnx = making.target, making.options, making.onnx
     key = cache_key(
         {
-            "onnx": sha256([onnx.path]),
+            "onnx": sha256([onnx.path, *external_files(onnx.path)]),
             "target": target.name,
             "options": {
                 **asdict(options),
@@ -124,7 +124,7 @@ def cached_artifact(
     name = f"{_FILE}{target.suffix}"
 
     def build(folder: Path) -> None:
-        from paddleport.convert.making import named_artifact
+        from paddleport.convert.naming import named_artifact
 
         made_in = folder / "made"
         made_in.mkdir()

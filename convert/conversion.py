@@ -67,6 +67,7 @@ class Conversion:
         not_run: why nothing here loads the file; empty where something did.
         size_bytes: of all its files.
         sha256: of its main file.
+        files_sha256: of every file, by name, where it was made of an ONNX file.
     """
 
     target: str
@@ -84,6 +85,7 @@ class Conversion:
     onnx_sha256: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     not_run: str = ""
+    files_sha256: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def path(self) -> Path | None:
@@ -159,10 +161,11 @@ class Conversion:
             values |= {
                 "onnx_sha256": self.onnx_sha256,
                 "not_run": self.not_run,
+                "files_sha256": dict(self.files_sha256),
                 "preprocess": preprocess.to_dict() if preprocess else None,
                 "labels": list(labels) if labels else None,
-                **self.facts,
             }
+            values = {**self.facts, **values}
             if self.written is not None:
                 values |= sidecar_of(self.written)
         return values

@@ -1,20 +1,18 @@
 """One file of a target out of a proven ONNX file: made in a process of its own, not checked yet."""
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from paddleport.convert.conversion import WRITTEN, Conversion, sidecar_of
 from paddleport.convert.precision.lowering import PrecisionChange, lower_onnx
 from paddleport.convert.provenance import PRECISION, step, with_step
 from paddleport.convert.targets import MadeFile, Target, TargetOptions
 from paddleport.errors import ConversionError, PortError
-from paddleport.files import sha256, write_atomically, writing_atomically
+from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, write_metadata
+from paddleport.models.onnx.onnx_file import external_files, onnx_tensors
 from paddleport.models.recognize import sidecar
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Feed
@@ -47,7 +45,7 @@ class Making:
         """
         made, lowered = run_in_worker(_make, timeout_s, self, path)
         provenance = dict(self.onnx.provenance)
-        digest = sha256([self.onnx.path])
+        digest = sha256([self.onnx.path, *external_files(self.onnx.path)])
         if lowered is not None:
             provenance = with_step(
                 provenance,
@@ -101,13 +99,6 @@ def _make(making: Making, path: Path) -> tuple[MadeFile, PrecisionChange | None]
         lowered_file.unlink(missing_ok=True)
 
 
-def path_by_verdict(path: Path, verdict: str, keep: bool) -> Path | None:
-    """Where a file goes by its verdict; ``None`` where it goes nowhere."""
-    if verdict in WRITTEN:
-        return path
-    return path.with_suffix(f".{verdict}{path.suffix}") if keep else None
-
-
 def _made_by(
     target: type[Target],
     onnx: Artifact,
@@ -124,49 +115,31 @@ def _made_by(
         raise ConversionError(
             f"{target.name} does not make this model: {type(error).__name__}: {one_line(error)}"
         ) from error
+    return checked_files(target, made, path)
+
+
+def checked_files(target: type[Target], made: MadeFile, path: Path) -> MadeFile:
+    """What a target says that it has written, held against what is there.
+
+    Raises:
+        ConversionError: a file is not there, is empty, or is named so that it could not stand
+            beside others; or what is reported of it is no plain value.
+    """
+    if not isinstance(made, MadeFile) or not made.files or made.files[0] != path:
+        raise ConversionError(f"{target.name} gives no MadeFile with {path.name} first")
+    names = [file.name for file in made.files]
     for file in made.files:
-        if not file.is_file():
-            raise ConversionError(f"{target.name} has written no {file.name}")
+        if file.parent != path.parent or not file.is_file() or not file.stat().st_size:
+            raise ConversionError(f"{target.name} has written no {file.name}, or an empty one")
+        if not file.name.startswith(path.stem) or names.count(file.name) > 1:
+            raise ConversionError(
+                f"{target.name} has written {file.name}: what belongs to {path.name} is named "
+                f"{path.stem} with another ending"
+            )
+    if sidecar(path) in made.files:
+        raise ConversionError(f"{sidecar(path).name} is the name of paddleport's own file")
+    try:
+        json.dumps([dict(made.facts), dict(made.settings), dict(made.tools)])
+    except (TypeError, ValueError) as error:
+        raise ConversionError(f"{target.name} reports what is no plain value: {error}") from None
     return made
-
-
-def name_file(done: Conversion, path: Path) -> Conversion:
-    """Give a conversion's file its name, with all that it has to say of itself."""
-    file = named_artifact(done.artifact, path)
-    named = replace(done, written=file)
-    if file.format != "onnx":
-        write_sidecar(file, named.to_dict())
-    return replace(named, size_bytes=sum(item.stat().st_size for item in file.files))
-
-
-def named_artifact(made: Artifact, path: Path) -> Artifact:
-    """Move what was made to ``path``; an ONNX file gets its metadata, others get a JSON file."""
-    if made.format == "onnx":
-        proto = read_onnx_proto(made.path)
-        write_metadata(
-            proto,
-            preprocess=made.preprocess,
-            labels=made.labels,
-            provenance=made.provenance,
-            input_format=made.input_format,
-        )
-        write_atomically(path, proto.SerializeToString(deterministic=True))
-        return replace(made, files=(path,))
-    names = [path, *(path.with_suffix(file.suffix) for file in made.files[1:])]
-    for file, name in reversed(list(zip(made.files, names, strict=True))):  # the main file last
-        write_file(file, name)
-    named = replace(made, files=tuple(names))
-    write_sidecar(named, sidecar_of(named))
-    return named
-
-
-def write_sidecar(artifact: Artifact, values: Mapping[str, Any]) -> None:
-    """Write the JSON file beside an artifact."""
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
-    write_atomically(sidecar(artifact.path), text.encode())
-
-
-def write_file(file: Path, path: Path) -> None:
-    """Copy a finished file to its name, whole or not at all."""
-    with file.open("rb") as source, writing_atomically(path) as stream:
-        shutil.copyfileobj(source, stream, _CHUNK)

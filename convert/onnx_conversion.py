@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.convert.conversion import Conversion, OnnxFacts
-from paddleport.convert.making import path_by_verdict, write_file
+from paddleport.convert.naming import path_by_verdict, write_file
 from paddleport.convert.paddle2onnx.export import (
     REDUCED_PARAMS,
     RawExport,

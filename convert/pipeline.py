@@ -13,7 +13,8 @@ from pathlib import Path
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.conversion import Conversion, Verdict
 from paddleport.convert.embed import pixel_input
-from paddleport.convert.making import Making, name_file, path_by_verdict
+from paddleport.convert.making import Making
+from paddleport.convert.naming import check_output, name_file, path_by_verdict
 from paddleport.convert.onnx_conversion import OnnxRequest, convert_to_onnx
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.precision.fp32_layers import find_layers_to_keep
@@ -28,7 +29,7 @@ from paddleport.convert.proof import compare_with_paddle, device_missing
 from paddleport.convert.provenance import examples_record, precision_record
 from paddleport.convert.targets import MadeFile, Target, TargetOptions, target_class
 from paddleport.convert.tools import Tools
-from paddleport.errors import OutputError, UsageError
+from paddleport.errors import UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve_with_warning
@@ -109,7 +110,7 @@ def convert(
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
     path = Path(output or target.file_name(source.name, precision or "fp32"))
-    _check_output(path, target)
+    check_output(path, target, source.model)
     concrete = {name: item.opt for name, item in options.shapes.items()}
     if to == "onnx" and in_fp32:
         export = OnnxRequest(
@@ -214,7 +215,7 @@ def _make_and_check(request: _TargetRequest, gate: GateOptions | None) -> Conver
             calibration=inputs.calibration_feeds if inputs else (),
         )
         request.progress(f"make {target.name} in {precision}", None)
-        file, made = making.run(folder / f"made{target.suffix}", request.timeout_s)
+        file, made = making.run(folder / request.path.name, request.timeout_s)
         request.progress("check it", None)
         report = None
         comparisons: list[OutputComparison] = []
@@ -289,11 +290,3 @@ def _pixels(source: SourceModel) -> PixelInput:
     if rules is None:  # which is refused by now
         raise UsageError(source.preprocess_unknown)
     return PixelInput(spec, rules, rules)
-
-
-def _check_output(path: Path, target: type[Target]) -> None:
-    suffix = target.suffix
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give a file: -o {path / f'model{suffix}'}")
-    if target.fixed_suffix and path.suffix != suffix:
-        raise OutputError(f"{path} has another ending than {suffix}; try -o {path}{suffix}")

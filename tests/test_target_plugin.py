@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import plugin
 import pytest
 import small_network
@@ -16,8 +17,9 @@ import paddleport as pp
 from paddleport.convert import cached_onnx, convert
 from paddleport.convert.prepare import loadable
 from paddleport.convert.remaking import RemadeConversion
-from paddleport.errors import BackendUnavailableError, ConversionError
-from paddleport.models.artifact import Artifact
+from paddleport.errors import BackendUnavailableError, ConversionError, OutputError
+from paddleport.files import sha256
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.cache import cache_dir
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.resolve import SourceModel, resolve
@@ -207,7 +209,25 @@ class OddTarget(Target):
         (
             ODD.replace("BODY", "return MadeFile(files=(path,), tools={})"),
             ConversionError,
-            "odd has written no made.npz",
+            "odd has written no small.odd, or an empty one",
+        ),
+        (ODD.replace("BODY", "return None"), ConversionError, "odd gives no MadeFile"),
+        (
+            ODD.replace(
+                "BODY",
+                "other = path.with_name('a.bin'); path.write_text('x'); other.write_text('y'); "
+                "return MadeFile(files=(path, other), tools={})",
+            ),
+            ConversionError,
+            "odd has written a.bin: what belongs to small.odd is named small with",
+        ),
+        (
+            ODD.replace(
+                "BODY",
+                "path.write_text('x'); return MadeFile(files=(path,), tools={}, facts={'a': path})",
+            ),
+            ConversionError,
+            "odd reports what is no plain value",
         ),
     ],
 )
@@ -237,6 +257,59 @@ def test_a_target_with_other_code_makes_its_file_again(
     monkeypatch.syspath_prepend(str(copy))
     monkeypatch.delitem(sys.modules, "npz_target")
     assert loadable(onnx, ("npz",)).path != first
+
+
+def test_what_belongs_to_a_file_is_written_with_it_or_not_at_all(
+    small_pir: Artifact, tmp_path: Path
+) -> None:
+    source = resolve(small_pir.path)
+    (tmp_path / "mine.bin").write_bytes(b"not a conversion's")
+    with pytest.raises(OutputError, match=r"mine\.bin is there, and no conversion to mine\.xml"):
+        convert(source, tmp_path / "mine.xml", to="openvino")
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.bin"]
+    done = convert(source, tmp_path / "own.xml", to="openvino")
+    assert done.verdict == "agrees"
+    assert set(done.files_sha256) == {"own.xml", "own.bin"}
+    again = convert(source, tmp_path / "own.xml", to="openvino")  # its own files it may replace
+    assert again.files_sha256 == done.files_sha256
+    recorded = json.loads((tmp_path / "own.xml.json").read_text())
+    assert recorded["files_sha256"] == {
+        name: sha256([tmp_path / name]) for name in ("own.xml", "own.bin")
+    }
+
+
+def test_the_model_that_is_converted_is_not_overwritten(
+    small_pir: Artifact, tmp_path: Path
+) -> None:
+    program, params = tmp_path / "model.json", tmp_path / "model.bin"
+    shutil.copy(small_pir.path, program)
+    shutil.copy(str(small_pir.weights_file), params)
+    source = resolve(None, program=program, params=params)
+    for target, output in (("npz", "model.json"), ("openvino", "model.xml")):
+        with pytest.raises(OutputError, match="is part of the model that is converted"):
+            convert(source, tmp_path / output, to=target)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["model.bin", "model.json"]
+    assert sha256([program, params]) == source.sha256
+
+
+def test_another_formats_ending_is_refused(small_pir: Artifact, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="would be taken for onnx"):
+        convert(resolve(small_pir.path), tmp_path / "it.onnx", to="npz")
+
+
+def test_weights_beside_an_onnx_file_are_part_of_what_is_kept(
+    small_pir: Artifact, tmp_path: Path
+) -> None:
+    done = convert(resolve(small_pir.path), tmp_path / "inside.onnx")
+    proto = onnx.load(str(done.path))
+    path = tmp_path / "outside.onnx"
+    onnx.save(proto, str(path), save_as_external_data=True, location="w.bin", size_threshold=0)
+    first = loadable(onnx_artifact(path), ("npz",)).path
+    assert loadable(onnx_artifact(path), ("npz",)).path == first
+    weights = bytearray((tmp_path / "w.bin").read_bytes())
+    weights[7] ^= 1
+    (tmp_path / "w.bin").write_bytes(weights)
+    assert loadable(onnx_artifact(path), ("npz",)).path != first
 
 
 def discard_made(target: str) -> None:
