@@ -5,6 +5,7 @@ file; the precision step lowers it; the target makes its format of that. The res
 compared with native Paddle again, and only then gets its name.
 """
 
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -107,6 +108,10 @@ def convert(
     )
     target.check_options(options)
     check_opset(opset)
+    if timeout_s is not None and not 0 < timeout_s < math.inf:
+        raise UsageError(f"a timeout of {timeout_s:g} s is not possible: a number above 0")
+    if precision in (None, "fp32") and gate is not None:
+        raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
     path = Path(output or target.file_name(source.name, precision or "fp32"))
@@ -127,7 +132,6 @@ def convert(
         target,
         options,
         gate,
-        in_fp32=in_fp32,
         keep=keep,
         of_onnx_only={
             "--allow-upgrade": allow_upgrade,
@@ -158,7 +162,6 @@ def _check_request(
     options: TargetOptions,
     gate: GateOptions | None,
     *,
-    in_fp32: bool,
     keep: bool,
     of_onnx_only: Mapping[str, bool],
 ) -> None:
@@ -168,8 +171,6 @@ def _check_request(
             raise UsageError(
                 f"{option} is of ONNX files in fp32: leave them out, or convert to ONNX first"
             )
-    if in_fp32 and gate is not None:
-        raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
     backends_for(target.format, gate.backends if gate else ())
     target.check_here(options)
     if keep and (missing := device_missing(target.format)):

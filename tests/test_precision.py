@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,6 +12,7 @@ import pytest
 import small_network
 from test_cli import Command, cache, one_line_error, paddleport
 
+from paddleport.convert import GateOptions, convert
 from paddleport.convert.making import Making
 from paddleport.convert.precision import lowering
 from paddleport.convert.precision.fp32_layers import rank_layers
@@ -26,6 +28,7 @@ from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.models.recognize import read_artifact
+from paddleport.models.resolve import resolve
 from paddleport.runners import open_runner
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, TensorSpec
@@ -292,6 +295,24 @@ def test_impossible_precision_options_are_one_line_errors(
     words: tuple[str, ...], told: str, paddleport: Command, small_pir: Artifact
 ) -> None:
     one_line_error(paddleport("convert", small_pir.path.parent, *words), told)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tf32": True}, "TF32 is of engines, and onnx is none"),
+        ({"keep_fp32": ("conv",)}, "only where the rest does not"),
+        ({"gate": GateOptions()}, "takes no gate"),
+        ({"timeout_s": 0}, "a timeout of 0 s is not possible"),
+        ({"timeout_s": float("nan")}, "a timeout of nan s is not possible"),
+    ],
+)
+def test_options_that_would_mean_nothing_are_refused(
+    options: dict[str, Any], said: str, small_pir: Artifact, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=said):
+        convert(resolve(small_pir.path), tmp_path / "x.onnx", **options)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -146,3 +146,7 @@ class Target(ABC):
             )
         if options.compute_capabilities and "compute_capabilities" not in cls.choices:
             raise UsageError("--compute-capability is of engines: --to tensorrt-rtx")
+        if options.tf32 and "tf32" not in cls.choices:
+            raise UsageError(f"TF32 is of engines, and {cls.name} is none: leave tf32 out")
+        if options.keep_fp32 and options.precision in (None, "fp32"):
+            raise UsageError("layers stay in fp32 only where the rest does not: give a precision")
