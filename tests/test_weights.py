@@ -214,6 +214,30 @@ def test_a_checkpoint_with_its_own_number_of_classes(
     assert obtain(card(), str(path), cache=tmp_path).sha256 != obtained.sha256
 
 
+@pytest.mark.usefixtures("quick_build")
+@pytest.mark.parametrize("kind", ["seeded", "checkpoint"])
+def test_another_network_on_the_card_does_not_find_the_old_entry(
+    state: dict[str, Array], tmp_path: Path, kind: str
+) -> None:
+    weights = kind
+    if kind == "checkpoint":
+        path = tmp_path / "tuned.pdparams"
+        path.write_bytes(pickle.dumps(state))
+        weights = str(path)
+    known = card()
+    others = [
+        replace(known, classes=10),
+        replace(known, input=replace(known.input, shape=(1, 3, 64, 64))),
+        replace(known, input=replace(known.input, name="image")),
+    ]
+    if kind == "seeded":
+        others.append(replace(known, arguments={"scale": 0.5}))
+    made = [obtain(one, weights, cache=tmp_path).model.path for one in (known, *others)]
+    assert len(set(made)) == len(made)
+    retitled = replace(known, licence="other")
+    assert obtain(retitled, weights, cache=tmp_path).model.path == made[0]
+
+
 def test_a_checkpoint_of_another_width(state: dict[str, Array], tmp_path: Path) -> None:
     path = tmp_path / "tuned.pdparams"
     path.write_bytes(pickle.dumps(state))

@@ -155,6 +155,18 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda card: card["models"][1].update(name="MobileNetV2"),
         "models[1].name MobileNetV2 is taken by ",
     ),
+    "a name that leads elsewhere": (
+        lambda card: card["models"][1].update(name="../../x"),
+        "models[1].name '../../x' is no plain file name",
+    ),
+    "an empty name": (
+        lambda card: card["models"][0].update(name=""),
+        "models[0].name '' is no plain file name",
+    ),
+    "an alias that leads elsewhere": (
+        lambda card: card["models"][0].update(aliases=[".."]),
+        "models[0].aliases '..' is no plain file name",
+    ),
     "no task": (lambda card: card.pop("task"), "task is missing"),
     "an unknown key": (lambda card: card.update(clases=1), "clases is no key of a card"),
     "an unknown key of a model": (

@@ -17,6 +17,7 @@ from typing import Any
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.labels import imagenet_labels, read_labels
+from paddleport.models.metadata import is_plain_name
 from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
 
@@ -135,7 +136,7 @@ def read_family(file: Path) -> Family:
     table = _Table(file, "", values)
     table.get("family", str)
     models = table.tables("models")
-    return Family(file, values, tuple((m.get("name", str), *m.texts("aliases")) for m in models))
+    return Family(file, values, tuple((m.name(), *m.aliases()) for m in models))
 
 
 class _Table:
@@ -168,6 +169,19 @@ class _Table:
             found.append(_Table(self.file, f"{self._place}{key}[{index}].", item))
         return found
 
+    def name(self) -> str:
+        """The model's name, which files and folders are named after."""
+        name = str(self.get("name", str))
+        if not is_plain_name(name):
+            raise self.error("name", f"{name[:80]!r} is no plain file name")
+        return name
+
+    def aliases(self) -> tuple[str, ...]:
+        for alias in self.texts("aliases"):
+            if not is_plain_name(alias):
+                raise self.error("aliases", f"{alias[:80]!r} is no plain file name")
+        return self.texts("aliases")
+
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.get(key, list, [])
         if not all(isinstance(value, str) for value in values):
@@ -192,8 +206,8 @@ def _model_card(family: _Table, index: int) -> ModelCard:
     )
     titles = family.table("argument_titles")
     return ModelCard(
-        name=model.get("name", str),
-        aliases=model.texts("aliases"),
+        name=model.name(),
+        aliases=model.aliases(),
         family=family.get("family", str),
         task=family.get("task", str),
         licence=family.get("licence", str, ""),
