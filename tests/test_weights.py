@@ -1,5 +1,6 @@
 import io
 import pickle
+import resource
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -12,7 +13,13 @@ import pytest
 from file_server import Server, serving
 from mobilenet import mobilenet_card, seeded_state
 
-from paddleport.errors import DownloadError, ModelFileError, ModelNotFoundError, UsageError
+from paddleport.errors import (
+    DownloadError,
+    ModelFileError,
+    ModelNotFoundError,
+    OutputError,
+    UsageError,
+)
 from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import find_model
 from paddleport.models.weights import obtain as module
@@ -183,6 +190,24 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
 
     monkeypatch.setattr(mobilenet_v2, "seeded_state", never)
     assert obtain(card(), "seeded", cache=tmp_path) == first
+
+
+@pytest.mark.parametrize("limit_bytes", [2048, 300_000])
+def test_a_full_disk_leaves_no_entry(tmp_path: Path, limit_bytes: int) -> None:
+    if find_spec("paddle") is None:
+        pytest.skip("paddle is not installed")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))  # the worker inherits it
+    try:
+        with pytest.raises(OutputError) as caught:
+            obtain(card(), "seeded", cache=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "disk" in str(caught.value) and "full" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("inference.*"))
+    obtained = obtain(card(), "seeded", cache=tmp_path)
+    assert find_model(obtained.model.path).model.weights_file is not None
 
 
 @pytest.mark.slow
