@@ -7,12 +7,12 @@ from importlib.resources import files
 from pathlib import Path
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
+from paddleport.models.metadata import CONTROL
 
 MAX_LABEL_BYTES = 16 * 1024 * 1024
 """The largest label file that is read: 22,000 ImageNet names take 1 MB."""
 
 _NUMBERED = re.compile(r"(\d+)(?: (.*))?")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f]")
 
 
 @cache
@@ -67,7 +67,7 @@ def parse_labels(text: str, name: str) -> tuple[str, ...]:
         ModelFileError: no labels, control characters, or ids that are not 0, 1, 2, ... once each.
     """
     lines = re.split(r"\r?\n", text.rstrip())  # not splitlines: a name may hold U+2028
-    if _CONTROL.search("".join(lines)) or not all(line.strip() for line in lines):
+    if CONTROL.search("".join(lines)) or not all(line.strip() for line in lines):
         raise ModelFileError(f"{name} is not a label file: it needs one 'id name' per line")
     numbered = [_NUMBERED.fullmatch(line) for line in lines]
     if not all(numbered):

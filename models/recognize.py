@@ -1,15 +1,20 @@
 """What a path holds: the one place where formats are told from each other."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.artifact import Artifact
+from paddleport.models.metadata import (
+    checked_labels,
+    checked_names,
+    checked_preprocess,
+    checked_provenance,
+    checked_tensors,
+    parse_table,
+)
 from paddleport.models.onnx.onnx_file import read_onnx_model
-from paddleport.models.preprocess import Preprocess
-from paddleport.tensors import TensorSpec
 
 _SUFFIXES = {".onnx": "onnx", ".xml": "openvino"}
 
@@ -26,15 +31,16 @@ def format_of(path: Path) -> str:
         ``onnx``, ``openvino``, the format of a plug-in's target, or an empty text for what is
         none of them: a Paddle model, or no model at all.
     """
-    if path.suffix in _SUFFIXES:
-        return _SUFFIXES[path.suffix]
-    beside = sidecar(path)
-    if not (path.is_file() and beside.is_file()):
+    if path.suffix.lower() in _SUFFIXES:
+        return _SUFFIXES[path.suffix.lower()]
+    beside = sidecar(path) if path.is_file() else None  # of "." and "/" there is none
+    if beside is None or not beside.is_file():
         return ""
     try:
-        return str(_read_sidecar(beside).get("format", ""))
+        named = _read_sidecar(beside).get("format")
     except ModelFileError:  # a JSON file of somebody else's
         return ""
+    return named if isinstance(named, str) else ""
 
 
 def read_artifact(path: Path) -> Artifact:
@@ -57,33 +63,36 @@ def read_artifact(path: Path) -> Artifact:
     beside = sidecar(path)
     recorded = _read_sidecar(beside) if beside.is_file() else {}
     try:
-        preprocess, labels = recorded.get("preprocess"), recorded.get("labels")
-        others = [path.with_name(name) for name in recorded.get("files", ())]
-        weights = path.with_suffix(".bin")
-        if found == "openvino" and not others and weights.is_file():
-            others = [weights]
         return Artifact(
             format=found,
-            files=(path, *others),
-            inputs=_specs(recorded.get("inputs", ())),
-            outputs=_specs(recorded.get("outputs", ())),
-            preprocess=Preprocess.from_dict(preprocess) if preprocess else None,
-            labels=tuple(labels) if labels else None,
-            provenance=recorded.get("provenance", {}),
+            files=(path, *_other_files(path, found, recorded)),
+            inputs=checked_tensors(recorded.get("inputs", []), "inputs"),
+            outputs=checked_tensors(recorded.get("outputs", []), "outputs"),
+            preprocess=checked_preprocess(recorded.get("preprocess")),
+            labels=checked_labels(recorded.get("labels")),
+            provenance=checked_provenance(recorded.get("provenance", {})),
         )
-    except (TypeError, AttributeError, KeyError) as error:
-        raise ModelFileError(f"{beside} is damaged ({error})") from None
+    except ValueError as error:
+        raise ModelFileError(f"{beside} is damaged: {error}") from None
 
 
-def _specs(recorded: Sequence[Mapping[str, Any]]) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(str(item["name"]), str(item["dtype"]), tuple(item["shape"])) for item in recorded
-    )
+def _other_files(path: Path, format: str, recorded: Mapping[str, Any]) -> list[Path]:
+    """What belongs to a converted file, which may have been renamed together with it."""
+    names = checked_names(recorded.get("files", []), "files")
+    weights = path.with_suffix(".bin")
+    if format == "openvino":  # OpenVINO loads this one, whatever was recorded
+        if names and not weights.is_file():
+            raise ModelFileError(f"{path} needs {weights.name} beside it, which is not there")
+        return [weights] if weights.is_file() else []
+    others = [path.with_name(name) for name in names]
+    for other in others:
+        if not other.is_file():
+            raise ModelFileError(f"{path} needs {other.name} beside it, which is not there")
+    return others
 
 
 def _read_sidecar(path: Path) -> Mapping[str, Any]:
     try:
-        recorded = json.loads(path.read_text("utf-8"))
+        return parse_table(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path} is damaged ({error})") from None
-    return recorded if isinstance(recorded, Mapping) else {}
+        raise ModelFileError(f"{path} is damaged: {error}") from None

@@ -1,5 +1,6 @@
 import io
 import pickle
+import resource
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -12,7 +13,13 @@ import pytest
 from file_server import Server, serving
 from mobilenet import mobilenet_card, seeded_state
 
-from paddleport.errors import DownloadError, ModelFileError, ModelNotFoundError, UsageError
+from paddleport.errors import (
+    DownloadError,
+    ModelFileError,
+    ModelNotFoundError,
+    OutputError,
+    UsageError,
+)
 from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import find_model
 from paddleport.models.weights import obtain as module
@@ -185,6 +192,24 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
     assert obtain(card(), "seeded", cache=tmp_path) == first
 
 
+@pytest.mark.parametrize("limit_bytes", [2048, 300_000])
+def test_a_full_disk_leaves_no_entry(tmp_path: Path, limit_bytes: int) -> None:
+    if find_spec("paddle") is None:
+        pytest.skip("paddle is not installed")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))  # the worker inherits it
+    try:
+        with pytest.raises(OutputError) as caught:
+            obtain(card(), "seeded", cache=tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "disk" in str(caught.value) and "full" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.rglob("inference.*"))
+    obtained = obtain(card(), "seeded", cache=tmp_path)
+    assert find_model(obtained.model.path).model.weights_file is not None
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 def test_a_new_recipe_or_paddle_does_not_find_the_old_entry(
@@ -212,6 +237,30 @@ def test_a_checkpoint_with_its_own_number_of_classes(
     assert obtained.model.weights_file.read_bytes() == (folder / "inference.pdiparams").read_bytes()
     path.write_bytes(pickle.dumps(state | {"out.bias": np.ones(CLASSES, np.float32)}))
     assert obtain(card(), str(path), cache=tmp_path).sha256 != obtained.sha256
+
+
+@pytest.mark.usefixtures("quick_build")
+@pytest.mark.parametrize("kind", ["seeded", "checkpoint"])
+def test_another_network_on_the_card_does_not_find_the_old_entry(
+    state: dict[str, Array], tmp_path: Path, kind: str
+) -> None:
+    weights = kind
+    if kind == "checkpoint":
+        path = tmp_path / "tuned.pdparams"
+        path.write_bytes(pickle.dumps(state))
+        weights = str(path)
+    known = card()
+    others = [
+        replace(known, classes=10),
+        replace(known, input=replace(known.input, shape=(1, 3, 64, 64))),
+        replace(known, input=replace(known.input, name="image")),
+    ]
+    if kind == "seeded":
+        others.append(replace(known, arguments={"scale": 0.5}))
+    made = [obtain(one, weights, cache=tmp_path).model.path for one in (known, *others)]
+    assert len(set(made)) == len(made)
+    retitled = replace(known, licence="other")
+    assert obtain(retitled, weights, cache=tmp_path).model.path == made[0]
 
 
 def test_a_checkpoint_of_another_width(state: dict[str, Array], tmp_path: Path) -> None:

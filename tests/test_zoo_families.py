@@ -1,6 +1,7 @@
 """A second family by data and one module, and cards that are damaged."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -155,6 +156,18 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         lambda card: card["models"][1].update(name="MobileNetV2"),
         "models[1].name MobileNetV2 is taken by ",
     ),
+    "a name that leads elsewhere": (
+        lambda card: card["models"][1].update(name="../../x"),
+        "models[1].name '../../x' is no plain file name",
+    ),
+    "an empty name": (
+        lambda card: card["models"][0].update(name=""),
+        "models[0].name '' is no plain file name",
+    ),
+    "an alias that leads elsewhere": (
+        lambda card: card["models"][0].update(aliases=[".."]),
+        "models[0].aliases '..' is no plain file name",
+    ),
     "no task": (lambda card: card.pop("task"), "task is missing"),
     "an unknown key": (lambda card: card.update(clases=1), "clases is no key of a card"),
     "an unknown key of a model": (
@@ -174,6 +187,37 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a figure": (
         lambda card: card["models"][0]["published"].update(top5="90 %"),
         "models[0].published.top5 is no number, null or table of such",
+    ),
+    "a figure that is not a number": (
+        lambda card: card["models"][0]["published"].update(top5=math.nan),
+        "models[0].published.top5 is no number",
+    ),
+    "a figure that is too large": (
+        lambda card: card["models"][0]["published"].update(top5=10**400),
+        "models[0].published.top5 is no number",
+    ),
+    "an infinite figure in a table": (
+        lambda card: card["models"][0]["published"].update(sd855_ms={"threads1": math.inf}),
+        "models[0].published.sd855_ms is no number",
+    ),
+    "an argument": (
+        lambda card: card["models"][0].update(arguments={"channels": math.nan}),
+        "models[0].arguments.channels is not finite",
+    ),
+    "architecture": (
+        lambda card: card.update(architecture=".."),
+        "architecture is no dotted name of a module",
+    ),
+    "dtype": (lambda card: card["input"].update(dtype="foo"), "input.dtype is no type of tensors"),
+    "an input without a name": (lambda card: card["input"].update(name=""), "input.name is empty"),
+    "a flat input for pictures": (
+        lambda card: card["input"].update(shape=[None, 3]),
+        "input.shape has not the four sides of a batch of pictures",
+    ),
+    "classes": (lambda card: card.update(classes=-1), "classes is no number of classes"),
+    "an archive without a file name": (
+        lambda card: card["models"][1].update(archives=[{"url": "https://host/.."}]),
+        "models[1].archives[0].url does not end in the name of a file",
     ),
     "archives": (
         lambda card: card["models"][1].update(archives=[{"sha256": ""}]),
@@ -197,8 +241,9 @@ def test_a_damaged_card_is_one_line_with_file_and_key(
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_that_is_no_json(cards: Path, paddleport: Run) -> None:
-    (cards / CARD.name).write_text("{")
+@pytest.mark.parametrize("text", ["{", "[" * 100_000])
+def test_a_file_that_is_no_json(cards: Path, paddleport: Run, text: str) -> None:
+    (cards / CARD.name).write_text(text)
     done = paddleport("models")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: the card ") and done.stderr.count("\n") == 1
@@ -219,6 +264,15 @@ def test_an_architecture_that_is_none(cards: Path, architecture: str, expected: 
         load_architecture(zoo.lookup("TinyConv"))
     expected = f"the card of TinyConv names the architecture {expected}"
     assert str(caught.value) == expected
+
+
+def test_a_figure_beyond_what_numbers_hold(cards: Path) -> None:
+    file = cards / CARD.name
+    card = json.loads(file.read_text())
+    card["models"][0]["published"]["top5"] = "TOP5"
+    file.write_text(json.dumps(card).replace('"TOP5"', "1e400"))
+    with pytest.raises(ModelFileError, match=r"models\[0\]\.published\.top5 is no number"):
+        zoo.cards()
 
 
 def test_no_classes_no_seeded_weights(cards: Path, tmp_path: Path) -> None:

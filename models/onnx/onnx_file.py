@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.metadata import (
+    checked_labels,
+    checked_preprocess,
+    checked_provenance,
+    parse_json,
+)
 from paddleport.models.onnx.onnx_header import read_header
 from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
@@ -56,17 +62,15 @@ def read_onnx_model(path: Path) -> Artifact:
     else:
         found = header.metadata
     try:
-        preprocess = found.get(PREPROCESS_KEY)
-        labels = found.get(LABELS_KEY)
         return replace(
             onnx_artifact(path),
-            preprocess=Preprocess.from_dict(json.loads(preprocess)) if preprocess else None,
-            labels=tuple(json.loads(labels)) if labels else None,
-            provenance=json.loads(found.get(PROVENANCE_KEY, "{}")),
+            preprocess=checked_preprocess(parse_json(found.get(PREPROCESS_KEY, "null"))),
+            labels=checked_labels(parse_json(found.get(LABELS_KEY, "null"))),
+            provenance=checked_provenance(parse_json(found.get(PROVENANCE_KEY, "{}"))),
             input_format=found.get(INPUT_KEY, ""),
         )
-    except (ValueError, TypeError, KeyError) as error:
-        raise ModelFileError(f"{path} has damaged paddleport metadata ({error})") from None
+    except ValueError as error:
+        raise ModelFileError(f"{path} has damaged paddleport metadata: {error}") from None
 
 
 def write_metadata(

@@ -11,6 +11,7 @@ import yaml
 
 from paddleport.errors import ModelFileError, ModelNotFoundError, UsageError
 from paddleport.models.labels import imagenet_labels, read_labels
+from paddleport.models.metadata import checked_labels
 from paddleport.models.paddle.transforms import (
     Operator,
     UnsupportedTransform,
@@ -77,6 +78,7 @@ def read_inference_yml(path: Path) -> InferenceConfig:
         raise ModelFileError(f"{path}: {error}") from None
     try:
         labels = _labels(document, path.parent)
+        checked_labels(list(labels or ()))  # the files that they are written into are read again
     except ValueError as error:
         raise ModelFileError(f"{path}: {error}") from None
     return InferenceConfig(preprocess, labels, unsupported)

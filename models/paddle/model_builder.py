@@ -6,8 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from paddleport.errors import BackendUnavailableError, ModelFileError, OutputError
+from paddleport.errors import (
+    BackendUnavailableError,
+    ModelFileError,
+    ModelNotFoundError,
+    OutputError,
+)
 from paddleport.models.artifact import Artifact, paddle_artifact
+from paddleport.models.paddle.source import open_model
 from paddleport.models.zoo.architecture import State, load_architecture
 from paddleport.models.zoo.model_card import ModelCard
 from paddleport.worker import Worker
@@ -32,13 +38,20 @@ def build_inference_model(card: ModelCard, state: State, folder: Path) -> Artifa
         UsageError: the card names no architecture.
         ModelFileError: the state does not fit the architecture.
         BackendUnavailableError: paddle is not installed.
-        OutputError: the files cannot be written.
+        OutputError: the files cannot be written, or not whole.
         WorkerCrashed: Paddle crashed.
     """
     check_state(card, state, "the state")
     with Worker(environ={"FLAGS_enable_pir_api": "1"}) as worker:  # the user's may say 0
         worker.call(_build, TIMEOUT_S, card, dict(state), str(folder))
-    return paddle_artifact(folder / f"{_PREFIX}.json", folder / f"{_PREFIX}.pdiparams", "pir")
+    program, params = folder / f"{_PREFIX}.json", folder / f"{_PREFIX}.pdiparams"
+    try:  # on a full disk Paddle writes less and says nothing
+        open_model(program, params)
+    except (ModelFileError, ModelNotFoundError) as error:
+        raise OutputError(
+            f"the model was not written whole, the disk of {folder.parent} may be full: {error}"
+        ) from None
+    return paddle_artifact(program, params, "pir")
 
 
 def check_state(card: ModelCard, state: State, source: str) -> None:

@@ -18,7 +18,7 @@ from paddleport.errors import (
 )
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
-from paddleport.models.cache import cache_dir, cached_folder, is_intact
+from paddleport.models.cache import cache_dir, cache_key, cached_folder, is_intact
 from paddleport.models.paddle.checkpoint import read_checkpoint
 from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import FoundModel, find_model
@@ -207,8 +207,20 @@ def _built(
         build_inference_model(card, state, folder)
 
     # The program's format depends on the Paddle that wrote it, and older ones don't read newer.
-    folder = cached_folder(f"{name}-paddle{_paddle_version()}", build, cache=cache)
-    return find_model(folder).model
+    entry = f"{name}-{_build_key(card)}-paddle{_paddle_version()}"
+    return find_model(cached_folder(entry, build, cache=cache)).model
+
+
+def _build_key(card: ModelCard) -> str:
+    """A digest of what a card says of the network that is built."""
+    return cache_key(
+        {
+            "architecture": card.architecture,
+            "arguments": card.arguments,
+            "classes": card.classes,
+            "input": [card.input.name, card.input.dtype, card.input.shape],
+        }
+    )
 
 
 def _paddle_version() -> str:

@@ -8,7 +8,8 @@ at either place; the model's own wins. ``labels`` is ``imagenet`` or a label fil
 ``ModelCard`` says what each of them means.
 """
 
-import json
+import math
+import sys
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.labels import imagenet_labels, read_labels
+from paddleport.models.metadata import DTYPES, is_plain_name, parse_json
 from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import TensorSpec
 
@@ -127,7 +129,7 @@ def read_family(file: Path) -> Family:
             file and the key.
     """
     try:
-        values = json.loads(file.read_text("utf-8"))
+        values = parse_json(file.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ModelFileError(f"the card {file} cannot be read: {error}") from None
     if not isinstance(values, dict):
@@ -135,7 +137,7 @@ def read_family(file: Path) -> Family:
     table = _Table(file, "", values)
     table.get("family", str)
     models = table.tables("models")
-    return Family(file, values, tuple((m.get("name", str), *m.texts("aliases")) for m in models))
+    return Family(file, values, tuple((m.name(), *m.aliases()) for m in models))
 
 
 class _Table:
@@ -168,6 +170,19 @@ class _Table:
             found.append(_Table(self.file, f"{self._place}{key}[{index}].", item))
         return found
 
+    def name(self) -> str:
+        """The model's name, which files and folders are named after."""
+        name = str(self.get("name", str))
+        if not is_plain_name(name):
+            raise self.error("name", f"{name[:80]!r} is no plain file name")
+        return name
+
+    def aliases(self) -> tuple[str, ...]:
+        for alias in self.texts("aliases"):
+            if not is_plain_name(alias):
+                raise self.error("aliases", f"{alias[:80]!r} is no plain file name")
+        return self.texts("aliases")
+
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.get(key, list, [])
         if not all(isinstance(value, str) for value in values):
@@ -191,35 +206,72 @@ def _model_card(family: _Table, index: int) -> ModelCard:
         model if key in model.values else family for key in _SHARED
     )
     titles = family.table("argument_titles")
+    preprocess = _preprocess(preprocess_of)
     return ModelCard(
-        name=model.get("name", str),
-        aliases=model.texts("aliases"),
+        name=model.name(),
+        aliases=model.aliases(),
         family=family.get("family", str),
         task=family.get("task", str),
         licence=family.get("licence", str, ""),
-        architecture=family.get("architecture", str, None),
-        arguments=deepcopy(model.get("arguments", dict, {})),
+        architecture=_architecture(family),
+        arguments=_arguments(model),
         argument_titles={key: titles.get(key, str) for key in titles.values},
-        input=_input(input_of),
-        preprocess=_preprocess(preprocess_of),
-        classes=classes_of.get("classes", int, None),
+        input=_input(input_of, pictures=preprocess is not None),
+        preprocess=preprocess,
+        classes=_classes(classes_of),
         labels=_labels(labels_of),
         published=_published(family, model),
-        archives=tuple(
-            Archive(url=item.get("url", str), sha256=item.get("sha256", str, None))
-            for item in model.tables("archives", [])
-        ),
+        archives=tuple(map(_archive, model.tables("archives", []))),
         checkpoint_url=model.get("checkpoint_url", str, None),
     )
 
 
-def _input(owner: _Table) -> TensorSpec:
+def _architecture(family: _Table) -> str | None:
+    name: str | None = family.get("architecture", str, None)
+    if name is not None and not all(part.isidentifier() for part in name.split(".")):
+        raise family.error("architecture", "is no dotted name of a module")
+    return name
+
+
+def _arguments(model: _Table) -> dict[str, Any]:
+    arguments: dict[str, Any] = deepcopy(model.get("arguments", dict, {}))
+    for key, value in arguments.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise model.table("arguments").error(key, "is not finite")
+    return arguments
+
+
+def _archive(values: _Table) -> Archive:
+    url = values.get("url", str)
+    if not is_plain_name(url.rpartition("/")[2]):  # the download is named after it
+        raise values.error("url", "does not end in the name of a file")
+    return Archive(url=url, sha256=values.get("sha256", str, None))
+
+
+def _classes(owner: _Table) -> int | None:
+    classes: int | None = owner.get("classes", int, None)
+    if classes is not None and classes < 1:
+        raise owner.error("classes", "is no number of classes")
+    return classes
+
+
+def _input(owner: _Table, *, pictures: bool) -> TensorSpec:
     owner.get("input", dict)
     values = owner.table("input")
-    shape = values.get("shape", list)
+    name, dtype, shape = (
+        values.get("name", str),
+        values.get("dtype", str),
+        values.get("shape", list),
+    )
+    if not name:
+        raise values.error("name", "is empty")
+    if dtype not in DTYPES:
+        raise values.error("dtype", "is no type of tensors")
     if not all(side is None or (type(side) is int and side > 0) for side in shape):
         raise values.error("shape", "is no list of sizes and nulls")
-    return TensorSpec(values.get("name", str), values.get("dtype", str), tuple(shape))
+    if pictures and len(shape) != 4:
+        raise values.error("shape", "has not the four sides of a batch of pictures")
+    return TensorSpec(name, dtype, tuple(shape))
 
 
 def _preprocess(owner: _Table) -> Preprocess | None:
@@ -256,4 +308,4 @@ def _published(family: _Table, model: _Table) -> dict[str, Any]:
 
 
 def _is_figure(value: Any) -> bool:
-    return value is None or type(value) in (int, float)
+    return value is None or (type(value) in (int, float) and abs(value) <= sys.float_info.max)
