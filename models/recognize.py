@@ -1,10 +1,11 @@
 """What a path holds: the one place where formats are told from each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
+from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.metadata import (
     checked_labels,
@@ -63,9 +64,11 @@ def read_artifact(path: Path) -> Artifact:
     beside = sidecar(path)
     recorded = _read_sidecar(beside) if beside.is_file() else {}
     try:
+        files = (path, *_other_files(path, found, recorded))
+        _check_unchanged(files, recorded, beside)
         return Artifact(
             format=found,
-            files=(path, *_other_files(path, found, recorded)),
+            files=files,
             inputs=checked_tensors(recorded.get("inputs", []), "inputs"),
             outputs=checked_tensors(recorded.get("outputs", []), "outputs"),
             preprocess=checked_preprocess(recorded.get("preprocess")),
@@ -74,6 +77,19 @@ def read_artifact(path: Path) -> Artifact:
         )
     except ValueError as error:
         raise ModelFileError(f"{beside} is damaged: {error}") from None
+
+
+def _check_unchanged(files: Sequence[Path], recorded: Mapping[str, Any], beside: Path) -> None:
+    """Hold the files against the sha256 of those that were checked, in their order."""
+    digests = recorded.get("files_sha256", {})
+    if not isinstance(digests, Mapping) or len(digests) not in (0, len(files)):
+        raise ValueError(f"files_sha256 is not of {len(files)} files")
+    for file, digest in zip(files, digests.values(), strict=False):
+        if sha256([file]) != digest:
+            raise ModelFileError(
+                f"{file} was changed after its conversion, by what {beside.name} says: convert "
+                f"again, or remove {beside.name} if the change is meant"
+            )
 
 
 def _other_files(path: Path, format: str, recorded: Mapping[str, Any]) -> list[Path]:

@@ -3,7 +3,8 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,21 @@ import paddleport as pp
 from paddleport.convert import cached_onnx, convert
 from paddleport.convert.prepare import loadable
 from paddleport.convert.remaking import RemadeConversion
-from paddleport.errors import BackendUnavailableError, ConversionError, OutputError
+from paddleport.convert.targets import target_for
+from paddleport.errors import (
+    BackendUnavailableError,
+    ConversionError,
+    ModelFileError,
+    OutputError,
+    UsageError,
+)
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.cache import cache_dir
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.runners import open_runner
-from paddleport.tensors import Feed
+from paddleport.tensors import Array, Feed
 from paddleport.validate import BackendRow, Plan
 from paddleport.validate.accuracy_gate.gate import example_set
 from paddleport.validate.parity.validation import validate
@@ -134,6 +142,60 @@ def test_a_format_that_only_its_runtime_reads_is_not_judged(
     assert "the conversion to npz and the runtime can't be told apart" in row.explanation
 
 
+Answers = Callable[[list[dict[str, Array]]], object]
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (lambda right: None, "gives NoneType, not a list"),
+        (lambda right: [], "gives outputs of 0 feeds"),
+        (lambda right: [list(one.values()) for one in right], "gives list for a feed"),
+        (lambda right: [{**one, "more": np.zeros(1)} for one in right], "3 outputs"),
+        (
+            lambda right: [{f"{key}?": it for key, it in one.items()} for one in right],
+            "other names",
+        ),
+        (lambda right: changed(right, lambda it: it.tolist()), "gives list for"),
+        (lambda right: changed(right, lambda it: it[:, :-1]), "compared (shape [1, 4]"),
+        (lambda right: changed(right, lambda it: it * np.nan), "5 values are not finite"),
+        (lambda right: 1 / 0, "fails (ZeroDivisionError: division by zero)"),
+    ],
+)
+def test_an_evaluate_that_is_broken_itself_blames_nobody(
+    small_pir: Artifact, monkeypatch: pytest.MonkeyPatch, broken: Answers, said: str
+) -> None:
+    source = resolve(small_pir.path)
+    monkeypatch.setenv("NPZ_FAULT", "runtime")
+    right = RemadeConversion.evaluate
+
+    def wrong(self: RemadeConversion, artifact: Artifact, feeds: Sequence[Feed]) -> object:
+        return broken(right(self, artifact, feeds))
+
+    monkeypatch.setattr(RemadeConversion, "evaluate", wrong)
+    row = row_of(source, cached_onnx(source))
+    assert (row.verdict, row.cause, row.step) == ("differs", "undetermined", ""), row.explanation
+    assert "the conversion to npz and the runtime can't be told apart" in row.explanation
+    assert said in row.explanation
+
+
+def test_what_an_evaluate_raises_is_one_line(small_pir: Artifact) -> None:
+    source = resolve(small_pir.path)
+    onnx = cached_onnx(source)
+    with RemadeConversion(source, onnx) as conversions:
+        made = conversions.loadable(("npz",), {})
+        made.path.write_bytes(b"no npz")
+        with pytest.raises(ConversionError, match=r"^\w+Error: .*pickle") as raised:
+            conversions.evaluate(made, [small_network.feed(1)])
+    assert "Traceback" not in str(raised.value)
+
+
+def changed(
+    answers: list[dict[str, Array]], change: Callable[[Array], object]
+) -> list[dict[str, object]]:
+    return [{name: change(tensor) for name, tensor in one.items()} for one in answers]
+
+
 def test_without_a_conversion_its_backend_is_skipped(small_pir: Artifact) -> None:
     source = resolve(small_pir.path)
     plan = Plan(seconds_each=0, quick=True)
@@ -181,12 +243,14 @@ def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
     assert "npz loads npz, and" in str([row.reason for row in unmade.rows])
 
 
-def installed_from(folder: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+def installed_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, target: str, name: str = "odd"
+) -> None:
     """Another package with a target of this source."""
     monkeypatch.delitem(sys.modules, "odd_target", raising=False)
     folder.mkdir()
     (folder / "odd_target.py").write_text(target)
-    groups = {"paddleport.targets": {"odd": "odd_target:OddTarget"}}
+    groups = {"paddleport.targets": {name: "odd_target:OddTarget"}}
     plugin.register(folder, monkeypatch, "odd_package", groups)
 
 
@@ -312,7 +376,70 @@ def test_weights_beside_an_onnx_file_are_part_of_what_is_kept(
     assert loadable(onnx_artifact(path), ("npz",)).path != first
 
 
+@pytest.mark.parametrize("ending", [".xml", ".bin"])
+def test_a_file_changed_after_its_check_is_refused(
+    small_pir: Artifact, tmp_path: Path, ending: str
+) -> None:
+    convert(resolve(small_pir.path), tmp_path / "it.xml", to="openvino")
+    for name in ("it.xml", "it.bin", "it.xml.json"):  # renamed together they stay what they are
+        (tmp_path / f"moved{name[2:]}").write_bytes((tmp_path / name).read_bytes())
+    read_artifact(tmp_path / "moved.xml")
+    changed = bytearray((tmp_path / f"moved{ending}").read_bytes())
+    changed[-9] ^= 1
+    (tmp_path / f"moved{ending}").write_bytes(changed)
+    with pytest.raises(ModelFileError, match=rf"moved\{ending} was changed after its conversion"):
+        read_artifact(tmp_path / "moved.xml")
+    (tmp_path / "moved.xml.json").unlink()
+    assert read_artifact(tmp_path / "moved.xml").provenance == {}
+
+
 def discard_made(target: str) -> None:
     """What the cache has of a target: the environment's fault is no part of its key."""
     for folder in (cache_dir() / "conversions").glob(f"[!.]*-{target}-*"):
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import odd_target.nothing",
+        "import no_such_package",
+        "x = (",
+        ODD.replace('name, format, suffix = "odd", "npz", ".npz"', "").replace("BODY", "pass"),
+        ODD.replace("make", "mak").replace("BODY", "pass"),
+    ],
+)
+def test_a_broken_target_is_in_nobody_elses_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    installed_from(tmp_path / "0", monkeypatch, source, "a_odd")  # before npz
+    assert target_for(("npz",)).name == "npz"
+    with pytest.raises(UsageError, match=r"nothing here makes npy: .*target 'a_odd' can't be used"):
+        target_for(("npy",))
+
+
+def test_a_target_that_raises_is_a_failed_row(
+    small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve(small_pir.path)
+    onnx = cached_onnx(source)
+    body = "raise RuntimeError('it is broken')"
+    installed_from(tmp_path / "0", monkeypatch, ODD.replace("BODY", body), "a_odd")
+    plan = Plan(seconds_each=0, quick=True)
+    with RemadeConversion(source, onnx) as conversions:
+        rows = validate(source, onnx, plan, conversions=conversions).rows
+        (row,) = [row for row in rows if row.name == "npz"]
+        assert (row.verdict, row.cause) == ("failed", "")
+        assert "odd does not make this model: RuntimeError: it is broken" in row.reason
+
+        def odd_check(*given: object, **named: object) -> None:
+            raise AttributeError("no choices")
+
+        monkeypatch.setattr(conversions, "loadable", odd_check)
+        row = validate(
+            source, onnx, replace(plan, backends=("npz",)), conversions=conversions
+        ).rows[1]
+    assert (row.verdict, row.reason) == (
+        "failed",
+        "what npz loads can't be made: AttributeError: no choices",
+    )
