@@ -20,9 +20,9 @@ from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.labels import imagenet_labels, read_labels
 from paddleport.models.metadata import DTYPES, is_plain_name, parse_json
 from paddleport.models.preprocess import Preprocess
+from paddleport.models.zoo.card_table import CardTable
 from paddleport.tensors import TensorSpec
 
-_ANY = object()  # a default that says: the key must be there
 _SHARED = ("input", "preprocess", "classes", "labels")
 _FAMILY_KEYS = {
     *("family", "task", "source", "licence", "architecture", "argument_titles", "methodology"),
@@ -32,7 +32,6 @@ _MODEL_KEYS = {
     *("name", "aliases", "arguments", "published", "archives", "checkpoint_url"),
     *_SHARED,
 }
-_KINDS = {str: "a text", int: "a whole number", dict: "a table", list: "a list"}
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class Family:
         Raises:
             ModelFileError: names the file and the key that is missing, unknown or cannot be.
         """
-        return _model_card(_Table(self.file, "", self.values), index)
+        return _model_card(CardTable(self.file, "", self.values), index)
 
 
 def read_family(file: Path) -> Family:
@@ -134,71 +133,13 @@ def read_family(file: Path) -> Family:
         raise ModelFileError(f"the card {file} cannot be read: {error}") from None
     if not isinstance(values, dict):
         raise ModelFileError(f"the card {file} is no table of keys")
-    table = _Table(file, "", values)
+    table = CardTable(file, "", values)
     table.get("family", str)
     models = table.tables("models")
     return Family(file, values, tuple((m.name(), *m.aliases()) for m in models))
 
 
-class _Table:
-    """A table of a card, which says where it stands when a value is not as it must be."""
-
-    def __init__(self, file: Path, place: str, values: Mapping[str, Any]) -> None:
-        self.file = file
-        self._place = place
-        self.values = values
-
-    def get(self, key: str, kind: type, default: Any = _ANY) -> Any:
-        """A value of one kind, or the default where the key is missing or null."""
-        value = self.values.get(key)
-        if value is None and default is not _ANY:
-            return default
-        if value is None:
-            raise self.error(key, "is missing")
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise self.error(key, f"is no {_KINDS[kind].partition(' ')[2]}")
-        return value
-
-    def table(self, key: str) -> "_Table":
-        return _Table(self.file, f"{self._place}{key}.", self.get(key, dict, {}))
-
-    def tables(self, key: str, default: Any = _ANY) -> list["_Table"]:
-        found = []
-        for index, item in enumerate(self.get(key, list, default)):
-            if not isinstance(item, dict):
-                raise self.error(f"{key}[{index}]", "is no table")
-            found.append(_Table(self.file, f"{self._place}{key}[{index}].", item))
-        return found
-
-    def name(self) -> str:
-        """The model's name, which files and folders are named after."""
-        name = str(self.get("name", str))
-        if not is_plain_name(name):
-            raise self.error("name", f"{name[:80]!r} is no plain file name")
-        return name
-
-    def aliases(self) -> tuple[str, ...]:
-        for alias in self.texts("aliases"):
-            if not is_plain_name(alias):
-                raise self.error("aliases", f"{alias[:80]!r} is no plain file name")
-        return self.texts("aliases")
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        values = self.get(key, list, [])
-        if not all(isinstance(value, str) for value in values):
-            raise self.error(key, "is no list of texts")
-        return tuple(values)
-
-    def check_keys(self, known: set[str]) -> None:
-        for key in self.values:
-            if key not in known:
-                raise self.error(key, "is no key of a card")
-
-    def error(self, key: str, complaint: str) -> ModelFileError:
-        return ModelFileError(f"the card {self.file}: {self._place}{key} {complaint}")
-
-
-def _model_card(family: _Table, index: int) -> ModelCard:
+def _model_card(family: CardTable, index: int) -> ModelCard:
     family.check_keys(_FAMILY_KEYS)
     model = family.tables("models")[index]
     model.check_keys(_MODEL_KEYS)
@@ -226,14 +167,14 @@ def _model_card(family: _Table, index: int) -> ModelCard:
     )
 
 
-def _architecture(family: _Table) -> str | None:
+def _architecture(family: CardTable) -> str | None:
     name: str | None = family.get("architecture", str, None)
     if name is not None and not all(part.isidentifier() for part in name.split(".")):
         raise family.error("architecture", "is no dotted name of a module")
     return name
 
 
-def _arguments(model: _Table) -> dict[str, Any]:
+def _arguments(model: CardTable) -> dict[str, Any]:
     arguments: dict[str, Any] = deepcopy(model.get("arguments", dict, {}))
     for key, value in arguments.items():
         if isinstance(value, float) and not math.isfinite(value):
@@ -241,21 +182,21 @@ def _arguments(model: _Table) -> dict[str, Any]:
     return arguments
 
 
-def _archive(values: _Table) -> Archive:
+def _archive(values: CardTable) -> Archive:
     url = values.get("url", str)
     if not is_plain_name(url.rpartition("/")[2]):  # the download is named after it
         raise values.error("url", "does not end in the name of a file")
     return Archive(url=url, sha256=values.get("sha256", str, None))
 
 
-def _classes(owner: _Table) -> int | None:
+def _classes(owner: CardTable) -> int | None:
     classes: int | None = owner.get("classes", int, None)
     if classes is not None and classes < 1:
         raise owner.error("classes", "is no number of classes")
     return classes
 
 
-def _input(owner: _Table, *, pictures: bool) -> TensorSpec:
+def _input(owner: CardTable, *, pictures: bool) -> TensorSpec:
     owner.get("input", dict)
     values = owner.table("input")
     name, dtype, shape = (
@@ -274,7 +215,7 @@ def _input(owner: _Table, *, pictures: bool) -> TensorSpec:
     return TensorSpec(name, dtype, tuple(shape))
 
 
-def _preprocess(owner: _Table) -> Preprocess | None:
+def _preprocess(owner: CardTable) -> Preprocess | None:
     values = owner.get("preprocess", dict, None)
     try:
         return None if values is None else Preprocess.from_dict(values)
@@ -282,7 +223,7 @@ def _preprocess(owner: _Table) -> Preprocess | None:
         raise owner.error("preprocess", f"cannot be: {error}") from None
 
 
-def _labels(owner: _Table) -> tuple[str, ...] | None:
+def _labels(owner: CardTable) -> tuple[str, ...] | None:
     name = owner.get("labels", str, None)
     if name is None:
         return None
@@ -292,7 +233,7 @@ def _labels(owner: _Table) -> tuple[str, ...] | None:
         raise owner.error("labels", f"cannot be read: {error}") from None
 
 
-def _published(family: _Table, model: _Table) -> dict[str, Any]:
+def _published(family: CardTable, model: CardTable) -> dict[str, Any]:
     """The model's figures, with the family's source and methodology where it has no own."""
     figures: dict[str, Any] = deepcopy(model.get("published", dict, {}))
     table = model.table("published")
