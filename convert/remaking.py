@@ -8,10 +8,18 @@ from types import TracebackType
 from paddleport.convert.paddle2onnx.export import RawExport, export_raw, fixed_graph
 from paddleport.convert.paddle2onnx.external_data import write_inlined
 from paddleport.convert.paddle2onnx.finish import finish
+from paddleport.convert.precision.lowering import lower_onnx
 from paddleport.convert.prepare import loadable
-from paddleport.convert.provenance import EMBEDDING, PADDLE2ONNX, PRECISION, SIMPLIFIER, steps_of
-from paddleport.convert.targets import Target, target_for
-from paddleport.errors import UsageError
+from paddleport.convert.provenance import (
+    EMBEDDING,
+    PADDLE2ONNX,
+    PRECISION,
+    SIMPLIFIER,
+    steps_of,
+    tool_versions,
+)
+from paddleport.convert.targets import Target, TargetOptions, target_for
+from paddleport.errors import PortError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.models.resolve import SourceModel
@@ -20,6 +28,11 @@ from paddleport.validate.diagnose.conversions import Stage
 from paddleport.worker import run_in_worker
 
 CHANGED = "a change of the file after its conversion"
+_OR_CHANGED = "a change of the file afterwards"
+OTHER_TOOLS = f"another version of the tools, or {_OR_CHANGED}"
+PRECISION_OR_CHANGED = f"{PRECISION}, or {_OR_CHANGED}"
+PRECISION_OR_TOOLS = f"{PRECISION}, {OTHER_TOOLS}"
+_REMADE = ("fp16", "bf16")  # int8 takes its ranges from pictures that are not at hand
 _TIMEOUT_S = 600.0
 
 
@@ -67,11 +80,31 @@ class RemadeConversion:
                 )
                 feeds = embeds and not embed
                 stages.append(Stage(step, onnx_artifact(latest), takes_paddle_feeds=feeds))
+        own_tools = self._onnx.provenance.get("tools") == tool_versions()
         if PRECISION in steps:
-            return [*stages, Stage(PRECISION, self._onnx)]
+            lowered = self._lowered(latest)
+            if lowered is None:
+                unknown = PRECISION_OR_CHANGED if own_tools else PRECISION_OR_TOOLS
+                return [*stages, Stage(unknown, self._onnx)]
+            latest = lowered
+            stages.append(Stage(PRECISION, onnx_artifact(latest)))
         if _weights_and_graph(latest) != _weights_and_graph(self._onnx.path):
-            stages.append(Stage(CHANGED, self._onnx))
+            stages.append(Stage(CHANGED if own_tools else OTHER_TOOLS, self._onnx))
         return stages
+
+    def _lowered(self, float32: Path) -> Path | None:
+        """The precision step made again; ``None`` where that can't be."""
+        asked = self._onnx.provenance["steps"][-1].get("options", {})
+        if asked.get("precision") not in _REMADE:
+            return None
+        path = float32.with_name("lowered.onnx")
+        keep = tuple(asked.get("keep_fp32", ()))
+        options = TargetOptions(precision=asked["precision"], keep_fp32=keep)
+        try:
+            run_in_worker(lower_onnx, _TIMEOUT_S, float32, path, options, ())
+        except PortError:  # such as a node to keep that another version names otherwise
+            return None
+        return path
 
     def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
         """In a process of its own, by the target that makes this format."""

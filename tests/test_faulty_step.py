@@ -1,5 +1,6 @@
 """The cause ``converter`` says which step of the conversion did it; each step is planted faulty."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,19 @@ import pytest
 from paddleport.convert import cached_onnx, remaking
 from paddleport.convert.paddle2onnx.export import RawExport
 from paddleport.convert.paddle2onnx.finish import finish
-from paddleport.convert.remaking import CHANGED, RemadeConversion
+from paddleport.convert.precision.lowering import lower_onnx
+from paddleport.convert.provenance import step as step_record
+from paddleport.convert.provenance import with_step
+from paddleport.convert.remaking import (
+    CHANGED,
+    OTHER_TOOLS,
+    PRECISION_OR_CHANGED,
+    PRECISION_OR_TOOLS,
+    RemadeConversion,
+)
+from paddleport.convert.targets import TargetOptions
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.onnx.onnx_file import read_onnx_model
+from paddleport.models.onnx.onnx_file import read_onnx_model, write_metadata
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import BackendRow, Plan
 from paddleport.validate.diagnose.conversions import Stage
@@ -106,3 +117,56 @@ def test_a_right_file_made_again_is_itself(small_pir: Artifact) -> None:
     source = resolve(small_pir.path)
     with RemadeConversion(source, cached_onnx(source)) as conversions:
         assert [stage.step for stage in conversions.stages()] == ["Paddle2ONNX", "simplifier"]
+
+
+def lowered(source: SourceModel, folder: Path, **recorded: Any) -> Artifact:
+    """The file in bf16, with what its last step is to say otherwise."""
+    onnx_file, path = cached_onnx(source), folder / "lowered.onnx"
+    lower_onnx(onnx_file.path, path, TargetOptions(precision="bf16"), ())
+    options = {"precision": "bf16", "keep_fp32": [], **recorded}
+    added = step_record("precision", tools={}, options=options)
+    proto = onnx.load(str(path))
+    provenance = with_step(onnx_file.provenance, added)
+    write_metadata(proto, preprocess=None, labels=None, provenance=provenance)
+    onnx.save(proto, str(path))
+    return read_onnx_model(path)
+
+
+def steps_made_again(source: SourceModel, file: Artifact) -> list[str]:
+    with RemadeConversion(source, file) as conversions:
+        return [stage.step for stage in conversions.stages()]
+
+
+def test_a_lowered_file_changed_afterwards(small_pir: Artifact, tmp_path: Path) -> None:
+    source = resolve(small_pir.path)
+    file = lowered(source, tmp_path)
+    made = ["Paddle2ONNX", "simplifier", "precision"]
+    assert steps_made_again(source, file) == made
+    assert steps_made_again(source, read_onnx_model(spoil(file.path))) == [*made, CHANGED]
+    with RemadeConversion(source, file) as conversions:
+        assert conversions.stages()[2].onnx.path != file.path
+
+
+def test_int8_is_not_told_from_a_change_of_the_file(small_pir: Artifact, tmp_path: Path) -> None:
+    source = resolve(small_pir.path)
+    file = lowered(source, tmp_path, precision="int8")
+    assert steps_made_again(source, file)[-1] == PRECISION_OR_CHANGED
+    unknown = lowered(source, tmp_path, keep_fp32=["no such node"])
+    assert steps_made_again(source, unknown)[-1] == PRECISION_OR_CHANGED
+    assert steps_made_again(source, with_other_tools(file))[-1] == PRECISION_OR_TOOLS
+
+
+def with_other_tools(file: Artifact) -> Artifact:
+    tools = {**file.provenance["tools"], "onnxslim": "0.0.1"}
+    return replace(file, provenance={**file.provenance, "tools": tools})
+
+
+def test_other_versions_of_the_tools_are_no_proof_of_a_change(
+    small_pir: Artifact, tmp_path: Path
+) -> None:
+    source = resolve(small_pir.path)
+    file = with_other_tools(spoilt(source, tmp_path))
+    with RemadeConversion(source, file) as conversions:
+        row = row_of(source, file, conversions)
+    assert (row.cause, row.step) == ("converter", OTHER_TOOLS)
+    assert f"The step that did it is {OTHER_TOOLS}." in row.explanation
