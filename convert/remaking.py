@@ -19,10 +19,11 @@ from paddleport.convert.provenance import (
     tool_versions,
 )
 from paddleport.convert.targets import Target, TargetOptions, target_for
-from paddleport.errors import PortError, UsageError
+from paddleport.errors import ConversionError, PortError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.models.resolve import SourceModel
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.diagnose.conversions import Stage
 from paddleport.worker import run_in_worker
@@ -137,7 +138,12 @@ class RemadeConversion:
 def _evaluate(
     target: type[Target], artifact: Artifact, feeds: Sequence[Feed]
 ) -> list[dict[str, Array]]:
-    return target().evaluate(artifact, feeds)
+    try:
+        return target().evaluate(artifact, feeds)
+    except PortError:
+        raise
+    except Exception as error:  # by somebody else; the text of its traceback is no reason
+        raise ConversionError(f"{type(error).__name__}: {one_line(error)}") from error
 
 
 def _export(source: SourceModel, folder: Path, opset: int) -> tuple[RawExport, Path]:

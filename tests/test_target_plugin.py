@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from paddleport.models.cache import cache_dir
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.runners import open_runner
-from paddleport.tensors import Feed
+from paddleport.tensors import Array, Feed
 from paddleport.validate import BackendRow, Plan
 from paddleport.validate.accuracy_gate.gate import example_set
 from paddleport.validate.parity.validation import validate
@@ -132,6 +132,60 @@ def test_a_format_that_only_its_runtime_reads_is_not_judged(
     row = row_of(source, onnx)
     assert (row.verdict, row.cause, row.step) == ("differs", "undetermined", "")
     assert "the conversion to npz and the runtime can't be told apart" in row.explanation
+
+
+Answers = Callable[[list[dict[str, Array]]], object]
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"),
+    [
+        (lambda right: None, "gives NoneType, not a list"),
+        (lambda right: [], "gives outputs of 0 feeds"),
+        (lambda right: [list(one.values()) for one in right], "gives list for a feed"),
+        (lambda right: [{**one, "more": np.zeros(1)} for one in right], "3 outputs"),
+        (
+            lambda right: [{f"{key}?": it for key, it in one.items()} for one in right],
+            "other names",
+        ),
+        (lambda right: changed(right, lambda it: it.tolist()), "gives list for"),
+        (lambda right: changed(right, lambda it: it[:, :-1]), "compared (shape [1, 4]"),
+        (lambda right: changed(right, lambda it: it * np.nan), "5 values are not finite"),
+        (lambda right: 1 / 0, "fails (ZeroDivisionError: division by zero)"),
+    ],
+)
+def test_an_evaluate_that_is_broken_itself_blames_nobody(
+    small_pir: Artifact, monkeypatch: pytest.MonkeyPatch, broken: Answers, said: str
+) -> None:
+    source = resolve(small_pir.path)
+    monkeypatch.setenv("NPZ_FAULT", "runtime")
+    right = RemadeConversion.evaluate
+
+    def wrong(self: RemadeConversion, artifact: Artifact, feeds: Sequence[Feed]) -> object:
+        return broken(right(self, artifact, feeds))
+
+    monkeypatch.setattr(RemadeConversion, "evaluate", wrong)
+    row = row_of(source, cached_onnx(source))
+    assert (row.verdict, row.cause, row.step) == ("differs", "undetermined", ""), row.explanation
+    assert "the conversion to npz and the runtime can't be told apart" in row.explanation
+    assert said in row.explanation
+
+
+def test_what_an_evaluate_raises_is_one_line(small_pir: Artifact) -> None:
+    source = resolve(small_pir.path)
+    onnx = cached_onnx(source)
+    with RemadeConversion(source, onnx) as conversions:
+        made = conversions.loadable(("npz",), {})
+        made.path.write_bytes(b"no npz")
+        with pytest.raises(ConversionError, match=r"^\w+Error: .*pickle") as raised:
+            conversions.evaluate(made, [small_network.feed(1)])
+    assert "Traceback" not in str(raised.value)
+
+
+def changed(
+    answers: list[dict[str, Array]], change: Callable[[Array], object]
+) -> list[dict[str, object]]:
+    return [{name: change(tensor) for name, tensor in one.items()} for one in answers]
 
 
 def test_without_a_conversion_its_backend_is_skipped(small_pir: Artifact) -> None:

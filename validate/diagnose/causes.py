@@ -64,7 +64,8 @@ class Evidence:
         step: of the conversion that made the ONNX graph another model; empty where nobody knows.
         target: that made the file which the backend loads; empty for the two files themselves.
         from_file: backend against what that file says, computed without its runtime; ``None``
-            where nothing but its runtime reads it.
+            where that is not known.
+        no_file: why it is not known.
         file_from_float64: what that file says against float64, likewise.
         normalised_inside: the ONNX file takes 8-bit pictures, so that what the network is fed
             is the file's doing.
@@ -95,6 +96,7 @@ class Evidence:
     step: str = ""
     target: str = ""
     from_file: float | None = None
+    no_file: str = ""
     file_from_float64: float | None = None
     normalised_inside: bool = False
 
@@ -265,9 +267,8 @@ def _of_target(evidence: Evidence, ours: float) -> tuple[Cause, str] | None:
     if file is None:
         return "undetermined", (
             f"{evidence.backend} is {_number(ours)} from the ONNX graph in float64, which is "
-            f"right; nothing but its own runtime reads a {target} file, so the conversion to "
-            f"{target} and the runtime can't be told apart. Next: paddleport doctor, and another "
-            "version of either."
+            f"right; {evidence.no_file}, so the conversion to {target} and the runtime can't be "
+            "told apart. Next: paddleport doctor, and another version of either."
         )
     if file > evidence.limit:
         return "converter", (

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from math import isfinite
+from typing import Protocol, cast
 
-from paddleport.errors import PortError
+import numpy as np
+
+from paddleport.errors import BackendUnavailableError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.runner_options import RunnerOptions
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.compare.comparison import output_pairs
+from paddleport.validate.compare.error_scale import structural_difference
 from paddleport.validate.diagnose.causes import Evidence
 from paddleport.validate.diagnose.validation_outputs import ComparedOutput, ReferenceOutputs
 from paddleport.validate.session import Session
@@ -83,24 +88,52 @@ class ConversionEvidence:
         """``evidence`` with the faulty step, and with what a target's own file says."""
         if self.conversions is None or self.artifact.format == "paddle":
             return evidence
-        indices = output.failing[:_FEEDS]
         wrong = evidence.reference_from_float64
         if wrong is not None and wrong > evidence.limit:
+            indices = output.failing[:_FEEDS]
             return replace(evidence, step=self._faulty_step(evidence, reference, output, indices))
         if self.artifact.format == "onnx":
             return evidence
-        evidence = replace(evidence, target=self.conversions.target_of(self.artifact))
-        try:
-            feeds = [reference.float64.feed(index) for index in indices]
-            said = self.conversions.evaluate(self.artifact, feeds)
-        except PortError:
-            return evidence
-        tensors, exact = _of_output(said, reference, output), output.float64 or ()
-        return replace(
-            evidence,
-            from_file=_worst(output, [output.candidate[index] for index in indices], tensors),
-            file_from_float64=_worst(output, tensors, [exact[index] for index in indices]),
+        return self._with_file(
+            replace(evidence, target=self.conversions.target_of(self.artifact)),
+            self.conversions,
+            reference,
+            output,
         )
+
+    def _with_file(
+        self,
+        evidence: Evidence,
+        conversions: Conversions,
+        reference: ReferenceOutputs,
+        output: ComparedOutput,
+    ) -> Evidence:
+        """``evidence`` with what the file says without its runtime, or why that is not known."""
+        indices = output.failing[:_FEEDS]
+        feeds = [reference.float64.feed(index) for index in indices]
+        try:
+            said: object = conversions.evaluate(self.artifact, feeds)
+        except BackendUnavailableError as error:
+            return replace(evidence, no_file=one_line(error))
+        except Exception as error:  # a target's evaluate raises what it likes
+            kind = "" if isinstance(error, PortError) else f"{type(error).__name__}: "
+            reason = f"{evidence.target}'s evaluate fails ({kind}{one_line(error)})"
+            return replace(evidence, no_file=reason)
+        exact = reference.float64.outputs or ()
+        fault = _fault_of(said, [exact[index] for index in indices], reference)
+        if fault:
+            return replace(evidence, no_file=f"{evidence.target}'s evaluate gives {fault}")
+        tensors = _of_output(cast("list[dict[str, Array]]", said), reference, output)
+        right = [(output.float64 or ())[index] for index in indices]
+        own = _worst(output, [output.candidate[index] for index in indices], tensors)
+        distance = _worst(output, tensors, right)
+        # What can't be compared is the file's only where its runtime says the very same.
+        if not isfinite(distance) and not own <= evidence.limit:
+            pairs = zip(right, tensors, strict=True)
+            odd = next(filter(None, (structural_difference(*pair) for pair in pairs)), "")
+            reason = f"{evidence.target}'s evaluate can't be compared ({odd or 'infinitely far'})"
+            return replace(evidence, no_file=reason)
+        return replace(evidence, from_file=own, file_from_float64=distance)
 
     def _faulty_step(
         self,
@@ -116,6 +149,8 @@ class ConversionEvidence:
         try:
             for stage in self.conversions.stages():
                 found = evaluate_onnx(stage.onnx, _feeds_of(stage, reference, indices))
+                if len(found[0]) != len(reference.outputs[0]):
+                    return stage.step
                 if _worst(output, _of_output(found, reference, output), wanted) > evidence.limit:
                     return stage.step
         except PortError:  # it can't be made again here, or float64 lacks an operator
@@ -142,6 +177,26 @@ def _feeds_of(stage: Stage, reference: ReferenceOutputs, indices: Sequence[int])
     names = [spec.name for spec in onnx_tensors(stage.onnx.path)[0]]
     given = [reference.feeds[index].tensors for index in indices]
     return [dict(zip(names, feed.values(), strict=True)) for feed in given]
+
+
+def _fault_of(said: object, exact: Sequence[Feed], reference: ReferenceOutputs) -> str:
+    """Why what a target's ``evaluate`` gave are no outputs of the graph; empty where they are."""
+    if not isinstance(said, list | tuple):
+        return f"{type(said).__name__}, not a list of outputs per feed"
+    if len(said) != len(exact):
+        return f"outputs of {len(said)} feeds for {len(exact)}"
+    names = [set(exact[0]), set(reference.outputs[0])]
+    for outputs in said:
+        if not isinstance(outputs, Mapping):
+            return f"{type(outputs).__name__} for a feed, not outputs by name"
+        if len(outputs) != len(exact[0]):
+            return f"{len(outputs)} outputs, the ONNX graph has {len(exact[0])}"
+        if set(outputs) != set(said[0]) or (len(outputs) > 1 and set(outputs) not in names):
+            return f"outputs of other names: {', '.join(map(str, outputs))}"
+        for name, tensor in outputs.items():
+            if not (isinstance(tensor, np.ndarray) and tensor.dtype.kind in "biuf"):
+                return f"{type(tensor).__name__} for {name}, not an array of numbers"
+    return ""
 
 
 def _of_output(

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paddleport import runners
-from paddleport.errors import BackendUnavailableError
+from paddleport.errors import BackendUnavailableError, ConversionError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import RunnerOptions
+from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Feed, ShapeRange
 from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.named_feed import NamedFeed
@@ -136,7 +137,14 @@ class BackendSessions:
                 f"{name} loads {' or '.join(formats)}, and nothing here was asked to make it"
             )
         if name not in self._made:
-            self._made[name] = self.conversions.loadable(formats, self._shapes(row))
+            try:
+                self._made[name] = self.conversions.loadable(formats, self._shapes(row))
+            except PortError:
+                raise
+            except Exception as error:  # a target of somebody else's raises what it likes
+                raise ConversionError(
+                    f"what {name} loads can't be made: {type(error).__name__}: {one_line(error)}"
+                ) from error
         return self._made[name]
 
     def reads_paddle(self, row: str) -> bool:
