@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,13 @@ import paddleport as pp
 from paddleport.convert import cached_onnx, convert
 from paddleport.convert.prepare import loadable
 from paddleport.convert.remaking import RemadeConversion
-from paddleport.errors import BackendUnavailableError, ConversionError, OutputError
+from paddleport.convert.targets import target_for
+from paddleport.errors import (
+    BackendUnavailableError,
+    ConversionError,
+    OutputError,
+    UsageError,
+)
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.cache import cache_dir
@@ -235,12 +242,14 @@ def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
     assert "npz loads npz, and" in str([row.reason for row in unmade.rows])
 
 
-def installed_from(folder: Path, monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+def installed_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, target: str, name: str = "odd"
+) -> None:
     """Another package with a target of this source."""
     monkeypatch.delitem(sys.modules, "odd_target", raising=False)
     folder.mkdir()
     (folder / "odd_target.py").write_text(target)
-    groups = {"paddleport.targets": {"odd": "odd_target:OddTarget"}}
+    groups = {"paddleport.targets": {name: "odd_target:OddTarget"}}
     plugin.register(folder, monkeypatch, "odd_package", groups)
 
 
@@ -370,3 +379,49 @@ def discard_made(target: str) -> None:
     """What the cache has of a target: the environment's fault is no part of its key."""
     for folder in (cache_dir() / "conversions").glob(f"[!.]*-{target}-*"):
         shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import odd_target.nothing",
+        "import no_such_package",
+        "x = (",
+        ODD.replace('name, format, suffix = "odd", "npz", ".npz"', "").replace("BODY", "pass"),
+        ODD.replace("make", "mak").replace("BODY", "pass"),
+    ],
+)
+def test_a_broken_target_is_in_nobody_elses_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    installed_from(tmp_path / "0", monkeypatch, source, "a_odd")  # before npz
+    assert target_for(("npz",)).name == "npz"
+    with pytest.raises(UsageError, match=r"nothing here makes npy: .*target 'a_odd' can't be used"):
+        target_for(("npy",))
+
+
+def test_a_target_that_raises_is_a_failed_row(
+    small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve(small_pir.path)
+    onnx = cached_onnx(source)
+    body = "raise RuntimeError('it is broken')"
+    installed_from(tmp_path / "0", monkeypatch, ODD.replace("BODY", body), "a_odd")
+    plan = Plan(seconds_each=0, quick=True)
+    with RemadeConversion(source, onnx) as conversions:
+        rows = validate(source, onnx, plan, conversions=conversions).rows
+        (row,) = [row for row in rows if row.name == "npz"]
+        assert (row.verdict, row.cause) == ("failed", "")
+        assert "odd does not make this model: RuntimeError: it is broken" in row.reason
+
+        def odd_check(*given: object, **named: object) -> None:
+            raise AttributeError("no choices")
+
+        monkeypatch.setattr(conversions, "loadable", odd_check)
+        row = validate(
+            source, onnx, replace(plan, backends=("npz",)), conversions=conversions
+        ).rows[1]
+    assert (row.verdict, row.reason) == (
+        "failed",
+        "what npz loads can't be made: AttributeError: no choices",
+    )

@@ -6,6 +6,7 @@ base.py is the contract of a target; onnx_graph.py, openvino_ir.py and tensorrt_
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import UsageError
 from paddleport.plugins import Registry
+from paddleport.runners.vendor_message import one_line
 
 __all__ = ["MadeFile", "Target", "TargetOptions", "target_class", "target_for", "target_names"]
 
@@ -15,16 +16,22 @@ target_class = _REGISTRY.find
 
 
 def target_for(formats: tuple[str, ...]) -> type[Target]:
-    """The target that makes one of the formats that a runner loads.
+    """The target that makes one of the formats that a runner loads; broken ones are passed over.
 
     Raises:
         UsageError: no target makes any of them.
     """
+    broken = []
     for name in target_names():
-        target = target_class(name)
-        if target.format in formats:
+        try:
+            target = target_class(name)
+            makes = target.format
+        except Exception as error:  # a package of somebody else's, which may not be meant
+            broken.append(f"target '{name}' can't be used: {one_line(error)}")
+            continue
+        if makes in formats:
             return target
     raise UsageError(
         f"nothing here makes {' or '.join(formats)}: give such a file, or install a package with "
-        "a target for it"
+        "a target for it" + "".join(f"; {item}" for item in broken)
     )
