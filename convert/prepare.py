@@ -76,26 +76,32 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
 
 
 def prepare(
-    model: str,
+    model: str | Artifact,
     formats: Sequence[str],
     *,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
     progress: Progress = no_progress,
 ) -> Prepared:
-    """Get ``model`` into a form that a backend loads.
+    """Get ``model`` into a form that a backend loads; an artifact is made of its own files.
 
     Raises:
         PortError: as ``resolve`` and ``convert`` do.
     """
-    if format_of(Path(model)):
-        return _prepared_file(Path(model), formats)
+    if isinstance(model, Artifact):
+        if model.format != "paddle":
+            return _prepared_file(_with_recorded(model), formats)
+    elif format_of(Path(model)):
+        return _prepared_file(read_artifact(Path(model)), formats)
     from paddleport.convert.artifact_cache import (
         cached_onnx,  # much that an .onnx file has no use for
     )
     from paddleport.models.resolve import resolve
 
-    source = resolve(model, weights=weights, progress=progress)
+    if isinstance(model, Artifact):
+        source = _source_of(model)
+    else:
+        source = resolve(model, weights=weights, progress=progress)
     file: Artifact = source.model
     inputs = source.program.inputs
     title = f"{source.name} · weights {source.weights_title}"
@@ -147,7 +153,7 @@ def loadable(
 
 
 def prepare_predictor(
-    model: str,
+    model: str | Artifact,
     backend: str,
     options: RunnerOptions,
     *,
@@ -161,7 +167,7 @@ def prepare_predictor(
     """Get ``model`` into a form that a backend loads, and what opens a predictor of it.
 
     Args:
-        model: what the user names.
+        model: what the user names, or has.
         backend: a runner's name.
         options: what was asked; what is good for pictures and was not asked is filled in.
         task: what the answers mean; ``None`` is classification where the model says how pictures
@@ -185,8 +191,9 @@ def prepare_predictor(
     if task is None:
         task = Tensors.name if ready.preprocess is None else Classification.name
     if ready.preprocess is None and task != Tensors.name:
+        named = model.path if isinstance(model, Artifact) else model
         raise UsageError(
-            f"{model} does not say how pictures are fed: {ready.preprocess_unknown}. "
+            f"{named} does not say how pictures are fed: {ready.preprocess_unknown}. "
             "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
         )
     spec = PredictorSpec(
@@ -253,8 +260,37 @@ def prepare_source(
     )
 
 
-def _prepared_file(path: Path, formats: Sequence[str]) -> Prepared:
-    found = read_artifact(path)
+def _source_of(artifact: Artifact) -> "SourceModel":
+    """A Paddle model by its own files, with what the artifact says of itself."""
+    from paddleport.models.resolve import resolve
+
+    source = resolve(None, program=artifact.path, params=artifact.weights_file)
+    return replace(
+        source,
+        preprocess=artifact.preprocess or source.preprocess,
+        preprocess_unknown="" if artifact.preprocess else source.preprocess_unknown,
+        labels=artifact.labels or source.labels,
+    )
+
+
+def _with_recorded(artifact: Artifact) -> Artifact:
+    """A converted file with what it says of itself, where the artifact does not."""
+    if format_of(artifact.path) != artifact.format:
+        return artifact  # a plug-in's, without a JSON file beside it
+    recorded = read_artifact(artifact.path)
+    return replace(
+        artifact,
+        inputs=artifact.inputs or recorded.inputs,
+        outputs=artifact.outputs or recorded.outputs,
+        preprocess=artifact.preprocess or recorded.preprocess,
+        labels=artifact.labels or recorded.labels,
+        provenance=artifact.provenance or recorded.provenance,
+        input_format=artifact.input_format or recorded.input_format,
+    )
+
+
+def _prepared_file(found: Artifact, formats: Sequence[str]) -> Prepared:
+    path = found.path
     makeable = found.format == "onnx" and "paddle" not in formats
     if found.format not in formats and not makeable:
         others = [item.name for item in describe_all() if found.format in item.formats]

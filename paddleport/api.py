@@ -13,8 +13,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.tensors import Array
@@ -53,7 +55,7 @@ def load(
     device: str | None = None,
     precision: "Precision | None" = None,
     threads: int | None = None,
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, str | bool | int | float] | None = None,
     batch_size: int | None = None,
     task: str | None = None,
     task_options: Mapping[str, Any] | None = None,
@@ -85,6 +87,7 @@ def load(
 
     Raises:
         BackendUnavailableError: the runtime, device or precision is not to be had.
+        UsageError: an argument that cannot be, or of another type.
         PortError: as converting does.
     """
     from paddleport.convert.prepare import prepare_predictor
@@ -92,15 +95,23 @@ def load(
     from paddleport.runners.predictor import Predictor
     from paddleport.runners.runner_options import RunnerOptions, available_threads
 
-    named = str(model.path) if isinstance(model, Artifact) else str(model)
+    _check_type("model", model, (str, Path, Artifact), "a name, a path or an artifact")
+    _check_type("backend", backend, str, "a name of backends()")
+    for name, text in (("device", device), ("precision", precision), ("task", task)):
+        _check_type(name, text, (str, NoneType), "a name or None")
+    for name, count in (("threads", threads), ("batch_size", batch_size)):
+        _check_count(name, count)
+    _check_type("opset", opset, int, "a whole number")
+    for name, given in (("options", options), ("task_options", task_options)):
+        _check_type(name, given, (Mapping, NoneType), "a mapping or None")
     ready, spec = prepare_predictor(
-        named,
+        model if isinstance(model, Artifact) else str(model),
         backend,
         RunnerOptions(
             device=device,
             precision=precision,
-            threads=threads or available_threads(),
-            extras=dict(options or {}),
+            threads=available_threads() if threads is None else threads,
+            extras=_as_typed(options or {}),
         ),
         task=task,
         batch_size=batch_size,
@@ -141,6 +152,7 @@ def validate(
 
     Raises:
         BackendUnavailableError: a backend that was named is not available.
+        UsageError: an argument that cannot be, or of another type.
         PortError: as converting does, and for what can't be fed.
     """
     from paddleport.convert.prepare import prepare_source
@@ -149,6 +161,11 @@ def validate(
     from paddleport.validate import Plan
     from paddleport.validate.parity.validation import validate as validate_source
 
+    wanted = "a name of the zoo, or the path of a Paddle model"
+    if isinstance(model, Artifact):
+        wanted += f", such as {model.path}" if model.format == "paddle" else "; onnx= takes a file"
+    _check_type("model", model, (str, Path), wanted)
+    _check_type("opset", opset, int, "a whole number")
     plan = plan or Plan()
     if backends is not None:
         plan = replace(plan, backends=tuple(backends))
@@ -174,3 +191,30 @@ def validate(
             conversions=conversions,
             progress=progress,
         )
+
+
+def _check_type(name: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
+    """Refuse an argument of another type, in one line that says what is taken."""
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        kind = type(value).__name__
+        shown = kind if isinstance(value, Artifact) else f"{value!r} ({kind})"
+        raise UsageError(f"{name}={shown} is not possible: {wanted} is taken")
+
+
+def _check_count(name: str, value: object) -> None:
+    _check_type(name, value, (int, NoneType), "a whole number from 1 on, or None,")
+    if isinstance(value, int) and value < 1:
+        raise UsageError(f"{name}={value} is not possible: 1 or more")
+
+
+def _as_typed(options: Mapping[str, object]) -> dict[str, str]:
+    """Options as they are typed after ``-o``."""
+    typed = {}
+    for key, value in options.items():
+        if not isinstance(value, str | bool | int | float):
+            kind = type(value).__name__
+            raise UsageError(
+                f"options[{key!r}] of type {kind} is not possible: a text, number or bool is taken"
+            )
+        typed[str(key)] = str(value).lower() if isinstance(value, bool) else str(value)
+    return typed

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from paddleport.errors import (
     ModelWarning,
     UsageError,
 )
-from paddleport.models.artifact import Artifact
+from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.preprocess import Preprocess
+from paddleport.runners.tasks import task_named
 from paddleport.validate import Plan
 
 
@@ -118,3 +121,75 @@ def test_seeded_weights_are_warned_of(tmp_path: Path) -> None:
         pp.load(done.artifact, "onnxruntime")
     with pytest.warns(ModelWarning, match="untrained"):
         pp.load("MobileNetV2_x0_25", "onnxruntime", weights="seeded")
+
+
+def test_an_artifact_is_loaded_from_its_own_files(small_pir: Artifact, tmp_path: Path) -> None:
+    assert small_pir.weights_file is not None
+    program, params = tmp_path / "one.json", tmp_path / "else" / "where.pdiparams"
+    params.parent.mkdir()
+    program.write_bytes(small_pir.path.read_bytes())
+    params.write_bytes(small_pir.weights_file.read_bytes())
+    labels = tuple("abcde")
+    preprocess = Preprocess(resize_short=12, crop=(9, 9))
+    model = replace(small_pir, files=(program, params), labels=labels, preprocess=preprocess)
+    feed = small_network.feed(1)
+    for backend in ("paddle", "onnxruntime"):
+        with pp.load(model, backend) as predictor:
+            answers = predictor.run(feed)
+            assert (predictor.spec.labels, predictor.spec.preprocess) == (labels, preprocess)
+        for found, wanted in zip(answers.values(), small_network.expected(feed["x"]), strict=True):
+            np.testing.assert_allclose(found, wanted, atol=1e-4)
+    onnx = pp.convert(small_pir.path, tmp_path / "small.onnx").artifact
+    spec = pp.load(replace(onnx, labels=labels, preprocess=preprocess)).spec
+    assert (spec.labels, spec.preprocess) == (labels, preprocess)
+    assert pp.load(onnx_artifact(onnx.path)).spec.model.provenance == onnx.provenance
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"backend": None}, "backend=None"),
+        ({"backend": 3}, "a name of backends.. is taken"),
+        ({"threads": "2"}, "threads='2'"),
+        ({"threads": 1.5}, "a whole number from 1 on"),
+        ({"threads": 0}, "threads=0 is not possible: 1 or more"),
+        ({"batch_size": 0}, "batch_size=0 is not possible: 1 or more"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"batch_size": 2.5}, "batch_size=2.5"),
+        ({"batch_size": "a"}, "batch_size='a'"),
+        ({"opset": "17"}, "opset='17'"),
+        ({"device": 0}, "device=0"),
+        ({"options": "streams=2"}, "options='streams=2'"),
+        ({"options": {"streams": [2]}}, "a text, number or bool is taken"),
+        ({"task": "tensors", "task_options": {"name": "a"}}, "no options of its own"),
+        ({"task": 1}, "task=1"),
+        ({"model": 5}, "a name, a path or an artifact"),
+    ],
+)
+def test_load_refuses_what_cannot_be(
+    small_pir: Artifact, given: dict[str, object], said: str
+) -> None:
+    arguments = {"model": small_pir, **given}
+    with pytest.raises(UsageError, match=said) as raised:
+        pp.load(**arguments)  # type: ignore[arg-type]  # a table
+    assert "\n" not in str(raised.value)
+
+
+def test_load_takes_options_as_values(small_pir: Artifact) -> None:
+    extras = pp.load(small_pir, "openvino", options={"cache": False, "streams": 1}).spec.options
+    assert extras.extras == {"cache": "false", "streams": "1"}
+
+
+def test_validate_refuses_an_artifact(small_pir: Artifact) -> None:
+    with pytest.raises(UsageError, match=f"the path of a Paddle model, such as {small_pir.path}"):
+        pp.validate(small_pir)  # type: ignore[arg-type]  # what is refused
+    with pytest.raises(UsageError, match="opset='17'"):
+        pp.validate(small_pir.path, opset="17")  # type: ignore[arg-type]  # what is refused
+
+
+def test_task_options_are_those_that_can_be_set() -> None:
+    with pytest.raises(UsageError, match=r"Known: topk$"):
+        task_named("classification", options={"takes_labels": True})
+    for wrong in ("3", 2.5, True):
+        with pytest.raises(UsageError, match=r"classification option topk=.*: int is taken"):
+            task_named("classification", options={"topk": wrong})

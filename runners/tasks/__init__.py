@@ -5,6 +5,7 @@ whose outputs are the answer.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from paddleport.errors import UsageError, unknown_name
@@ -31,15 +32,20 @@ def task_named(
         options: the task's own, such as ``topk``.
 
     Raises:
-        UsageError: no such task, or an option that it has not.
+        UsageError: no such task, or an option that it has not or that is of another type.
     """
     if name not in TASKS:
         raise UsageError(unknown_name("task", name, TASKS))
     kind, given = TASKS[name], dict(options or {})
-    known = kind.__dataclass_fields__.keys() - {"labels"}
-    for key in given:
+    known = {item.name: item.type for item in fields(kind) if item.name != "labels"}
+    for key, value in given.items():
         if key not in known:
-            raise UsageError(unknown_name(f"{name} option", key, sorted(known)))
+            if not known:
+                raise UsageError(f"{name} has no options of its own, so no {key!r}")
+            raise UsageError(unknown_name(f"{name} option", str(key), known))
+        wanted = known[key]
+        if isinstance(wanted, type) and type(value) is not wanted:
+            raise UsageError(f"{name} option {key}={value!r}: {wanted.__name__} is taken")
     return kind(labels=labels, **given)
 
 
