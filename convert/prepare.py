@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
@@ -93,15 +93,9 @@ def prepare(
             return _prepared_file(_with_recorded(model), formats)
     elif format_of(Path(model)):
         return _prepared_file(read_artifact(Path(model)), formats)
-    from paddleport.convert.artifact_cache import (
-        cached_onnx,  # much that an .onnx file has no use for
-    )
-    from paddleport.models.resolve import resolve
+    from paddleport.convert.artifact_cache import cached_onnx  # no .onnx file has a use for it
 
-    if isinstance(model, Artifact):
-        source = _source_of(model)
-    else:
-        source = resolve(model, weights=weights, progress=progress)
+    source = _source_of(model, weights, progress)
     file: Artifact = source.model
     inputs = source.program.inputs
     title = f"{source.name} · weights {source.weights_title}"
@@ -260,16 +254,20 @@ def prepare_source(
     )
 
 
-def _source_of(artifact: Artifact) -> "SourceModel":
-    """A Paddle model by its own files, with what the artifact says of itself."""
+def _source_of(model: str | Artifact, weights: str, progress: Progress) -> "SourceModel":
+    """A Paddle model by name, or by an artifact's own files with what that says of itself."""
     from paddleport.models.resolve import resolve
 
-    source = resolve(None, program=artifact.path, params=artifact.weights_file)
+    if not isinstance(model, Artifact):
+        return resolve(model, weights=weights, progress=progress)
+    if weights != "auto":
+        raise UsageError(f"--weights goes with a name of the zoo, and {model.path} is none")
+    source = resolve(None, program=model.path, params=model.weights_file)
     return replace(
         source,
-        preprocess=artifact.preprocess or source.preprocess,
-        preprocess_unknown="" if artifact.preprocess else source.preprocess_unknown,
-        labels=artifact.labels or source.labels,
+        preprocess=model.preprocess or source.preprocess,
+        preprocess_unknown="" if model.preprocess else source.preprocess_unknown,
+        labels=model.labels or source.labels,
     )
 
 
@@ -278,15 +276,11 @@ def _with_recorded(artifact: Artifact) -> Artifact:
     if format_of(artifact.path) != artifact.format:
         return artifact  # a plug-in's, without a JSON file beside it
     recorded = read_artifact(artifact.path)
-    return replace(
-        artifact,
-        inputs=artifact.inputs or recorded.inputs,
-        outputs=artifact.outputs or recorded.outputs,
-        preprocess=artifact.preprocess or recorded.preprocess,
-        labels=artifact.labels or recorded.labels,
-        provenance=artifact.provenance or recorded.provenance,
-        input_format=artifact.input_format or recorded.input_format,
-    )
+    fields = ("inputs", "outputs", "preprocess", "labels", "provenance", "input_format")
+    own: dict[str, Any] = {
+        name: getattr(artifact, name) or getattr(recorded, name) for name in fields
+    }
+    return replace(artifact, **own)
 
 
 def _prepared_file(found: Artifact, formats: Sequence[str]) -> Prepared:

@@ -12,6 +12,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral, Real
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -75,7 +76,8 @@ def load(
         device: one that the backend lists; by default its first.
         precision: what the arithmetic is done in; by default the backend's first.
         threads: CPU threads inside one inference; by default all.
-        options: the backend's own, as after ``-o`` on the command line.
+        options: the backend's own, as after ``-o`` on the command line, or as numbers and
+            bools.
         batch_size: pictures in one inference of ``predict_many``, 1 by default. Where it is
             given, a backend that gains from it is compiled for that batch and takes no other.
         task: what the answers mean, ``classification`` or ``tensors``; by default the first where
@@ -101,7 +103,7 @@ def load(
         _check_type(name, text, (str, NoneType), "a name or None")
     for name, count in (("threads", threads), ("batch_size", batch_size)):
         _check_count(name, count)
-    _check_type("opset", opset, int, "a whole number")
+    _check_type("opset", opset, Integral, "a whole number")
     for name, given in (("options", options), ("task_options", task_options)):
         _check_type(name, given, (Mapping, NoneType), "a mapping or None")
     ready, spec = prepare_predictor(
@@ -165,7 +167,7 @@ def validate(
     if isinstance(model, Artifact):
         wanted += f", such as {model.path}" if model.format == "paddle" else "; onnx= takes a file"
     _check_type("model", model, (str, Path), wanted)
-    _check_type("opset", opset, int, "a whole number")
+    _check_type("opset", opset, Integral, "a whole number")
     plan = plan or Plan()
     if backends is not None:
         plan = replace(plan, backends=tuple(backends))
@@ -202,8 +204,8 @@ def _check_type(name: str, value: object, kinds: type | tuple[type, ...], wanted
 
 
 def _check_count(name: str, value: object) -> None:
-    _check_type(name, value, (int, NoneType), "a whole number from 1 on, or None,")
-    if isinstance(value, int) and value < 1:
+    _check_type(name, value, (Integral, NoneType), "a whole number from 1 on, or None,")
+    if isinstance(value, Integral) and int(value) < 1:
         raise UsageError(f"{name}={value} is not possible: 1 or more")
 
 
@@ -211,7 +213,7 @@ def _as_typed(options: Mapping[str, object]) -> dict[str, str]:
     """Options as they are typed after ``-o``."""
     typed = {}
     for key, value in options.items():
-        if not isinstance(value, str | bool | int | float):
+        if not isinstance(value, str | Real):
             kind = type(value).__name__
             raise UsageError(
                 f"options[{key!r}] of type {kind} is not possible: a text, number or bool is taken"

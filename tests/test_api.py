@@ -161,7 +161,7 @@ def test_an_artifact_is_loaded_from_its_own_files(small_pir: Artifact, tmp_path:
         ({"device": 0}, "device=0"),
         ({"options": "streams=2"}, "options='streams=2'"),
         ({"options": {"streams": [2]}}, "a text, number or bool is taken"),
-        ({"task": "tensors", "task_options": {"name": "a"}}, "no options of its own"),
+        ({"task": "tensors", "task_options": {"name": "a"}}, "unknown tensors option .name"),
         ({"task": 1}, "task=1"),
         ({"model": 5}, "a name, a path or an artifact"),
     ],
@@ -176,7 +176,8 @@ def test_load_refuses_what_cannot_be(
 
 
 def test_load_takes_options_as_values(small_pir: Artifact) -> None:
-    extras = pp.load(small_pir, "openvino", options={"cache": False, "streams": 1}).spec.options
+    given: dict[str, bool | int] = {"cache": False, "streams": 1}
+    extras = pp.load(small_pir, "openvino", threads=2, options=given).spec.options
     assert extras.extras == {"cache": "false", "streams": "1"}
 
 

@@ -170,3 +170,14 @@ def test_other_versions_of_the_tools_are_no_proof_of_a_change(
         row = row_of(source, file, conversions)
     assert (row.cause, row.step) == ("converter", OTHER_TOOLS)
     assert f"The step that did it is {OTHER_TOOLS}." in row.explanation
+
+
+def test_a_provenance_that_cannot_be_followed_names_no_step(
+    small_pir: Artifact, tmp_path: Path
+) -> None:
+    source = resolve(small_pir.path)
+    file = spoilt(source, tmp_path)
+    damaged = replace(file, provenance={**file.provenance, "opset": "the last"})
+    with RemadeConversion(source, damaged) as conversions:
+        row = row_of(source, damaged, conversions)
+    assert (row.verdict, row.cause, row.step) == ("differs", "converter", "")

@@ -40,8 +40,6 @@ def task_named(
     known = {item.name: item.type for item in fields(kind) if item.name != "labels"}
     for key, value in given.items():
         if key not in known:
-            if not known:
-                raise UsageError(f"{name} has no options of its own, so no {key!r}")
             raise UsageError(unknown_name(f"{name} option", str(key), known))
         wanted = known[key]
         if isinstance(wanted, type) and type(value) is not wanted:
