@@ -1,6 +1,7 @@
 """From a Paddle model to a file you can trust, in any format that a target makes.
 
-- pipeline.py: ``convert``; onnx_conversion.py: the ONNX file in fp32, in tools.py's processes
+- pipeline.py: ``convert``; onnx_conversion.py: the ONNX file in fp32, in tools.py's processes;
+  target_conversion.py: other targets and precisions, made of it
 - paddle2onnx/: Paddle2ONNX and what is fixed around it; embed.py: normalisation in the graph
 - precision/: a lower precision and its check by the gate; targets/: the other formats
 - making.py: one target's file; proof.py: fp32 against native Paddle; conversion.py: the result

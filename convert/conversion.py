@@ -3,15 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from paddleport.convert.precision.gate_check import GateReport
 from paddleport.errors import ConversionError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import TensorSpec, format_shape
 from paddleport.validate.compare.comparison import OutputComparison
+
+if TYPE_CHECKING:
+    from paddleport.convert.precision.gate_check import GateReport
 
 Verdict = Literal["agrees", "differs", "passed", "failed", "unproven", "not run"]
 WRITTEN = ("agrees", "passed", "not run")
@@ -80,7 +82,7 @@ class Conversion:
     sha256: str
     comparisons: tuple[OutputComparison, ...] = ()
     feeds: tuple[str, ...] = ()
-    gate: GateReport | None = None
+    gate: "GateReport | None" = None
     onnx_facts: OnnxFacts | None = None
     onnx_sha256: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from paddleport.convert.precision.lowering import nncf_version
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.models.artifact import Artifact
 from paddleport.runners import open_runner
@@ -26,6 +25,8 @@ class OnnxTarget(Target):
     def check_here(cls, options: TargetOptions) -> None:
         """NNCF for int8."""
         if options.precision == "int8":
+            from paddleport.convert.precision.lowering import nncf_version
+
             nncf_version()
 
     def make(

@@ -1,0 +1,161 @@
+"""The pipeline's half for other targets and precisions: made of the ONNX file, then checked."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from paddleport.convert.conversion import Conversion, Verdict
+from paddleport.convert.making import Making
+from paddleport.convert.naming import name_file, path_by_verdict
+from paddleport.convert.precision.fp32_layers import find_layers_to_keep
+from paddleport.convert.precision.gate_check import (
+    GateReport,
+    backends_for,
+    check_by_gate,
+    verdict_of,
+)
+from paddleport.convert.precision.gate_inputs import GateInputs, GateOptions, gate_inputs
+from paddleport.convert.proof import compare_with_paddle, device_missing
+from paddleport.convert.provenance import examples_record, precision_record
+from paddleport.convert.targets import MadeFile, Target, TargetOptions
+from paddleport.errors import UsageError
+from paddleport.files import sha256
+from paddleport.models.artifact import Artifact
+from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress
+from paddleport.tensors import Array
+from paddleport.validate.compare.comparison import OutputComparison, overall
+
+
+def check_request(
+    target: type[Target],
+    options: TargetOptions,
+    gate: GateOptions | None,
+    *,
+    keep: bool,
+    of_onnx_only: Mapping[str, bool],
+) -> None:
+    """Refuse, before a long conversion, what a file made of an ONNX file can't be asked for."""
+    for option, given in of_onnx_only.items():
+        if given:
+            raise UsageError(
+                f"{option} is of ONNX files in fp32: leave them out, or convert to ONNX first"
+            )
+    backends_for(target.format, gate.backends if gate else ())
+    target.check_here(options)
+    if keep and (missing := device_missing(target.format)):
+        raise UsageError(
+            f"--keep is for files that do not pass their check, and nothing here loads a "
+            f"{target.name} file to check it ({missing}): leave it out"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetRequest:
+    """A file that is to be made of a proven ONNX file, with everything settled."""
+
+    source: SourceModel
+    onnx: Artifact
+    target: type[Target]
+    options: TargetOptions
+    path: Path
+    opset: int
+    shapes: Mapping[str, Sequence[int]]
+    feed: Mapping[str, Array]
+    keep: bool
+    timeout_s: float
+    progress: Progress
+
+
+def make_and_check(
+    request: TargetRequest, gate: GateOptions | None, *, in_fp32: bool
+) -> Conversion:
+    """The file of another target or precision: made, checked, then named.
+
+    Args:
+        request: what is to be made.
+        gate: how a lower precision is checked; by default on drawn pictures.
+        in_fp32: compared with native Paddle by the tolerance instead.
+    """
+    gate = None if in_fp32 else gate or GateOptions()
+    source, onnx, target, options = request.source, request.onnx, request.target, request.options
+    precision = options.precision or "fp32"
+    backends = backends_for(target.format, gate.backends if gate else ())
+    not_run = device_missing(target.format)
+    inputs = None
+    if gate is not None and not not_run:
+        request.progress("read or draw pictures", None)
+        inputs = gate_inputs(source, onnx, options, gate, request.shapes)
+    with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
+        folder = Path(name)
+        making = Making(
+            target=target,
+            onnx=onnx,
+            options=options,
+            calibration=inputs.calibration_feeds if inputs else (),
+        )
+        request.progress(f"make {target.name} in {precision}", None)
+        file, made = making.run(folder / request.path.name, request.timeout_s)
+        request.progress("check it", None)
+        report = None
+        comparisons: list[OutputComparison] = []
+        feeds: list[str] = []
+        verdict: Verdict = "not run"
+        if inputs is not None:
+            report = _gated(request, making, file, made, inputs, backends)
+            verdict = report.verdict
+        elif not not_run:
+            comparisons, feeds = compare_with_paddle(
+                file, source, onnx, backends, request.shapes, request.feed
+            )
+            verdict = overall(comparisons)
+        record = precision_record(options, target.format, made, inputs, report)
+        file = replace(file, provenance={**file.provenance, **record})
+        size_bytes = sum(item.stat().st_size for item in file.files)
+        done = Conversion(
+            target=target.name,
+            precision=precision,
+            source=source,
+            written=file,
+            verdict=verdict,
+            opset=request.opset,
+            size_bytes=size_bytes,
+            sha256=sha256([file.path]),
+            comparisons=tuple(comparisons),
+            feeds=tuple(feeds),
+            gate=report,
+            onnx_sha256=sha256([onnx.path]),
+            facts=made.facts,
+            not_run=not_run,
+        )
+        path = path_by_verdict(request.path, verdict, request.keep)
+        return replace(done, written=None) if path is None else name_file(done, path)
+
+
+def _gated(
+    request: TargetRequest,
+    making: Making,
+    file: Artifact,
+    made: MadeFile,
+    inputs: GateInputs,
+    backends: Mapping[str, str],
+) -> GateReport:
+    precision = request.options.precision or "fp32"
+    rows, tolerance = check_by_gate(file, inputs, backends, precision)
+    verdict, advice = verdict_of(rows), None
+    if verdict == "failed":
+        advice = find_layers_to_keep(
+            making, file, inputs, backends, request.timeout_s, request.progress
+        )
+    return GateReport(
+        verdict=verdict,
+        rows=rows,
+        tolerance=tolerance,
+        keep_fp32=request.options.keep_fp32,
+        kept_fp32=made.kept_fp32,
+        advice=advice,
+        pictures=examples_record(inputs.gate),
+        calibration=examples_record(inputs.calibration) if inputs.calibration else None,
+        fp32_bytes=request.onnx.path.stat().st_size,
+    )
