@@ -5,7 +5,6 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
@@ -13,9 +12,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
-from paddleport.runners.predictor import Predictor, PredictorSpec
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import Array, Feed
 
 _HELD_BYTES = 1 << 28  # of answers that are watched at a time
@@ -32,7 +29,7 @@ class HostedRunner:
         started = time.perf_counter()
         self._runner = runner_class(backend)(model, options)
         self._load_ms = (time.perf_counter() - started) * 1e3
-        self._spec = PredictorSpec(model=model, backend=backend, options=options, task=Tensors.name)
+        self._backend, self._model, self._options = backend, model, options
         self._first_ms: float | None = None
         self._held: list[tuple[Array, bytes]] = []
         self._overwritten = False
@@ -104,7 +101,16 @@ class HostedRunner:
         warm_up_s: float,
     ) -> list[float]:
         """Milliseconds from a file's bytes to the outputs, all in one thread."""
-        spec = replace(self._spec, preprocess=preprocess)
+        from paddleport.runners.predictor import Predictor, PredictorSpec
+        from paddleport.runners.tasks.raw_tensors import Tensors  # much that tensors do without
+
+        spec = PredictorSpec(
+            model=self._model,
+            backend=self._backend,
+            options=self._options,
+            preprocess=preprocess,
+            task=Tensors.name,
+        )
         predictor = Predictor(spec, runner=self._runner)
 
         def run() -> None:

@@ -21,7 +21,7 @@ from paddleport.convert.paddle2onnx.weight_offload import (
 from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
 from paddleport.models import protobuf
 from paddleport.models.artifact import Artifact, paddle_artifact
-from paddleport.models.paddle.model_builder import import_paddle
+from paddleport.models.paddle.import_paddle import import_paddle
 from paddleport.models.paddle.paddle_program import read_program
 
 if TYPE_CHECKING:

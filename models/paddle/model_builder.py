@@ -1,18 +1,16 @@
 """Paddle, imported in a worker, and an inference model built there from a state dict."""
 
-import importlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from paddleport.errors import (
-    BackendUnavailableError,
     ModelFileError,
     ModelNotFoundError,
     OutputError,
 )
 from paddleport.models.artifact import Artifact, paddle_artifact
+from paddleport.models.paddle.import_paddle import import_paddle
 from paddleport.models.paddle.source import open_model
 from paddleport.models.zoo.architecture import State, load_architecture
 from paddleport.models.zoo.model_card import ModelCard
@@ -110,17 +108,3 @@ def _build(card: ModelCard, state: State, folder: str) -> None:
         )
     except OSError as error:
         raise OutputError(f"the model cannot be written to {folder}: {error.strerror}") from None
-
-
-def import_paddle() -> Any:
-    """The ``paddle`` module.
-
-    Raises:
-        BackendUnavailableError: it is not installed, or something that it needs is missing.
-    """
-    try:
-        return importlib.import_module("paddle")
-    except ImportError as error:
-        raise BackendUnavailableError(
-            f"paddle cannot be imported ({error}): pip install 'paddleport[cpu]'"
-        ) from error

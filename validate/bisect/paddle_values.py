@@ -9,7 +9,7 @@ from typing import Any
 
 from paddleport.errors import FeedError
 from paddleport.models.artifact import Artifact
-from paddleport.models.paddle.model_builder import import_paddle
+from paddleport.models.paddle.import_paddle import import_paddle
 from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.paddle.pir import LAST_FLOAT_VERSION, downgrade_pir
 from paddleport.runners.vendor_message import one_line
