@@ -2,5 +2,6 @@
 
 ``source`` finds a model's files; ``paddle_program`` and ``params`` read them, ``pir`` rewrites new
 programs for old readers; ``inference_yml`` and ``transforms`` read how pictures are fed;
-``checkpoint`` reads a .pdparams, and ``model_builder`` makes an inference model of its state.
+``checkpoint`` reads a .pdparams, and ``model_builder`` makes an inference model of its state;
+``import_paddle`` is what a worker begins with.
 """
