@@ -73,13 +73,6 @@ class Registry(Generic[Base]):
                 f"{self.kind} '{entry.name}' of {_package(entry)} needs the package '{missing}' "
                 f"({error}): pip install {missing}"
             ) from error
-        except Exception as error:  # a package's module may raise what it likes
-            if entry.module.startswith("paddleport."):
-                raise  # ours: the traceback says where
-            raise BackendUnavailableError(
-                f"{self.kind} '{entry.name}' of {_package(entry)} can't be imported: "
-                f"{type(error).__name__}: {error}"
-            ) from error
 
 
 def _package(entry: EntryPoint) -> str:

@@ -327,14 +327,16 @@ def check_predictor_closing(subject: Subject) -> None:
                 told.wait(10)
                 predictor.close()
                 return
-            for turn in range(1000):
+            deadline, turn = time.monotonic() + 30, 0
+            while time.monotonic() < deadline:
                 try:
                     found = predictor.run(feed)
                 except UsageError as error:
                     assert "closed" in str(error)
                     return
                 assert list(found) == list(right)
-                if turn == 2:
+                turn += 1
+                if turn == 3:
                     told.set()
             raise AssertionError("a closed predictor went on")
 

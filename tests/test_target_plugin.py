@@ -267,7 +267,6 @@ class OddTarget(Target):
 @pytest.mark.parametrize(
     ("source", "error", "said"),
     [
-        ("x = (", BackendUnavailableError, "target 'odd' of odd_package can't be imported: Syntax"),
         (ODD.replace("make", "mak"), BackendUnavailableError, "lacks make, which every Target has"),
         (ODD.replace("BODY", "raise RuntimeError('no')"), ConversionError, "RuntimeError: no"),
         (
