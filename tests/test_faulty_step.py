@@ -63,6 +63,7 @@ def spoilt(source: SourceModel, folder: Path) -> Artifact:
     return read_onnx_model(spoil(folder / "spoilt.onnx"))
 
 
+@pytest.mark.slow
 def test_a_file_changed_afterwards(small_pir: Artifact, tmp_path: Path) -> None:
     source = resolve(small_pir.path)
     file = spoilt(source, tmp_path)
@@ -85,6 +86,7 @@ def test_the_simplifier(
     assert (row.cause, row.step) == ("converter", "simplifier")
 
 
+@pytest.mark.slow
 def test_paddle2onnx_and_precision(small_pir: Artifact, tmp_path: Path) -> None:
     source = resolve(small_pir.path)
     good, file = cached_onnx(source), spoilt(source, tmp_path)
@@ -99,6 +101,7 @@ def test_paddle2onnx_and_precision(small_pir: Artifact, tmp_path: Path) -> None:
         assert (row.cause, row.step) == ("converter", step)
 
 
+@pytest.mark.slow
 def test_a_file_from_elsewhere_has_no_steps(small_pir: Artifact, tmp_path: Path) -> None:
     source = resolve(small_pir.path)
     file = spoilt(source, tmp_path)
@@ -137,6 +140,7 @@ def steps_made_again(source: SourceModel, file: Artifact) -> list[str]:
         return [stage.step for stage in conversions.stages()]
 
 
+@pytest.mark.slow
 def test_a_lowered_file_changed_afterwards(small_pir: Artifact, tmp_path: Path) -> None:
     source = resolve(small_pir.path)
     file = lowered(source, tmp_path)
@@ -147,6 +151,7 @@ def test_a_lowered_file_changed_afterwards(small_pir: Artifact, tmp_path: Path) 
         assert conversions.stages()[2].onnx.path != file.path
 
 
+@pytest.mark.slow
 def test_int8_is_not_told_from_a_change_of_the_file(small_pir: Artifact, tmp_path: Path) -> None:
     source = resolve(small_pir.path)
     file = lowered(source, tmp_path, precision="int8")
@@ -161,6 +166,7 @@ def with_other_tools(file: Artifact) -> Artifact:
     return replace(file, provenance={**file.provenance, "tools": tools})
 
 
+@pytest.mark.slow
 def test_other_versions_of_the_tools_are_no_proof_of_a_change(
     small_pir: Artifact, tmp_path: Path
 ) -> None:
@@ -172,6 +178,7 @@ def test_other_versions_of_the_tools_are_no_proof_of_a_change(
     assert f"The step that did it is {OTHER_TOOLS}." in row.explanation
 
 
+@pytest.mark.slow
 def test_a_provenance_that_cannot_be_followed_names_no_step(
     small_pir: Artifact, tmp_path: Path
 ) -> None:

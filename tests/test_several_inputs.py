@@ -147,6 +147,7 @@ def test_a_predictor_of_it_takes_tensors(source: SourceModel) -> None:
         api.load(file.path, "onnxruntime", task="classification")
 
 
+@pytest.mark.slow
 def test_tune_finds_what_is_fastest(source: SourceModel) -> None:
     plan = TunePlan(goal="throughput", backends=("onnxruntime", "openvino"), seconds=2.0, threads=1)
     examples = example_set(None, source.program.inputs)

@@ -126,6 +126,7 @@ def test_who_is_to_blame(
     assert said in row.explanation
 
 
+@pytest.mark.slow
 def test_a_format_that_only_its_runtime_reads_is_not_judged(
     small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +146,7 @@ def test_a_format_that_only_its_runtime_reads_is_not_judged(
 Answers = Callable[[list[dict[str, Array]]], object]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
@@ -196,6 +198,7 @@ def changed(
     return [{name: change(tensor) for name, tensor in one.items()} for one in answers]
 
 
+@pytest.mark.slow
 def test_without_a_conversion_its_backend_is_skipped(small_pir: Artifact) -> None:
     source = resolve(small_pir.path)
     plan = Plan(seconds_each=0, quick=True)
@@ -230,6 +233,7 @@ def test_what_a_backend_loads_is_made_out_of_an_onnx_file(
             np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
     source = resolve(small_pir.path)
     variants = [ModelVariant(precision="fp32", onnx=cached_onnx(source))]
@@ -417,6 +421,7 @@ def test_a_broken_target_is_in_nobody_elses_way(
         target_for(("npy",))
 
 
+@pytest.mark.slow
 def test_a_target_that_raises_is_a_failed_row(
     small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
