@@ -32,7 +32,7 @@ _NOT_COUNTED = "not counted in flops"
 
 
 class Timing:
-    """Measures the sessions of a line-up.
+    """Measures the sessions of a validation.
 
     Attributes:
         speed_reference: what the speed is compared with, or why there is nothing.
@@ -40,9 +40,9 @@ class Timing:
         model_figures: parameters and floating-point operations of the model.
     """
 
-    def __init__(self, lineup: BackendSessions, feeds: Sequence[NamedFeed]) -> None:
+    def __init__(self, backends: BackendSessions, feeds: Sequence[NamedFeed]) -> None:
         """Nothing is measured yet."""
-        self._lineup, self._plan, self._feeds = lineup, lineup.plan, feeds
+        self._backends, self._plan, self._feeds = backends, backends.plan, feeds
         self.speed_reference = "nothing: latency was not measured"
         self.peak_gflops: dict[str, float] = {}
         self.model_figures: dict[str, Any] = {}
@@ -67,10 +67,10 @@ class Timing:
         return self._with_speed_up(timed)
 
     def _count(self) -> None:
-        (first,) = self._lineup.onnx_feeds.of(self._feeds[:1])
+        (first,) = self._backends.onnx_feeds.of(self._feeds[:1])
         shapes = {name: item.shape for name, item in first.items()}
         try:
-            counted = cost(self._lineup.onnx.path, shapes)
+            counted = cost(self._backends.onnx.path, shapes)
         except Exception as error:  # ONNX's shape inference raises what it likes
             nothing = {"parameters": None, "flops": None}
             self.model_figures = {**nothing, _NOT_COUNTED: f"anything: {one_line(error)}"}
@@ -82,7 +82,7 @@ class Timing:
     def _timed_backends(self) -> dict[str, TimedBackend]:
         wanted = {
             name: session
-            for name, session in self._lineup.sessions.items()
+            for name, session in self._backends.sessions.items()
             if runners.runner_class(backend_of(name)).timed and self._is_wanted(name)
         }
         batches, jpeg = self._batches(), self._jpeg()
@@ -98,15 +98,15 @@ class Timing:
     def _timed_backend(
         self, name: str, session: Session, batches: Sequence[NamedFeed], jpeg: bytes | None
     ) -> TimedBackend:
-        lineup = self._lineup
+        backends = self._backends
         grid = name in runners.names() and not self._plan.quick
         given = batches if grid else batches[:1]
-        feeds = {_size(item.tensors): lineup.tensors(name, [item])[0] for item in given}
-        preprocess = lineup.source.preprocess
+        feeds = {_size(item.tensors): backends.tensors(name, [item])[0] for item in given}
+        preprocess = backends.source.preprocess
         uses_threads = runners.runner_class(backend_of(name)).uses_threads
         jpeg_input = None
         if jpeg is not None and preprocess is not None:
-            pixels = None if lineup.reads_paddle(name) else lineup.onnx_feeds.pixels
+            pixels = None if backends.reads_paddle(name) else backends.onnx_feeds.pixels
             rules = preprocess if pixels is None else pixels.file
             jpeg_input = JpegInput(jpeg, rules)
         return TimedBackend(
@@ -118,8 +118,8 @@ class Timing:
         )
 
     def _reopener(self, name: str) -> Callable[[int], Session]:
-        options = self._lineup.options_for(name)
-        return lambda threads: self._lineup.open(name, replace(options, threads=threads))
+        options = self._backends.options_for(name)
+        return lambda threads: self._backends.open(name, replace(options, threads=threads))
 
     def _batches(self) -> list[NamedFeed]:
         """The main configuration's feed, and larger batches if the model took any."""
@@ -127,11 +127,11 @@ class Timing:
         if self._plan.quick or len(singles) == len(self._feeds):
             return singles[:1]
         sizes = [size for size in _BATCHES if self._plan.takes_batch(size)]
-        return singles[:1] + batch_feeds(singles, self._lineup.source.program.inputs, sizes)
+        return singles[:1] + batch_feeds(singles, self._backends.source.program.inputs, sizes)
 
     def _jpeg(self) -> bytes | None:
         """A JPEG to start from, where the model is fed with pictures and nothing else."""
-        first, preprocess = self._feeds[0], self._lineup.source.preprocess
+        first, preprocess = self._feeds[0], self._backends.source.preprocess
         fed_with_pictures = first.picture is not None and len(first.tensors) == 1
         if self._plan.quick or preprocess is None or not fed_with_pictures:
             return None
@@ -173,7 +173,7 @@ class Timing:
         return replace(row, load=replace(row.load, gflops_per_s=reached, share_of_peak=share))
 
     def _with_speed_up(self, rows: list[BackendRow]) -> list[BackendRow]:
-        name = self._lineup.speed_reference
+        name = self._backends.speed_reference
         base = next((row for row in rows if row.name == name), None)
         if base is None or base.latency is None:
             why = "was not among the backends" if base is None else f"{base.verdict}: {base.reason}"
@@ -187,8 +187,8 @@ class Timing:
         ]
 
     def _speed_reference(self) -> str:
-        name = self._lineup.speed_reference
-        options = self._lineup.options_for(name)
+        name = self._backends.speed_reference
+        options = self._backends.options_for(name)
         checked = runners.runner_class(name).check_options(options)
         extras = checked.extras
         if name != PLAIN:

@@ -44,16 +44,16 @@ class WarmLoads:
     """Opens every backend that keeps compiled models once more, and compares both starts."""
 
     def __init__(
-        self, lineup: BackendSessions, first: NamedFeed, outputs: Mapping[str, Outputs]
+        self, backends: BackendSessions, first: NamedFeed, outputs: Mapping[str, Outputs]
     ) -> None:
         """Nothing is started yet; ``outputs`` are the first answers to ``first``, by row."""
-        self._lineup, self._first, self._outputs = lineup, first, outputs
+        self._backends, self._first, self._outputs = backends, first, outputs
 
     def measured(
         self, rows: Sequence[BackendRow], progress: Callable[[str], None]
     ) -> list[BackendRow]:
         """The rows with their warm loads; as they are in a quick or an untimed validation."""
-        plan = self._lineup.plan
+        plan = self._backends.plan
         if plan.quick or not plan.seconds_each:
             return list(rows)
         return [self._row(row, progress) for row in rows]
@@ -63,7 +63,7 @@ class WarmLoads:
         if options is None:
             return row
         progress(f"{row.name}: warm load")
-        (feed,) = self._lineup.tensors(row.name, [self._first])
+        (feed,) = self._backends.tensors(row.name, [self._first])
         try:
             found = self._start(row.name, options, feed)
         except PortError as error:
@@ -76,15 +76,15 @@ class WarmLoads:
     def _options(self, name: str) -> RunnerOptions | None:
         """The row's, with the cache; ``None`` where it has none, or was asked for without."""
         kind = runners.runner_class(name)
-        options = kind.with_extra(self._lineup.options_for(name), "cache", "true")
+        options = kind.with_extra(self._backends.options_for(name), "cache", "true")
         return options if getattr(kind.check_options(options).extras, "cache", False) else None
 
     def _start(self, name: str, options: RunnerOptions, feed: Feed) -> WarmStart:
-        settle([session.facts.pid for session in self._lineup.sessions.values()])
-        session = self._lineup.open(name, options)
+        settle([session.facts.pid for session in self._backends.sessions.values()])
+        session = self._backends.open(name, options)
         if not _is_warm(session):  # now the cache is filled
             session.close()
-            session = self._lineup.open(name, options)
+            session = self._backends.open(name, options)
         try:
             (outputs,) = session.run_all([feed])
             return WarmStart(session.facts.load_ms, _is_warm(session), outputs)
