@@ -16,7 +16,7 @@ from paddleport.models.cache import cache_key, cached_folder
 from paddleport.models.onnx.onnx_file import external_files, read_onnx_model
 from paddleport.models.recognize import read_artifact
 from paddleport.progress import Progress, no_progress
-from paddleport.tensors import Array
+from paddleport.tensors import GivenFeeds
 
 if TYPE_CHECKING:
     from paddleport.convert.making import Making
@@ -34,7 +34,7 @@ def cached_onnx(
     *,
     opset: int = DEFAULT_OPSET,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    feed: Mapping[str, Array] | None = None,
+    feed: GivenFeeds | None = None,
     proven: bool = True,
     progress: Progress = no_progress,
 ) -> Artifact:

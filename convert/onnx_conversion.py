@@ -31,7 +31,7 @@ from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import Array
+from paddleport.tensors import Array, GivenFeeds
 from paddleport.validate.compare.comparison import (
     FeedName,
     OutputComparison,
@@ -60,7 +60,7 @@ class OnnxRequest:
     simplify: bool
     timeout_s: float
     shapes: Mapping[str, Sequence[int]]
-    feed: Mapping[str, Array]
+    feed: GivenFeeds
     pixels: PixelInput | None = None
 
 

@@ -22,7 +22,7 @@ from paddleport.errors import UsageError
 from paddleport.models.resolve import SourceModel, resolve_with_warning
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision
-from paddleport.tensors import Array, ShapeRange
+from paddleport.tensors import GivenFeeds, ShapeRange, listed_feeds
 from paddleport.validate.feeds.pixel_feeds import PixelInput
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def convert(
     compute_capabilities: Sequence[tuple[int, int]] = (),
     tf32: bool = False,
     gate: "GateOptions | None" = None,
-    feed: Mapping[str, Array] | None = None,
+    feed: GivenFeeds | None = None,
     timeout_s: float | None = None,
     tools: Tools | None = None,
     progress: Progress = no_progress,
@@ -74,7 +74,7 @@ def convert(
         compute_capabilities: of the GPUs to build for, for targets that can choose.
         tf32: whether float32 products of an engine may be rounded to TF32.
         gate: how a lower precision is checked.
-        feed: input name to tensor, instead of made-up feeds.
+        feed: input name to tensor, or several such mappings, instead of made-up feeds.
         timeout_s: for the export, or for what the target makes, in seconds.
         tools: processes that were started earlier; they are closed at the end.
         progress: called with each step and the share done.
@@ -100,6 +100,7 @@ def convert(
         raise UsageError(f"a timeout of {timeout_s:g} s is not possible: a number above 0")
     if precision in (None, "fp32") and gate is not None:
         raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
+    given = listed_feeds(feed)
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
     path = Path(output or target.file_name(source.name, precision or "fp32"))
@@ -112,7 +113,7 @@ def convert(
             simplify=simplify,
             timeout_s=timeout_s or EXPORT_TIMEOUT_S,
             shapes=concrete,
-            feed=feed or {},
+            feed=given,
             pixels=_pixels(source) if embed_preprocess else None,
         )
         return convert_to_onnx(source, path, export, keep, tools or Tools(), progress)
@@ -129,7 +130,7 @@ def convert(
             "--embed-preprocess": embed_preprocess,
         },
     )
-    onnx = cached_onnx(source, opset=opset, shapes=concrete, feed=feed, progress=progress)
+    onnx = cached_onnx(source, opset=opset, shapes=concrete, feed=given, progress=progress)
     options = target().check(onnx, options)
     request = target_conversion.TargetRequest(
         source=source,
@@ -139,7 +140,7 @@ def convert(
         path=path,
         opset=opset,
         shapes=concrete,
-        feed=feed or {},
+        feed=given,
         keep=keep,
         timeout_s=timeout_s or target.timeout_s,
         progress=progress,

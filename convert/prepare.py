@@ -19,7 +19,7 @@ from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.runners.runner_options import DEFAULT_BATCHES, RunnerOptions
 from paddleport.runners.tasks.classification import Classification
 from paddleport.runners.tasks.raw_tensors import Tensors
-from paddleport.tensors import Array, ShapeRange, TensorSpec
+from paddleport.tensors import GivenFeeds, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
@@ -232,7 +232,7 @@ def prepare_source(
     program: Path | None = None,
     params: Path | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    feed: Mapping[str, Array] | None = None,
+    feed: GivenFeeds | None = None,
     proven: bool = True,
     progress: Progress = no_progress,
 ) -> "tuple[SourceModel, Artifact]":

@@ -7,7 +7,7 @@ from paddleport.errors import ConversionError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import Array, ShapeRange
+from paddleport.tensors import Array, GivenFeeds, ShapeRange
 from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
@@ -23,7 +23,7 @@ def compare_with_paddle(
     onnx: Artifact,
     backends: Mapping[str, str],
     shapes: Mapping[str, Sequence[int]],
-    feed: Mapping[str, Array],
+    feed: GivenFeeds,
 ) -> tuple[list[OutputComparison], list[str]]:
     """Compare what every usable backend makes of a file with native Paddle.
 
@@ -33,7 +33,7 @@ def compare_with_paddle(
         onnx: the proven file between, whose input names it has.
         backends: those that load it, and why some cannot; empty for those that can.
         shapes: input name to shape, where the model leaves it free.
-        feed: input name to tensor, instead of made-up feeds.
+        feed: input name to tensor, or several such mappings, instead of made-up feeds.
 
     Returns:
         The comparisons of the backend that agrees least, one per output, and the feeds' names.

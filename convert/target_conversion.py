@@ -24,7 +24,7 @@ from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
-from paddleport.tensors import Array
+from paddleport.tensors import GivenFeeds
 from paddleport.validate.compare.comparison import OutputComparison, overall
 
 
@@ -62,7 +62,7 @@ class TargetRequest:
     path: Path
     opset: int
     shapes: Mapping[str, Sequence[int]]
-    feed: Mapping[str, Array]
+    feed: GivenFeeds
     keep: bool
     timeout_s: float
     progress: Progress

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.progress import Progress, no_progress
-from paddleport.tensors import Array
+from paddleport.tensors import GivenFeeds
 
 if TYPE_CHECKING:
     from paddleport.models.zoo.model_card import ModelCard
@@ -133,7 +133,7 @@ def validate(
     plan: "Plan | None" = None,
     pictures: Sequence[Path] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
-    feed: Mapping[str, Array] | None = None,
+    feed: GivenFeeds | None = None,
     opset: int = 17,
     weights: str = "auto",
     progress: Progress = no_progress,
@@ -147,7 +147,7 @@ def validate(
         plan: everything else that can be asked for: precision, threads, how long to measure.
         pictures: files to feed, instead of pictures that are drawn here.
         shapes: input name to shape, where the model leaves dimensions free.
-        feed: input name to tensor, instead of made-up feeds.
+        feed: input name to tensor, or a list of such mappings, instead of made-up feeds.
         opset: of our own ONNX file.
         weights: for a name of the zoo, as ``--weights`` takes it.
         progress: called with each step and the share done.

@@ -11,6 +11,8 @@ from paddleport.errors import FeedError, UsageError
 
 Array = NDArray[Any]
 Feed = Mapping[str, Array]
+GivenFeeds = Feed | Sequence[Feed]
+"""What ``feed=`` takes: one mapping of input name to tensor, or a sequence of them."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,29 @@ class ShapeRange:
 def format_shape(shape: Sequence[int | None]) -> str:
     """``(None, 3, 224, 224)`` as ``?, 3, 224, 224``."""
     return ", ".join("?" if size is None else str(size) for size in shape)
+
+
+def listed_feeds(given: GivenFeeds | None) -> list[Feed]:
+    """What ``feed=`` was given as a list of feeds; empty where nothing was.
+
+    Raises:
+        FeedError: it is neither a mapping nor a sequence of mappings.
+    """
+    if given is None:
+        return []
+    feeds = [given] if isinstance(given, Mapping) else given
+    if isinstance(feeds, str | bytes | np.ndarray) or not isinstance(feeds, Sequence):
+        raise FeedError(
+            f"feed of type {type(given).__name__} is not possible: a mapping of input name to "
+            "tensor is taken, or a list of such mappings"
+        )
+    for feed in feeds:
+        if not isinstance(feed, Mapping):
+            raise FeedError(
+                f"feed holds a {type(feed).__name__}, and each item must be a mapping of input "
+                "name to tensor"
+            )
+    return [feed for feed in feeds if feed]
 
 
 def feed_signature(feed: Feed) -> object:

@@ -3,11 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddleport.cli import options
 from paddleport.cli.options import (
-    feed_from,
     given_ranges_from,
-    load_tensor,
     parse_shape,
     ranges_from,
     shapes_from,
@@ -82,24 +79,6 @@ def test_a_range_of_shapes() -> None:
     assert given_ranges_from([text, "y=4"]).keys() == {"x"}
 
 
-def test_given_tensors_are_used_alone(tmp_path: Path) -> None:
-    tensor = np.zeros((1, 3, 224, 224), np.float32)
-    np.save(tmp_path / "x.npy", tensor)
-    (feed,) = make_feeds([IMAGE], given=dict([load_tensor(f"x={tmp_path / 'x.npy'}")]))
-    assert feed.kind == "given"
-    with pytest.raises(FeedError, match="float64"):
-        make_feeds([IMAGE], given={"x": tensor.astype(np.float64)})
-
-
-def test_a_pickled_array_is_not_loaded(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    with pytest.raises(FeedError, match=r"is not a \.npy file of numbers"):
-        load_tensor(f"x={tmp_path / 'x.npy'}")
-    (tmp_path / "y.npy").write_text("no tensor")
-    with pytest.raises(FeedError, match=r"is not a \.npy file of numbers"):
-        load_tensor(f"x={tmp_path / 'y.npy'}")
-
-
 def test_pictures_need_a_preprocessing() -> None:
     with pytest.raises(UsageError, match="--feed"):
         make_feeds([IMAGE], pictures=[Path("a.jpg")])
@@ -143,18 +122,3 @@ def test_batches_move_every_picture() -> None:
     assert batch_feeds(make_feeds([fixed]), [fixed], (3,)) == []
     scalar = [NamedFeed(name="given", kind="given", tensors={"x": np.float32(1) * np.ones(())})]
     assert batch_feeds(scalar, [TensorSpec("x", "float32", ())], (3,)) == []
-
-
-def test_all_inputs_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    np.savez(tmp_path / "worst.npz", x=np.ones((1, 3)), y=np.zeros(2))
-    found = feed_from([str(tmp_path / "worst.npz")])
-    assert {name: tensor.shape for name, tensor in found.items()} == {"x": (1, 3), "y": (2,)}
-    (tmp_path / "no.npz").write_text("no archive")
-    with pytest.raises(FeedError, match=r"no\.npz"):
-        feed_from([str(tmp_path / "no.npz")])
-    np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object), allow_pickle=True)
-    with pytest.raises(FeedError, match=r"objects\.npz"):
-        feed_from([str(tmp_path / "objects.npz")])
-    monkeypatch.setattr(options, "MAX_UNPACKED_BYTES", 10)
-    with pytest.raises(FeedError, match="unpacks to"):
-        feed_from([str(tmp_path / "worst.npz")])

@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 from planted import plant
 
-from paddleport.cli.options import feed_from
+from paddleport.cli.feed_files import feeds_from
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.resolve import SourceModel, resolve
@@ -140,7 +140,7 @@ def test_the_worst_feeds_can_be_fed_again(
     assert {file.name for file in files} == {
         f"onnxruntime-{kind}.npz" for kind in ("drawn", "noise", "extreme", "batch")
     }
-    again = validate(source, small_onnx, plan, feed=feed_from([str(tmp_path / files[0].name)]))
+    again = validate(source, small_onnx, plan, feed=feeds_from([str(tmp_path / files[0].name)]))
     assert [feed.kind for feed in again.feeds] == ["given"]
     first, second = (item.rows[1].comparisons[0].worst_error for item in (found.report, again))
     assert first is not None

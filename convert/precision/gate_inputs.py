@@ -10,7 +10,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import Array, Feed, TensorSpec
+from paddleport.tensors import Array, Feed, GivenFeeds, TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
 from paddleport.validate.accuracy_gate.gate_set import (
     GateSet,
@@ -42,7 +42,7 @@ class GateOptions:
     labelled: Path | None = None
     images: Sequence[Path] = ()
     calibrate: Path | None = None
-    feed: Mapping[str, Array] = field(default_factory=dict)
+    feed: GivenFeeds = ()
     backends: Sequence[str] = ()
     limits: GateLimits = field(default=DEFAULT_LIMITS)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from paddleport.cli import options
+from paddleport.cli import feed_files, options
 from paddleport.cli.console import (
     print_error,
     print_json,
@@ -90,7 +90,7 @@ def convert(
     ] = None,
     capability: options.CapabilityOption = None,
     shape: options.ShapeOption = None,
-    feed: options.FeedOption = None,
+    feed: feed_files.FeedOption = None,
     timeout: Annotated[
         float | None,
         typer.Option(
@@ -147,11 +147,11 @@ def convert(
                 images=images or (),
                 calibrate=calibrate,
                 backends=backend or (),
-                feed=options.feed_from(feed),
+                feed=feed_files.feeds_from(feed),
             )
             if lower
             else None,
-            feed={} if lower else options.feed_from(feed),
+            feed=() if lower else feed_files.feeds_from(feed),
             timeout_s=timeout,
             tools=tools,
             progress=progress,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paddleport.cli import options
+from paddleport.cli import feed_files, options
 from paddleport.cli.console import new_table, print_json, progress_bar, stdout
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def explain_input(
     from paddleport.validate.input_diff.explain import explain_input as explain
 
     preprocess = resolve_preprocess(model)
-    given = options.load_array(tensor)
+    given = feed_files.load_array(tensor)
     with progress_bar() as progress:
         found = explain(picture, given, preprocess, progress=progress)
     if json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddleport.cli import options
+from paddleport.cli import feed_files, options
 from paddleport.cli.console import new_table, print_json, print_warning, progress_bar, stdout
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def locate(
     program: options.ProgramOption = None,
     params: options.ParamsOption = None,
     shape: options.ShapeOption = None,
-    feed: options.FeedOption = None,
+    feed: feed_files.FeedOption = None,
     device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,
     precision: options.PrecisionOption = None,
@@ -67,7 +67,7 @@ def locate(
         extras=options.extras_from(extra),
     )
     reads_onnx = "onnx" in check_backend(backend, wanted).formats
-    shapes, tensors = options.shapes_from(shape), options.feed_from(feed)
+    shapes, tensors = options.shapes_from(shape), feed_files.feeds_from(feed)
     with progress_bar() as progress:
         source, file = prepare_source(
             model,

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddleport.errors import FeedError, UsageError, unknown_name
+from paddleport.errors import UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from paddleport.tensors import Array, ShapeRange
-
-MAX_UNPACKED_BYTES = 4 << 30
-"""The most that a .npz file given as a feed may unpack to."""
+    from paddleport.tensors import ShapeRange
 
 ModelArgument = Annotated[
     str | None,
@@ -49,14 +46,6 @@ ShapeOption = Annotated[
         "--shape",
         metavar="NAME=1,3,48,192",
         help="An input's shape, or min:opt:max for runtimes that compile for shapes; repeatable.",
-    ),
-]
-FeedOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--feed",
-        metavar="NAME=FILE.npy|FILE.npz",
-        help="An input's tensor, or all of them in one .npz; repeatable.",
     ),
 ]
 DeviceOption = Annotated[
@@ -113,18 +102,6 @@ def given_ranges_from(texts: list[str] | None) -> dict[str, "ShapeRange"]:
     return ranges_from([text for text in texts or () if ":" in text])
 
 
-def feed_from(texts: list[str] | None) -> dict[str, "Array"]:
-    """``--feed`` texts as a mapping of loaded tensors."""
-    tensors: dict[str, Array] = {}
-    for text in texts or ():
-        if text.endswith(".npz") and "=" not in text:
-            tensors |= load_tensors(Path(text))
-        else:
-            name, tensor = load_tensor(text)
-            tensors[name] = tensor
-    return tensors
-
-
 def parse_shape(text: str) -> tuple[str, "ShapeRange"]:
     """``x=1,3,48,192``, or ``x=1,3,48,32:1,3,48,192:8,3,48,640``, as a name and a range.
 
@@ -145,62 +122,6 @@ def parse_shape(text: str) -> tuple[str, "ShapeRange"]:
     )
     opt, high = others or (first, first)
     return match[1], ShapeRange(first, opt, high)
-
-
-def load_tensor(text: str) -> tuple[str, "Array"]:
-    """``x=FILE.npy`` as a name and the array in the file.
-
-    Raises:
-        UsageError: the text has another form.
-        FeedError: the file is not a .npy of numbers.
-    """
-    name, equals, file = text.partition("=")
-    if not equals or not name or not file:
-        raise UsageError(f"--feed {text} is not possible: write NAME=FILE.npy")
-    return name, load_array(Path(file))
-
-
-def load_array(path: Path) -> "Array":
-    """The array in a .npy file, or the only one in a .npz.
-
-    Raises:
-        FeedError: the file is neither, or holds several.
-    """
-    import numpy as np
-
-    if path.suffix == ".npz":
-        arrays = load_tensors(path)
-        if len(arrays) != 1:
-            raise FeedError(f"{path} holds {len(arrays)} arrays, and one is wanted: save it alone")
-        return next(iter(arrays.values()))
-    try:
-        with path.open("rb") as stream:
-            tensor: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise FeedError(f"{path} is not a .npy file of numbers ({error})") from None
-    return tensor
-
-
-def load_tensors(path: Path) -> dict[str, "Array"]:
-    """All inputs from one .npz file, by name, as ``--save-worst`` writes them.
-
-    Raises:
-        FeedError: the file is not a .npz of numbers, or unpacks to more than
-            ``MAX_UNPACKED_BYTES``.
-    """
-    import zipfile
-
-    import numpy as np
-
-    try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(item.file_size for item in packed.infolist())
-        if size > MAX_UNPACKED_BYTES:
-            raise FeedError(f"{path} unpacks to {size >> 20} MB; at most 4096 MB are taken")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None
 
 
 def capabilities_from(texts: list[str] | None) -> tuple[tuple[int, int], ...]:

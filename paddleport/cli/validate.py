@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paddleport.cli import options
+from paddleport.cli import feed_files, options
 from paddleport.cli.console import (
     new_table,
     print_json,
@@ -57,7 +57,7 @@ def validate(
     program: options.ProgramOption = None,
     params: options.ParamsOption = None,
     shape: options.ShapeOption = None,
-    feed: options.FeedOption = None,
+    feed: feed_files.FeedOption = None,
     device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,
     precision: options.PrecisionOption = None,
@@ -120,7 +120,7 @@ def validate(
         locate=locate,
         strict=strict,
     )
-    shapes, tensors = options.shapes_from(shape), options.feed_from(feed)
+    shapes, tensors = options.shapes_from(shape), feed_files.feeds_from(feed)
     pictures = list(find_pictures(images or []))
     with progress_bar() as progress:
         source, file = prepare_source(

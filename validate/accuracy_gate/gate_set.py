@@ -1,7 +1,7 @@
 """The examples that a model's answers are judged on, and their labels where somebody knows them."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,14 @@ from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing.picture_files import find_pictures
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, takes_pixels
 from paddleport.runners.tasks.base import Outputs, rows
-from paddleport.tensors import Array, Feed, TensorSpec, check_feed
+from paddleport.tensors import (
+    Array,
+    Feed,
+    GivenFeeds,
+    TensorSpec,
+    check_feed,
+    listed_feeds,
+)
 from paddleport.validate.feeds.make_feeds import concrete_inputs, made_feed
 from paddleport.validate.feeds.named_feed import DEFAULT_SIZE, SAMPLE_SIZE
 
@@ -92,7 +99,7 @@ def example_set(
     labelled: Path | None = None,
     images: Sequence[Path] = (),
     classes: Sequence[str] | None = None,
-    given: Mapping[str, Array] | None = None,
+    given: GivenFeeds | None = None,
 ) -> GateSet:
     """Pictures for a model with one input that takes them, and feeds for any other.
 
@@ -102,19 +109,21 @@ def example_set(
         labelled: as ``gate_set`` has it.
         images: likewise.
         classes: likewise.
-        given: tensors to feed instead, whose first axis counts the examples.
+        given: tensors to feed instead, in one feed or several, whose first axis counts the
+            examples.
 
     Raises:
         UsageError: pictures for a model that takes none, or both pictures and tensors.
         PortError: as ``gate_set`` does.
     """
     pictures = len(inputs) == 1 and (preprocess is not None or _is_picture(inputs[0]))
-    if pictures and not given:
+    feeds = listed_feeds(given)
+    if pictures and not feeds:
         return gate_set(preprocess, inputs[0], labelled=labelled, images=images, classes=classes)
     if labelled or images:
-        what = "--feed names tensors" if given else "this model is not fed with one picture"
+        what = "--feed names tensors" if feeds else "this model is not fed with one picture"
         raise UsageError(f"{what}, so --labelled and --images can't be: leave them out")
-    return feed_set(inputs, given)
+    return feed_set(inputs, feeds)
 
 
 def matched_inputs(
@@ -137,33 +146,37 @@ def matched_inputs(
 
 
 def feed_set(
-    inputs: Sequence[TensorSpec], given: Mapping[str, Array] | None, samples: int = SAMPLES
+    inputs: Sequence[TensorSpec], given: GivenFeeds | None, samples: int = SAMPLES
 ) -> GateSet:
     """Feeds of any kind: those given, or ``samples`` that are made up.
 
     Raises:
         FeedError: the model does not take what is given.
     """
-    if not given:
+    feeds = listed_feeds(given)
+    if not feeds:
         specs = concrete_inputs(inputs, {})
-        feeds = (made_feed(specs, index).tensors for index in range(samples))
-        made = ([feed[spec.name] for spec in specs] for feed in feeds)
+        tensors = (made_feed(specs, index).tensors for index in range(samples))
+        made = ([feed[spec.name] for spec in specs] for feed in tensors)
         names = [f"made {index}" for index in range(samples)]
         return _set(names, made, None, f"{samples} made feeds", samples)
-    check_feed([replace(spec, shape=(None, *spec.shape[1:])) for spec in inputs], given)
-    counts = {len(given[spec.name]) // _batch_of(spec) for spec in inputs}
+    examples = [example for feed in feeds for example in _examples(inputs, feed)]
+    names = [f"given {index}" for index in range(len(examples))]
+    return _set(names, examples, None, f"{len(examples)} given feeds", len(examples))
+
+
+def _examples(inputs: Sequence[TensorSpec], feed: Feed) -> list[list[Array]]:
+    check_feed([replace(spec, shape=(None, *spec.shape[1:])) for spec in inputs], feed)
+    counts = {len(feed[spec.name]) // _batch_of(spec) for spec in inputs}
     if len(counts) != 1:
         raise FeedError(
             "the first axis of every --feed tensor counts the examples, and these have "
             f"{' and '.join(map(str, sorted(counts)))}"
         )
-    (count,) = counts
-    parts = (
-        [_part(given[spec.name], index, _batch_of(spec)) for spec in inputs]
-        for index in range(count)
-    )
-    names = [f"given {index}" for index in range(count)]
-    return _set(names, parts, None, f"{count} given feeds", count)
+    return [
+        [_part(feed[spec.name], index, _batch_of(spec)) for spec in inputs]
+        for index in range(counts.pop())
+    ]
 
 
 def _part(tensor: Array, index: int, size: int) -> Array:

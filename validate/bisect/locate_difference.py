@@ -12,7 +12,7 @@ from paddleport.progress import Progress, no_progress, part_of
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.base import Runner
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import Array
+from paddleport.tensors import GivenFeeds
 from paddleport.validate.bisect.backend_process import BackendOutputs, BackendProcess
 from paddleport.validate.bisect.converter_side import locate_converter
 from paddleport.validate.bisect.divergence import Divergence
@@ -25,8 +25,7 @@ from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
 from paddleport.validate.session import PLAIN_PADDLE
 
-_FEEDS = 3  # a fault that shows on none of them is not looked for
-_SAMPLES = 2  # of them drawn pictures, where the model takes pictures
+_SAMPLES = 2  # drawn pictures, where the model takes them; what shows on no feed is not searched
 
 
 def locate(
@@ -35,7 +34,7 @@ def locate(
     backend: str,
     options: RunnerOptions,
     *,
-    feed: Mapping[str, Array] | None = None,
+    feed: GivenFeeds | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     limit: float | None = None,
     seconds: float = 60.0,
@@ -51,7 +50,7 @@ def locate(
         onnx: the file that should be the same model.
         backend: a runner.
         options: for it.
-        feed: input name to tensor, instead of made-up feeds.
+        feed: input name to tensor, or several such mappings, instead of made-up feeds.
         shapes: input name to shape, where the model leaves dimensions free.
         limit: what counts as parted, in the tolerance's unit; by default that of the precision
             of the file, and of the backend.
@@ -77,7 +76,7 @@ def locate(
         shapes=shapes,
         given=feed,
         pixels=onnx_feeds.pixels,
-    )[:_FEEDS]
+    )
     renamed = onnx_feeds.of(feeds)
     theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]
     float64 = _answers("reference", onnx, RunnerOptions(), theirs, progress, 0.0)

@@ -10,7 +10,7 @@ from paddleport.errors import FeedError, UsageError
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
-from paddleport.tensors import Array, TensorSpec, check_feed
+from paddleport.tensors import Array, Feed, GivenFeeds, TensorSpec, check_feed, listed_feeds
 from paddleport.validate.feeds.named_feed import (
     DEFAULT_SIZE,
     NamedFeed,
@@ -36,7 +36,7 @@ def make_feeds(
     pictures: Sequence[Path] = (),
     samples: int = 7,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    given: Mapping[str, Array] | None = None,
+    given: GivenFeeds | None = None,
     pixels: PixelInput | None = None,
 ) -> list[NamedFeed]:
     """Make the feeds for a model.
@@ -53,7 +53,7 @@ def make_feeds(
         pictures: files to feed instead of the drawn samples.
         samples: how many drawn pictures to feed where ``pictures`` is empty.
         shapes: input name to full shape.
-        given: input name to tensor, used as it is.
+        given: input name to tensor, or several such mappings, used as they are.
         pixels: the input of an ONNX file that normalises pictures itself. Then every feed is
             made of 8-bit pixels, for which such a file alone has an answer.
 
@@ -61,8 +61,8 @@ def make_feeds(
         FeedError: a shape or tensor that the model does not take.
         ImageError: a picture that cannot be read.
     """
-    if pixels is not None and given:
-        return [given_pixels(pixels, given)]
+    if feeds := listed_feeds(given):
+        return _given_feeds(inputs, feeds, pixels)
     if pixels is not None:
         (spec,) = concrete_inputs(inputs, shapes or {})
         batch = (shapes and spec.shape[0]) or inputs[0].shape[0] or pixels.batch
@@ -70,25 +70,37 @@ def make_feeds(
         for feed in made:
             check_feed([spec] if shapes else inputs, feed.tensors)
         return made
-    if given:
-        check_feed(inputs, given)
-        return [NamedFeed(name="given", kind="given", tensors=dict(given))]
     specs = concrete_inputs(inputs, shapes or {})
-    feeds: list[NamedFeed] = []
+    fed: list[NamedFeed] = []
     if preprocess is not None and len(inputs) == 1 and not shapes:
-        feeds = _picture_feeds(inputs[0], preprocess, pictures, samples)
+        fed = _picture_feeds(inputs[0], preprocess, pictures, samples)
     elif pictures:
         raise UsageError(
             "this model's preprocessing is not known, so it cannot be fed with pictures: "
             "give it tensors with --feed NAME=FILE.npy"
         )
-    if feeds:
-        specs = [
-            TensorSpec(inputs[0].name, inputs[0].dtype, feeds[0].tensors[inputs[0].name].shape)
-        ]
-    if feeds:
-        return [*feeds, made_feed(specs, 0)]
+    if fed:
+        tensor = fed[0].tensors[inputs[0].name]
+        return [*fed, made_feed([TensorSpec(inputs[0].name, inputs[0].dtype, tensor.shape)], 0)]
     return [made_feed(specs, index) for index in range(3)]
+
+
+def _given_feeds(
+    inputs: Sequence[TensorSpec], feeds: Sequence[Feed], pixels: PixelInput | None
+) -> list[NamedFeed]:
+    """``given`` for one feed, ``given 1``, ``given 2`` and so on for several."""
+    made = []
+    for number, feed in enumerate(feeds, 1):
+        name = f"given {number}" if len(feeds) > 1 else "given"
+        try:
+            if pixels is not None:
+                made.append(given_pixels(pixels, feed, name))
+                continue
+            check_feed(inputs, feed)
+        except FeedError as error:
+            raise FeedError(f"feed {name}: {error}" if len(feeds) > 1 else str(error)) from None
+        made.append(NamedFeed(name=name, kind="given", tensors=dict(feed)))
+    return made
 
 
 def extreme_feeds(

@@ -1,6 +1,6 @@
 """Feeds of a file that normalises pictures itself: 8-bit pixels for it, normalised for Paddle."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from paddleport.errors import FeedError
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing.prepare_image import crop_image, preprocess_image
-from paddleport.tensors import Array, TensorSpec, check_feed
+from paddleport.tensors import Array, Feed, TensorSpec, check_feed
 from paddleport.validate.feeds.named_feed import DEFAULT_SIZE, FeedKind, NamedFeed, extreme_masks
 
 _NOISE_SEED = 20_261_125
@@ -123,7 +123,7 @@ def extreme_pixels(pixels: PixelInput, batch: int) -> list[NamedFeed]:
     ]
 
 
-def given_pixels(pixels: PixelInput, given: Mapping[str, Array]) -> NamedFeed:
+def given_pixels(pixels: PixelInput, given: Feed, name: str = "given") -> NamedFeed:
     """What the user gives for the file; Paddle gets it normalised.
 
     Raises:
@@ -131,7 +131,7 @@ def given_pixels(pixels: PixelInput, given: Mapping[str, Array]) -> NamedFeed:
     """
     if set(given) != {pixels.spec.name}:
         check_feed([pixels.spec], given)  # which says so
-    return _named(pixels, "given", "given", pixels.convert_pixels(given[pixels.spec.name]))
+    return _named(pixels, name, "given", pixels.convert_pixels(given[pixels.spec.name]))
 
 
 def _named(

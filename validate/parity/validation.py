@@ -12,7 +12,7 @@ from paddleport.files import write_atomically
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress, part_of
-from paddleport.tensors import Array
+from paddleport.tensors import GivenFeeds
 from paddleport.validate.benchmark.timing import Timing
 from paddleport.validate.benchmark.warm_load import WarmLoads
 from paddleport.validate.diagnose.conversions import Conversions
@@ -52,7 +52,7 @@ def validate(
     *,
     pictures: Sequence[Path] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
-    feed: Mapping[str, Array] | None = None,
+    feed: GivenFeeds | None = None,
     conversions: Conversions | None = None,
     command: str = "",
     progress: Progress = no_progress,
@@ -65,7 +65,7 @@ def validate(
         plan: which backends, which options, how long; all backends by default.
         pictures: files to feed, instead of the samples that the package draws.
         shapes: input name to shape, where the model leaves dimensions free.
-        feed: input name to tensor, instead of made-up feeds.
+        feed: input name to tensor, or several such mappings, instead of made-up feeds.
         conversions: makes what backends load that take neither file, and makes the conversion
             again step by step where it is to blame; without it those backends are skipped.
         command: what was typed, for the report.
@@ -96,7 +96,7 @@ def validate_on_feeds(
     *,
     pictures: Sequence[Path] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
-    feed: Mapping[str, Array] | None = None,
+    feed: GivenFeeds | None = None,
     conversions: Conversions | None = None,
     command: str = "",
     progress: Progress = no_progress,
@@ -152,7 +152,7 @@ def _all_feeds(
     plan: Plan,
     pictures: Sequence[Path],
     shapes: Mapping[str, Sequence[int]] | None,
-    given: Mapping[str, Array] | None,
+    given: GivenFeeds | None,
 ) -> list[NamedFeed]:
     inputs = source.program.inputs
     feeds = make_feeds(
@@ -165,7 +165,7 @@ def _all_feeds(
         pixels=onnx_feeds.pixels,
     )
     feeds += extreme_feeds(feeds, inputs, source.preprocess, onnx_feeds.pixels)
-    if onnx_feeds.free_batch and not given:
+    if onnx_feeds.free_batch and feeds[0].kind != "given":
         feeds += batch_feeds(feeds, inputs, plan.batch_sizes)
     return feeds
 

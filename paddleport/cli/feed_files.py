@@ -1,0 +1,125 @@
+"""``--feed``: tensors from .npy and .npz files."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paddleport.errors import FeedError, UsageError
+
+if TYPE_CHECKING:
+    from paddleport.tensors import Array, Feed
+
+MAX_UNPACKED_BYTES = 4 << 30
+"""The most that a .npz file given as a feed may unpack to."""
+
+FeedOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--feed",
+        metavar="NAME=FILE.npy|FILE.npz",
+        help="An input's tensor, or all of them in one .npz. Each further .npz, or .npy of the "
+        "same NAME, is one more feed.",
+    ),
+]
+
+
+def feeds_from(texts: list[str] | None) -> list["Feed"]:
+    """``--feed`` texts as feeds: the n-th .npz and the n-th tensor of each name make the n-th.
+
+    Raises:
+        UsageError: not everything is there equally often, or a tensor is there twice.
+        FeedError: a file that holds no numbers.
+    """
+    archives: list[str] = []
+    tensors: dict[str, list[str]] = {}
+    for text in texts or ():
+        if text.endswith(".npz") and "=" not in text:
+            archives.append(text)
+        else:
+            name, _ = _parts(text)
+            tensors.setdefault(name, []).append(text)
+    counts = {"FILE.npz": len(archives)} if archives else {}
+    counts |= {name: len(found) for name, found in tensors.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise UsageError(
+            f"--feed is not given equally often ({found}), so its feeds are not whole: the n-th "
+            ".npz and the n-th NAME=FILE.npy of each name make the n-th feed"
+        )
+    return [
+        _whole([items[number] for items in (archives, *tensors.values()) if items])
+        for number in range(max(counts.values(), default=0))
+    ]
+
+
+def _whole(texts: list[str]) -> "Feed":
+    """One feed out of its parts."""
+    feed: dict[str, Array] = {}
+    for text in texts:
+        part = dict([load_tensor(text)]) if "=" in text else load_tensors(Path(text))
+        if twice := sorted(feed.keys() & part.keys()):
+            raise UsageError(f"--feed {text} gives {', '.join(twice)} once more: leave one out")
+        feed |= part
+    return feed
+
+
+def _parts(text: str) -> tuple[str, Path]:
+    name, equals, file = text.partition("=")
+    if not equals or not name or not file:
+        raise UsageError(f"--feed {text} is not possible: write NAME=FILE.npy, or FILE.npz")
+    return name, Path(file)
+
+
+def load_tensor(text: str) -> tuple[str, "Array"]:
+    """``x=FILE.npy`` as a name and the array in the file.
+
+    Raises:
+        UsageError: the text has another form.
+        FeedError: the file is not a .npy of numbers.
+    """
+    name, file = _parts(text)
+    return name, load_array(file)
+
+
+def load_array(path: Path) -> "Array":
+    """The array in a .npy file, or the only one in a .npz.
+
+    Raises:
+        FeedError: the file is neither, or holds several.
+    """
+    import numpy as np
+
+    if path.suffix == ".npz":
+        arrays = load_tensors(path)
+        if len(arrays) != 1:
+            raise FeedError(f"{path} holds {len(arrays)} arrays, and one is wanted: save it alone")
+        return next(iter(arrays.values()))
+    try:
+        with path.open("rb") as stream:
+            tensor: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except (OSError, ValueError, EOFError, MemoryError) as error:
+        raise FeedError(f"{path} is not a .npy file of numbers ({error})") from None
+    return tensor
+
+
+def load_tensors(path: Path) -> dict[str, "Array"]:
+    """All inputs from one .npz file, by name, as ``--save-worst`` writes them.
+
+    Raises:
+        FeedError: the file is not a .npz of numbers, or unpacks to more than
+            ``MAX_UNPACKED_BYTES``.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(item.file_size for item in packed.infolist())
+        if size > MAX_UNPACKED_BYTES:
+            raise FeedError(f"{path} unpacks to {size >> 20} MB; at most 4096 MB are taken")
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None
