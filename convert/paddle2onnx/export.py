@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.convert.paddle2onnx.fixups.declared_shapes import fix_shapes
 from paddleport.convert.paddle2onnx.fixups.graph_fixups import fix_graph, write_replacements
+from paddleport.convert.paddle2onnx.fixups.loop_bodies import fix_bodies
 from paddleport.convert.paddle2onnx.fixups.program_fixups import fix_program
 from paddleport.convert.paddle2onnx.pir_normalization import normalize_program
 from paddleport.convert.paddle2onnx.supported import refuse_unknown_operators
@@ -159,7 +160,8 @@ def fixed_graph(
     write_replacements(proto, subgraphs, raw.opset)
     shape_fixups = fix_shapes(document, proto, without=without)
     graph_fixups = fix_graph(proto, document, without=without)
-    return proto, (*raw.fixups, *shape_fixups, *graph_fixups)
+    body_fixups = fix_bodies(proto, without=without)
+    return proto, (*raw.fixups, *shape_fixups, *graph_fixups, *body_fixups)
 
 
 def _opset(content: bytes) -> int:

@@ -17,6 +17,14 @@ def subgraphs(node: "onnx.NodeProto") -> Iterator["onnx.GraphProto"]:
         yield from attribute.graphs
 
 
+def all_nodes(graph: "onnx.GraphProto") -> Iterator["onnx.NodeProto"]:
+    """The nodes of a graph, each followed by those of its bodies."""
+    for node in graph.node:
+        yield node
+        for body in subgraphs(node):
+            yield from all_nodes(body)
+
+
 def label(node: "onnx.NodeProto") -> str:
     """A node's name, or that of its first result."""
     return node.name or next((name for name in node.output if name), node.op_type)

@@ -4,22 +4,27 @@ Whole classes of faults show themselves here, whatever the operator: windows tha
 otherwise, axes in other places, a scalar that became a vector of one.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from paddleport.convert.paddle2onnx.fixups.declared_values import (
+    DeclaredValue,
+    Shape,
+    declared_values,
+)
 from paddleport.errors import ConversionError
+from paddleport.models.onnx.graph_walk import captured, subgraphs
 
 if TYPE_CHECKING:
     import onnx
 
 RANKS = "results had axes of one element too many or too few: they are squeezed or added"
 OTHER_SHAPE = "gives another shape to the result of the operator"
+Outside = dict[str, Any]
+"""What a body reads by name from around it: ONNX's tensor of a constant, else its value info."""
+
 _LARGE_BYTES = 4096
 _AXES_ARE_AN_INPUT = 13  # opset, of Squeeze and Unsqueeze
-_DIALECTS = {"0": "builtin", "1": "pd_op", "2": "cf"}
-Shape = tuple[int, ...]
-"""-1 is a dimension that is free or unknown."""
 
 
 def fix_shapes(
@@ -38,88 +43,144 @@ def fix_shapes(
     Raises:
         ConversionError: a value's shape is not what the program declares; the operator is named.
     """
-    declared = _declared(document)
-    repaired: set[str] = set()
-    while wrong := _disagreements(proto, declared):
-        reshaped: dict[str, tuple[str, list[int]]] = {}
-        after = _after(proto, wrong.keys())
-        for value in (value for value in wrong if value not in after):
-            got, (operator, shape) = wrong[value], declared[value]
-            step = None if RANKS in without or value in repaired else _step_between(got, shape)
+    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
+    fixer = _ShapeFixer(declared_values(document), proto, opset, without)
+    fixer.fix(proto.graph, {})
+    return (RANKS,) if fixer.repaired else ()
+
+
+class _ShapeFixer:
+    """Goes through a graph and the bodies inside it."""
+
+    def __init__(
+        self,
+        declared: Mapping[str, DeclaredValue],
+        proto: "onnx.ModelProto",
+        opset: int,
+        without: Collection[str],
+    ) -> None:
+        self.repaired: set[str] = set()
+        self._declared, self._proto, self._opset = declared, proto, opset
+        self._without = without
+
+    def fix(self, graph: "onnx.GraphProto", outside: Outside) -> None:
+        """Fix the bodies inside a graph, then the graph itself.
+
+        Args:
+            graph: changed in place.
+            outside: what it reads from the graphs around it.
+        """
+        bodies = [body for node in graph.node for body in subgraphs(node)]
+        if bodies:
+            inside = {**outside, **self._visible(graph, outside)}
+            for body in bodies:
+                self.fix(body, inside)
+        while wrong := self._disagreements(graph, outside):
+            reshaped: dict[str, tuple[str, list[int]]] = {}
+            after = _after(graph, wrong.keys())
+            for value in (value for value in wrong if value not in after):
+                step = self._step(value, wrong[value])
+                if step is not None:
+                    reshaped[value] = step
+            if not reshaped:
+                break
+            _reshape(graph, reshaped, self._opset)
+            self.repaired.update(reshaped)
+
+    def _step(self, value: str, got: Shape) -> tuple[str, list[int]] | None:
+        """What makes a value's shape the declared one; nothing where that is left to the tests."""
+        found = self._declared[value]
+        shape = found.shape or ()
+        if RANKS not in self._without and value not in self.repaired:
+            step = _step_between(got, shape)
             if step is not None:
-                reshaped[value] = step
-            elif OTHER_SHAPE not in without:
-                raise ConversionError(
-                    f"Paddle2ONNX {OTHER_SHAPE} {operator}: {list(got)} instead of {list(shape)}. "
-                    "Write that part of the network differently and save it again"
-                )
-        if not reshaped:
-            break
-        _reshape(proto, reshaped)
-        repaired.update(reshaped)
-    return (RANKS,) if repaired else ()
+                return step
+        if OTHER_SHAPE in self._without:
+            return None
+        raise ConversionError(
+            f"Paddle2ONNX {OTHER_SHAPE} {found.operator}: {list(got)} instead of {list(shape)}. "
+            "Write that part of the network differently and save it again"
+        )
+
+    def _disagreements(self, graph: "onnx.GraphProto", outside: Outside) -> dict[str, Shape]:
+        found = _shapes(_inferred(graph, outside, self._proto))
+        return {
+            value: found[value]
+            for value, item in self._declared.items()
+            if item.shape is not None and value in found and not _agree(found[value], item.shape)
+        }
+
+    def _visible(self, graph: "onnx.GraphProto", outside: Outside) -> Outside:
+        """What the bodies of a graph may read of it, with the shapes that the program declares."""
+        from onnx import helper
+
+        found: Outside = {item.name: item for item in graph.initializer}
+        inferred = _inferred(graph, outside, self._proto)
+        for item in (*graph.input, *inferred.value_info, *inferred.output):
+            known = self._declared.get(item.name)
+            if known is not None and known.shape is not None:
+                sizes = [None if size < 0 else size for size in known.shape]
+                kind = item.type.tensor_type.elem_type
+                item = helper.make_tensor_value_info(item.name, kind, sizes)
+            found[item.name] = item
+        return found | _constants(graph)
 
 
-def _declared(document: dict[str, Any]) -> dict[str, tuple[str, Shape]]:
-    """Paddle2ONNX's name of each tensor of the main block, its operator and its shape.
-
-    Paddle2ONNX calls result I of the K-th NAME ``p2o.pd_op.NAME.K.I``, and an output as its fetch.
-    """
-    counts: Counter[str] = Counter()
-    made: dict[int, tuple[str, Shape]] = {}
-    declared: dict[str, tuple[str, Shape]] = {}
-    for op in document["program"]["regions"][0]["blocks"][0]["ops"]:
-        dialect, _, operator = op["#"].rpartition(".")
-        if operator == "p":
-            continue
-        if operator == "fetch":
-            names = [item["AT"]["D"] for item in op["A"] if item["N"] == "name"]
-            declared[names[0]] = made.get(op["I"][0]["%"], ("fetch", _shape(op["O"][0]) or ()))
-            continue
-        for index, result in enumerate(op["O"]):
-            shape = _shape(result)
-            if shape is not None:
-                made[result["%"]] = operator, shape
-                key = f"p2o.{_DIALECTS.get(dialect, dialect)}.{operator}.{counts[op['#']]}.{index}"
-                declared[key] = operator, shape
-        counts[op["#"]] += 1
-    return declared
-
-
-def _shape(result: dict[str, Any]) -> Shape | None:
-    kind = result.get("TT")
-    if not kind or kind["#"].rpartition(".")[2] != "t_dtensor":
-        return None
-    return tuple(kind["D"][1])
-
-
-def _inferred(proto: "onnx.ModelProto") -> dict[str, Shape]:
-    """Shapes as ONNX infers them, nothing being believed of the outputs; -1 is unknown."""
+def _inferred(
+    graph: "onnx.GraphProto", outside: Outside, proto: "onnx.ModelProto"
+) -> "onnx.GraphProto":
+    """A graph with shapes as ONNX infers them, nothing being believed of the outputs."""
     import onnx
 
     light = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
     light.graph.name = "light"
-    light.graph.input.extend(proto.graph.input)
-    for output in proto.graph.output:
+    light.graph.input.extend(graph.input)
+    for name in sorted(captured(graph) & outside.keys()):
+        _add_outside(light, name, outside[name])
+    for output in graph.output:
         kind = onnx.helper.make_tensor_type_proto(output.type.tensor_type.elem_type, None)
         light.graph.output.append(onnx.helper.make_value_info(output.name, kind))
-    for tensor in proto.graph.initializer:
+    for tensor in graph.initializer:
         _add_constant(light, tensor.name, tensor)
-    for node in proto.graph.node:
-        value = next((item.t for item in node.attribute if item.name == "value"), None)
-        if node.op_type == "Constant" and value is not None:
-            _add_constant(light, node.output[0], value)
-        else:
-            light.graph.node.append(node)
-    inferred = onnx.shape_inference.infer_shapes(light, data_prop=True)
+    constants = _constants(graph)
+    for name, value in constants.items():
+        _add_constant(light, name, value)
+    light.graph.node.extend(node for node in graph.node if node.output[0] not in constants)
+    return onnx.shape_inference.infer_shapes(light, data_prop=True).graph
+
+
+def _shapes(inferred: "onnx.GraphProto") -> dict[str, Shape]:
+    """The shapes that are known of a graph's results; -1 is unknown."""
     return {
         item.name: tuple(
             dim.dim_value if dim.HasField("dim_value") else -1
             for dim in item.type.tensor_type.shape.dim
         )
-        for item in (*inferred.graph.value_info, *inferred.graph.output)
+        for item in (*inferred.value_info, *inferred.output)
         if item.type.tensor_type.HasField("shape")
     }
+
+
+def _constants(graph: "onnx.GraphProto") -> "dict[str, onnx.TensorProto]":
+    """The tensors that nodes hold, by the name of their result."""
+    return {
+        node.output[0]: item.t
+        for node in graph.node
+        if node.op_type == "Constant"
+        for item in node.attribute
+        if item.name == "value"
+    }
+
+
+def _add_outside(
+    light: "onnx.ModelProto", name: str, item: "onnx.TensorProto | onnx.ValueInfoProto"
+) -> None:
+    import onnx
+
+    if isinstance(item, onnx.TensorProto):
+        _add_constant(light, name, item)
+    else:
+        light.graph.input.append(item)
 
 
 def _add_constant(light: "onnx.ModelProto", value: str, tensor: "onnx.TensorProto") -> None:
@@ -140,22 +201,12 @@ def _agree(found: Shape, declared: Shape) -> bool:
     )
 
 
-def _disagreements(
-    proto: "onnx.ModelProto", declared: Mapping[str, tuple[str, Shape]]
-) -> dict[str, Shape]:
-    found = _inferred(proto)
-    return {
-        value: found[value]
-        for value, (_, shape) in declared.items()
-        if value in found and not _agree(found[value], shape)
-    }
-
-
-def _after(proto: "onnx.ModelProto", values: Collection[str]) -> set[str]:
+def _after(graph: "onnx.GraphProto", values: Collection[str]) -> set[str]:
     """What is computed from some values: its shape may come right once theirs is."""
     after: set[str] = set()
-    for node in proto.graph.node:
-        if any(item in values or item in after for item in node.input):
+    for node in graph.node:
+        read = set(node.input).union(*(captured(body) for body in subgraphs(node)))
+        if any(item in values or item in after for item in read):
             after.update(node.output)
     return after
 
@@ -185,13 +236,14 @@ def _ones_between(longer: Shape, shorter: Shape) -> list[int] | None:
     return axes if axes and not left else None
 
 
-def _reshape(proto: "onnx.ModelProto", reshaped: Mapping[str, tuple[str, list[int]]]) -> None:
+def _reshape(
+    graph: "onnx.GraphProto", reshaped: Mapping[str, tuple[str, list[int]]], opset: int
+) -> None:
     """Put the given node, with its axes or its shape, behind each value."""
     from onnx import NodeProto, TensorProto, helper
 
-    opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     nodes: list[NodeProto] = []
-    for original in proto.graph.node:
+    for original in graph.node:
         node = NodeProto()
         node.CopyFrom(original)
         nodes.append(node)
@@ -207,5 +259,5 @@ def _reshape(proto: "onnx.ModelProto", reshaped: Mapping[str, tuple[str, list[in
             tensor = helper.make_tensor(name, TensorProto.INT64, [len(numbers)], numbers)
             nodes.append(helper.make_node("Constant", [], [name], value=tensor))
             nodes.append(helper.make_node(kind, [given, name], [value]))
-    del proto.graph.node[:]
-    proto.graph.node.extend(nodes)
+    del graph.node[:]
+    graph.node.extend(nodes)

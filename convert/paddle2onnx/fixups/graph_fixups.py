@@ -11,6 +11,7 @@ from paddleport.convert.paddle2onnx.fixups.onnx_subgraphs import (
 )
 from paddleport.convert.paddle2onnx.fixups.pir_operations import PirOperations
 from paddleport.errors import ConversionError
+from paddleport.models.onnx.graph_walk import all_nodes, subgraphs
 
 if TYPE_CHECKING:
     import onnx
@@ -54,7 +55,7 @@ def _sampling_modes(proto: "onnx.ModelProto", program: PirOperations) -> int:
     names = {b"bilinear": b"linear", b"bicubic": b"cubic"}
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     changed = 0
-    for node in proto.graph.node:
+    for node in all_nodes(proto.graph):
         for attribute in node.attribute if node.op_type == "GridSample" and opset >= 20 else ():
             if attribute.name == "mode" and attribute.s in names:
                 attribute.s = names[attribute.s]
@@ -67,7 +68,7 @@ def _unaligned_regions(proto: "onnx.ModelProto", program: PirOperations) -> int:
     from onnx import helper
 
     operations = [op for op in program.operations if op.kind == "roi_align"]
-    nodes = [node for node in proto.graph.node if node.op_type == "RoiAlign"]
+    nodes = [node for node in all_nodes(proto.graph) if node.op_type == "RoiAlign"]
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     changed = 0
     for operation, node in zip(operations, nodes, strict=True):
@@ -93,20 +94,31 @@ GRAPH_FIXUPS = (
 
 
 def write_replacements(
-    proto: "onnx.ModelProto", subgraphs: Sequence[SubgraphWriter], opset: int
+    proto: "onnx.ModelProto", writers: Sequence[SubgraphWriter], opset: int
 ) -> None:
     """Put each subgraph in the place of the LeakyRelu that its operator passed as.
 
     Raises:
         ConversionError: a placeholder did not come out of Paddle2ONNX.
     """
+    if not writers:
+        return
+    found = _write_into(proto.graph, writers, opset)
+    if found != set(range(len(writers))):
+        raise ConversionError("Paddle2ONNX lost an operator that stands for another")
+
+
+def _write_into(
+    graph: "onnx.GraphProto", writers: Sequence[SubgraphWriter], opset: int
+) -> set[int]:
+    """Write the subgraphs of a graph and of the bodies inside it; which ones there were."""
     from onnx import helper
 
-    if not subgraphs:
-        return
     written: list[onnx.NodeProto] = []
-    found = set()
-    for node in proto.graph.node:
+    found: set[int] = set()
+    for node in graph.node:
+        for body in subgraphs(node):
+            found |= _write_into(body, writers, opset)
         slope = node.attribute[0].f if node.op_type == "LeakyRelu" and node.attribute else 0.0
         if slope < FIRST_SLOPE:
             written.append(node)
@@ -114,10 +126,9 @@ def write_replacements(
         index = round(slope - FIRST_SLOPE)
         found.add(index)
         nodes = NodeWriter(f"paddleport.{index}", opset)
-        result = subgraphs[index](nodes, node.input[0])
+        result = writers[index](nodes, node.input[0])
         written += [*nodes.written, helper.make_node("Identity", [result], [node.output[0]])]
-    if found != set(range(len(subgraphs))):
-        raise ConversionError("Paddle2ONNX lost an operator that stands for another")
-    graph = helper.make_graph(written, "", [], []).node  # copies, before the old ones are freed
-    del proto.graph.node[:]
-    proto.graph.node.extend(graph)
+    copies = helper.make_graph(written, "", [], []).node  # before the old ones are freed
+    del graph.node[:]
+    graph.node.extend(copies)
+    return found

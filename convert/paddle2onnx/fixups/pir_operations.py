@@ -85,13 +85,18 @@ class Operation:
 
 
 class PirOperations:
-    """The operations of a parsed PIR program, those of inner blocks too, and their values."""
+    """The operations of a parsed PIR program, those of inner blocks too, and their values.
+
+    An inner block's own arguments are values that no operation defines.
+    """
 
     def __init__(self, document: dict[str, Any]) -> None:
         self.uses: dict[int, int] = {}
         self._types: dict[int, dict[str, Any]] = {}
         self._definers: dict[int, Operation] = {}
         self.operations: list[Operation] = []
+        for block in blocks(document["program"]["regions"]):
+            self._types |= {item["#"]: item.get("TT") or {} for item in block["args"]}
         for item in _walk(document["program"]["regions"]):
             operation = Operation(item, self)
             for result in item["O"]:
@@ -117,6 +122,15 @@ class PirOperations:
     def definer(self, value: int) -> Operation | None:
         """The operation that makes a value; ``None`` for parameters."""
         return self._definers.get(value)
+
+
+def blocks(regions: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every block of some regions, those inside others too."""
+    for region in regions:
+        for block in region["blocks"]:
+            yield block
+            for op in block["ops"]:
+                yield from blocks(op.get("regions", []))
 
 
 def _walk(regions: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

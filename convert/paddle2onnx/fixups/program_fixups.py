@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from paddleport.convert.paddle2onnx.fixups.control_flow import separate_values
 from paddleport.convert.paddle2onnx.fixups.onnx_subgraphs import FIRST_SLOPE, SubgraphWriter
 from paddleport.convert.paddle2onnx.fixups.pir_operations import (
     Operation,
@@ -47,8 +48,8 @@ def fix_program(
     Raises:
         ConversionError: an operator that comes out wrong and has no fixup; it is named.
     """
+    sentences = list(separate_values(document, without=without))
     program = PirOperations(document)
-    sentences: list[str] = []
     subgraphs: list[SubgraphWriter] = []
     for operation in program.operations:
         kind = operation.kind
