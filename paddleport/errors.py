@@ -8,6 +8,7 @@
     ├── ModelFileError           the files are there and are not what they should be
     ├── DownloadError            the pretrained weights could not be fetched
     ├── ConversionError          Paddle2ONNX or a check after it said no
+    │   ├── SettledConversionError  no other shape or opset need be tried
     │   └── NotProvenError       the file is not proven to be the same model
     ├── BackendUnavailableError  a runtime, device or precision that this machine cannot give
     ├── FeedError                tensors that the model does not take
@@ -45,6 +46,10 @@ class DownloadError(PortError):
 
 class ConversionError(PortError):
     """Paddle2ONNX, or a check after it, said no."""
+
+
+class SettledConversionError(ConversionError):
+    """A refusal that already says what helps: no other shape and no other opset would."""
 
 
 class NotProvenError(ConversionError):

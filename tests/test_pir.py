@@ -38,7 +38,7 @@ def natively(model: Artifact) -> Array:
 
 
 def natively_as_normalized(model: Artifact, folder: Path) -> Array:
-    return natively(normalize_program(model, folder))
+    return natively(normalize_program(model, folder)[0])
 
 
 def converted(model: Artifact, folder: Path) -> Array:

@@ -12,7 +12,11 @@ from paddleport.convert.paddle2onnx.fixups.graph_fixups import fix_graph, write_
 from paddleport.convert.paddle2onnx.fixups.loop_bodies import fix_bodies
 from paddleport.convert.paddle2onnx.fixups.program_fixups import fix_program
 from paddleport.convert.paddle2onnx.pir_normalization import normalize_program
-from paddleport.convert.paddle2onnx.supported import refuse_unknown_operators
+from paddleport.convert.paddle2onnx.supported import (
+    refuse_quantised,
+    refuse_quantised_to_integers,
+    refuse_unknown_operators,
+)
 from paddleport.convert.paddle2onnx.weight_offload import (
     OffloadedWeight,
     offload_weights,
@@ -86,9 +90,11 @@ def export_raw(
         ConversionError: an operator that Paddle2ONNX lacks or gets wrong, or a higher opset
             is needed.
     """
-    normal = normalize_program(model, folder)
+    refuse_quantised(read_program(model.path).operators)
+    normal, lacked = normalize_program(model, folder)
     normalized = not normal.path.is_symlink()
     document = json.loads(normal.path.read_bytes())
+    refuse_quantised_to_integers(document)
     sentences, _ = fix_program(document, opset, without=without)
     program = normal.path
     if sentences:
@@ -110,7 +116,7 @@ def export_raw(
         program=normal.path,
         asked=opset,
         opset=produced,
-        fixups=sentences,
+        fixups=(*lacked, *sentences),
         normalized=normalized,
         params=normal.weights_file,
         offloaded=offloaded,
