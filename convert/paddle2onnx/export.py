@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paddleport.convert.paddle2onnx.fixed_sizes import fix_sizes
 from paddleport.convert.paddle2onnx.fixups.declared_shapes import fix_shapes
 from paddleport.convert.paddle2onnx.fixups.graph_fixups import fix_graph, write_replacements
 from paddleport.convert.paddle2onnx.fixups.loop_bodies import fix_bodies
@@ -51,6 +52,7 @@ class RawExport:
         opset: the opset that was written, read back.
         fixups: what was rewritten in the program, a sentence each.
         normalized: the program was rewritten before Paddle2ONNX read it.
+        fixed: the shapes of inputs whose sizes were fixed in the program before.
         params: the parameters that the program goes with.
         offloaded: weights that the raw file holds no elements of.
         not_offloaded: why Paddle2ONNX got all of them after all, where it did.
@@ -62,6 +64,7 @@ class RawExport:
     opset: int
     fixups: tuple[str, ...]
     normalized: bool
+    fixed: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
     params: Path | None = None
     offloaded: tuple[OffloadedWeight, ...] = ()
     not_offloaded: str = ""
@@ -73,6 +76,7 @@ def export_raw(
     *,
     opset: int,
     allow_upgrade: bool = False,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     without: Collection[str] = (),
     not_offloaded: str = "",
 ) -> RawExport:
@@ -83,6 +87,7 @@ def export_raw(
         folder: gets the file and the program that it was made from.
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
+        shapes: what inputs are fixed to before the export, but for a batch that can stay free.
         without: sentences of fixups and refusals to leave out, for the tests that show the need.
         not_offloaded: why Paddle2ONNX is to be given every weight, if it is.
 
@@ -94,12 +99,13 @@ def export_raw(
     normal, lacked = normalize_program(model, folder)
     normalized = not normal.path.is_symlink()
     document = json.loads(normal.path.read_bytes())
+    read, fixed = normal.path, {}
+    if shapes:
+        fixed = fix_sizes(document, normal, shapes)
+        read = _written(document, folder / "sized.json")
     refuse_quantised_to_integers(document)
     sentences, _ = fix_program(document, opset, without=without)
-    program = normal.path
-    if sentences:
-        program = folder / "fixed.json"
-        program.write_text(json.dumps(document), encoding="utf-8")
+    program = _written(document, folder / "fixed.json") if sentences else read
     refuse_unknown_operators(read_program(program).operators)
     given = paddle_artifact(program, normal.weights_file, "pir")
     content, offloaded, not_offloaded = _converted(given, document, folder, opset, not_offloaded)
@@ -113,15 +119,21 @@ def export_raw(
     raw.write_bytes(content)
     return RawExport(
         path=raw,
-        program=normal.path,
+        program=read,
         asked=opset,
         opset=produced,
         fixups=(*lacked, *sentences),
         normalized=normalized,
+        fixed=fixed,
         params=normal.weights_file,
         offloaded=offloaded,
         not_offloaded=not_offloaded,
     )
+
+
+def _written(document: dict[str, Any], path: Path) -> Path:
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
 
 
 def _converted(

@@ -90,14 +90,15 @@ def _add_defaults(loaded: Any) -> list[str]:
     """Give operators the attributes that they lack, as Paddle's own definitions have them."""
     from paddle.base.framework import OpProtoHolder
 
+    definitions: Any = OpProtoHolder
     lacked: dict[str, None] = {}
     for block in loaded.blocks:
         for operator in block.ops:
-            if not OpProtoHolder.instance().has_op_proto(operator.type):
+            if not definitions.instance().has_op_proto(operator.type):
                 continue
             own = set(operator.desc.attr_names())
             operator.desc.check_attrs()
-            proto = OpProtoHolder.instance().get_op_proto(operator.type)
+            proto = definitions.instance().get_op_proto(operator.type)
             meant = {item.name for item in proto.attrs if not (item.extra or item.generated)}
             added = meant & set(operator.desc.attr_names()) - own
             lacked |= dict.fromkeys(f"{operator.type} {name}" for name in sorted(added))
