@@ -37,6 +37,8 @@ class OnnxFacts:
         nodes: nodes in the file.
         not_simplified: why onnxslim's result was not taken; empty where it was.
         pixels: the input, where the file takes 8-bit pictures and normalises them itself.
+        narrowed: what it takes less than the program does, and by which operator.
+        notes: what native Paddle itself does not take, though its program leaves it free.
     """
 
     fixups: tuple[str, ...]
@@ -44,6 +46,8 @@ class OnnxFacts:
     nodes: int
     not_simplified: str
     pixels: TensorSpec | None = None
+    narrowed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +134,13 @@ class Conversion:
             return ""
         return f"{pixels.dtype} [{format_shape(pixels.shape)}] {rules.channels}"
 
+    @property
+    def narrowed(self) -> tuple[str, ...]:
+        """What the file takes less than the Paddle model does, a sentence each."""
+        if self.onnx_facts is not None:
+            return self.onnx_facts.narrowed
+        return tuple(self.written.provenance.get("narrowed", ())) if self.written else ()
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         preprocess, labels = self.source.preprocess, self.source.labels
@@ -147,6 +158,7 @@ class Conversion:
             "feeds": list(self.feeds),
             "comparisons": [asdict(item) for item in self.comparisons],
             "explanation": self.explanation,
+            "narrowed": list(self.narrowed),
         }
         if self.onnx_facts is not None:
             values |= {
@@ -154,6 +166,7 @@ class Conversion:
                 "nodes_before": self.onnx_facts.nodes_before,
                 "not_simplified": self.onnx_facts.not_simplified,
                 "mends": list(self.onnx_facts.fixups),
+                "notes": list(self.onnx_facts.notes),
                 "embedded_preprocess": self.onnx_facts.pixels is not None,
                 "input": self.input_format or None,
             }

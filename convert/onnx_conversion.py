@@ -3,35 +3,24 @@
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from paddleport.convert.conversion import Conversion, OnnxFacts
+from paddleport.convert.free_sizes import FreeSizes
 from paddleport.convert.naming import path_by_verdict, write_file
-from paddleport.convert.paddle2onnx.export import (
-    REDUCED_PARAMS,
-    RawExport,
-    explain_crash,
-    export_raw,
-)
-from paddleport.convert.paddle2onnx.finish import FinishedFile, check_file, finish
-from paddleport.convert.paddle2onnx.weight_offload import LEAST_TOTAL_BYTES
+from paddleport.convert.native_reference import NativeReference, not_run_natively, open_natively
+from paddleport.convert.onnx_attempt import OnnxAttempts, OnnxCandidate, OnnxRequest
 from paddleport.convert.proof import CHECKED_PICTURES
+from paddleport.convert.second_attempts import SecondAttempts
+from paddleport.convert.size_probes import ProbeAnswers, SizeProbe, size_probes
 from paddleport.convert.tools import Tools
-from paddleport.errors import (
-    BackendUnavailableError,
-    ConversionError,
-    PortError,
-    WorkerCrashed,
-)
+from paddleport.errors import ConversionError, PortError, SettledConversionError
 from paddleport.files import sha256
-from paddleport.models.artifact import onnx_artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
-from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import Array, GivenFeeds
+from paddleport.tensors import Array
 from paddleport.validate.compare.comparison import (
     FeedName,
     OutputComparison,
@@ -41,27 +30,9 @@ from paddleport.validate.compare.comparison import (
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
-from paddleport.validate.feeds.pixel_feeds import PixelInput
-from paddleport.validate.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class OnnxRequest:
-    """What ``convert`` was asked for where its target is ONNX, as its arguments have it.
-
-    Its ``pixels`` are the input of a file that normalises pictures itself, if it is to.
-    """
-
-    opset: int
-    allow_upgrade: bool
-    simplify: bool
-    timeout_s: float
-    shapes: Mapping[str, Sequence[int]]
-    feed: GivenFeeds
-    pixels: PixelInput | None = None
 
 
 def convert_to_onnx(
@@ -86,10 +57,10 @@ def convert_to_onnx(
         PortError: as ``paddleport.convert.convert`` does.
     """
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
-        finished = Path(folder) / "finished.onnx"
-        checked, feeds, comparisons = _convert_and_compare(
-            source, finished, request, tools, progress
+        candidate, feeds, comparisons = _convert_and_compare(
+            source, Path(folder), request, tools, progress
         )
+        finished, checked = candidate.path, candidate.finished
         verdict, size_bytes = overall(comparisons), finished.stat().st_size
         digest = sha256([finished])
         kept = path_by_verdict(path, verdict, keep)
@@ -112,26 +83,28 @@ def convert_to_onnx(
             nodes=checked.nodes,
             not_simplified=checked.not_simplified,
             pixels=None if request.pixels is None else request.pixels.spec,
+            narrowed=candidate.narrowing.sentences,
+            notes=candidate.narrowing.notes,
         ),
     )
 
 
 def _convert_and_compare(
     source: SourceModel,
-    finished: Path,
+    folder: Path,
     request: OnnxRequest,
     tools: Tools,
     progress: Progress,
-) -> tuple[FinishedFile, list[NamedFeed], list[OutputComparison]]:
+) -> tuple[OnnxCandidate, list[NamedFeed], list[OutputComparison]]:
     """Everything up to the verdict, in two processes: one holds Paddle, one the ONNX tools.
 
     While one converts, the other imports and this one makes the feeds; while one simplifies,
     the other runs the reference.
     """
-    onnx_worker = tools.onnx
+    attempts = OnnxAttempts(tools, source, request, folder)
     with ThreadPoolExecutor(1) as thread, tools:
         progress("Paddle2ONNX", 0.1)
-        export = thread.submit(_export, tools, source, finished.parent, request)
+        export = thread.submit(attempts.export, request.opset)
         feeds = make_feeds(
             source.program.inputs,
             preprocess=source.preprocess,
@@ -140,98 +113,60 @@ def _convert_and_compare(
             given=request.feed,
             pixels=request.pixels,
         )
-        raw = export.result()
         tensors = [feed.tensors for feed in feeds]
-        reference = thread.submit(_native_outputs, tools.paddle, source, tensors)
-        progress("simplify and check", 0.6)
-        checked = onnx_worker.call(
-            finish,
-            request.timeout_s,
-            raw,
-            finished,
-            simplify=request.simplify,
-            source=source,
-            embed=request.pixels is not None,
+        probes, answers = size_probes(source.program.inputs, feeds), ProbeAnswers()
+        native = NativeReference(
+            lambda: _native_outputs(tools.paddle, source, tensors, probes, answers)
         )
-        if finished.stat().st_size >= LEAST_TOTAL_BYTES:
-            wait([reference])  # not both at once: the checker holds a model twice
-        onnx_worker.call(check_file, request.timeout_s, finished)
-        if checked.opset != raw.opset:
-            raise ConversionError(
-                f"the file came out at opset {checked.opset}, {raw.opset} was exported"
+
+        def compared(candidate: OnnxCandidate) -> list[OutputComparison]:
+            return compare_outputs(
+                native.outputs(),
+                candidate.outputs,
+                TOLERANCES["fp32"],
+                feeds=[FeedName(feed.name, feed.kind) for feed in feeds],
             )
-        _logger.info("opset %d, mended: %s", checked.opset, checked.fixups or "nothing")
-        _logger.info("simplified from %d to %d nodes", checked.nodes_before, checked.nodes)
+
+        try:
+            raw = export.result()
+            native.start(thread)
+            progress("simplify and check", 0.6)
+            fed = [feed.to_file for feed in feeds]
+            candidate = attempts.candidate(raw, fed, before_large_check=native.wait)
+        except SettledConversionError:
+            raise
+        except ConversionError as refused:
+            progress("try other ways", 0.7)
+            second = SecondAttempts(
+                attempts, feeds, native, lambda found: overall(compared(found)) != "differs"
+            )
+            candidate = second.after(refused)
         progress("compare with native Paddle", 0.8)
-        candidate = _converted_outputs(onnx_worker, finished, [feed.to_file for feed in feeds])
-        comparisons = compare_outputs(
-            reference.result(),
-            candidate,
-            TOLERANCES["fp32"],
-            feeds=[FeedName(feed.name, feed.kind) for feed in feeds],
-        )
+        sizes = FreeSizes(attempts, feeds, probes, answers, native.outputs())
+        candidate = sizes.settled(candidate)
+        found = candidate.finished
+        _logger.info("opset %d, mended: %s", found.opset, found.fixups or "nothing")
+        _logger.info("simplified from %d to %d nodes", found.nodes_before, found.nodes)
+        comparisons = compared(candidate)
         progress("done", 1.0)
-    return checked, feeds, comparisons
-
-
-def _export(tools: Tools, source: SourceModel, folder: Path, request: OnnxRequest) -> RawExport:
-    try:
-        return _export_once(tools.paddle, source, folder, request)
-    except WorkerCrashed as error:
-        reason = explain_crash(error)
-        # A hang, or a want of memory, would come again.
-        is_its_own = error.reason.startswith(("SIGABRT", "SIGSEGV", "exit"))
-        if not (folder / REDUCED_PARAMS).exists() or not is_its_own:
-            raise reason from None
-    tools.renew_paddle()
-    whole = folder / "whole"
-    whole.mkdir()
-    try:
-        return _export_once(tools.paddle, source, whole, request, str(reason))
-    except WorkerCrashed as error:
-        raise explain_crash(error) from None
-
-
-def _export_once(
-    worker: Worker, source: SourceModel, folder: Path, request: OnnxRequest, not_offloaded: str = ""
-) -> RawExport:
-    return worker.call(
-        export_raw,
-        request.timeout_s,
-        source.model,
-        folder,
-        opset=request.opset,
-        allow_upgrade=request.allow_upgrade,
-        not_offloaded=not_offloaded,
-    )
+    return candidate, feeds, comparisons
 
 
 def _native_outputs(
-    worker: Worker, source: SourceModel, feeds: Sequence[Mapping[str, Array]]
+    worker: Worker,
+    source: SourceModel,
+    feeds: Sequence[Mapping[str, Array]],
+    probes: Sequence[SizeProbe],
+    answers: ProbeAnswers,
 ) -> list[dict[str, Array]]:
     """What native Paddle gives; its process is ended then, for the memory that it holds."""
     try:
-        return Session("paddle", source.model, PLAIN_PADDLE, worker=worker).run_all(feeds)
-    except PortError as error:
-        shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in feeds[0].items())
-        raise ConversionError(
-            f"nothing to compare with: native Paddle does not run this model on {shapes} "
-            f"({error}). Give it what it takes with --shape NAME=1,3,224,224 or --feed NAME=FILE"
-        ) from None
+        session = open_natively(worker, source)
+        try:
+            outputs = session.run_all(feeds)
+        except PortError as error:
+            raise not_run_natively(error, feeds) from None
+        answers.ask(session, probes)
+        return outputs
     finally:
         worker.close()
-
-
-def _converted_outputs(
-    worker: Worker, file: Path, feeds: Sequence[Mapping[str, Array]]
-) -> list[dict[str, Array]]:
-    try:
-        options = RunnerOptions()
-        return Session("onnxruntime", onnx_artifact(file), options, worker=worker).run_all(feeds)
-    except BackendUnavailableError:
-        raise
-    except PortError as error:
-        raise ConversionError(
-            f"Paddle2ONNX wrote a file that does not run: {str(error).replace(str(file), 'it')}. "
-            "No file was written; another --opset may help"
-        ) from None

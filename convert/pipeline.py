@@ -14,7 +14,8 @@ from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.conversion import Conversion
 from paddleport.convert.embed import pixel_input
 from paddleport.convert.naming import check_output
-from paddleport.convert.onnx_conversion import OnnxRequest, convert_to_onnx
+from paddleport.convert.onnx_attempt import OnnxRequest
+from paddleport.convert.onnx_conversion import convert_to_onnx
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.convert.tools import Tools

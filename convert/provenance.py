@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from paddleport.convert.paddle2onnx.declared_inputs import Narrowing
     from paddleport.convert.paddle2onnx.export import RawExport
     from paddleport.convert.precision.gate_check import GateReport
     from paddleport.convert.precision.gate_inputs import GateInputs
@@ -24,6 +25,7 @@ def onnx_provenance(
     source: "SourceModel",
     raw: "RawExport",
     fixups: tuple[str, ...],
+    narrowing: "Narrowing",
     *,
     embedded: bool = False,
     simplified: bool = True,
@@ -31,14 +33,20 @@ def onnx_provenance(
     """What an ONNX file carries about its making.
 
     ``weights_kept_out`` counts those that did not pass through Paddle2ONNX; where it needed
-    them, ``weights_not_kept_out`` says why.
+    them, ``weights_not_kept_out`` says why. ``narrowed`` says what the file takes less than its
+    program, and the step's ``fixed`` and ``declared`` how it is made so.
     """
     tools = tool_versions()
     steps = [
         step(
             PADDLE2ONNX,
             tools={name: tools[name] for name in ("paddle2onnx", "paddlepaddle")},
-            options={"opset": raw.opset, "fixups": list(fixups)},
+            options={
+                "opset": raw.opset,
+                "fixups": list(fixups),
+                **_shapes("fixed", raw.fixed),
+                **_shapes("declared", narrowing.declared),
+            },
             input_sha256=source.sha256,
         )
     ]
@@ -60,12 +68,17 @@ def onnx_provenance(
         },
         "opset": raw.opset,
         "mends": list(fixups),
+        **({"narrowed": list(narrowing.sentences)} if narrowing.sentences else {}),
         **({"embedded_preprocess": True} if embedded else {}),
         **({"weights_kept_out": len(raw.offloaded)} if raw.offloaded else {}),
         **({"weights_not_kept_out": raw.not_offloaded} if raw.not_offloaded else {}),
         "tools": tools,
         "steps": steps,
     }
+
+
+def _shapes(name: str, shapes: Mapping[str, tuple[int | None, ...]]) -> dict[str, Any]:
+    return {name: {key: list(shape) for key, shape in shapes.items()}} if shapes else {}
 
 
 def precision_record(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from paddleport.convert.paddle2onnx.declared_inputs import Narrowing
 from paddleport.convert.paddle2onnx.export import RawExport, export_raw, fixed_graph
 from paddleport.convert.paddle2onnx.external_data import write_inlined
 from paddleport.convert.paddle2onnx.finish import finish
@@ -63,8 +64,10 @@ class RemadeConversion:
 
     def _remade(self, steps: Sequence[str]) -> list[Stage]:
         folder, opset = Path(self._folder.name), int(self._onnx.provenance["opset"])
-        raw, exported = run_in_worker(_export, _TIMEOUT_S, self._source, folder, opset)
+        fixed = self._shapes("fixed")
+        raw, exported = run_in_worker(_export, _TIMEOUT_S, self._source, folder, opset, fixed)
         embeds = EMBEDDING in steps
+        narrowing = Narrowing(declared=self._shapes("declared"))
         stages = [Stage(PADDLE2ONNX, onnx_artifact(exported), takes_paddle_feeds=embeds)]
         latest = exported
         for step, embed in ((SIMPLIFIER, False), (EMBEDDING, True)):
@@ -78,6 +81,7 @@ class RemadeConversion:
                     simplify=SIMPLIFIER in steps,
                     source=self._source,
                     embed=embed,
+                    narrowing=narrowing,
                 )
                 feeds = embeds and not embed
                 stages.append(Stage(step, onnx_artifact(latest), takes_paddle_feeds=feeds))
@@ -92,6 +96,11 @@ class RemadeConversion:
         if _weights_and_graph(latest) != _weights_and_graph(self._onnx.path):
             stages.append(Stage(CHANGED if own_tools else OTHER_TOOLS, self._onnx))
         return stages
+
+    def _shapes(self, name: str) -> dict[str, tuple[int | None, ...]]:
+        """The inputs' shapes under a name of Paddle2ONNX's step; empty where it has none."""
+        options = self._onnx.provenance["steps"][0].get("options", {})
+        return {key: tuple(shape) for key, shape in options.get(name, {}).items()}
 
     def _lowered(self, float32: Path) -> Path | None:
         """The precision step made again; ``None`` where that can't be."""
@@ -146,9 +155,21 @@ def _evaluate(
         raise ConversionError(f"{type(error).__name__}: {one_line(error)}") from error
 
 
-def _export(source: SourceModel, folder: Path, opset: int) -> tuple[RawExport, Path]:
+def _export(
+    source: SourceModel,
+    folder: Path,
+    opset: int,
+    fixed: Mapping[str, tuple[int | None, ...]],
+) -> tuple[RawExport, Path]:
     """What Paddle2ONNX writes, and that with its fixups; in a process of its own."""
-    raw = export_raw(source.model, folder, opset=opset, allow_upgrade=True)
+    raw = export_raw(
+        source.model,
+        folder,
+        opset=opset,
+        allow_upgrade=True,
+        shapes=fixed,
+        fix_batch=all(None not in shape for shape in fixed.values()),
+    )
     proto, _ = fixed_graph(raw)
     exported = folder / "exported.onnx"
     with exported.open("wb") as stream:

@@ -26,6 +26,12 @@ class Tools:
         self.paddle.close()
         self.paddle = self._with_paddle()
 
+    def renew_onnx(self) -> None:
+        """Likewise for the ONNX tools."""
+        if "onnx" in self.__dict__:
+            self.onnx.close()
+            del self.__dict__["onnx"]
+
     @cached_property
     def onnx(self) -> Worker:
         """The process with onnx, ONNX Runtime and onnxslim."""

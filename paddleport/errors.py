@@ -85,6 +85,11 @@ class WorkerCrashed(PortError):
         self.reason = reason
         self.log = log
 
+    @property
+    def would_come_again(self) -> bool:
+        """Whether it hung or wanted too much memory, rather than met a fault of its own."""
+        return not self.reason.startswith(("SIGABRT", "SIGSEGV", "exit"))
+
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild_worker_crashed, (str(self), self.reason, self.log)
 

@@ -24,7 +24,12 @@ from paddleport.convert.paddle2onnx.weight_offload import (
     restore_weights,
     why_not_restorable,
 )
-from paddleport.errors import BackendUnavailableError, ConversionError, WorkerCrashed
+from paddleport.errors import (
+    BackendUnavailableError,
+    ConversionError,
+    SettledConversionError,
+    WorkerCrashed,
+)
 from paddleport.models import protobuf
 from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.import_paddle import import_paddle
@@ -38,6 +43,8 @@ REDUCED_PARAMS = "reduced.pdiparams"
 
 _REASON = re.compile(r"\[ERROR\](?:\[Paddle2ONNX\])?\s*(.+)")
 _STARTED = re.compile(r"Start export pd_op\.(\w+)")
+_ABOUT_OPERATOR = re.compile(r"\[OP: pd_op\.(\w+)\] (.+)")
+_ONE_SIZE_ONLY = "only support static input shape"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -76,7 +83,8 @@ def export_raw(
     *,
     opset: int,
     allow_upgrade: bool = False,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Mapping[str, Sequence[int | None]] | None = None,
+    fix_batch: bool = False,
     without: Collection[str] = (),
     not_offloaded: str = "",
 ) -> RawExport:
@@ -88,6 +96,7 @@ def export_raw(
         opset: 7 to 21.
         allow_upgrade: take a higher opset where an operator needs one.
         shapes: what inputs are fixed to before the export, but for a batch that can stay free.
+        fix_batch: fix the batch as well.
         without: sentences of fixups and refusals to leave out, for the tests that show the need.
         not_offloaded: why Paddle2ONNX is to be given every weight, if it is.
 
@@ -101,7 +110,7 @@ def export_raw(
     document = json.loads(normal.path.read_bytes())
     read, fixed = normal.path, {}
     if shapes:
-        fixed = fix_sizes(document, normal, shapes)
+        fixed = fix_sizes(document, normal, shapes, batch=fix_batch)
         read = _written(document, folder / "sized.json")
     refuse_quantised_to_integers(document)
     sentences, _ = fix_program(document, opset, without=without)
@@ -111,7 +120,7 @@ def export_raw(
     content, offloaded, not_offloaded = _converted(given, document, folder, opset, not_offloaded)
     produced = _opset(content)
     if produced != opset and not allow_upgrade:
-        raise ConversionError(
+        raise SettledConversionError(
             f"opset {opset} is too low: the lowest that can express this model is {produced}. "
             f"Try: --opset {produced}, or --allow-upgrade"
         )
@@ -192,16 +201,32 @@ def _opset(content: bytes) -> int:
 
 
 def explain_crash(error: WorkerCrashed) -> ConversionError:
-    """One line for a Paddle2ONNX that aborted, exited or hung: the reason that it printed."""
+    """One line for a Paddle2ONNX that aborted, exited or hung: the reason that it printed.
+
+    What it says of an operator is a refusal, and no crash to whoever reads it.
+    """
     printed = [_COLOUR.sub("", line).strip() for line in error.log.splitlines()]
     reasons = [found.group(1) for line in printed if (found := _REASON.search(line))]
     named = [reason for reason in reasons if reason.startswith("[OP: ")]
     reason = (named or reasons or ["it printed no reason"])[-1]
     reason = reason.rstrip(".")
+    about = _ABOUT_OPERATOR.match(reason)
+    if about:
+        return ConversionError(
+            f"Paddle2ONNX does not convert {_operator_and_reason(*about.groups())}"
+        )
     started = _STARTED.findall(error.log)
     if started and "pd_op." not in reason:
         reason += f" (at the operator {started[-1]})"
-    return ConversionError(f"Paddle2ONNX ended with {error.reason}: {reason}")
+    message = f"Paddle2ONNX ended with {error.reason}: {reason}"
+    return SettledConversionError(message) if error.would_come_again else ConversionError(message)
+
+
+def _operator_and_reason(operator: str, reason: str) -> str:
+    if _ONE_SIZE_ONLY in reason.lower():
+        adaptive = "adaptive " if reason.startswith("Adaptive") else ""
+        return f"the {adaptive}operator {operator} where the size of its input is free"
+    return f"the operator {operator} here: {reason}"
 
 
 def _paddle2onnx(model: Artifact, opset: int) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport.convert.embed import embed_preprocess
+from paddleport.convert.paddle2onnx.declared_inputs import Narrowing, declare
 from paddleport.convert.paddle2onnx.export import RawExport, fixed_graph
 from paddleport.convert.paddle2onnx.external_data import full_size, load_external, write_inlined
 from paddleport.convert.paddle2onnx.simplify_on_disk import weights_on_disk
@@ -54,6 +55,8 @@ def finish(
     simplify: bool,
     source: SourceModel,
     embed: bool = False,
+    why_not: str = "--no-simplify",
+    narrowing: Narrowing | None = None,
 ) -> FinishedFile:
     """Fix and simplify ``raw``, add the metadata and write it as ``target``, unchecked.
 
@@ -63,18 +66,22 @@ def finish(
         simplify: fold and fuse with onnxslim.
         source: what it was made of.
         embed: put the normalisation of pictures in front.
+        why_not: why it is not to be simplified, where it is not.
+        narrowing: the sizes that it is to declare, and what there is to say of them.
 
     Raises:
         ConversionError: a result's shape is not what the program declares, or it is too large.
         OutputError: the target cannot be written.
     """
+    narrowing = narrowing or Narrowing()
     proto, fixups = fixed_graph(raw)
     nodes_before = len(proto.graph.node)
-    not_simplified = "--no-simplify"
+    not_simplified = why_not
     if simplify:
         given = [proto]
         del proto  # a large model is not held twice
         proto, not_simplified = _simplified(raw, given, target.parent)
+    declare(proto, narrowing.declared)
     if embed and source.preprocess is not None:
         embed_preprocess(proto, source.preprocess)
     proto.producer_name = "paddleport"
@@ -85,7 +92,12 @@ def finish(
         preprocess=source.preprocess,
         labels=source.labels,
         provenance=onnx_provenance(
-            source, raw, fixups, embedded=embed, simplified=not not_simplified
+            source,
+            raw,
+            fixups,
+            narrowing,
+            embedded=embed,
+            simplified=not not_simplified,
         ),
         input_format=_pixel_format(source) if embed else "",
     )

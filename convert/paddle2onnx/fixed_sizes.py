@@ -25,15 +25,20 @@ _LARGER = 32  # in the second
 
 
 def fix_sizes(
-    document: dict[str, Any], program: Artifact, shapes: Mapping[str, Sequence[int]]
+    document: dict[str, Any],
+    program: Artifact,
+    shapes: Mapping[str, Sequence[int | None]],
+    *,
+    batch: bool = False,
 ) -> dict[str, FixedShape]:
     """Write into a parsed program the sizes that its values have where inputs are fixed.
 
     Args:
         document: the PIR program, changed in place.
         program: the same with its parameters, for Paddle to run.
-        shapes: input name to shape. Its first dimension, the batch, stays free if it is free
-            in the program and Paddle takes another one as well.
+        shapes: input name to shape, ``None`` where it stays free. Its first dimension, the
+            batch, stays free if it is free in the program and Paddle takes another one as well.
+        batch: fix it, too.
 
     Returns:
         The inputs' shapes as they are declared now.
@@ -44,16 +49,23 @@ def fix_sizes(
     inputs = read_program(program.path).inputs
     runs = _Runs(program, document)
     found = runs.shapes(_feed(inputs, shapes, vary=False))
-    try:
-        other = runs.shapes(_feed(inputs, shapes, vary=True))
-    except ConversionError:
-        other = found
+    other = found if batch else _other_shapes(runs, inputs, shapes) or found
     for op, results, again in zip(runs.operations, found, other, strict=True):
         for result, size, changed in zip(op["O"], results, again, strict=True):
             _fix(result, size, changed)
         if op["#"].rpartition(".")[2] in _FEEDS:
             _fix_attribute(op)
     return {spec.name: spec.shape for spec in _inputs(document)}
+
+
+def _other_shapes(
+    runs: "_Runs", inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int | None]]
+) -> list[list[tuple[int, ...] | None]] | None:
+    """What the values' shapes become where the batch is another; ``None`` if Paddle takes none."""
+    try:
+        return runs.shapes(_feed(inputs, shapes, vary=True))
+    except ConversionError:
+        return None
 
 
 class _Runs:
@@ -123,7 +135,7 @@ class _Runs:
 
 
 def _feed(
-    inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int]], *, vary: bool
+    inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int | None]], *, vary: bool
 ) -> dict[str, Array]:
     """Noise of the shapes that are fixed; what stays free is larger in the second run."""
     generator = np.random.Generator(np.random.PCG64(int(vary)))
@@ -138,12 +150,12 @@ def _feed(
     return feed
 
 
-def _size(spec: TensorSpec, axis: int, fixed: Sequence[int] | None, *, vary: bool) -> int:
-    size = spec.shape[axis]
+def _size(spec: TensorSpec, axis: int, fixed: Sequence[int | None] | None, *, vary: bool) -> int:
+    size, wanted = spec.shape[axis], fixed[axis] if fixed is not None else None
     if size is not None:
         return size
-    if fixed is not None:
-        return fixed[axis] + (1 if vary and axis == 0 else 0)
+    if wanted is not None:
+        return wanted + (1 if vary and axis == 0 else 0)
     if axis == 0:
         return 2 if vary else 1
     default = _SIZE if len(spec.shape) == 4 and axis > 1 else _LENGTH

@@ -56,6 +56,24 @@ def static_shapes(proto: "onnx.ModelProto", given: Mapping[str, Sequence[int]]) 
         bare.graph.node.extend(kept)
 
 
+def inferred_outputs(proto: "onnx.ModelProto") -> dict[str, tuple[int | None, ...]]:
+    """The outputs' shapes as ONNX infers them of the inputs'; ``None`` is a free dimension.
+
+    What the file says of its outputs is not believed; those of unknown rank are left out.
+    """
+    import onnx
+
+    graph = onnx.shape_inference.infer_shapes(_without_weights(proto, {}), data_prop=True).graph
+    return {
+        item.name: tuple(
+            size.dim_value if size.HasField("dim_value") else None
+            for size in item.type.tensor_type.shape.dim
+        )
+        for item in graph.output
+        if item.type.tensor_type.HasField("shape")
+    }
+
+
 def _without_weights(
     proto: "onnx.ModelProto", given: Mapping[str, Sequence[int]]
 ) -> "onnx.ModelProto":

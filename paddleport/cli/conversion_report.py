@@ -31,6 +31,7 @@ def print_conversion(done: "Conversion") -> None:
         lines = {"weights": weights, "from": proven, **_engine_lines(done.facts)}
     width = 10 if done.target == "onnx" and gate is None else 12
     console.print(f"[bold]{where}[/]  {escape(title)}")
+    lines |= {f"narrowed/{index}": text for index, text in enumerate(done.narrowed)}
     for name, text in lines.items():
         console.print(f"  {name.split('/')[0]:<{width}} {escape(text)}")
     _print_check(done)
@@ -46,7 +47,9 @@ def _onnx_lines(done: "Conversion") -> dict[str, str]:
     lines = {"nodes": f"{facts.nodes_before} from Paddle2ONNX, {facts.nodes} simplified{why}"}
     if done.input_format:
         lines["input"] = f"{done.input_format}, normalised inside"
-    return lines | {f"mended/{index}": fixup for index, fixup in enumerate(facts.fixups)}
+    for title, texts in {"mended": facts.fixups, "note": facts.notes}.items():
+        lines |= {f"{title}/{index}": text for index, text in enumerate(texts)}
+    return lines
 
 
 def _engine_lines(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -49,6 +49,11 @@ def fix_shapes(
     return (RANKS,) if fixer.repaired else ()
 
 
+def inferred_shapes(proto: "onnx.ModelProto") -> dict[str, Shape]:
+    """The shapes of the main graph's results as ONNX infers them; -1 is unknown."""
+    return _shapes(_inferred(proto.graph, {}, proto))
+
+
 class _ShapeFixer:
     """Goes through a graph and the bodies inside it."""
 
