@@ -105,6 +105,7 @@ def _convert_and_compare(
     with ThreadPoolExecutor(1) as thread, tools:
         progress("Paddle2ONNX", 0.1)
         export = thread.submit(attempts.export, request.opset)
+        tools.start_onnx()
         feeds = make_feeds(
             source.program.inputs,
             preprocess=source.preprocess,

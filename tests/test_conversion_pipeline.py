@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from paddleport.convert import convert, onnx_conversion
+from paddleport.convert import convert, onnx_attempt, onnx_conversion
 from paddleport.convert.paddle2onnx.finish import check_file
 from paddleport.errors import ConversionError, OutputError
 from paddleport.models.artifact import Artifact
@@ -100,7 +100,7 @@ def test_a_large_file_is_checked_after_the_reference(
             done.append("check")
         return call(self, function, *arguments, **options)
 
-    monkeypatch.setattr(onnx_conversion, "LEAST_TOTAL_BYTES", least)
+    monkeypatch.setattr(onnx_attempt, "LEAST_TOTAL_BYTES", least)
     monkeypatch.setattr(onnx_conversion, "_native_outputs", late)
     monkeypatch.setattr(Worker, "call", watched)
     assert convert(resolve(small_pir.path), tmp_path / "model.onnx").verdict == "agrees"

@@ -18,7 +18,7 @@ from engines import rtx_engine, wanted_for
 from onnx import TensorProto, helper, numpy_helper
 from planted_embed import FAULTS, PIXELS, RULES, embedded, finish_with
 
-from paddleport.convert import convert, onnx_conversion
+from paddleport.convert import convert, onnx_attempt
 from paddleport.convert.embed import embed_preprocess, pixel_input
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.errors import FeedError, UsageError
@@ -177,7 +177,7 @@ def test_a_conversion_on_a_given_picture(source: SourceModel, tmp_path: Path) ->
 def test_a_faulty_conversion_differs(
     source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(onnx_conversion, "finish", partial(finish_with, fault))
+    monkeypatch.setattr(onnx_attempt, "finish", partial(finish_with, fault))
     done = convert(source, tmp_path / "model.onnx", embed_preprocess=True)
     assert (done.verdict, done.path) == ("differs", None)
 

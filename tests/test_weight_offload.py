@@ -17,7 +17,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from operators import matrix
 
-from paddleport.convert import convert, onnx_conversion
+from paddleport.convert import convert, onnx_attempt
 from paddleport.convert.paddle2onnx import simplify_on_disk, weight_offload
 from paddleport.convert.paddle2onnx.export import export_raw
 from paddleport.convert.paddle2onnx.external_data import (
@@ -153,7 +153,7 @@ def test_a_conversion_proves_restored_weights_and_records_them(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(onnx_conversion, "export_raw", export)
+    monkeypatch.setattr(onnx_attempt, "export_raw", export)
     done = convert(resolve(attention.path), tmp_path / "it.onnx", keep=True)
     assert done.verdict == verdict
     provenance = done.artifact.provenance
