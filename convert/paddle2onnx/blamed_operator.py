@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import onnx
 
 # As ONNX's shape inference and ONNX Runtime name the node that they refuse, the innermost last.
-_NODE = re.compile(r"node name: ([\w./]+)|Name:\s?'([^']+)'|Node \(([\w./]+)\)")
-_TYPE = re.compile(r"op_type:(\w+)|running (\w+) node|Op \((\w+)\)")
+_NODE = re.compile(
+    r"node name: ([\w./]+)|Name:\s?'([^']+)'|Node \(([\w./]+)\)|[Nn]ame: ([\w./]+) OpType"
+)
+_TYPE = re.compile(r"op_type:(\w+)|running (\w+) node|Op \((\w+)\)|OpType: (\w+)")
 
 
 def operator_behind(raw: RawExport, message: str) -> str:

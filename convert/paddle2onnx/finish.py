@@ -11,6 +11,7 @@ from paddleport.convert.embed import embed_preprocess
 from paddleport.convert.paddle2onnx.declared_inputs import Narrowing, declare
 from paddleport.convert.paddle2onnx.export import RawExport, fixed_graph
 from paddleport.convert.paddle2onnx.external_data import full_size, load_external, write_inlined
+from paddleport.convert.paddle2onnx.sequence_folding import sequences_unfolded
 from paddleport.convert.paddle2onnx.simplify_on_disk import weights_on_disk
 from paddleport.convert.provenance import onnx_provenance
 from paddleport.errors import ConversionError
@@ -172,7 +173,10 @@ def _simplify(given: list["onnx.ModelProto"], on_disk: Path | None = None) -> st
     if not is_large:
         gc.disable()  # a fifth of the time goes into looking for garbage among its small objects
     try:
-        with weights_on_disk(on_disk) if on_disk else contextlib.nullcontext():
+        with contextlib.ExitStack() as changed:
+            changed.enter_context(sequences_unfolded())
+            if on_disk:
+                changed.enter_context(weights_on_disk(on_disk))
             slim = onnxslim.slim(given.pop())
     except (
         Exception
