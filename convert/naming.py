@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.convert.conversion import WRITTEN, Conversion, sidecar_of
+from paddleport.convert.paddle2onnx.external_data import data_file
 from paddleport.convert.targets import Target
 from paddleport.errors import OutputError
 from paddleport.files import sha256, write_atomically, writing_atomically
 from paddleport.models.artifact import Artifact
-from paddleport.models.onnx.onnx_file import read_onnx_proto, write_metadata
+from paddleport.models.onnx.onnx_file import external_files, read_onnx_proto, write_metadata
 from paddleport.models.recognize import format_of, sidecar
 
 _CHUNK = 1 << 20  # bytes
@@ -95,6 +96,34 @@ def named_artifact(
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     _write_together(made.files, named.files, beside, text.encode())
     return named
+
+
+def write_onnx(file: Path, path: Path) -> tuple[Path, ...]:
+    """Give a finished ONNX file its name, and the file beside it with weights, if there is one.
+
+    Returns:
+        The files, the main one first.
+
+    Raises:
+        OutputError: one can't be written, or would take the place of somebody else's.
+    """
+    if not external_files(file):
+        write_file(file, path)
+        return (path,)
+    (data,) = external_files(file)
+    proto, beside = read_onnx_proto(file, external_data=False), data_file(path)
+    if beside.exists() and not (path.is_file() and beside in external_files(path)):
+        raise OutputError(
+            f"{beside} is there, and {path.name} does not refer to it: move it, or choose another "
+            "name with -o"
+        )
+    for tensor in proto.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = beside.name
+    write_file(data, beside)
+    write_atomically(path, proto.SerializeToString(deterministic=True))
+    return path, beside
 
 
 def write_file(file: Path, path: Path) -> None:

@@ -23,6 +23,7 @@ from paddleport.errors import (
     WorkerCrashed,
 )
 from paddleport.models.artifact import onnx_artifact
+from paddleport.models.onnx.onnx_file import total_size
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, GivenFeeds
@@ -187,7 +188,7 @@ class OnnxAttempts:
                 embed=self.request.pixels is not None,
                 narrowing=narrowing,
             )
-            if path.stat().st_size >= LEAST_TOTAL_BYTES:
+            if total_size(path) >= LEAST_TOTAL_BYTES:
                 before_large_check()
             self.tools.onnx.call(check_file, timeout_s, path)
         except WorkerCrashed as error:

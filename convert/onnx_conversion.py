@@ -8,7 +8,7 @@ from pathlib import Path
 
 from paddleport.convert.conversion import Conversion, OnnxFacts
 from paddleport.convert.free_sizes import FreeSizes
-from paddleport.convert.naming import path_by_verdict, write_file
+from paddleport.convert.naming import path_by_verdict, write_onnx
 from paddleport.convert.native_reference import NativeReference, not_run_natively, open_natively
 from paddleport.convert.onnx_attempt import OnnxAttempts, OnnxCandidate, OnnxRequest
 from paddleport.convert.proof import CHECKED_PICTURES
@@ -17,7 +17,7 @@ from paddleport.convert.size_probes import ProbeAnswers, SizeProbe, size_probes
 from paddleport.convert.tools import Tools
 from paddleport.errors import ConversionError, PortError, SettledConversionError
 from paddleport.files import sha256
-from paddleport.models.onnx.onnx_file import read_onnx_model
+from paddleport.models.onnx.onnx_file import read_onnx_model, total_size
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.tensors import Array
@@ -61,11 +61,12 @@ def convert_to_onnx(
             source, Path(folder), request, tools, progress
         )
         finished, checked = candidate.path, candidate.finished
-        verdict, size_bytes = overall(comparisons), finished.stat().st_size
-        digest = sha256([finished])
+        verdict = overall(comparisons)
+        size_bytes, digest = total_size(finished), sha256([finished])
         kept = path_by_verdict(path, verdict, keep)
         if kept is not None:
-            write_file(finished, kept)
+            write_onnx(finished, kept)
+            digest = sha256([kept])  # another where it refers to a file beside it, by its name
     return Conversion(
         target="onnx",
         precision="fp32",

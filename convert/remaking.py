@@ -7,7 +7,7 @@ from types import TracebackType
 
 from paddleport.convert.paddle2onnx.declared_inputs import Narrowing
 from paddleport.convert.paddle2onnx.export import RawExport, export_raw, fixed_graph
-from paddleport.convert.paddle2onnx.external_data import write_inlined
+from paddleport.convert.paddle2onnx.external_data import write_model
 from paddleport.convert.paddle2onnx.finish import finish
 from paddleport.convert.precision.lowering import lower_onnx
 from paddleport.convert.prepare import loadable
@@ -21,8 +21,9 @@ from paddleport.convert.provenance import (
 )
 from paddleport.convert.targets import Target, TargetOptions, target_for
 from paddleport.errors import ConversionError, PortError, UsageError
+from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.onnx.onnx_file import read_onnx_proto
+from paddleport.models.onnx.onnx_file import external_files, read_onnx_proto
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange
@@ -172,12 +173,19 @@ def _export(
     )
     proto, _ = fixed_graph(raw)
     exported = folder / "exported.onnx"
-    with exported.open("wb") as stream:
-        write_inlined(proto, stream)
+    write_model(proto, exported)
     return raw, exported
 
 
-def _weights_and_graph(path: Path) -> bytes:
-    """All that an ONNX file computes with, without what it says of itself."""
-    graph: bytes = read_onnx_proto(path).graph.SerializeToString(deterministic=True)
-    return graph
+def _weights_and_graph(path: Path) -> tuple[bytes, str]:
+    """All that an ONNX file computes with, without what it says of itself.
+
+    Of weights in a second file, their digest: together they may be more than protobuf takes.
+    """
+    beside = external_files(path)
+    graph = read_onnx_proto(path, external_data=False).graph
+    for tensor in graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = ""
+    return graph.SerializeToString(deterministic=True), sha256(beside)

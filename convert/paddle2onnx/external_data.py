@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from paddleport.files import writing_atomically
 from paddleport.models import protobuf
 
 if TYPE_CHECKING:
     import onnx
 
 _CHUNK = 1 << 20
+_MOST = (1 << 31) - 1  # bytes of a file that protobuf writes and reads
+_LEAST_BESIDE = 1 << 16  # bytes of a weight that goes into a file beside the model
+_PAGE = 4096  # what a weight is aligned to there, so that it can be mapped into memory
 _EXTERNAL = 1  # TensorProto.DataLocation
 _DATA, _ENTRIES, _LOCATION = 9, 13, 14  # of TensorProto: raw_data, external_data, data_location
 # Where tensors are: message, then field number to message.
@@ -109,6 +113,69 @@ def unique_offsets(path: Path, places: Sequence[tuple[int, int]]) -> dict[int, i
                 digest.update(chunk)
             found[offset] = first.setdefault((size, digest.digest()), offset)
     return found
+
+
+def write_model(proto: "onnx.ModelProto", target: Path) -> None:
+    """Write a model as one file, or with its weights in a second one where it is too large.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    if full_size(proto) > _MOST:
+        write_beside(proto, target)
+        return
+    with writing_atomically(target) as stream:
+        write_inlined(proto, stream)
+
+
+def write_beside(proto: "onnx.ModelProto", target: Path) -> None:
+    """Write a model of any size, its large weights in a second file, ``TARGET.data``.
+
+    ONNX refers to that file by its name, from the folder of the first. Weights that nodes hold
+    become initializers, the only ones that every runtime looks for outside.
+
+    Args:
+        proto: changed in place; its tensors refer to the written file then.
+        target: the file.
+
+    Raises:
+        OutputError: one of the files cannot be written.
+    """
+    _constants_to_initializers(proto.graph)
+    data = data_file(target)
+    with writing_atomically(data) as stream:
+        for tensor in proto.graph.initializer:
+            place = external_bytes(tensor)
+            if place is None and len(tensor.raw_data) < _LEAST_BESIDE:
+                continue
+            offset = stream.seek(-(-stream.tell() // _PAGE) * _PAGE)
+            if place is None:
+                stream.write(tensor.raw_data)
+            else:
+                stream.writelines(place.chunks())
+            set_external(tensor, Path(data.name), offset, stream.tell() - offset)
+    with writing_atomically(target) as stream:
+        stream.write(proto.SerializeToString(deterministic=True))
+
+
+def data_file(path: Path) -> Path:
+    """The file with the weights of a model that is too large for one."""
+    return path.with_name(f"{path.name}.data")
+
+
+def _constants_to_initializers(graph: "onnx.GraphProto") -> None:
+    """Turn constants of the main graph that refer to a file into initializers."""
+    kept = []
+    for node in graph.node:
+        value = node.attribute[0].t if node.op_type == "Constant" and node.attribute else None
+        if value is None or external_bytes(value) is None:
+            kept.append(node)
+            continue
+        graph.initializer.append(value)
+        graph.initializer[-1].name = node.output[0]
+    copies = type(graph)(node=kept).node  # before the old ones are freed
+    del graph.node[:]
+    graph.node.extend(copies)
 
 
 Piece = bytes | memoryview | ExternalBytes

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 from paddleport.convert.embed import embed_preprocess
 from paddleport.convert.paddle2onnx.declared_inputs import Narrowing, declare
 from paddleport.convert.paddle2onnx.export import RawExport, fixed_graph
-from paddleport.convert.paddle2onnx.external_data import full_size, load_external, write_inlined
+from paddleport.convert.paddle2onnx.external_data import (
+    full_size,
+    load_external,
+    write_model,
+)
 from paddleport.convert.paddle2onnx.sequence_folding import sequences_unfolded
 from paddleport.convert.paddle2onnx.simplify_on_disk import weights_on_disk
 from paddleport.convert.provenance import onnx_provenance
 from paddleport.errors import ConversionError
-from paddleport.files import writing_atomically
 from paddleport.models.onnx.onnx_file import write_metadata
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.vendor_message import one_line
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 _LARGE = 30_000_000  # bytes of a model; below, looking for garbage costs more than it frees
-_MOST = (1 << 31) - 1  # bytes that protobuf writes and reads
 _INITIALIZERS_ALONE = 4  # the IR version since which initializers need not be inputs
 
 
@@ -71,7 +73,7 @@ def finish(
         narrowing: the sizes that it is to declare, and what there is to say of them.
 
     Raises:
-        ConversionError: a result's shape is not what the program declares, or it is too large.
+        ConversionError: a result's shape is not what the program declares.
         OutputError: the target cannot be written.
     """
     narrowing = narrowing or Narrowing()
@@ -104,7 +106,7 @@ def finish(
     )
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     nodes = len(proto.graph.node)
-    _write(proto, target)
+    write_model(proto, target)
     return FinishedFile(
         opset=opset,
         nodes_before=nodes_before,
@@ -134,17 +136,6 @@ def _pixel_format(source: SourceModel) -> str:
     rules = source.preprocess
     channels = rules.channels if rules else ""
     return f"uint8 NHWC after the crop, channels {channels}; normalised inside"
-
-
-def _write(proto: "onnx.ModelProto", target: Path) -> None:
-    size_bytes = full_size(proto)
-    if size_bytes > _MOST:
-        raise ConversionError(
-            f"an ONNX file holds at most 2 GB, and this model takes {size_bytes / 1e9:.1f} GB. "
-            "Save the network in parts and convert each"
-        )
-    with writing_atomically(target) as stream:
-        write_inlined(proto, stream)
 
 
 def _simplified(

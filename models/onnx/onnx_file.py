@@ -176,6 +176,11 @@ def external_files(path: Path) -> tuple[Path, ...]:
     return tuple(path.parent / name for name in sorted(names))
 
 
+def total_size(path: Path) -> int:
+    """Bytes of an ONNX file and of the files beside it that hold weights of its main graph."""
+    return sum(file.stat().st_size for file in (path, *external_files(path)))
+
+
 def onnx_opset(path: Path) -> int:
     """The version of ONNX's own operator set that a file asks for."""
     header = read_header(path)
