@@ -20,6 +20,7 @@ from paddleport.convert.provenance import (
     tool_versions,
 )
 from paddleport.convert.targets import Target, TargetOptions, target_for
+from paddleport.convert.tools import SAME_ORDER
 from paddleport.errors import ConversionError, PortError, UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
@@ -28,7 +29,7 @@ from paddleport.models.resolve import SourceModel
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.diagnose.conversions import Stage
-from paddleport.worker import run_in_worker
+from paddleport.worker import Worker, run_in_worker
 
 CHANGED = "a change of the file after its conversion"
 _OR_CHANGED = "a change of the file afterwards"
@@ -68,22 +69,12 @@ class RemadeConversion:
         fixed = self._shapes("fixed")
         raw, exported = run_in_worker(_export, _TIMEOUT_S, self._source, folder, opset, fixed)
         embeds = EMBEDDING in steps
-        narrowing = Narrowing(declared=self._shapes("declared"))
         stages = [Stage(PADDLE2ONNX, onnx_artifact(exported), takes_paddle_feeds=embeds)]
         latest = exported
         for step, embed in ((SIMPLIFIER, False), (EMBEDDING, True)):
             if step in steps:
                 latest = folder / f"{step.replace(' ', '-')}.onnx"
-                run_in_worker(
-                    finish,
-                    _TIMEOUT_S,
-                    raw,
-                    latest,
-                    simplify=SIMPLIFIER in steps,
-                    source=self._source,
-                    embed=embed,
-                    narrowing=narrowing,
-                )
+                self._finish(raw, latest, simplify=SIMPLIFIER in steps, embed=embed)
                 feeds = embeds and not embed
                 stages.append(Stage(step, onnx_artifact(latest), takes_paddle_feeds=feeds))
         own_tools = self._onnx.provenance.get("tools") == tool_versions()
@@ -97,6 +88,20 @@ class RemadeConversion:
         if _weights_and_graph(latest) != _weights_and_graph(self._onnx.path):
             stages.append(Stage(CHANGED if own_tools else OTHER_TOOLS, self._onnx))
         return stages
+
+    def _finish(self, raw: RawExport, path: Path, *, simplify: bool, embed: bool) -> None:
+        narrowing = Narrowing(declared=self._shapes("declared"))
+        with Worker(environ=SAME_ORDER) as worker:
+            worker.call(
+                finish,
+                _TIMEOUT_S,
+                raw,
+                path,
+                simplify=simplify,
+                source=self._source,
+                embed=embed,
+                narrowing=narrowing,
+            )
 
     def _shapes(self, name: str) -> dict[str, tuple[int | None, ...]]:
         """The inputs' shapes under a name of Paddle2ONNX's step; empty where it has none."""

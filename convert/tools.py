@@ -5,6 +5,9 @@ from types import TracebackType
 
 from paddleport.worker import Worker, close_all
 
+SAME_ORDER = {"PYTHONHASHSEED": "0"}
+"""For a process with onnxslim, which goes through sets of names: equal models are equal bytes."""
+
 
 class Tools:
     """One process that holds Paddle and Paddle2ONNX, one that holds the ONNX tools.
@@ -34,7 +37,7 @@ class Tools:
         """The process with onnx, ONNX Runtime and onnxslim; after ``close`` a closed one."""
         with self._renewing:
             if self._onnx is None:
-                self._onnx = Worker(preload=("onnx", "onnxruntime", "onnxslim"))
+                self._onnx = Worker(preload=("onnx", "onnxruntime", "onnxslim"), environ=SAME_ORDER)
                 if self._closed:
                     self._onnx.close()
             return self._onnx

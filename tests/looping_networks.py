@@ -38,7 +38,7 @@ def _layer(forward: Callable[[Any, Any], Any]) -> Any:
             self.linear, self.other = nn.Linear(8, 8), nn.Linear(8, TOKENS)
             self.embedding, self.cell = nn.Embedding(TOKENS, 8), nn.GRUCell(8, 8)
 
-    Network.forward = forward
+    Network.forward = forward  # type: ignore[assignment]  # of one input
     return Network()
 
 
@@ -62,7 +62,8 @@ def numbers(self, x):  # type: ignore[no-untyped-def]
         return [step + 1, paddle.tanh(self.linear(hidden))]
 
     start = paddle.full([], 0, "int64")
-    return paddle.static.nn.while_loop(lambda step, hidden: step < 5, body, [start, x])[1]
+    static: Any = paddle.static
+    return static.nn.while_loop(lambda step, hidden: step < 5, body, [start, x])[1]
 
 
 def read_inside(self, x):  # type: ignore[no-untyped-def]
@@ -98,7 +99,8 @@ def swapped(self, x):  # type: ignore[no-untyped-def]
         return [step + 1, other, paddle.tanh(self.linear(one))]
 
     start = paddle.full([1], 0, "int64")
-    _, one, other = paddle.static.nn.while_loop(
+    static: Any = paddle.static
+    _, one, other = static.nn.while_loop(
         lambda step, one, other: step < 3, body, [start, x, self.linear(x)]
     )
     return one + 2 * other

@@ -42,7 +42,11 @@ VENDORS = {
     "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/supported.py"},
     "nncf": {"convert/precision/lowering.py"},
     "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/paddle2onnx/finish.py"},
-    "onnxslim": {"convert/paddle2onnx/finish.py", "convert/paddle2onnx/simplify_on_disk.py"},
+    "onnxslim": {
+        "convert/paddle2onnx/finish.py",
+        "convert/paddle2onnx/sequence_folding.py",
+        "convert/paddle2onnx/simplify_on_disk.py",
+    },
     "openvino": {"runners/openvino.py"},
     "polygraphy": {"runners/tensorrt/library.py"},
     "tensorrt": {"runners/tensorrt/library.py"},
