@@ -20,6 +20,7 @@ from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cache_key, cached_folder, is_intact
 from paddleport.models.paddle.checkpoint import read_checkpoint
+from paddleport.models.paddle.foreign_files import is_checkpoint
 from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.weights.archive import is_archive, unpack, unpacked
@@ -111,9 +112,15 @@ def open_source(path: Path, *, cache: Path | None = None) -> FoundModel:
     Raises:
         ModelNotFoundError, ModelFileError: as ``find_model`` and ``unpack``.
     """
-    if path.is_file() and is_archive(path):
-        path = unpacked(path, cache=cache)
-    return find_model(path)
+    if not (path.is_file() and is_archive(path)):
+        return find_model(path)
+    folder = unpacked(path, cache=cache)
+    try:
+        return find_model(folder)
+    except ModelFileError as error:
+        message = str(error).replace(str(folder), str(path))  # not where it was unpacked
+        hint = f"; unpack {path} to name a file in it" if f"{path}/" in message else ""
+        raise ModelFileError(message + hint) from None
 
 
 def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedModel:
@@ -189,7 +196,7 @@ def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> 
         raise ModelNotFoundError(
             f"--weights {path} is no file or folder, nor one of auto, pretrained, seeded"
         )
-    if path.suffix != ".pdparams":
+    if not (path.is_file() and is_checkpoint(path)):
         found = open_source(path, cache=cache)
         return _obtained(found.model, "own", str(path))
     state = read_checkpoint(path, card)

@@ -23,7 +23,10 @@ ProgramOption = Annotated[
     typer.Option("--model", metavar="FILE", help="A program file: .json or .pdmodel, any name."),
 ]
 ParamsOption = Annotated[
-    Path | None, typer.Option("--params", metavar="FILE", help="Its parameter file.")
+    Path | None,
+    typer.Option(
+        "--params", metavar="FILE", help="Its parameter file, or the folder with one file each."
+    ),
 ]
 WeightsOption = Annotated[
     str,
