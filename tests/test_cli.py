@@ -302,7 +302,10 @@ def test_two_conversions_into_one_cache(cache: Path, tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] != b""
 
 
-def test_ctrl_c_leaves_nothing(small_pir: Artifact, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_conversion_leaves_nothing(
+    small_pir: Artifact, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
     scratch, work = tmp_path / "scratch", tmp_path / "work"
     scratch.mkdir()
     work.mkdir()
@@ -318,9 +321,9 @@ def test_ctrl_c_leaves_nothing(small_pir: Artifact, tmp_path: Path) -> None:
     while not list(scratch.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
     assert not list(scratch.iterdir())
     assert not list(work.iterdir())

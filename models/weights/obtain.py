@@ -124,7 +124,8 @@ def open_source(path: Path, *, cache: Path | None = None) -> FoundModel:
 
 
 def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedModel:
-    name = f"pretrained/{card.name}"
+    addresses = [archive.url for archive in card.archives]  # another one may be another network
+    name = f"pretrained/{card.name}-{cache_key({'archives': addresses})}"
     offline = os.environ.get("PADDLEPORT_OFFLINE", "0") not in ("", "0")
     if offline and not is_intact(cache / name):
         raise DownloadError(

@@ -1,6 +1,7 @@
 """The command line: parse, call one function, print, exit code."""
 
 import logging
+import signal
 import sys
 from collections.abc import Collection
 from importlib import import_module
@@ -73,8 +74,20 @@ def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
     return app
 
 
+def _clean_up_when_terminated() -> None:
+    """Have SIGTERM end this process as an error does, so that temporary files are removed."""
+
+    def leave(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+        sys.exit(128 + number)
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave)
+
+
 def main() -> None:
     """The console script: prints a ``PortError`` and exits with 2; a bug keeps its traceback."""
+    _clean_up_when_terminated()
     typed = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     app = build_app([typed] if typed in COMMANDS else tuple(COMMANDS))
     try:
