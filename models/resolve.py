@@ -150,6 +150,7 @@ def _own_model(name: str, found: FoundModel) -> SourceModel:
         preprocess=preprocess,
         preprocess_unknown=unknown,
         labels=labels,
+        warning=_unfitting_labels(labels, found.program),
     )
 
 
@@ -158,6 +159,7 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
     program = read_program(obtained.model.path)
     preprocess: Preprocess | None = card.preprocess
     labels, unknown = card.labels, "" if preprocess else "its card has no preprocessing"
+    own_labels = None
     config = obtained.model.path.with_name("inference.yml")
     if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
         preprocess, unknown, own_labels = _config(config)
@@ -174,7 +176,29 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
         preprocess_unknown=unknown,
         labels=labels if labels and classes == len(labels) else None,
         card=card,
-        warning=obtained.warning or (SEEDED_WARNING if obtained.kind == "seeded" else ""),
+        warning=obtained.warning
+        or (SEEDED_WARNING if obtained.kind == "seeded" else "")
+        or _unfitting_labels(own_labels, program),
+    )
+
+
+def _unfitting_labels(labels: tuple[str, ...] | None, program: Program) -> str:
+    """A warning where a model's own labels are not as many as its classes; else empty.
+
+    Only of what is plainly a classifier: a detector has labels, too, and rows of boxes.
+    """
+    shapes = [spec.shape for spec in program.outputs]
+    sizes = {shape[1] for shape in shapes if len(shape) == 2}
+    finds_boxes = any("nms" in name for name in program.operators)
+    if not labels or finds_boxes or len(sizes) != 1 or not all(len(shape) == 2 for shape in shapes):
+        return ""
+    classes = sizes.pop()
+    if classes is None or classes == len(labels):
+        return ""
+    return (
+        f"inference.yml has {len(labels)} labels and the model {classes} classes, which paddleport "
+        f"run refuses: write its {classes} labels into inference.yml, or a file of them that it "
+        "names, and convert again"
     )
 
 

@@ -67,6 +67,21 @@ def save_with_scalars(folder: str) -> None:
     paddle.jit.save(static, f"{folder}/inference")
 
 
+def save_without_inputs(prefix: str) -> None:
+    """A parameter, relu and times 2: rows that differ from each other and never change."""
+    import paddle
+
+    class Constant(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.values = self.create_parameter([4, 5])
+
+        def forward(self):  # type: ignore[no-untyped-def]  # to_static reads this source
+            return paddle.nn.functional.relu(self.values) * 2
+
+    paddle.jit.save(paddle.jit.to_static(Constant(), input_spec=[], full_graph=True), prefix)
+
+
 def swap_scalar_shapes(params: Path) -> None:
     """What is [] becomes [1], and what is [1] becomes []: the elements stay."""
     content = params.read_bytes()

@@ -122,6 +122,11 @@ def _described(program: Path, params: Path | None) -> Program:
             f"{program} is a program without outputs, so not an inference model: save it with "
             "paddle.jit.save or paddle.static.save_inference_model"
         )
+    if not description.inputs:
+        raise ModelFileError(
+            f"{program} is a program without inputs: what it computes never changes, so nothing "
+            "could be proven of its conversion. Save it with paddle.jit.save and input_spec=[...]"
+        )
     return description
 
 
