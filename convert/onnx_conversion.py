@@ -22,6 +22,7 @@ from paddleport.convert.tools import Tools
 from paddleport.errors import (
     BackendUnavailableError,
     ConversionError,
+    ModelFileError,
     PortError,
     WorkerCrashed,
 )
@@ -212,6 +213,8 @@ def _native_outputs(
     """What native Paddle gives; its process is ended then, for the memory that it holds."""
     try:
         return Session("paddle", source.model, PLAIN_PADDLE, worker=worker).run_all(feeds)
+    except ModelFileError as error:  # no shape or feed would help
+        raise ConversionError(f"nothing to compare with: native {error}") from None
     except PortError as error:
         shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in feeds[0].items())
         raise ConversionError(

@@ -127,6 +127,14 @@ def _described(program: Path, params: Path | None) -> Program:
             f"{program} is a program without inputs: what it computes never changes, so nothing "
             "could be proven of its conversion. Save it with paddle.jit.save and input_spec=[...]"
         )
+    for kind, specs in {"input": description.inputs, "output": description.outputs}.items():
+        for spec in specs:
+            if spec.dtype == "bfloat16":
+                raise ModelFileError(
+                    f"{program} has the {kind} {spec.name} in bfloat16, which numpy has no type "
+                    "for, so that nothing can be fed or compared: cast it to float32 in the "
+                    "network, and save it again"
+                )
     return description
 
 
