@@ -8,9 +8,10 @@ from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError, unkn
 from paddleport.files import sha256
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.paddle.paddle_program import Program, read_program
-from paddleport.models.paddle.source import FoundModel, find_model, open_model
+from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
+from paddleport.models.weights.archive import is_archive
 from paddleport.models.weights.obtain import obtain, open_source
 from paddleport.models.zoo import registry as zoo
 from paddleport.models.zoo.model_card import ModelCard
@@ -79,8 +80,7 @@ def resolve(
     if program is not None:
         if name is not None:
             raise UsageError(f"name either {name} or --model {program}, not both")
-        found = open_model(program, params) if params else find_model(program)
-        return _own_model(program.resolve().parent.name, found)
+        return _own_model(program.resolve().parent.name, find_model(program, params))
     if name is None:
         raise UsageError("no model is named: give a name of the zoo, a folder, or --model FILE")
     if str(name) in zoo.names():
@@ -93,9 +93,9 @@ def resolve(
     if not path.exists():
         known = unknown_name("model", str(name), zoo.names())
         raise ModelNotFoundError(f"{known}; nor is there a folder or file {name}")
-    if path.is_file() and params is not None:
-        return _own_model(path.stem, open_model(path, params))
-    return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path))
+    if path.is_file() and params is not None and not is_archive(path):
+        return _own_model(path.stem, find_model(path, params))
+    return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path, params))
 
 
 def resolve_with_warning(

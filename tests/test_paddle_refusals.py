@@ -126,7 +126,7 @@ def test_texts_are_told_apart() -> None:
 
 def test_whoever_saved_a_model_is_not_quoted() -> None:
     text = (
-        'In user code:\n\n    File "/home/somebody/export.py", line 9, in <module>\n'
+        'In user code:\n\n    File "/srv/export.py", line 9, in <module>\n'
         "      paddle.jit.save(net)\n\n"
         "    InvalidArgumentError: The shape is wrong.\n"
         "      [Hint: Expected a == b.] (at /paddle/paddle/phi/infermeta/binary.cc:649)\n"

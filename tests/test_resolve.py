@@ -1,11 +1,13 @@
 """What is known of a model that a user names."""
 
 import shutil
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from paddleport.errors import ModelNotFoundError
 from paddleport.models.artifact import Artifact
 from paddleport.models.paddle.paddle_program import Program, read_program
 from paddleport.models.resolve import resolve
@@ -30,6 +32,33 @@ def test_labels_that_do_not_fit_the_classes_are_warned_of(
     source = resolve(described(model, tmp_path, list("abc")))
     assert "3 labels and the model 5 classes" in source.warning
     assert source.labels == ("a", "b", "c")  # run says the same, and refuses
+
+
+def test_parameters_that_are_named_are_those_that_are_read(
+    small_pir: Artifact, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in small_pir.files:
+        shutil.copy(file, folder)
+    changed = bytearray(Path(str(small_pir.weights_file)).read_bytes())
+    changed[-1] ^= 1
+    other = tmp_path / "other.pdiparams"
+    other.write_bytes(changed)
+    program = folder / small_pir.path.name
+    with tarfile.open(tmp_path / "model.tar", "w") as archive:
+        archive.add(folder, "model")
+    found = [
+        resolve(folder, params=other),
+        resolve(program, params=other),
+        resolve(None, program=program, params=other),
+        resolve(tmp_path / "model.tar", params=other),
+    ]
+    assert {source.model.weights_file for source in found} == {other}
+    assert {source.name for source in found} == {"model", program.stem}
+    assert resolve(folder).sha256 != found[0].sha256
+    with pytest.raises(ModelNotFoundError, match=r"none\.pdiparams is not a file"):
+        resolve(folder, params=tmp_path / "none.pdiparams")
 
 
 @pytest.mark.parametrize(

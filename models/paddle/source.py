@@ -35,10 +35,15 @@ class FoundModel:
     config: Path | None
 
 
-def find_model(path: Path) -> FoundModel:
+def find_model(path: Path, params: Path | None = None) -> FoundModel:
     """Find the one model in a folder (or in its only subfolder), or beside a program file.
 
     Files are recognised by content, whatever they are called.
+
+    Args:
+        path: the folder, or the program.
+        params: its parameters, where they are not to be looked for: a file, or a folder with a
+            file for each.
 
     Raises:
         ModelNotFoundError: nothing is there.
@@ -47,8 +52,10 @@ def find_model(path: Path) -> FoundModel:
     """
     if not path.exists():
         raise ModelNotFoundError(f"{path} does not exist")
+    if params is not None and not params.exists():
+        raise ModelNotFoundError(f"{params} is not a file")
     if path.is_file():
-        return _open_beside(path)
+        return _open(path, params)
     programs, folder = _programs_in(path)
     if not programs:
         for damaged in _named_as_programs(folder):
@@ -63,9 +70,9 @@ def find_model(path: Path) -> FoundModel:
             f"--model {programs[0]}, with --params FILE where its parameters are named otherwise"
         )
     program = programs[0]
-    if program.suffix == ".pdiparams":
+    if program.suffix == ".pdiparams" and params is None:
         _refuse_swapped(program)
-    return _open_beside(program)
+    return _open(program, params)
 
 
 def holds_model(path: Path) -> bool:
@@ -95,9 +102,11 @@ def open_model(program: Path, params: Path | None) -> FoundModel:
     return _checked(program, _described(program, params), params)
 
 
-def _open_beside(program: Path) -> FoundModel:
-    description = _described(program, None)
-    params = _params_beside(program, description) if description.parameters else None
+def _open(program: Path, params: Path | None) -> FoundModel:
+    """A program with the parameters that are named, or else lie beside it."""
+    description = _described(program, params)
+    if params is None and description.parameters:
+        params = _params_beside(program, description)
     return _checked(program, description, params)
 
 
@@ -163,11 +172,8 @@ def _params_beside(program: Path, description: Program) -> Path | None:
     """The parameter file of a program, or its folder where they are in one file each."""
     folder = program.parent
     separate = set(separate_files(folder, description.parameters))
-    candidates = [
-        file
-        for file in sorted(folder.iterdir())
-        if file.is_file() and file not in (program, *separate) and _may_be_params(file)
-    ]
+    others = sorted(set(folder.iterdir()) - separate - {program})
+    candidates = [file for file in others if file.is_file() and _may_be_params(file)]
     same_name = [file for file in candidates if file.stem == program.stem]
     if len(same_name) == 1 and (not separate or same_name[0].suffix == ".pdiparams"):
         return same_name[0]

@@ -106,17 +106,22 @@ def obtain(
         )
 
 
-def open_source(path: Path, *, cache: Path | None = None) -> FoundModel:
+def open_source(path: Path, params: Path | None = None, *, cache: Path | None = None) -> FoundModel:
     """Find the inference model in a folder, a tar or beside a program file.
+
+    Args:
+        path: one of these.
+        params: its parameters, as ``find_model`` takes them.
+        cache: instead of ``cache_dir()``.
 
     Raises:
         ModelNotFoundError, ModelFileError: as ``find_model`` and ``unpack``.
     """
     if not (path.is_file() and is_archive(path)):
-        return find_model(path)
+        return find_model(path, params)
     folder = unpacked(path, cache=cache)
     try:
-        return find_model(folder)
+        return find_model(folder, params)
     except ModelFileError as error:
         message = str(error).replace(str(folder), str(path))  # not where it was unpacked
         hint = f"; unpack {path} to name a file in it" if f"{path}/" in message else ""
