@@ -10,7 +10,7 @@ import small_network
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.paddle.paddle_program import Program
-from paddleport.models.paddle.parameter_check import fits
+from paddleport.models.paddle.parameter_check import belongs_to, fits
 from paddleport.models.paddle.params import ParameterSpec
 from paddleport.models.paddle.source import find_model, open_model
 from paddleport.runners import open_runner
@@ -66,7 +66,9 @@ def test_scalars_that_are_saved_in_another_rank(tmp_path: Path, pir: str) -> Non
     assert shapes == {(), (1,)}
     old_programs.swap_scalar_shapes(params)
     assert find_model(tmp_path) == before
+    assert belongs_to(before.program, params)  # large weights are offloaded where it does
     params.write_bytes(params.read_bytes()[:-1])
+    assert not belongs_to(before.program, params)
     with pytest.raises(ModelFileError, match="truncated"):
         find_model(tmp_path)
 
