@@ -225,7 +225,7 @@ def _answers(
 def _by_tolerance(
     backend: str, inputs: GateInputs, answers: Sequence[Mapping[str, Array]], precision: str
 ) -> str:
-    names = [FeedName(name, "picture") for name in inputs.gate.names]
+    names = [FeedName(name, "picture", 1) for name in inputs.gate.names]
     compared = compare_outputs(inputs.reference, answers, TOLERANCES[precision], feeds=names)
     for item in compared:
         if item.verdict == "differs":

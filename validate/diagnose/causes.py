@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
-from paddleport.validate.diagnose.output_patterns import BatchDependence
+from paddleport.validate.diagnose.output_patterns import OTHER_ORDER, BatchDependence
 
 Cause = Literal[
     "",
@@ -16,6 +16,7 @@ Cause = Literal[
     "ill-conditioned",
     "nondeterminism",
     "batching",
+    "row-order",
     "undetermined",
 ]
 
@@ -117,8 +118,9 @@ def name_cause(evidence: Evidence) -> tuple[Cause, str]:
         if found is not None:
             return found
     if evidence.from_float64 is None or evidence.reference_from_float64 is None:
-        return "undetermined", (
-            f"There is no float64 answer to tell converter from runtime: {evidence.no_float64}. "
+        return "row-order" if OTHER_ORDER in evidence.pattern else "undetermined", (
+            f"{evidence.pattern}{' ' * bool(evidence.pattern)}There is no float64 answer to tell "
+            f"converter from runtime: {evidence.no_float64}. "
             "Next: compare several backends; where all differ alike, it is the conversion."
         )
     if is_ill_conditioned(evidence):
