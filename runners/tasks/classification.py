@@ -74,7 +74,7 @@ class Classification(Task[tuple[Prediction, ...]]):
             and bool(outputs)
             and len(outputs[0]) == 2
             and outputs[0][0] in (None, 1)
-            and outputs[0][1] != 1
+            and (outputs[0][1] is None or outputs[0][1] > 1)
         )
 
     def picture_input(
@@ -105,7 +105,7 @@ class Classification(Task[tuple[Prediction, ...]]):
         right: list[NDArray[np.bool_]] = []
         for name in reference[0]:
             one, other = ([item[name] for item in side] for side in (reference, candidate))
-            if not all(item.ndim == 2 and len(item) == 1 and item.size > 1 for item in one):
+            if {item.shape for item in one} != {(1, one[0].size)} or one[0].size < 2:
                 pairs = zip(one, other, strict=True)
                 same.append(np.array([alike(*pair, noise) for pair in pairs]))
                 shares.append(constant_share(one, noise) or 0.0)

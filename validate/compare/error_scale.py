@@ -144,7 +144,7 @@ def structural_difference(reference: Array, candidate: Array, *, any_number: boo
         any_number: whatever is not finite in the reference may be anything.
     """
     if reference.shape != candidate.shape:
-        if reference.ndim and reference.shape[1:] == candidate.shape[1:]:
+        if reference.ndim == candidate.ndim and reference.shape[1:] == candidate.shape[1:]:
             return f"{len(candidate)} rows, the reference has {len(reference)}"
         ours, theirs = format_shape(reference.shape), format_shape(candidate.shape)
         return f"shape [{theirs}], the reference has [{ours}]"
