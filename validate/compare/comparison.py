@@ -121,7 +121,6 @@ def compare_outputs(
         One comparison per output of the reference, in its order, and one for a differing count.
     """
     feeds = feeds or [FeedName(f"feed {index}", "given") for index in range(len(reference))]
-    typical = typical_feeds(feeds)
     if len(reference[0]) != len(candidate[0]):
         reason = f"{len(candidate[0])} outputs, the reference has {len(reference[0])}"
         return [_incomparable("(all)", reason, tolerance, "values")]
@@ -136,16 +135,23 @@ def compare_outputs(
         )
         for ours, theirs in pairs
     ]
-    exact = [None if float64 is None else aligned(reference, float64, ours) for ours, _ in pairs]
+    exact = [
+        replace(item, candidate=aligned(reference, float64, ours) if float64 else [])
+        for item, (ours, _) in zip(tensors, pairs, strict=True)
+    ]
     found = [
-        _compare_output(item, float64, tolerance, feeds, classes)
-        for item, float64 in zip(tensors, exact, strict=True)
+        _compare_output(item, other.candidate, tolerance, feeds, classes)
+        for item, other in zip(tensors, exact, strict=True)
     ]
     if overall(found) != "differs":
         return found
-    batches = [feed.batch for feed in feeds]
-    for place, (item, note) in put_in_order(tensors, batches, tolerance.limit, typical).items():
-        again = _compare_output(item, exact[place], tolerance, feeds, classes)
+    batches, limit = [feed.batch for feed in feeds], tolerance.limit
+    ordered = put_in_order(tensors, batches, limit, typical_feeds(feeds))
+    if float64 and ordered:
+        theirs = put_in_order(exact, batches, limit, typical_feeds(feeds))
+        exact = [theirs.get(place, (item,))[0] for place, item in enumerate(exact)]
+    for place, (item, note) in ordered.items():
+        again = _compare_output(item, exact[place].candidate, tolerance, feeds, classes)
         if again.verdict != "differs":
             found[place] = replace(again, note=note)
     return found
@@ -198,7 +204,7 @@ def remarks(comparisons: Sequence[OutputComparison]) -> tuple[str, ...]:
 
 def _compare_output(
     item: OutputTensors,
-    float64: list[Array] | None,
+    float64: Sequence[Array],
     tolerance: Tolerance,
     feeds: Sequence[FeedName],
     classes: int,

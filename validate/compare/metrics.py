@@ -153,6 +153,8 @@ def compare_rankings(
         for tensor in (*reference, *candidate)
     ):
         return None
+    if any(one.shape != other.shape for one, other in zip(reference, candidate, strict=True)):
+        return None
     lengths = zip(reference, batches, strict=bool(batches))
     if any(batch and len(tensor) != batch for tensor, batch in lengths):
         return None

@@ -5,6 +5,7 @@ limit, which of them comes first is rounding, and no two runtimes agree on it. N
 change places: not the examples of a batch, and no row whose score is not the other's.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -65,7 +66,8 @@ class ListItems:
 
     def errors(self, row: int, others: Sequence[int] | NDArray[np.intp]) -> NDArray[np.float64]:
         """The error of each of the candidate's rows ``others`` in the place of ``row``."""
-        return self._errors(self.candidate[others], self.reference[row][None])
+        found = self.candidate[others]
+        return self._errors(found, np.broadcast_to(self.reference[row], found.shape))
 
     @property
     def in_place(self) -> NDArray[np.float64]:
@@ -232,9 +234,9 @@ class RowOrder:
             sides = (item.reference[feed], item.candidate[feed])
             if item.scale.measure != "equality":
                 sides = (item.scale.values(sides[0]), item.scale.values(sides[1]))
-            reference, candidate = (side[where] for side in sides)
-            rows = len(reference)
-            yield ListItems(item.scale, reference.reshape(rows, -1), candidate.reshape(rows, -1))
+            rows, *numbers = sides[0][where].shape
+            reference, candidate = (side[where].reshape(rows, math.prod(numbers)) for side in sides)
+            yield ListItems(item.scale, reference, candidate)
 
 
 def is_telling(scores: Sequence[Array]) -> bool:

@@ -97,8 +97,8 @@ def _moved(tensor: Array, shares: Array, error_scale: ErrorScale) -> Array:
         if tensor.dtype == np.bool_:
             return np.asarray(tensor ^ changed)
         return np.asarray(tensor + changed.astype(tensor.dtype))
-    moves = np.asarray(shares * error_scale.unit(error_scale.values(tensor)))
-    moves[~np.isfinite(moves)] = 0
+    unit = np.asarray(error_scale.unit(error_scale.values(tensor)))
+    moves = np.where(np.isfinite(unit), unit, 0) * shares
     exact = np.asarray(tensor, np.float64)
     if error_scale.measure == "log-probabilities":
         probabilities = exact * np.exp(moves)

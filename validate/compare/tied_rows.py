@@ -41,13 +41,12 @@ def put_in_order(
         candidate = list(item.candidate)
         moved, tied = [], []
         for feed in [index for index, error in enumerate(item.errors) if error > own_limit]:
-            arranged = rows.arranged(place, feed)
-            if place in arranged:
-                candidate[feed] = arranged[place]
-                moved.append(feed)
-            elif _is_tied(place, feed, measured, batches, limit):
+            if _is_tied(place, feed, measured, batches, limit):
                 candidate[feed] = item.reference[feed]
                 tied.append(feed)
+            elif place in (arranged := rows.arranged(place, feed)):
+                candidate[feed] = arranged[place]
+                moved.append(feed)
         if moved or tied:
             text = _in_words(len(moved), len(tied))
             found = OutputTensors(outputs[place].name, item.reference, candidate)
@@ -72,27 +71,32 @@ def _is_tied(
     batches: Sequence[int],
     limit: float,
 ) -> bool:
-    """Whether an output holds other indices of values that another output shows to be equal."""
+    """Whether an output holds other indices of values that another output shows to be equal.
+
+    There must be no third output of such lists, in which something would have to move as well.
+    """
     indices = outputs[place]
     if indices.reference[feed].dtype.kind not in "iu":
         return False
     if indices.candidate[feed].shape != indices.reference[feed].shape:
         return False
+    shape = indices.reference[feed].shape
+    axes = [
+        axis
+        for axis in _list_axes(shape, batches[feed])
+        if sum(item.reference[feed].shape[: axis + 1] == shape[: axis + 1] for item in outputs) == 2
+    ]
     return any(
         values.scale.measure == "values"
-        and all(one.shape == other.shape for one, other in _pairs(values, indices))
+        and all(
+            one.shape == other.shape
+            for one, other in zip(values.reference, indices.reference, strict=True)
+        )
         and max(values.errors) <= limit
         and is_telling(values.reference)
-        and any(
-            _is_tied_along(axis, feed, values, indices, limit)
-            for axis in _list_axes(indices.reference[feed].shape, batches[feed])
-        )
+        and any(_is_tied_along(axis, feed, values, indices, limit) for axis in axes)
         for values in outputs
     )
-
-
-def _pairs(values: MeasuredOutput, indices: MeasuredOutput) -> Sequence[tuple[Array, Array]]:
-    return list(zip(values.reference, indices.reference, strict=True))
 
 
 def _list_axes(shape: tuple[int, ...], batch: int) -> list[int]:
