@@ -174,6 +174,16 @@ class TestSeparateOutputs:
         swapped = reordered(reference, (1, 0), "boxes", "scores", "labels")
         assert verdict(reference, swapped, 2) == "differs"
 
+    def test_nor_may_they_where_the_batch_is_behind(self) -> None:
+        reference = []
+        for seed in range(FEEDS):
+            boxes = np.stack([table(10 * seed + step, (0.8, 0.8)) for step in range(4)])
+            boxes[:, :, 1] -= floats(np.arange(4)[:, None] / 10)
+            reference.append({"boxes": boxes})  # [time, batch, 6]
+        swapped = reordered(reference, (1, 0), "boxes", axis=1)
+        assert verdict(reference, swapped, 2) == "differs"
+        assert verdict(reference, swapped, 1) == "agrees"
+
     def test_untied_scores_do_not_excuse_moved_boxes(self) -> None:
         reference = self.outputs()
         moved = reordered(reference, UNTIED, "boxes", axis=1)

@@ -92,7 +92,6 @@ def _is_tied(
             one.shape == other.shape
             for one, other in zip(values.reference, indices.reference, strict=True)
         )
-        and max(values.errors) <= limit
         and is_telling(values.reference)
         and any(_is_tied_along(axis, feed, values, indices, limit) for axis in axes)
         for values in outputs
