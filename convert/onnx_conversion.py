@@ -169,7 +169,8 @@ def _convert_and_compare(
             reference.result(),
             candidate,
             TOLERANCES["fp32"],
-            feeds=[FeedName(feed.name, feed.kind) for feed in feeds],
+            feeds=[FeedName(feed.name, feed.kind, feed.batch) for feed in feeds],
+            classes=source.classes,
         )
         progress("done", 1.0)
     return checked, feeds, comparisons

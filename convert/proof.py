@@ -57,7 +57,7 @@ def compare_with_paddle(
     )
     reference = _outputs("paddle", source.model, PLAIN_PADDLE, [item.tensors for item in feeds])
     theirs = OnnxFeeds(source, onnx).of(feeds)
-    names = [FeedName(item.name, item.kind) for item in feeds]
+    names = [FeedName(item.name, item.kind, item.batch) for item in feeds]
     found = []
     for name in usable:
         options = RunnerOptions(shapes=_shapes(name, theirs))
@@ -68,7 +68,11 @@ def compare_with_paddle(
             raise ConversionError(
                 f"{name} does not run the {file.format} file: {reason}. No file was written"
             ) from None
-        found.append(compare_outputs(reference, outputs, TOLERANCES["fp32"], feeds=names))
+        found.append(
+            compare_outputs(
+                reference, outputs, TOLERANCES["fp32"], feeds=names, classes=source.classes
+            )
+        )
     worst = max(found, key=lambda items: max(_rank(item) for item in items))
     return worst, [item.name for item in feeds]
 

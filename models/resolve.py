@@ -54,6 +54,11 @@ class SourceModel:
         untrained = " (untrained: labels mean nothing)" if self.weights == "seeded" else ""
         return self.weights + untrained
 
+    @property
+    def classes(self) -> int:
+        """How many classes it has names for; 0 where it has none."""
+        return len(self.labels or ())
+
 
 def resolve(
     name: str | Path | None,

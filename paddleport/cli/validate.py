@@ -194,8 +194,9 @@ def _fitting_table(report: "ParityReport") -> "RichTable":
     """The backends' table, without its least needed columns where the terminal is narrow."""
     from paddleport.validate.reports.tables import backends
 
-    console, left_out, found = stdout(), list(_LEAST_NEEDED), backends(report.rows)
+    console, found = stdout(), backends(report.rows)
     columns = list(found.columns)
+    left_out = [column for column in _LEAST_NEEDED if column in columns]
     table = _rich_table(found, columns)
     unlimited = console.options.update(max_width=1000)
     while left_out and console.measure(table, options=unlimited).maximum > console.width:

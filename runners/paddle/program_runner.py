@@ -94,7 +94,7 @@ class PaddleProgramRunner(Runner):
     def copy_in(self, feed: Feed) -> None:
         """Copy a feed into the predictor's inputs."""
         for name, handle in self._input_handles.items():
-            handle.copy_from_cpu(np.ascontiguousarray(feed[name]))
+            handle.copy_from_cpu(np.asarray(feed[name], order="C"))
 
     def release(self) -> None:
         """Let the predictor go."""

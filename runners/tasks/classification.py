@@ -1,5 +1,6 @@
 """Pictures to classes: scores [pictures, classes], the likeliest of which is the answer."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,7 +25,11 @@ from paddleport.tensors import Array, TensorSpec, format_shape
 SCORE_DECIMALS = 5
 """PaddleClas's ``Topk`` rounds scores to this many decimals."""
 
-SMALLEST_PROBABILITY = 1e-30  # float32 keeps full precision down to 1.2e-38
+SOFTMAX_DEPTH = 64.0
+"""Native Paddle's softmax and log-softmax on a CPU take no logit for more than this below the
+largest of its row (seen in 3.2.2, in float32 and float64; its oneDNN kernels go on)."""
+
+_SMALLEST = 1e-38  # near float32's smallest normal number; stands for 0 where nothing is above it
 _SOFTMAX_SUM_ERROR = 1e-3
 _LIKELY = 0.01  # classes below that are nobody's answer
 
@@ -69,7 +74,7 @@ class Classification(Task[tuple[Prediction, ...]]):
             and bool(outputs)
             and len(outputs[0]) == 2
             and outputs[0][0] in (None, 1)
-            and outputs[0][1] != 1
+            and (outputs[0][1] is None or outputs[0][1] > 1)
         )
 
     def picture_input(
@@ -100,7 +105,7 @@ class Classification(Task[tuple[Prediction, ...]]):
         right: list[NDArray[np.bool_]] = []
         for name in reference[0]:
             one, other = ([item[name] for item in side] for side in (reference, candidate))
-            if not all(item.ndim == 2 and len(item) == 1 and item.size > 1 for item in one):
+            if {item.shape for item in one} != {(1, one[0].size)} or one[0].size < 2:
                 pairs = zip(one, other, strict=True)
                 same.append(np.array([alike(*pair, noise) for pair in pairs]))
                 shares.append(constant_share(one, noise) or 0.0)
@@ -197,8 +202,10 @@ def top_k(
 
 
 def is_softmax(tensor: Array) -> bool:
-    """Whether the last axis holds probabilities that add up to 1."""
+    """Whether the last axis holds probabilities that add up to 1; an empty tensor holds none."""
     if tensor.ndim < 2 or tensor.shape[-1] < 2 or not np.issubdtype(tensor.dtype, np.floating):
+        return False
+    if not tensor.size:
         return False
     exact = tensor.astype(np.float64)
     return bool(
@@ -206,6 +213,18 @@ def is_softmax(tensor: Array) -> bool:
         and (exact >= 0).all()
         and (np.abs(exact.sum(axis=-1) - 1) < _SOFTMAX_SUM_ERROR).all()
     )
+
+
+def log_probabilities(tensor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Natural logarithms of probabilities on the last axis, no lower than native Paddle knows them.
+
+    What is more than ``SOFTMAX_DEPTH`` below the largest of its row counts as just that far.
+    """
+    if not tensor.size:
+        return tensor.copy()
+    floor = tensor.max(axis=-1, keepdims=True) * math.exp(-SOFTMAX_DEPTH)
+    logs: NDArray[np.float64] = np.log(np.maximum(tensor, np.maximum(floor, _SMALLEST)))
+    return logs
 
 
 def _commonest(values: Sequence[int]) -> float:
@@ -216,7 +235,7 @@ def _commonest(values: Sequence[int]) -> float:
 def _drift(wanted: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The largest change of a likely class's log-probability, picture by picture."""
     if is_softmax(wanted):
-        one, other = (np.log(np.maximum(item, SMALLEST_PROBABILITY)) for item in (wanted, found))
+        one, other = log_probabilities(wanted), log_probabilities(found)
     elif wanted.min() >= 0 and wanted.max() <= 1:
         return None  # a sigmoid's: each class is a question of its own
     else:

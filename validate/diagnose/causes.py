@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
-from paddleport.validate.diagnose.output_patterns import BatchDependence
+from paddleport.validate.diagnose.output_patterns import OTHER_ORDER, BatchDependence
 
 Cause = Literal[
     "",
@@ -16,6 +16,7 @@ Cause = Literal[
     "ill-conditioned",
     "nondeterminism",
     "batching",
+    "row-order",
     "undetermined",
 ]
 
@@ -117,10 +118,7 @@ def name_cause(evidence: Evidence) -> tuple[Cause, str]:
         if found is not None:
             return found
     if evidence.from_float64 is None or evidence.reference_from_float64 is None:
-        return "undetermined", (
-            f"There is no float64 answer to tell converter from runtime: {evidence.no_float64}. "
-            "Next: compare several backends; where all differ alike, it is the conversion."
-        )
+        return _without_float64(evidence)
     if is_ill_conditioned(evidence):
         return "ill-conditioned", _ill_conditioned(evidence)
     return _divided(evidence, evidence.from_float64, evidence.reference_from_float64)
@@ -170,6 +168,20 @@ def _self_contradiction(evidence: Evidence) -> tuple[Cause, str] | None:
             f"the limit is {evidence.limit:.0e}. Next: try --threads 1, and an older version."
         )
     return None
+
+
+def _without_float64(evidence: Evidence) -> tuple[Cause, str]:
+    missing = f"no float64 answer to tell converter from runtime: {evidence.no_float64}"
+    if OTHER_ORDER in evidence.pattern:
+        return "row-order", (
+            f"{evidence.pattern} It is not only rows of equal scores that have changed places, "
+            f"and there is {missing}. Next: order the rows yourself, such as by score, or take "
+            "another backend."
+        )
+    return "undetermined", (
+        f"There is {missing}.{_sentence(evidence.pattern)} "
+        "Next: compare several backends; where all differ alike, it is the conversion."
+    )
 
 
 def _batching(evidence: Evidence) -> tuple[Cause, str] | None:

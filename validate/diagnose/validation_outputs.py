@@ -96,8 +96,8 @@ class ReferenceOutputs:
 
     @property
     def feed_names(self) -> list[FeedName]:
-        """Name and kind of every feed."""
-        return [FeedName(feed.name, feed.kind) for feed in self.feeds]
+        """Name, kind and batch of every feed."""
+        return [FeedName(feed.name, feed.kind, feed.batch) for feed in self.feeds]
 
     def answer_to(self, index: int, name: str, tensor: Array) -> Mapping[str, Array] | None:
         """The reference's answer to a feed with another tensor, asked for only once.

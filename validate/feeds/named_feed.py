@@ -44,6 +44,11 @@ class NamedFeed:
     pixels: Array | None = field(default=None, repr=False, compare=False)
 
     @property
+    def batch(self) -> int:
+        """How many examples it holds: rows of its first tensor that has any; else 1."""
+        return next((len(tensor) for tensor in self.tensors.values() if tensor.ndim), 1)
+
+    @property
     def to_file(self) -> Feed:
         """What the ONNX file is fed, still under Paddle's names; ``tensors`` or the pixels."""
         return self.tensors if self.pixels is None else dict.fromkeys(self.tensors, self.pixels)

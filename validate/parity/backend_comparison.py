@@ -13,6 +13,7 @@ from paddleport.validate.compare.comparison import (
     Outputs,
     compare_outputs,
     overall,
+    remarks,
 )
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.diagnose.causes import Cause, faulty_step, name_cause
@@ -133,8 +134,12 @@ class BackendComparison:
             if overall(second) == "differs":
                 answers, comparisons, verdict = swapped, second, "differs"
         _logger.info("%s: %s in %s", row.name, verdict, answers.computes_in)
-        reason = "; ".join(f"{item.output}: {item.reason}" for item in comparisons if item.reason)
-        row = replace(row, verdict=verdict, reason=reason, comparisons=tuple(comparisons))
+        said = remarks(comparisons)
+        row = replace(row, verdict=verdict, comparisons=tuple(comparisons))
+        if verdict == "agrees":
+            row = replace(row, notes=row.notes + said)
+        else:
+            row = replace(row, reason="; ".join(said))
         if verdict == "differs" or answers.overwritten:
             return self._with_cause(row, answers)
         return row
@@ -146,6 +151,7 @@ class BackendComparison:
             TOLERANCES[answers.computes_in],
             feeds=self._reference_outputs.feed_names,
             float64=self.float64.outputs,
+            classes=self._backends.source.classes,
         )
 
     def _with_cause(self, row: BackendRow, answers: CandidateOutputs) -> BackendRow:
@@ -186,6 +192,7 @@ class BackendComparison:
             [answers.outputs[index] for index in kept],
             TOLERANCES[answers.computes_in],
             feeds=[self._reference_outputs.feed_names[index] for index in kept],
+            classes=self._backends.source.classes,
         )
         reason = "; ".join(f"{item.output}: {item.reason}" for item in others if item.reason)
         notes = (*row.notes, f"on extremes alone: {explanation}")

@@ -187,8 +187,7 @@ def _feed_rows(
         picture = ""
         if tensor is not None and feed.name in worst:
             picture = thumbnail(tensor, preprocess=source.preprocess)
-        batch = len(next(iter(feed.tensors.values()), ())) if feed.tensors else 0
-        made.append(FeedRow(name=feed.name, kind=feed.kind, batch=batch, thumbnail=picture))
+        made.append(FeedRow(name=feed.name, kind=feed.kind, batch=feed.batch, thumbnail=picture))
     return tuple(made)
 
 

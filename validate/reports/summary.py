@@ -17,6 +17,7 @@ _CAUSE_TEXTS: dict[Cause, str] = {
     "ill-conditioned": "nobody: the model amplifies rounding",
     "nondeterminism": "chance: runs differ",
     "batching": "batching",
+    "row-order": "the order of the rows",
     "undetermined": "undetermined",
 }
 _PLURALS = {"picture": "pictures", "extreme": "extremes", "batch": "batches"}
