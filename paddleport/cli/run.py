@@ -1,6 +1,5 @@
 """``paddleport run``: pictures to labels on any runtime."""
 
-import json as json_module
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,6 +13,7 @@ import typer
 
 from paddleport.cli import options
 from paddleport.cli.console import (
+    as_json,
     print_error,
     print_warning,
     progress_bar,
@@ -188,7 +188,7 @@ def _show(
     if jsonl is not None:
         with writing_atomically(jsonl) as stream, progress_bar() as progress:
             for answer in answers:
-                stream.write((_as_json(answer, task) + "\n").encode())
+                stream.write((_as_json(answer, task) + "\n").encode(errors="backslashreplace"))
                 read, failed = _count(answer, read, failed)
                 progress(f"{read + failed} pictures, {failed} not read", None)
         stdout().print(f"[bold]{jsonl}[/]  {read} pictures · {where}")
@@ -228,4 +228,4 @@ def _styled() -> bool:
 
 def _as_json(answer: "PictureAnswer", task: "Task[Any]") -> str:
     values = {"picture": answer.picture, **task.plain(answer.answer), "error": answer.error}
-    return json_module.dumps(values, ensure_ascii=False)
+    return as_json(values)
