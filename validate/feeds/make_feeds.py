@@ -177,9 +177,10 @@ def concrete_inputs(
         if name not in known:
             raise FeedError(f"--shape names '{name}', the model takes {', '.join(known)}")
         spec = known[name]
+        picture = is_picture(spec, (1, 3))
         fits = len(shape) == len(spec.shape) and all(
-            size >= 0 and wanted in (None, size)
-            for wanted, size in zip(spec.shape, shape, strict=True)
+            wanted in (None, size) and (size > 0 or (axis > 0 and not picture))  # an empty cache
+            for axis, (wanted, size) in enumerate(zip(spec.shape, shape, strict=True))
         )
         if not fits:
             raise FeedError(f"--shape {name}={','.join(map(str, shape))} does not fit {spec}")
