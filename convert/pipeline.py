@@ -73,7 +73,7 @@ def convert(
             or ``NAME.unproven.onnx``.
         simplify: fold and fuse with onnxslim.
         embed_preprocess: take pictures as they are cropped, uint8 NHWC, and normalise them in
-            the graph; ``feed`` is such a picture then.
+            the graph; ``feed`` is such a picture then, and the default name NAME.pixels.onnx.
         keep_fp32: names of the ONNX nodes that a lower precision leaves in fp32.
         compute_capabilities: of the GPUs to build for, for targets that can choose.
         tf32: whether float32 products of an engine may be rounded to TF32.
@@ -108,7 +108,8 @@ def convert(
     given = listed_feeds(feed)
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
-    path = Path(output or target.file_name(source.name, precision or "fp32"))
+    name = f"{source.name}.pixels" if embed_preprocess else source.name  # beside the plain file
+    path = Path(output or target.file_name(name, precision or "fp32"))
     check_output(path, target, source.model)
     concrete = {name: item.opt for name, item in options.shapes.items()}
     if to == "onnx" and in_fp32:

@@ -24,7 +24,8 @@ def convert(
             "--output",
             "-o",
             metavar="FILE",
-            help="Default: NAME.onnx, NAME.PRECISION.onnx|xml, or NAME.TARGET.engine",
+            help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx|xml, or "
+            "NAME.TARGET.engine",
         ),
     ] = None,
     to: Annotated[
