@@ -188,7 +188,6 @@ def test_ranges_are_turned() -> None:
         model=onnx_artifact(Path("x")),
         inputs=(PIXELS,),
         preprocess=RULES,
-        preprocess_unknown="",
         labels=None,
         warning="",
     )
