@@ -85,7 +85,7 @@ def test_pictures_of_what_is_no_classifier_are_shown_as_it_says(
 def test_several_feeds_are_answered_in_order(small_onnx: Artifact, tmp_path: Path) -> None:
     feeds = []
     for number in (1, 2):
-        np.savez(tmp_path / f"{number}.npz", **small_network.feed(1, seed=number))
+        np.savez(tmp_path / f"{number}.npz", x=small_network.feed(1, seed=number)["x"])
         feeds += ["--feed", tmp_path / f"{number}.npz"]
     shown, _ = paddleport("run", small_onnx.path, *feeds, "--json")
     told = json.loads(shown)
