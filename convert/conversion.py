@@ -26,6 +26,8 @@ _UNPROVEN = (
     "Give it telling input with --feed NAME=FILE.npy; --keep keeps the file",
 )
 
+_OTHER_FEED = "Give it one more --feed, with other values; "
+
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxFacts:
@@ -114,6 +116,8 @@ class Conversion:
             return self.gate.explanation(self.source.name, self.precision)
         reasons = "; ".join(item.reason for item in self.comparisons if item.reason)
         what, next_step = _UNPROVEN if self.verdict == "unproven" else _DIFFERS
+        if next_step is _UNPROVEN[1] and any(name.startswith("given") for name in self.feeds):
+            next_step = _OTHER_FEED + _KEEP.removeprefix("; ")
         if self.written is not None:
             next_step = next_step.removesuffix(_KEEP)
         made = "" if self.target == "onnx" else f" to {self.target}"

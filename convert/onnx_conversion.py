@@ -43,6 +43,7 @@ from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.pixel_feeds import PixelInput
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 
@@ -140,6 +141,7 @@ def _convert_and_compare(
             shapes=request.shapes,
             given=request.feed,
             pixels=request.pixels,
+            ranges=input_ranges(source),
         )
         raw = export.result()
         tensors = [feed.tensors for feed in feeds]

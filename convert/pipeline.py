@@ -7,9 +7,12 @@ compared with native Paddle again, and only then gets its name.
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING
 
+from paddleport.arguments import PADDLE_MODEL, check_type
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.conversion import Conversion
 from paddleport.convert.embed import pixel_input
@@ -19,6 +22,7 @@ from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.convert.tools import Tools
 from paddleport.errors import UsageError
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve_with_warning
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision
@@ -69,7 +73,7 @@ def convert(
             or ``NAME.unproven.onnx``.
         simplify: fold and fuse with onnxslim.
         embed_preprocess: take pictures as they are cropped, uint8 NHWC, and normalise them in
-            the graph; ``feed`` is such a picture then.
+            the graph; ``feed`` is such a picture then, and the default name NAME.pixels.onnx.
         keep_fp32: names of the ONNX nodes that a lower precision leaves in fp32.
         compute_capabilities: of the GPUs to build for, for targets that can choose.
         tf32: whether float32 products of an engine may be rounded to TF32.
@@ -86,6 +90,7 @@ def convert(
         BackendUnavailableError: a library or device that the target needs is not there.
         PortError: as ``resolve`` and ``make_feeds`` do, and for a file that can't be written.
     """
+    _check_arguments(model, output, to, opset)
     target = target_class(to)
     options = TargetOptions(
         precision=precision,
@@ -103,7 +108,8 @@ def convert(
     given = listed_feeds(feed)
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
-    path = Path(output or target.file_name(source.name, precision or "fp32"))
+    name = f"{source.name}.pixels" if embed_preprocess else source.name  # beside the plain file
+    path = Path(output or target.file_name(name, precision or "fp32"))
     check_output(path, target, source.model)
     concrete = {name: item.opt for name, item in options.shapes.items()}
     if to == "onnx" and in_fp32:
@@ -146,6 +152,16 @@ def convert(
         progress=progress,
     )
     return target_conversion.make_and_check(request, gate, in_fp32=in_fp32)
+
+
+def _check_arguments(model: object, output: object, to: object, opset: object) -> None:
+    wanted = PADDLE_MODEL
+    if isinstance(model, Artifact) and model.format == "paddle":
+        wanted += f", such as {model.path}"
+    check_type("model", model, (SourceModel, str, Path), wanted)
+    check_type("output", output, (str, Path, NoneType), "a path or None")
+    check_type("to", to, str, "the name of a target")
+    check_type("opset", opset, Integral, "a whole number")
 
 
 def _as_range(shape: Sequence[int] | ShapeRange) -> ShapeRange:

@@ -12,6 +12,7 @@ from paddleport.validate.compare.comparison import FeedName, OutputComparison, c
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
 CHECKED_PICTURES = 2
@@ -54,6 +55,7 @@ def compare_with_paddle(
         samples=CHECKED_PICTURES,
         shapes=shapes,
         given=feed,
+        ranges=input_ranges(source),
     )
     reference = _outputs("paddle", source.model, PLAIN_PADDLE, [item.tensors for item in feeds])
     theirs = OnnxFeeds(source, onnx).of(feeds)

@@ -122,3 +122,19 @@ def test_batches_move_every_picture() -> None:
     assert batch_feeds(make_feeds([fixed]), [fixed], (3,)) == []
     scalar = [NamedFeed(name="given", kind="given", tensors={"x": np.float32(1) * np.ones(())})]
     assert batch_feeds(scalar, [TensorSpec("x", "float32", ())], (3,)) == []
+
+
+def test_a_free_dimension_may_be_empty() -> None:
+    cache = TensorSpec("cache", "float32", (1, None, 32))
+    empty = np.zeros((1, 0, 32), np.float32)
+    (given,) = make_feeds([cache], given={"cache": empty})
+    assert given.tensors["cache"].shape == (1, 0, 32)
+    made = make_feeds([cache], shapes=shapes_from(["cache=1,0,32"]))
+    assert {feed.tensors["cache"].shape for feed in made} == {(1, 0, 32)}
+    fixed = TensorSpec("cache", "float32", (1, 4, 32))
+    with pytest.raises(FeedError, match=r"got float32 \[1, 0, 32\], the model takes"):
+        make_feeds([fixed], given={"cache": empty})
+    with pytest.raises(FeedError, match="does not fit"):
+        make_feeds([fixed], shapes={"cache": (1, 0, 32)})
+    with pytest.raises(FeedError, match="does not fit"):
+        make_feeds([TensorSpec("x", "float32", (None, 4))], shapes={"x": (0, 4)})

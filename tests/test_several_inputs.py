@@ -141,7 +141,7 @@ def test_a_predictor_of_it_takes_tensors(source: SourceModel) -> None:
     with api.load(file.path, "onnxruntime") as predictor:
         found = predictor.run(given(2))
         assert [item.shape for item in found.values()] == [(2, 5), (2, 5)]
-        with pytest.raises(UsageError, match="feed tensors"):
+        with pytest.raises(UsageError, match="Feed it tensors: --feed"):
             predictor.predict(np.zeros((10, 10, 3), np.uint8))
     with pytest.raises(UsageError, match="does not say how pictures are fed"):
         api.load(file.path, "onnxruntime", task="classification")

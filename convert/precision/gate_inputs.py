@@ -19,6 +19,7 @@ from paddleport.validate.accuracy_gate.gate_set import (
     matched_inputs,
 )
 from paddleport.validate.feeds.make_feeds import concrete_inputs
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
 CALIBRATION_PICTURES = 100
@@ -84,7 +85,9 @@ def gate_inputs(
         UsageError: pictures for a model that takes none, or ``--calibrate`` means nothing.
         PortError: as ``example_set`` does.
     """
-    inputs = sized_inputs(onnx, shapes)
+    ranges = input_ranges(source)
+    inputs = sized_inputs(onnx, shapes, ranges.longest)
+    own = matched_inputs(inputs, source.program.inputs)
     calibration = None
     if options.precision == "int8":
         calibration = calibration_pictures(source, inputs, gate.calibrate)
@@ -97,8 +100,8 @@ def gate_inputs(
         images=gate.images,
         classes=source.labels,
         given=gate.feed,
+        ranges=ranges.renamed(own, inputs),
     )
-    own = matched_inputs(inputs, source.program.inputs)
     return GateInputs(
         inputs=inputs,
         gate=examples,
@@ -108,12 +111,14 @@ def gate_inputs(
     )
 
 
-def sized_inputs(onnx: Artifact, shapes: Mapping[str, Sequence[int]]) -> tuple[TensorSpec, ...]:
+def sized_inputs(
+    onnx: Artifact, shapes: Mapping[str, Sequence[int]], longest: int | None = None
+) -> tuple[TensorSpec, ...]:
     """The inputs, with every dimension known but the batch."""
     inputs, _ = onnx_tensors(onnx.path)
     return tuple(
         replace(spec, shape=spec.shape[:1] and (spec.shape[0], *concrete.shape[1:]))
-        for spec, concrete in zip(inputs, concrete_inputs(inputs, shapes), strict=True)
+        for spec, concrete in zip(inputs, concrete_inputs(inputs, shapes, longest), strict=True)
     )
 
 

@@ -17,9 +17,9 @@ FeedOption = Annotated[
     list[str] | None,
     typer.Option(
         "--feed",
-        metavar="NAME=FILE.npy|FILE.npz",
-        help="An input's tensor, or all of them in one .npz. Each further .npz, or .npy of the "
-        "same NAME, is one more feed.",
+        metavar="NAME=FILE|FILE",
+        help="An input's tensor as NAME=FILE.npy, or all of them in FILE.npz. Each further .npz, "
+        "or .npy of the same NAME, is one more feed.",
     ),
 ]
 

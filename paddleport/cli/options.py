@@ -33,9 +33,10 @@ WeightsOption = Annotated[
     typer.Option(
         "--weights",
         "-w",
-        metavar="auto|pretrained|seeded|PATH",
-        help="For a zoo name. auto: cached, else pretrained (download), else seeded with a "
-        "warning. PATH: a .pdparams checkpoint, or a folder or .tar of an inference model.",
+        metavar="NAME|PATH",
+        help="For a zoo name: auto (cached, else pretrained, else seeded with a warning), "
+        "pretrained (download), seeded, or the PATH of a .pdparams checkpoint, or of a folder or "
+        ".tar of an inference model.",
     ),
 ]
 OnnxOption = Annotated[

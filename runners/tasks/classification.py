@@ -83,8 +83,8 @@ class Classification(Task[tuple[Prediction, ...]]):
         """The only input, of a model with one output."""
         if len(inputs) != 1 or len(inputs[0].shape) != 4 or len(outputs) != 1:
             raise UsageError(
-                "this model is no image classifier (one 4-D input, one output); "
-                "paddleport validate takes any model"
+                "this model is no image classifier (one 4-D input, one output): "
+                "--task tensors shows its outputs"
             )
         return inputs[0]
 
@@ -181,7 +181,7 @@ def top_k(
     if scores.ndim != 2 or 0 in scores.shape:
         raise OutputError(
             f"the model gives [{format_shape(scores.shape)}], not (pictures, classes): "
-            f"it is no classifier"
+            f"it is no classifier: --task tensors shows its outputs"
         )
     classes = scores.shape[1]
     if labels is not None and len(labels) != classes:

@@ -14,6 +14,7 @@ from paddleport.runners.preprocessing.prepare_image import decode_image, preproc
 from paddleport.tensors import Array, Feed
 
 DEFAULT_SIZE = 224  # of a free height or width
+DEFAULT_LENGTH = 16  # of any other free dimension
 SAMPLE_SIZE = (192, 224)  # height and width of drawn pictures: quick to draw, and resized
 FeedKind = Literal["picture", "drawn", "noise", "extreme", "batch", "given"]
 

@@ -19,6 +19,7 @@ from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.make_feeds import batch_feeds, extreme_feeds, make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.parity.backend_comparison import BackendComparison
 from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.describe import describe_environment, describe_model
@@ -163,6 +164,7 @@ def _all_feeds(
         shapes=shapes,
         given=given,
         pixels=onnx_feeds.pixels,
+        ranges=input_ranges(source),
     )
     feeds += extreme_feeds(feeds, inputs, source.preprocess, onnx_feeds.pixels)
     if onnx_feeds.free_batch and feeds[0].kind != "given":
