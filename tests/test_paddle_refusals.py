@@ -10,7 +10,8 @@ import pytest
 import small_network
 from conftest import skip_or_fail
 
-from paddleport.errors import FeedError, ModelFileError
+from paddleport.convert import convert
+from paddleport.errors import ConversionError, FeedError, ModelFileError
 from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.params import parameter_header, read_stored_parameters
 from paddleport.models.resolve import resolve
@@ -73,21 +74,33 @@ def test_an_old_program_of_another_paddle(small_protobuf: Artifact, tmp_path: Pa
         open_runner("paddle", model)
 
 
-@pytest.mark.usefixtures("_paddle")
-def test_half_precision_on_a_cpu(small_pir: Artifact, tmp_path: Path) -> None:
-    program, params = tmp_path / "half.json", tmp_path / "half.pdiparams"
-    program.write_text(small_pir.path.read_text().replace("t_f32", "t_f16"))
-    stored = read_stored_parameters(Path(str(small_pir.weights_file)))
+def in_half_precision(model: Artifact, folder: Path) -> Artifact:
+    """A PIR program in float16, and weights of zeros."""
+    program, params = folder / "half.json", folder / "half.pdiparams"
+    program.write_text(model.path.read_text().replace("t_f32", "t_f16"))
+    stored = read_stored_parameters(Path(str(model.weights_file)))
     params.write_bytes(
         b"".join(
             parameter_header("float16", item.spec.shape) + bytes(item.size_bytes // 2)
             for item in stored
         )
     )
-    model, plain = (
-        paddle_artifact(program, params, "pir"),
-        RunnerOptions(extras={"onednn": "false"}),
-    )
+    return paddle_artifact(program, params, "pir")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_paddle")
+def test_no_shape_is_asked_for_where_none_would_help(small_pir: Artifact, tmp_path: Path) -> None:
+    in_half_precision(small_pir, tmp_path)
+    with pytest.raises(ConversionError, match="nothing to compare with: native paddle") as caught:
+        convert(tmp_path, tmp_path / "half.onnx")
+    assert "no kernel of conv2d" in str(caught.value)
+    assert "--shape" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("_paddle")
+def test_half_precision_on_a_cpu(small_pir: Artifact, tmp_path: Path) -> None:
+    model, plain = in_half_precision(small_pir, tmp_path), RunnerOptions(extras={"onednn": "false"})
     with pytest.raises(ModelFileError, match=r"no kernel of conv2d for this device.*in float32"):
         open_runner("paddle", model, plain)
 
