@@ -100,10 +100,7 @@ def test_no_shape_is_asked_for_where_none_would_help(small_pir: Artifact, tmp_pa
 
 @pytest.mark.usefixtures("_paddle")
 def test_half_precision_on_a_cpu(small_pir: Artifact, tmp_path: Path) -> None:
-    model, plain = (
-        paddle_artifact(program, params, "pir"),
-        RunnerOptions(extras={"onednn": "false"}),
-    )
+    model, plain = in_half_precision(small_pir, tmp_path), RunnerOptions(extras={"onednn": "false"})
     with pytest.raises(ModelFileError, match=r"no kernel of conv2d for this device.*in float32"):
         open_runner("paddle", model, plain)
 
