@@ -1,5 +1,6 @@
 """One architecture, exported, converted, validated and held against the truth."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -33,7 +34,7 @@ class Limits:
 
 
 def measure(architecture: Architecture, models: Path, limits: Limits) -> dict[str, Any]:
-    """Everything that is known of one architecture, as plain values.
+    """Everything that is known of one architecture, as JSON has it; None for what is not finite.
 
     Args:
         architecture: which.
@@ -61,7 +62,17 @@ def measure(architecture: Architecture, models: Path, limits: Limits) -> dict[st
         limits.validate_s,
     )
     values |= {"convert": _conversion(converted), "validate": _validation(validated)}
-    return values | _held_against_truth(values, architecture, network, _written(onnx), limits)
+    values |= _held_against_truth(values, architecture, network, _written(onnx), limits)
+    plain: dict[str, Any] = _plain(values)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _written(onnx: Path) -> list[Path]:

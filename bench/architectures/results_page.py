@@ -9,7 +9,16 @@ from rich.table import Table
 
 Result = Mapping[str, Any]
 
-_GROUPS = ("converted", "unproven", "refused", "false alarm", "missed", "broken", "unknown")
+_GROUPS = (
+    "converted",
+    "unproven",
+    "refused",
+    "not validated",
+    "false alarm",
+    "missed",
+    "broken",
+    "unknown",
+)
 _HEADER = ("architecture", "million", "convert", *BACKENDS, "rounding moves", "file", "seconds")
 _INTRODUCTION = """\
 # Architectures
@@ -37,6 +46,8 @@ def totals(results: Sequence[Result]) -> dict[str, list[str]]:
         by_verdict = {"agrees": "converted", "unproven": "unproven"}
         line = name if convert["code"] == 0 else f"{name}: {convert['message']}"
         groups[by_verdict.get(convert["verdict"], "refused")].append(line)
+        if not validate["rows"]:
+            groups["not validated"].append(f"{name}: {validate['message']}")
         for what, row in _mistakes(result):
             groups[what].append(f"{name}: {row}")
         groups["broken"] += [f"{name}: {what}" for what in _broken(convert, validate)]
@@ -71,13 +82,12 @@ def rows(results: Iterable[Result]) -> Iterator[tuple[str, ...]]:
             continue
         convert, validate, truth = result["convert"], result["validate"], result["truth"]
         found = validate["rows"]
-        amplified = truth.get("amplified")
         yield (
             result["name"] + ("" if result["batch"] is None else " (batch 1)"),
             f"{result['parameters'] / 1e6:.1f}",
             _verdict(convert["verdict"], convert["code"]),
             *(_row_verdict(found.get(name)) for name in BACKENDS),
-            "" if amplified is None else f"{amplified:.0e}",
+            _number(truth),
             truth.get("reference", {}).get("truth", "unknown"),
             f"{convert['seconds']:.0f} + {validate['seconds']:.0f}",
         )
@@ -85,6 +95,12 @@ def rows(results: Iterable[Result]) -> Iterator[tuple[str, ...]]:
 
 def _verdict(verdict: str, code: int) -> str:
     return f"{verdict} ({code})" if code else verdict
+
+
+def _number(truth: Result) -> str:
+    if "amplified" not in truth:
+        return "unknown"
+    return "not finite" if truth["amplified"] is None else f"{truth['amplified']:.0e}"
 
 
 def _row_verdict(row: Result | None) -> str:
