@@ -21,7 +21,8 @@ class CommandOutcome:
     Attributes:
         code: its exit code; ``TIMED_OUT`` where it was ended.
         seconds: on the clock.
-        cpu_seconds: of the processor, its children's included.
+        cpu_seconds: of the processor, its children's included, and those of whatever else ended
+            meanwhile: to be read of one job at a time.
         answer: what ``--json`` printed; empty where it printed none.
         message: the last line on stderr, or a traceback's.
     """

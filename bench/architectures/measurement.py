@@ -11,7 +11,7 @@ import numpy as np
 from architecture import Architecture
 from command_outcome import CommandOutcome, run_command
 from exported_network import ExportedNetwork, exported_network
-from judgement import backend_truth, file_truth, mistake, rounding
+from verdict_mistakes import backend_truth, file_truth, mistake, rounding
 
 from paddleport.errors import PortError
 from paddleport.models.artifact import onnx_artifact
@@ -126,12 +126,12 @@ def _held_against_truth(
             found[backend] = {"truth": "unknown", "error": str(error).strip().splitlines()[-1]}
             continue
         errors = double_precision.errors(outputs, truth["double"], softmax=architecture.softmax)
-        judge = file_truth if backend == "reference" else backend_truth
-        found[backend] = {"truth": judge(errors, alone), "errors": errors}
+        truth_of = file_truth if backend == "reference" else backend_truth
+        found[backend] = {"truth": truth_of(errors, alone), "errors": errors}
         row = values["validate"]["rows"].get(backend, {})
-        mistakes[backend] = mistake(row.get("verdict", ""), found[backend]["truth"])
+        mistakes[backend] = mistake(row.get("verdict", ""), found[backend]["truth"], alone)
     file = found["reference"]["truth"]
-    mistakes["convert"] = mistake(values["convert"]["verdict"], file)
+    mistakes["convert"] = mistake(values["convert"]["verdict"], file, alone)
     return {"truth": found, "mistakes": {key: what for key, what in mistakes.items() if what}}
 
 

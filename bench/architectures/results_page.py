@@ -16,6 +16,7 @@ _GROUPS = (
     "not validated",
     "false alarm",
     "missed",
+    "needlessly unproven",
     "broken",
     "unknown",
 )

@@ -16,6 +16,7 @@ import numpy as np
 from paddleport.tensors import Array
 
 Truth = Literal["right", "wrong", "unknown"]
+Mistake = Literal["", "false alarm", "missed", "needlessly unproven"]
 
 SMALL_ERROR = 1e-4
 """An error below this, in units of the output's spread, is never called wrong."""
@@ -24,7 +25,7 @@ ROUNDING_FACTOR = 8.0
 """Rounding once more, in another order, moves an output by a few times as much at most."""
 
 CHAOS = 0.1
-"""Where rounding moves an output by this much of its spread, there is no answer to hold on to."""
+"""Where rounding moves an output by this much of its spread, there may be no answer to prove."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,10 +89,18 @@ def _truth(errors: Sequence[float], allowed: Sequence[float]) -> Truth:
     return "right" if all(telling) else "wrong"
 
 
-def mistake(verdict: str, truth: Truth) -> Literal["", "false alarm", "missed"]:
-    """What is wrong with a verdict."""
+def mistake(verdict: str, truth: Truth, rounding: Rounding) -> Mistake:
+    """What is wrong with a verdict.
+
+    Args:
+        verdict: of ``convert``, or of a row of ``validate``.
+        truth: of what it is on.
+        rounding: what it alone does; where that is chaos, nothing can be proven.
+    """
     if verdict == "differs" and truth == "right":
         return "false alarm"
     if verdict == "agrees" and truth == "wrong":
         return "missed"
+    if verdict == "unproven" and truth == "right" and rounding.amplified < CHAOS:
+        return "needlessly unproven"
     return ""
