@@ -21,6 +21,7 @@ class Architecture:
         logit_std: what its seeded classifier is scaled to; None where it has none, and gives
             features without a softmax.
         old_format: exported as .pdmodel.
+        arguments: for its constructor, by name; most take none.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Architecture:
     sides: tuple[int, int] = (224, 224)
     logit_std: float | None = _LOGIT_STD
     old_format: bool = False
+    arguments: tuple[tuple[str, bool | int | float], ...] = ()
 
     @property
     def softmax(self) -> bool:
@@ -48,4 +50,5 @@ def _read(entry: dict[str, Any]) -> Architecture:
         sides=tuple(entry.get("sides", (224, 224))),
         logit_std=None if entry.get("features") else logit_std,
         old_format=entry.get("old_format", False),
+        arguments=tuple(entry.get("arguments", {}).items()),
     )

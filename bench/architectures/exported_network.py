@@ -86,7 +86,8 @@ def build(wheel: Path, architecture: Architecture, folder: Path) -> None:
 
     paddle.device.set_device("cpu")
     paddle.seed(0)  # for what a constructor draws and keeps outside the parameters
-    network = getattr(import_networks(wheel), architecture.name)()
+    constructor = getattr(import_networks(wheel), architecture.name)
+    network = constructor(**dict(architecture.arguments))
     seed_network(network, architecture.name, architecture.sides, architecture.logit_std)
     batch = None
     try:
