@@ -18,7 +18,7 @@ from paddleport.runners.tasks.base import (
     Outputs,
     Task,
     alike,
-    constant_share,
+    easiest_share,
 )
 from paddleport.tensors import Array, TensorSpec, format_shape
 
@@ -102,13 +102,15 @@ class Classification(Task[tuple[Prediction, ...]]):
     ) -> Agreement:
         """By the likeliest class of each output of scores; of the first, where there are labels."""
         same, shares, drifts = [np.ones(len(reference), np.bool_)], [], []
+        others: list[list[Array]] = []
         right: list[NDArray[np.bool_]] = []
         for name in reference[0]:
             one, other = ([item[name] for item in side] for side in (reference, candidate))
-            if {item.shape for item in one} != {(1, one[0].size)} or one[0].size < 2:
+            if not _are_scores(one):
                 pairs = zip(one, other, strict=True)
                 same.append(np.array([alike(*pair, noise) for pair in pairs]))
-                shares.append(constant_share(one, noise) or 0.0)
+                if one[0].dtype.kind == "f":
+                    others.append(one)
                 continue
             wanted, found = (np.concatenate(side).astype(np.float64) for side in (one, other))
             expected, given = wanted.argmax(axis=1), found.argmax(axis=1)
@@ -118,9 +120,10 @@ class Classification(Task[tuple[Prediction, ...]]):
                 drifts.append(drift)
             if labels is not None and not right:
                 right = [np.asarray(labels) == answer for answer in (expected, given)]
+        rest = others if shares else ([item[name] for item in reference] for name in reference[0])
         return Agreement(
             same=np.all(same, axis=0),
-            constant=max(shares),
+            constant=max([*shares, easiest_share(rest, noise) or 0.0]),
             reference_right=right[0] if right else None,
             right=right[1] if right else None,
             guessed=_commonest(labels) if labels else None,
@@ -225,6 +228,16 @@ def log_probabilities(tensor: NDArray[np.float64]) -> NDArray[np.float64]:
     floor = tensor.max(axis=-1, keepdims=True) * math.exp(-SOFTMAX_DEPTH)
     logs: NDArray[np.float64] = np.log(np.maximum(tensor, np.maximum(floor, _SMALLEST)))
     return logs
+
+
+def _are_scores(tensors: Sequence[Array]) -> bool:
+    """Whether they are each a row of as many numbers, several."""
+    shape = tensors[0].shape
+    return (
+        shape == (1, tensors[0].size)
+        and shape[1] > 1
+        and all(item.shape == shape and item.dtype.kind == "f" for item in tensors)
+    )
 
 
 def _commonest(values: Sequence[int]) -> float:

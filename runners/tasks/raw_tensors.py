@@ -15,7 +15,7 @@ from paddleport.runners.tasks.base import (
     Outputs,
     Task,
     alike,
-    constant_share,
+    easiest_share,
     rows,
 )
 from paddleport.runners.tasks.classification import Classification
@@ -64,11 +64,8 @@ class Tensors(Task[dict[str, Array]]):
             all(alike(one[name], other[name], noise) for name in one)
             for one, other in zip(reference, candidate, strict=True)
         ]
-        shares = [
-            constant_share([item[name] for item in reference], noise) for name in reference[0]
-        ]
-        known = [share for share in shares if share is not None]
-        return Agreement(same=np.array(same), constant=max(known, default=None))
+        outputs = ([item[name] for item in reference] for name in reference[0])
+        return Agreement(same=np.array(same), constant=easiest_share(outputs, noise))
 
     def disagreement(self, agreement: float, needed: float, noise: float, examples: str) -> str:
         """In units of the reference."""
