@@ -40,7 +40,7 @@ def test_an_ill_conditioned_model_is_nobodys_fault(
     for row in report.rows[1:]:
         assert (row.verdict, row.cause) == ("differs", "ill-conditioned"), row
         assert telling in row.explanation
-        assert "Top-1" in row.explanation
+        assert "Top-1" not in row.explanation  # nothing says that it classifies
     own = report.rows[0].comparisons[0].against_float64
     assert own is not None
     assert own.scaled > 1e-4  # Paddle itself is beyond the limit from float64
