@@ -138,3 +138,17 @@ def test_a_free_dimension_may_be_empty() -> None:
         make_feeds([fixed], shapes={"cache": (1, 0, 32)})
     with pytest.raises(FeedError, match="does not fit"):
         make_feeds([TensorSpec("x", "float32", (None, 4))], shapes={"x": (0, 4)})
+
+
+def test_inputs_of_one_declaration_follow_a_shape() -> None:
+    specs = [TensorSpec(name, "int64", (None, None)) for name in ("ids", "types")]
+    specs += [TensorSpec("count", "int64", (None,)), TensorSpec("x", "float32", (None, 3, 8, 8))]
+    found = {spec.name: spec.shape for spec in concrete_inputs(specs, {"ids": (2, 5)})}
+    assert found == {"ids": (2, 5), "types": (2, 5), "count": (2,), "x": (2, 3, 8, 8)}
+    both = concrete_inputs(specs[:2], {"ids": (2, 5), "types": (2, 7)})
+    assert [spec.shape for spec in both] == [(2, 5), (2, 7)]
+
+
+def test_pictures_have_a_size_already(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--images and --shape can't be together"):
+        make_feeds([FREE], preprocess=Preprocess(), pictures=[tmp_path], shapes={"x": (1, 3, 8, 8)})

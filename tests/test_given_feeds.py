@@ -54,6 +54,9 @@ def test_all_inputs_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "no.npz").write_text("no archive")
     with pytest.raises(FeedError, match=r"no\.npz"):
         feeds_from([str(tmp_path / "no.npz")])
+    for missing in ("x=none.npy", "none.npz"):
+        with pytest.raises(FeedError, match=r"none\.np. does not exist"):
+            feeds_from([missing])
     np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(FeedError, match=r"objects\.npz"):
         feeds_from([str(tmp_path / "objects.npz")])

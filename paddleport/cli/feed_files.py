@@ -98,6 +98,8 @@ def load_array(path: Path) -> "Array":
     try:
         with path.open("rb") as stream:
             tensor: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except FileNotFoundError:
+        raise FeedError(f"{path} does not exist") from None
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise FeedError(f"{path} is not a .npy file of numbers ({error})") from None
     return tensor
@@ -121,5 +123,7 @@ def load_tensors(path: Path) -> dict[str, "Array"]:
             raise FeedError(f"{path} unpacks to {size >> 20} MB; at most 4096 MB are taken")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise FeedError(f"{path} does not exist") from None
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None

@@ -99,6 +99,9 @@ def run(
     named, names_of_pictures = split_model(names or [], tuned.model or DEFAULT_MODEL)
     model = tuned.file_of(named)
     feeds = feed_files.feeds_from(feed)
+    for option, count in {"topk": topk, "batch-size": batch_size, "workers": workers}.items():
+        if count is not None and count < 1:  # before a conversion that may take long
+            raise UsageError(f"--{option} {count} is not possible: 1 or more")
     task = task_for(task, feeds, names_of_pictures)
     pictures, several = ([], False) if feeds else _pictures(names_of_pictures)
     asked = RunnerOptions(

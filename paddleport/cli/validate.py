@@ -1,5 +1,6 @@
 """``paddleport validate``: is it still the same model, and how fast is it."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from paddleport.cli.console import (
     verdict_text,
 )
 from paddleport.cli.profile_options import ProfileOptions
+from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -107,6 +109,8 @@ def validate(
         onnx = onnx or tuned.profile.file
     if seconds is None:
         seconds = _QUICK_SECONDS if quick else Plan.seconds_each
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise UsageError(f"--seconds {seconds:g} is not possible: 0 or more")
     plan = Plan(
         backends=tuple(backend) if backend else None,
         reference=reference,

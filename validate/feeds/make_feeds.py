@@ -73,6 +73,11 @@ def make_feeds(
     fed: list[NamedFeed] = []
     if preprocess is not None and len(inputs) == 1 and not shapes:
         fed = _picture_feeds(inputs[0], preprocess, pictures, samples)
+    elif pictures and preprocess is not None and shapes:
+        raise UsageError(
+            "--images and --shape can't be together, since pictures come in the size that the "
+            "model's preprocessing makes of them: leave one of them out"
+        )
     elif pictures:
         raise UsageError(
             "this model's preprocessing is not known, so it cannot be fed with pictures: "
@@ -162,7 +167,8 @@ def concrete_inputs(
 ) -> list[TensorSpec]:
     """``inputs`` with every free dimension filled in.
 
-    A free first dimension is 1, the free height and width of a 4-D input 224, any other 16.
+    A free first dimension is 1, the free height and width of a 4-D input 224, any other 16. An
+    input that is declared as one of ``shapes`` is follows it, and any other does in the batch.
 
     Args:
         inputs: of a model.
@@ -184,21 +190,25 @@ def concrete_inputs(
         )
         if not fits:
             raise FeedError(f"--shape {name}={','.join(map(str, shape))} does not fit {spec}")
-    return [
-        TensorSpec(
-            spec.name, spec.dtype, tuple(shapes.get(spec.name) or _default_shape(spec, longest))
-        )
-        for spec in inputs
-    ]
+    like = {known[name].shape: tuple(shape) for name, shape in shapes.items()}
+    batches = {shape[0] for shape in shapes.values() if len(shape)}
+    batch = batches.pop() if len(batches) == 1 else 1
+    made = []
+    for spec in inputs:
+        shape = shapes.get(spec.name) or like.get(spec.shape)
+        if shape is None:
+            shape = _default_shape(spec, batch, longest)
+        made.append(TensorSpec(spec.name, spec.dtype, tuple(shape)))
+    return made
 
 
-def _default_shape(spec: TensorSpec, longest: int | None) -> list[int]:
+def _default_shape(spec: TensorSpec, batch: int, longest: int | None) -> list[int]:
     length = min(DEFAULT_LENGTH, longest or DEFAULT_LENGTH)
     spatial = (2, 3) if len(spec.shape) == 4 else ()
     return [
         size
         if size is not None
-        else 1
+        else batch
         if axis == 0
         else DEFAULT_SIZE
         if axis in spatial
