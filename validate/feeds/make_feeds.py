@@ -195,10 +195,9 @@ def concrete_inputs(
     batch = batches.pop() if len(batches) == 1 else 1
     made = []
     for spec in inputs:
-        shape = shapes.get(spec.name) or like.get(spec.shape)
-        if shape is None:
-            shape = _default_shape(spec, batch, longest)
-        made.append(TensorSpec(spec.name, spec.dtype, tuple(shape)))
+        default = like.get(spec.shape) or _default_shape(spec, batch, longest)
+        shape = tuple(shapes.get(spec.name) or default)
+        made.append(TensorSpec(spec.name, spec.dtype, shape))
     return made
 
 
