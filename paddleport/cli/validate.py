@@ -151,9 +151,10 @@ def validate(
                 command=shlex.join(["paddleport", *sys.argv[1:]]),
                 progress=progress,
             )
-    report = found.report
-    folder = out or Path("out") / source.name
-    files = report.write(folder)
+        progress("write the report", None)
+        report = found.report
+        folder = out or Path("out") / source.name
+        files = report.write(folder)
     if junit is not None:
         write_atomically(junit, report.to_junit().encode())
     if worst:
