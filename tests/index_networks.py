@@ -15,7 +15,7 @@ Network = tuple[Any, Mapping[str, Any]]
 
 
 def networks(pir: bool) -> dict[str, Network]:
-    """By name: the network, and its inputs' shapes. All inputs are int64."""
+    """By name: the network, and its inputs' shapes. All inputs are int64, but of one."""
     import paddle
     from paddle import nn
 
@@ -167,6 +167,7 @@ def networks(pir: bool) -> dict[str, Network]:
         "longest length": (Lengths(sequence_mask), counted),
         "boolean mask": (Lengths(lambda _, keep: keep.astype("bool")), {**counted, "count": ids}),
         "in a loop": (Decoder(), {"ids": [1, 3]}),
+        "of floats": (Row(4, lambda ids: ids.astype("int64")), one),
         "a size": (Sized(), {"ids": ids, "size": [2]}),
     }
 
@@ -177,7 +178,8 @@ def save_all(folder: str, pir: bool) -> None:
 
     paddle.seed(1)
     for name, (network, shapes) in networks(pir).items():
-        specs = [paddle.static.InputSpec(shape, "int64", name=at) for at, shape in shapes.items()]
+        dtype: Any = "float32" if name == "of floats" else "int64"
+        specs = [paddle.static.InputSpec(shape, dtype, name=at) for at, shape in shapes.items()]
         network.eval()
         program = paddle.jit.to_static(network, input_spec=specs, full_graph=True)
         paddle.jit.save(program, f"{folder}/{name}/inference")

@@ -52,6 +52,7 @@ EXPECTED = {
     "longest length": (LENGTHS | {"count": ValueRange(1, None, "full length")}, None),
     "boolean mask": (LENGTHS | {"count": ValueRange(0, 1, "mask")}, None),
     "in a loop": ({"ids": ValueRange(0, 4)}, None),
+    "of floats": ({"ids": ValueRange(0, 3)}, None),
     "a size": ({"ids": WORD, "size": ValueRange(1, 8, "size")}, None),
 }
 

@@ -24,7 +24,7 @@ def made_feed(
     Args:
         specs: the inputs.
         index: from 0 on.
-        ranges: of integer inputs, as far as they are known.
+        ranges: of inputs that hold integers, as far as they are known.
     """
     drawn = index > 0 and any(is_picture(spec) for spec in specs)
     generator = np.random.Generator(np.random.PCG64([_NOISE_SEED, index]))
@@ -73,7 +73,7 @@ def _noise(
         return np.broadcast_to(np.array(size, dtype), shape).copy()
     if dtype == np.bool_:
         made = generator.random(shape) < 0.5
-    elif np.issubdtype(dtype, np.integer):
+    elif np.issubdtype(dtype, np.integer) or values is not _ANYTHING:
         made = _integers(spec, specs, values, generator).astype(dtype)
     else:
         return generator.standard_normal(shape).astype(dtype)
@@ -92,7 +92,8 @@ def _integers(
     if high is None:
         longest = _length_beside(spec, specs)
         low, high = (-(-longest // 2), longest) if longest else (1, IDS_BELOW)
-    high = min(high, np.iinfo(spec.dtype).max)
+    if np.issubdtype(np.dtype(spec.dtype), np.integer):
+        high = min(high, np.iinfo(spec.dtype).max)
     made = generator.integers(low, high, _sizes(spec), endpoint=True)
     if values.role == "full length" and made.size:
         made.flat[0] = high

@@ -54,9 +54,22 @@ NO_RANGES = InputRanges()
 
 
 def input_ranges(source: SourceModel) -> InputRanges:
-    """Follow the integer and boolean inputs through a Paddle program; empty where it has none."""
-    names = [spec.name for spec in source.program.inputs if np.dtype(spec.dtype).kind in "biu"]
-    return ranges_of(read_program_graph(source.model.path), names) if names else InputRanges()
+    """Follow the inputs through a Paddle program to what says of them what they may hold.
+
+    Integers and booleans wherever they lead, floats where they become numbers of rows. A program
+    with one input, a picture, is not read.
+    """
+    inputs = source.program.inputs
+    floats = {spec.name for spec in inputs if np.dtype(spec.dtype).kind == "f"}
+    if len(inputs) == 1 and floats and len(inputs[0].shape) == 4:
+        return NO_RANGES
+    found = ranges_of(read_program_graph(source.model.path), [spec.name for spec in inputs])
+    rows = {
+        name: values
+        for name, values in found.values.items()
+        if name not in floats or values.role == "ids"
+    }
+    return replace(found, values=rows)
 
 
 def ranges_of(graph: ProgramGraph, names: Sequence[str]) -> InputRanges:
