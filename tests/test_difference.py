@@ -109,9 +109,10 @@ def explain(**outputs: Made) -> Difference:
     candidate = CandidateOutputs(
         backend="onnxruntime", format="onnx", computes_in="fp32", outputs=answers, again=answers
     )
-    found = compare_outputs(native, answers, FP32, feeds=reference.feed_names, float64=exact)
+    names = reference.feed_names
+    found = compare_outputs(native, answers, FP32, feeds=names, float64=exact, classes=CLASSES)
     assert any(item.verdict == "differs" for item in found)
-    return DifferenceExplainer(reference, candidate, found, FP32).explain()
+    return DifferenceExplainer(reference, candidate, found, FP32, CLASSES).explain()
 
 
 def on(kind: str, size: float) -> Move:
