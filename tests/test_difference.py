@@ -13,7 +13,7 @@ from paddleport.validate.compare.comparison import compare_outputs
 from paddleport.validate.compare.error_scale import ErrorScale
 from paddleport.validate.compare.sensitivity import Sensitivity
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.diagnose import difference
+from paddleport.validate.diagnose import amplified_kinds
 from paddleport.validate.diagnose.difference import Difference, DifferenceExplainer
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs, ReferenceOutputs
 from paddleport.validate.feeds.named_feed import FeedKind, NamedFeed
@@ -224,7 +224,7 @@ def test_what_could_not_have_failed_is_unproven(monkeypatch: pytest.MonkeyPatch)
         return Sensitivity(refused_at=4.0, refused=False, accepted_at=0.25, accepted=True)
 
     made = Made(amplified(1e-3))
-    monkeypatch.setattr(difference, "prove_sensitivity", blind)
+    monkeypatch.setattr(amplified_kinds, "prove_sensitivity", blind)
     found = explain(y=made)
     assert (found.verdict, found.cause) == ("unproven", "ill-conditioned")
     assert "a disturbed float64 answer was not told apart" in found.reason

@@ -4,7 +4,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from paddleport.tensors import Array
 from paddleport.validate.compare.comparison import (
     OutputComparison,
     Verdict,
@@ -12,12 +11,11 @@ from paddleport.validate.compare.comparison import (
     overall,
     remarks,
 )
-from paddleport.validate.compare.sensitivity import Sensitivity, prove_sensitivity
 from paddleport.validate.compare.tolerance import Tolerance
+from paddleport.validate.diagnose.amplified_kinds import merged, prove_explained
 from paddleport.validate.diagnose.amplified_rounding import (
     AS_EXACT,
     describe_ill_conditioned,
-    explained_error,
     is_ill_conditioned,
     is_safe,
 )
@@ -183,7 +181,7 @@ class DifferenceExplainer:
                     return self._fault(part)
             parts[kind] = part
         extreme = parts.pop(_EXTREME, None)
-        return _AmplifiedOutput(_merged(list(parts.values())), extreme)
+        return _AmplifiedOutput(merged(list(parts.values())), extreme)
 
     def _failing_kinds(self, position: int) -> dict[str, list[int]]:
         """The feeds on which an output differs, by their kind: batches after their parts."""
@@ -246,51 +244,8 @@ class DifferenceExplainer:
         if not is_safe(evidence):
             reason = f"{reason}; rounding alone makes another answer"
             return replace(comparison, verdict="unproven", reason=reason)
-        proof = self._proof(position, evidence)
+        proof = prove_explained(self._compared(position), evidence)
         verdict: Verdict = "agrees"
         if proof is None or not proof.holds:
             verdict, reason = "unproven", f"{reason}; {_NOT_TOLD_APART}"
         return replace(comparison, verdict=verdict, reason=reason, sensitivity=proof)
-
-    def _proof(self, position: int, evidence: Evidence) -> Sensitivity | None:
-        """The float64 answer, disturbed by shares of what rounding explains, on the same feeds.
-
-        The rule looks at both distances from float64 alike, so a backend that is moved so far is
-        refused as a graph is that was converted so far off.
-        """
-        output, explained = self._compared(position), explained_error(evidence)
-        if output.float64 is None or not explained or not math.isfinite(explained):
-            return None
-        exact = [output.float64[index] for index in output.failing]
-
-        def agrees(disturbed: list[Array]) -> bool:
-            moved = max(map(output.scale.error, disturbed, exact))
-            as_backend = replace(evidence, from_float64=moved)
-            as_graph = replace(evidence, reference_from_float64=moved)
-            return is_ill_conditioned(as_backend) or is_ill_conditioned(as_graph)
-
-        found = prove_sensitivity(exact, output.scale, explained, agrees)
-        return found and replace(
-            found,
-            refused_at=found.refused_at * explained / evidence.limit,
-            accepted_at=found.accepted_at * explained / evidence.limit,
-        )
-
-
-def _merged(parts: Sequence[Evidence]) -> Evidence | None:
-    """What several kinds of feeds show, as one; ``None`` of none."""
-    if not parts:
-        return None
-    return replace(
-        parts[0],
-        error=max(part.error for part in parts),
-        feeds=tuple(name for part in parts for name in part.feeds),
-        from_float64=_largest([part.from_float64 for part in parts]),
-        reference_from_float64=_largest([part.reference_from_float64 for part in parts]),
-        rounding=_largest([part.rounding for part in parts]),
-        observed_rounding=_largest([part.observed_rounding for part in parts]),
-    )
-
-
-def _largest(values: Sequence[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
