@@ -14,7 +14,11 @@ from paddleport.convert.targets import Target
 from paddleport.errors import OutputError
 from paddleport.files import sha256, write_atomically, writing_atomically
 from paddleport.models.artifact import Artifact
-from paddleport.models.onnx.onnx_file import read_onnx_proto, write_metadata
+from paddleport.models.onnx.onnx_file import (
+    read_onnx_model,
+    read_onnx_proto,
+    write_metadata,
+)
 from paddleport.models.recognize import format_of, sidecar
 
 _CHUNK = 1 << 20  # bytes
@@ -95,6 +99,19 @@ def named_artifact(
     text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
     _write_together(made.files, named.files, beside, text.encode())
     return named
+
+
+def add_provenance(file: Path, record: Mapping[str, Any]) -> None:
+    """Have a finished ONNX file say more of itself; weights in other files stay there."""
+    artifact, proto = read_onnx_model(file), read_onnx_proto(file, external_data=False)
+    write_metadata(
+        proto,
+        preprocess=artifact.preprocess,
+        labels=artifact.labels,
+        provenance={**artifact.provenance, **record},
+        input_format=artifact.input_format,
+    )
+    write_atomically(file, proto.SerializeToString(deterministic=True))
 
 
 def write_file(file: Path, path: Path) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.convert.conversion import Conversion, OnnxFacts
-from paddleport.convert.naming import path_by_verdict, write_file
+from paddleport.convert.fp32_proof import explainer, prove
+from paddleport.convert.naming import add_provenance, path_by_verdict, write_file
 from paddleport.convert.paddle2onnx.export import (
     REDUCED_PARAMS,
     RawExport,
@@ -37,7 +38,6 @@ from paddleport.validate.compare.comparison import (
     FeedName,
     OutputComparison,
     compare_outputs,
-    overall,
 )
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
@@ -63,6 +63,7 @@ class OnnxRequest:
     timeout_s: float
     shapes: Mapping[str, Sequence[int]]
     feed: GivenFeeds
+    explain: bool = True
     pixels: PixelInput | None = None
 
 
@@ -92,9 +93,12 @@ def convert_to_onnx(
         checked, feeds, comparisons = _convert_and_compare(
             source, finished, request, tools, progress
         )
-        verdict, size_bytes = overall(comparisons), finished.stat().st_size
-        digest = sha256([finished])
-        kept = path_by_verdict(path, verdict, keep)
+        ask = explainer(source, lambda: read_onnx_model(finished), feeds, progress)
+        proof = prove({"onnxruntime": comparisons}, ask if request.explain else None)
+        if proof.provenance:
+            add_provenance(finished, proof.provenance)
+        size_bytes, digest = finished.stat().st_size, sha256([finished])
+        kept = path_by_verdict(path, proof.verdict, keep)
         if kept is not None:
             write_file(finished, kept)
     return Conversion(
@@ -102,11 +106,11 @@ def convert_to_onnx(
         precision="fp32",
         source=source,
         written=None if kept is None else read_onnx_model(kept),
-        verdict=verdict,
+        verdict=proof.verdict,
         opset=checked.opset,
         size_bytes=size_bytes,
         sha256=digest,
-        comparisons=tuple(comparisons),
+        proof=proof,
         feeds=tuple(item.name for item in feeds),
         onnx_facts=OnnxFacts(
             fixups=checked.fixups,

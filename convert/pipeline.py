@@ -53,6 +53,7 @@ def convert(
     tf32: bool = False,
     gate: "GateOptions | None" = None,
     feed: GivenFeeds | None = None,
+    explain: bool = True,
     timeout_s: float | None = None,
     tools: Tools | None = None,
     progress: Progress = no_progress,
@@ -79,6 +80,8 @@ def convert(
         tf32: whether float32 products of an engine may be rounded to TF32.
         gate: how a lower precision is checked.
         feed: input name to tensor, or several such mappings, instead of made-up feeds.
+        explain: whether a file that differs is held against float64 as well, to name the cause;
+            one that is as exact as Paddle agrees then. ``validate`` does that itself.
         timeout_s: for the export, or for what the target makes, in seconds.
         tools: processes that were started earlier; they are closed at the end.
         progress: called with each step and the share done.
@@ -120,6 +123,7 @@ def convert(
             timeout_s=timeout_s or EXPORT_TIMEOUT_S,
             shapes=concrete,
             feed=given,
+            explain=explain,
             pixels=_pixels(source) if embed_preprocess else None,
         )
         return convert_to_onnx(source, path, export, keep, tools or Tools(), progress)

@@ -52,12 +52,15 @@ def made_report() -> ParityReport:
             ),
             _row("exact", "agrees", 0.0, p50=911.0, speed_up=0.009),
             _row("openvino fp16", "agrees", 3.1e-3, p50=3.02, speed_up=2.66, precision="fp16"),
-            *(_differing(cause) for cause in CAUSES),
+            *(_differing(cause) for cause in CAUSES if cause != "ill-conditioned"),
             _unproven(),
+            _amplified("agrees"),
+            _amplified("unproven"),
             BackendRow(
                 name="tensorrt", verdict="skipped", reason="no NVIDIA driver: paddleport doctor"
             ),
             _failed(),
+            replace(_failed(), name="paddle", log="", notes=("by itself",), counts=False),
         ),
         published=_published(),
         peak_gflops={"1": 61.5, "2": 118.2},
@@ -285,6 +288,14 @@ def _differing(cause: Cause) -> BackendRow:
         reason=row.comparisons[0].reason,
         located=located,
     )
+
+
+def _amplified(verdict: Verdict) -> BackendRow:
+    cause: Cause = "ill-conditioned"
+    row = _row(f"made {cause}, {verdict}", "agrees", _ERRORS[cause], p50=6.5, speed_up=1.3)
+    explanation = "An explanation of ill-conditioned. Next: judge it by accuracy."
+    reason = "y: error 0.0009 above the limit, as exact as Paddle"
+    return replace(row, verdict=verdict, cause=cause, explanation=explanation, reason=reason)
 
 
 def _located(side: Literal["converter", "runtime"]) -> Divergence:

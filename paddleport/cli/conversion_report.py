@@ -99,6 +99,8 @@ def _print_check(done: "Conversion") -> None:
             f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
             + "".join(f": {text}" for text in (item.reason, item.note) if text)
         )
+    if done.why and not done.explanation:
+        console.print(f"  {escape(done.why)}")
     if done.not_run:
         console.print(f"  {'not run here':<12} {escape(done.not_run)}")
     if done.gate is not None:

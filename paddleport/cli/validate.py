@@ -183,11 +183,12 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print(_fitting_table(report))
     console.print()
     for row in report.rows:
-        style = "dim" if row.verdict in ("reference", "agrees", "skipped") else "default"
+        plain = row.verdict in ("reference", "agrees", "skipped") and not row.cause
+        style = "dim" if plain else "default"
         if text := summary.explained(row):
             console.print(f"[{style}][bold]{escape(row.name)}[/]: {escape(text)}[/]")
     conclusions = {
-        "agrees": "all agree",
+        "agrees": "all agree" if all(row.counts for row in report.rows) else "all others agree",
         "differs": "not all agree",
         "unproven": "nothing is proven",
     }

@@ -15,7 +15,7 @@ _SEED = 20_261_124
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The reference's own output, disturbed, and compared as the candidate was.
+    """The reference's own output, or float64's, disturbed, and compared as the candidate was.
 
     Attributes:
         refused_at: how many times the limit one element was moved by; must be refused.

@@ -26,6 +26,7 @@ from paddleport.validate.parity.describe import describe_environment, describe_m
 from paddleport.validate.parity.divergence_search import DivergenceSearch
 from paddleport.validate.parity.float64_reference import Float64Reference
 from paddleport.validate.parity.parity_report import BackendRow, FeedRow, ParityReport
+from paddleport.validate.parity.reference_backend import without_own_failures
 from paddleport.validate.parity.validation_plan import Plan, assign_extras, choose_reference
 from paddleport.validate.reports.thumbnails import thumbnail
 
@@ -126,6 +127,7 @@ def validate_on_feeds(
     finally:
         backends.close()
         comparison.float64.close()
+    rows = without_own_failures(rows, backends)
     if plan.locate:
         rows = DivergenceSearch(backends, feeds, progress).rows(rows)
     report = ParityReport(
