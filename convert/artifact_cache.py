@@ -1,7 +1,9 @@
 """Convert once, find it again: what was made is kept under all that it depends on."""
 
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,7 +14,7 @@ from paddleport.convert.provenance import tool_versions
 from paddleport.errors import NotProvenError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
-from paddleport.models.cache import cache_key, cached_folder
+from paddleport.models.cache import cache_dir, cache_key, cached_folder, is_intact
 from paddleport.models.onnx.onnx_file import external_files, read_onnx_model
 from paddleport.models.recognize import read_artifact
 from paddleport.progress import Progress, no_progress
@@ -57,9 +59,9 @@ def cached_onnx(
         PortError: as ``convert`` does.
     """
     check_opset(opset)
-    name = f"{_FILE}.onnx"
+    name, entry = f"{_FILE}.onnx", f"conversions/{source.name}-{_onnx_key(source, opset)}"
 
-    def build(folder: Path, *, keep: bool = False) -> None:
+    def convert_into(folder: Path) -> None:
         from paddleport.convert.pipeline import convert  # much that a cached file has no use for
 
         done = convert(
@@ -68,21 +70,41 @@ def cached_onnx(
             opset=opset,
             shapes=shapes,
             feed=feed,
-            keep=keep,
+            keep=not proven,
+            explain=proven,
             progress=progress,
         )
-        if done.path is None:
+        if done.path != folder / name:
             raise NotProvenError(done.explanation)
-        done.path.replace(folder / name)
 
-    entry = f"conversions/{source.name}-{_onnx_key(source, opset)}"
-    try:
-        found = cached_folder(entry, build)
-    except NotProvenError:
-        if proven:
-            raise
-        found = cached_folder(f"{entry}-not-proven", lambda folder: build(folder, keep=True))
-    return read_onnx_model(found / name)
+    if proven:
+        return read_onnx_model(cached_folder(entry, convert_into) / name)
+    return read_onnx_model(_proven_or_not(entry, name, convert_into) / name)
+
+
+def _proven_or_not(entry: str, name: str, build: Callable[[Path], None]) -> Path:
+    """The entry of a conversion; where that is not proven one of its own, built only once."""
+    other = f"{entry}-not-proven"
+    if is_intact(cache_dir() / other) and not is_intact(cache_dir() / entry):
+        return cache_dir() / other
+    with tempfile.TemporaryDirectory(prefix="paddleport-") as spare:
+
+        def build_and_keep(folder: Path) -> None:
+            try:
+                build(folder)
+            except NotProvenError:
+                for file in folder.iterdir():
+                    shutil.move(file, spare)
+                raise
+
+        def take(folder: Path) -> None:
+            for file in Path(spare).iterdir():
+                shutil.move(file, folder / (name if file.suffix == ".onnx" else file.name))
+
+        try:
+            return cached_folder(entry, build_and_keep)
+        except NotProvenError:
+            return cached_folder(other, take)
 
 
 def cached_artifact(

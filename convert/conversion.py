@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from paddleport.convert.fp32_proof import Proof
 from paddleport.errors import ConversionError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
@@ -14,17 +15,16 @@ from paddleport.validate.compare.comparison import OutputComparison
 
 if TYPE_CHECKING:
     from paddleport.convert.precision.gate_check import GateReport
+    from paddleport.validate.diagnose.causes import Cause
 
 Verdict = Literal["agrees", "differs", "passed", "failed", "unproven", "not run"]
 WRITTEN = ("agrees", "passed", "not run")
 """The verdicts that give a file its name without ``--keep``."""
 
-_KEEP = "; --keep keeps the file"
-_DIFFERS = ("differs from", "Next: paddleport validate says why; --keep keeps the file")
-_UNPROVEN = (
-    "is not proven against",
-    "Give it telling input with --feed NAME=FILE.npy; --keep keeps the file",
-)
+_KEEP = "--keep keeps the file"
+_DIFFERS = ("differs from", "Next: paddleport validate says why")
+_UNPROVEN = ("is not proven against", "Give it telling input with --feed NAME=FILE.npy")
+_OTHER_FEED = "Give it one more --feed, with other values"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +61,10 @@ class Conversion:
         written: the file; ``None`` if it did not pass its check and was not kept.
         verdict: in fp32 ``agrees`` or ``differs``, against native Paddle on the feeds; in a
             lower precision ``passed`` or ``failed``, by the gate; ``unproven`` where the check
-            could not have failed, or nothing ran the file; ``not run`` where the device that
-            loads this format is not here.
+            could not have failed, rounding alone makes another answer, or nothing ran the file;
+            ``not run`` where the device that loads this format is not here.
         opset: of the ONNX file, or of the one that it was made of.
-        comparisons: one per output, in fp32.
+        proof: how it compares with native Paddle, in fp32.
         feeds: names of the feeds that were compared.
         gate: what the gate found, in a lower precision.
         onnx_facts: of the ONNX file, where it is the target and was made just now.
@@ -84,7 +84,7 @@ class Conversion:
     opset: int
     size_bytes: int
     sha256: str
-    comparisons: tuple[OutputComparison, ...] = ()
+    proof: Proof | None = None
     feeds: tuple[str, ...] = ()
     gate: "GateReport | None" = None
     onnx_facts: OnnxFacts | None = None
@@ -92,6 +92,29 @@ class Conversion:
     facts: Mapping[str, Any] = field(default_factory=dict)
     not_run: str = ""
     files_sha256: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def comparisons(self) -> tuple[OutputComparison, ...]:
+        """One per output, in fp32."""
+        return self.proof.comparisons if self.proof else ()
+
+    @property
+    def cause(self) -> "Cause":
+        """Who made it differ, as ``validate`` names it; empty where the tolerance decides."""
+        return self.proof.cause if self.proof else ""
+
+    @property
+    def step(self) -> str:
+        """Of the conversion, where that is the cause and it was found."""
+        return self.proof.step if self.proof else ""
+
+    @property
+    def why(self) -> str:
+        """The cause in a sentence or two.
+
+        Of a file that agrees though it is above the limit it says why it is proven all the same.
+        """
+        return self.proof.why if self.proof else ""
 
     @property
     def path(self) -> Path | None:
@@ -118,13 +141,17 @@ class Conversion:
             return self.gate.explanation(self.source.name, self.precision)
         reasons = "; ".join(item.reason for item in self.comparisons if item.reason)
         what, next_step = _UNPROVEN if self.verdict == "unproven" else _DIFFERS
-        if self.written is not None:
-            next_step = next_step.removesuffix(_KEEP)
+        if next_step is _UNPROVEN[1] and any(name.startswith("given") for name in self.feeds):
+            next_step = _OTHER_FEED
+        if self.why:
+            step = f", step {self.step}" if self.step else ""
+            next_step = f"Cause: {self.cause}{step}. {self.why}" if self.cause else self.why
         made = "" if self.target == "onnx" else f" to {self.target}"
-        return (
+        text = (
             f"the conversion of {self.source.name}{made} at opset {self.opset} {what} native "
-            f"Paddle: {reasons}. {next_step}"
+            f"Paddle: {reasons}. {next_step.rstrip('.')}"
         )
+        return text if self.written is not None else f"{text}; {_KEEP}"
 
     @property
     def input_format(self) -> str:
@@ -159,6 +186,9 @@ class Conversion:
             "comparisons": [asdict(item) for item in self.comparisons],
             "explanation": self.explanation,
             "narrowed": list(self.narrowed),
+            "cause": self.cause,
+            "step": self.step,
+            "why": self.why,
         }
         if self.onnx_facts is not None:
             values |= {

@@ -15,7 +15,12 @@ from paddleport.convert.targets import Target
 from paddleport.errors import OutputError
 from paddleport.files import sha256, write_atomically, writing_atomically
 from paddleport.models.artifact import Artifact
-from paddleport.models.onnx.onnx_file import external_files, read_onnx_proto, write_metadata
+from paddleport.models.onnx.onnx_file import (
+    external_files,
+    read_onnx_model,
+    read_onnx_proto,
+    write_metadata,
+)
 from paddleport.models.recognize import format_of, sidecar
 
 _CHUNK = 1 << 20  # bytes
@@ -124,6 +129,19 @@ def write_onnx(file: Path, path: Path) -> tuple[Path, ...]:
     write_file(data, beside)
     write_atomically(path, proto.SerializeToString(deterministic=True))
     return path, beside
+
+
+def add_provenance(file: Path, record: Mapping[str, Any]) -> None:
+    """Have a finished ONNX file say more of itself; weights in other files stay there."""
+    artifact, proto = read_onnx_model(file), read_onnx_proto(file, external_data=False)
+    write_metadata(
+        proto,
+        preprocess=artifact.preprocess,
+        labels=artifact.labels,
+        provenance={**artifact.provenance, **record},
+        input_format=artifact.input_format,
+    )
+    write_atomically(file, proto.SerializeToString(deterministic=True))
 
 
 def write_file(file: Path, path: Path) -> None:

@@ -1,21 +1,20 @@
 """What native Paddle makes of a conversion's feeds; it is asked before anybody is blamed."""
 
-import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, wait
 
-from paddleport.errors import ConversionError, PortError, SettledConversionError
+from paddleport.errors import (
+    ConversionError,
+    ModelFileError,
+    PortError,
+    SettledConversionError,
+    WorkerCrashed,
+)
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array, Feed
 from paddleport.validate.session import PLAIN_PADDLE, Session
 from paddleport.worker import Worker
 
-# How Paddle 3 says that an operator has no kernel for its types: in PIR programs and in old ones.
-_NO_KERNEL = re.compile(
-    r"op \[pd_op\.(\w+)\] kernel output args \(0\)"
-    r"|no kernels which are registered in the (\w+) operator"
-    r"|[Kk]ernel [`'(]*(\w+)[`')]* is not registered"
-)
 NativeOutputs = list[dict[str, Array]]
 
 
@@ -60,28 +59,23 @@ def open_natively(worker: Worker, source: SourceModel) -> Session:
     try:
         return Session("paddle", source.model, PLAIN_PADDLE, worker=worker)
     except PortError as error:
-        raise _without_kernel(error) or SettledConversionError(
-            f"nothing to compare with: native Paddle itself can't load this model ({error}). "
-            "Save it again with the Paddle that is installed here"
-        ) from None
+        raise _nothing(error) from None
 
 
 def not_run_natively(error: PortError, feeds: Sequence[Feed]) -> ConversionError:
     """Why there is no reference, where Paddle loads the model and does not run it."""
     shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in feeds[0].items())
-    return _without_kernel(error) or SettledConversionError(
+    if isinstance(error, ModelFileError):  # no shape or feed would help
+        return _nothing(error)
+    return SettledConversionError(
         f"nothing to compare with: native Paddle does not run this model on {shapes} "
         f"({error}). Give it what it takes with --shape NAME=1,3,224,224 or --feed NAME=FILE"
     )
 
 
-def _without_kernel(error: PortError) -> ConversionError | None:
-    found = _NO_KERNEL.search(str(error))
-    if found is None:
-        return None
-    operator = next(filter(None, found.groups()))
-    return SettledConversionError(
-        "nothing to compare with: native Paddle can't run this model here at all, as it has no "
-        f"CPU kernel for the operator {operator} in this model's data type. Save the model in "
-        "float32 and convert that, with --precision fp16 if it is to be in fp16"
-    )
+def _nothing(error: PortError) -> ConversionError:
+    if isinstance(error, WorkerCrashed):
+        return SettledConversionError(
+            f"nothing to compare with: native Paddle ended with {error.reason} on this model"
+        )
+    return SettledConversionError(f"nothing to compare with: native {error}")

@@ -47,6 +47,7 @@ class OnnxRequest:
     timeout_s: float
     shapes: Mapping[str, Sequence[int]]
     feed: GivenFeeds
+    explain: bool = True
     pixels: PixelInput | None = None
 
 

@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from paddleport.convert.conversion import Conversion, OnnxFacts
+from paddleport.convert.fp32_proof import explainer, prove
 from paddleport.convert.free_sizes import FreeSizes
-from paddleport.convert.naming import path_by_verdict, write_onnx
+from paddleport.convert.naming import add_provenance, path_by_verdict, write_onnx
 from paddleport.convert.native_reference import NativeReference, not_run_natively, open_natively
 from paddleport.convert.onnx_attempt import OnnxAttempts, OnnxCandidate, OnnxRequest
 from paddleport.convert.proof import CHECKED_PICTURES
@@ -30,6 +31,7 @@ from paddleport.validate.compare.comparison import (
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.worker import Worker
 
 _logger = logging.getLogger(__name__)
@@ -61,9 +63,12 @@ def convert_to_onnx(
             source, Path(folder), request, tools, progress
         )
         finished, checked = candidate.path, candidate.finished
-        verdict = overall(comparisons)
+        ask = explainer(source, lambda: read_onnx_model(finished), feeds, progress)
+        proof = prove({"onnxruntime": comparisons}, ask if request.explain else None)
+        if proof.provenance:
+            add_provenance(finished, proof.provenance)
         size_bytes, digest = total_size(finished), sha256([finished])
-        kept = path_by_verdict(path, verdict, keep)
+        kept = path_by_verdict(path, proof.verdict, keep)
         if kept is not None:
             write_onnx(finished, kept)
             digest = sha256([kept])  # another where it refers to a file beside it, by its name
@@ -72,11 +77,11 @@ def convert_to_onnx(
         precision="fp32",
         source=source,
         written=None if kept is None else read_onnx_model(kept),
-        verdict=verdict,
+        verdict=proof.verdict,
         opset=checked.opset,
         size_bytes=size_bytes,
         sha256=digest,
-        comparisons=tuple(comparisons),
+        proof=proof,
         feeds=tuple(item.name for item in feeds),
         onnx_facts=OnnxFacts(
             fixups=checked.fixups,
@@ -114,6 +119,7 @@ def _convert_and_compare(
             shapes=request.shapes,
             given=request.feed,
             pixels=request.pixels,
+            ranges=input_ranges(source),
         )
         tensors = [feed.tensors for feed in feeds]
         probes, answers = size_probes(source.program.inputs, feeds), ProbeAnswers()
@@ -126,7 +132,8 @@ def _convert_and_compare(
                 native.outputs(),
                 candidate.outputs,
                 TOLERANCES["fp32"],
-                feeds=[FeedName(feed.name, feed.kind) for feed in feeds],
+                feeds=[FeedName(feed.name, feed.kind, feed.batch) for feed in feeds],
+                classes=source.classes,
             )
 
         try:

@@ -7,9 +7,12 @@ compared with native Paddle again, and only then gets its name.
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING
 
+from paddleport.arguments import PADDLE_MODEL, check_type
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.conversion import Conversion
 from paddleport.convert.embed import pixel_input
@@ -20,6 +23,7 @@ from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.convert.tools import Tools
 from paddleport.errors import UsageError
+from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve_with_warning
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision
@@ -50,6 +54,7 @@ def convert(
     tf32: bool = False,
     gate: "GateOptions | None" = None,
     feed: GivenFeeds | None = None,
+    explain: bool = True,
     timeout_s: float | None = None,
     tools: Tools | None = None,
     progress: Progress = no_progress,
@@ -70,12 +75,14 @@ def convert(
             or ``NAME.unproven.onnx``.
         simplify: fold and fuse with onnxslim.
         embed_preprocess: take pictures as they are cropped, uint8 NHWC, and normalise them in
-            the graph; ``feed`` is such a picture then.
+            the graph; ``feed`` is such a picture then, and the default name NAME.pixels.onnx.
         keep_fp32: names of the ONNX nodes that a lower precision leaves in fp32.
         compute_capabilities: of the GPUs to build for, for targets that can choose.
         tf32: whether float32 products of an engine may be rounded to TF32.
         gate: how a lower precision is checked.
         feed: input name to tensor, or several such mappings, instead of made-up feeds.
+        explain: whether a file that differs is held against float64 as well, to name the cause;
+            one that is as exact as Paddle agrees then. ``validate`` does that itself.
         timeout_s: for the export, or for what the target makes, in seconds.
         tools: processes that were started earlier; they are closed at the end.
         progress: called with each step and the share done.
@@ -87,6 +94,7 @@ def convert(
         BackendUnavailableError: a library or device that the target needs is not there.
         PortError: as ``resolve`` and ``make_feeds`` do, and for a file that can't be written.
     """
+    _check_arguments(model, output, to, opset)
     target = target_class(to)
     options = TargetOptions(
         precision=precision,
@@ -104,7 +112,8 @@ def convert(
     given = listed_feeds(feed)
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
-    path = Path(output or target.file_name(source.name, precision or "fp32"))
+    name = f"{source.name}.pixels" if embed_preprocess else source.name  # beside the plain file
+    path = Path(output or target.file_name(name, precision or "fp32"))
     check_output(path, target, source.model)
     concrete = {name: item.opt for name, item in options.shapes.items()}
     if to == "onnx" and in_fp32:
@@ -115,6 +124,7 @@ def convert(
             timeout_s=timeout_s or EXPORT_TIMEOUT_S,
             shapes=concrete,
             feed=given,
+            explain=explain,
             pixels=_pixels(source) if embed_preprocess else None,
         )
         return convert_to_onnx(source, path, export, keep, tools or Tools(), progress)
@@ -147,6 +157,16 @@ def convert(
         progress=progress,
     )
     return target_conversion.make_and_check(request, gate, in_fp32=in_fp32)
+
+
+def _check_arguments(model: object, output: object, to: object, opset: object) -> None:
+    wanted = PADDLE_MODEL
+    if isinstance(model, Artifact) and model.format == "paddle":
+        wanted += f", such as {model.path}"
+    check_type("model", model, (SourceModel, str, Path), wanted)
+    check_type("output", output, (str, Path, NoneType), "a path or None")
+    check_type("to", to, str, "the name of a target")
+    check_type("opset", opset, Integral, "a whole number")
 
 
 def _as_range(shape: Sequence[int] | ShapeRange) -> ShapeRange:

@@ -18,7 +18,7 @@ from paddleport.runners.predictor import MOST_STREAMS, PredictorSpec, extras_for
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.runners.runner_options import DEFAULT_BATCHES, RunnerOptions
 from paddleport.runners.tasks.classification import Classification
-from paddleport.runners.tasks.raw_tensors import Tensors
+from paddleport.runners.tasks.raw_tensors import Tensors, feed_tensors
 from paddleport.tensors import GivenFeeds, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class Prepared:
         model: what the backend loads.
         inputs: what it takes.
         preprocess: how pictures are fed; ``None`` if unknown.
-        preprocess_unknown: why it is unknown.
         labels: class names by index, if known.
         warning: what a user must not miss; may be empty.
     """
@@ -43,7 +42,6 @@ class Prepared:
     model: Artifact
     inputs: tuple[TensorSpec, ...]
     preprocess: Preprocess | None
-    preprocess_unknown: str
     labels: tuple[str, ...] | None
     warning: str
 
@@ -81,26 +79,33 @@ def prepare(
     *,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
+    pictures: bool = False,
+    feed: GivenFeeds | None = None,
     progress: Progress = no_progress,
 ) -> Prepared:
     """Get ``model`` into a form that a backend loads; an artifact is made of its own files.
 
     Raises:
+        UsageError: ``pictures`` are to be fed, and the model does not say how.
         PortError: as ``resolve`` and ``convert`` do.
     """
-    if isinstance(model, Artifact):
-        if model.format != "paddle":
-            return _prepared_file(_with_recorded(model), formats)
-    elif format_of(Path(model)):
-        return _prepared_file(read_artifact(Path(model)), formats)
+    if isinstance(model, Artifact) and model.format != "paddle":
+        return _prepared_file(_with_recorded(model), formats, pictures)
+    if not isinstance(model, Artifact) and format_of(Path(model)):
+        return _prepared_file(read_artifact(Path(model)), formats, pictures)
     from paddleport.convert.artifact_cache import cached_onnx  # no .onnx file has a use for it
 
     source = _source_of(model, weights, progress)
     file: Artifact = source.model
     inputs = source.program.inputs
+    if pictures and source.preprocess is None:  # before a conversion that may take long
+        raise UsageError(
+            f"{source.name} does not say how pictures are fed: {source.preprocess_unknown}. "
+            + feed_tensors(inputs, source.program.outputs)
+        )
     title = f"{source.name} · weights {source.weights_title}"
     if "paddle" not in formats:
-        onnx = cached_onnx(source, opset=opset, progress=progress)
+        onnx = cached_onnx(source, opset=opset, feed=feed, progress=progress)
         file, (inputs, _) = loadable(onnx, formats, progress=progress), onnx_tensors(onnx.path)
         title = f"{source.name} · opset {opset} · weights {source.weights_title}"
     return Prepared(
@@ -108,7 +113,6 @@ def prepare(
         model=file,
         inputs=inputs,
         preprocess=source.preprocess,
-        preprocess_unknown=source.preprocess_unknown,
         labels=source.labels,
         warning=source.warning,
     )
@@ -156,6 +160,7 @@ def prepare_predictor(
     streams: int | None = 1,
     opset: int = DEFAULT_OPSET,
     weights: str = "auto",
+    feed: GivenFeeds | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Prepared, PredictorSpec]:
     """Get ``model`` into a form that a backend loads, and what opens a predictor of it.
@@ -171,6 +176,7 @@ def prepare_predictor(
         streams: inferences at a time, where the backend has streams; ``None`` is by the threads.
         opset: of a conversion.
         weights: of a zoo model.
+        feed: for the check of a conversion, instead of made-up feeds.
         progress: called with each step and the share done.
 
     Raises:
@@ -181,15 +187,17 @@ def prepare_predictor(
     kind.check_options(options)  # before a conversion that may take long
     streams = min(options.threads, MOST_STREAMS) if streams is None else streams
     options = replace(options, extras=extras_for_pictures(kind, options, streams))
-    ready = prepare(model, kind.formats, opset=opset, weights=weights, progress=progress)
+    ready = prepare(
+        model,
+        kind.formats,
+        opset=opset,
+        weights=weights,
+        pictures=task not in (None, Tensors.name),
+        feed=feed,
+        progress=progress,
+    )
     if task is None:
         task = Tensors.name if ready.preprocess is None else Classification.name
-    if ready.preprocess is None and task != Tensors.name:
-        named = model.path if isinstance(model, Artifact) else model
-        raise UsageError(
-            f"{named} does not say how pictures are fed: {ready.preprocess_unknown}. "
-            "For a model of the zoo with your files: paddleport run NAME --weights FOLDER"
-        )
     spec = PredictorSpec(
         model=ready.model,
         backend=backend,
@@ -283,7 +291,7 @@ def _with_recorded(artifact: Artifact) -> Artifact:
     return replace(artifact, **own)
 
 
-def _prepared_file(found: Artifact, formats: Sequence[str]) -> Prepared:
+def _prepared_file(found: Artifact, formats: Sequence[str], pictures: bool) -> Prepared:
     path = found.path
     makeable = found.format == "onnx" and "paddle" not in formats
     if found.format not in formats and not makeable:
@@ -292,15 +300,19 @@ def _prepared_file(found: Artifact, formats: Sequence[str]) -> Prepared:
             f"the backend loads {' or '.join(formats)} and {path} is {found.format}: name the "
             f"model's folder, or another backend: --backend {' or '.join(others) or 'NAME'}"
         )
+    inputs = onnx_tensors(path)[0] if found.format == "onnx" else found.inputs
+    if pictures and found.preprocess is None:
+        raise UsageError(
+            f"{path} does not say how pictures are fed: its metadata has no preprocessing, so it "
+            f"was not written by paddleport from a model that says. {feed_tensors(inputs)}"
+        )
     weights = found.provenance.get("source", {}).get("weights", "of unknown origin")
     opset = f" · opset {onnx_opset(path)}" if found.format == "onnx" else ""
     return Prepared(
         title=f"{path.name}{opset} · weights {weights}",
         model=loadable(found, formats) if makeable else found,
-        inputs=onnx_tensors(path)[0] if found.format == "onnx" else found.inputs,
+        inputs=inputs,
         preprocess=found.preprocess,
-        preprocess_unknown="its metadata has no preprocessing, so it was not written by paddleport "
-        "from a model that says",
         labels=found.labels,
         warning=SEEDED_WARNING if weights == "seeded" else "",
     )

@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 
 from paddleport import runners
+from paddleport.convert.fp32_proof import Proof, explainer, prove
 from paddleport.errors import ConversionError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, GivenFeeds, ShapeRange
-from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
+from paddleport.validate.compare.comparison import FeedName, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
 CHECKED_PICTURES = 2
@@ -24,7 +27,8 @@ def compare_with_paddle(
     backends: Mapping[str, str],
     shapes: Mapping[str, Sequence[int]],
     feed: GivenFeeds,
-) -> tuple[list[OutputComparison], list[str]]:
+    progress: Progress,
+) -> tuple[Proof, list[str]]:
     """Compare what every usable backend makes of a file with native Paddle.
 
     Args:
@@ -34,9 +38,10 @@ def compare_with_paddle(
         backends: those that load it, and why some cannot; empty for those that can.
         shapes: input name to shape, where the model leaves it free.
         feed: input name to tensor, or several such mappings, instead of made-up feeds.
+        progress: called where one differs, with each step of finding out why.
 
     Returns:
-        The comparisons of the backend that agrees least, one per output, and the feeds' names.
+        The proof of the backend that agrees least, and the feeds' names.
 
     Raises:
         ConversionError: no backend here loads it, or one refuses it.
@@ -54,11 +59,12 @@ def compare_with_paddle(
         samples=CHECKED_PICTURES,
         shapes=shapes,
         given=feed,
+        ranges=input_ranges(source),
     )
     reference = _outputs("paddle", source.model, PLAIN_PADDLE, [item.tensors for item in feeds])
     theirs = OnnxFeeds(source, onnx).of(feeds)
-    names = [FeedName(item.name, item.kind) for item in feeds]
-    found = []
+    names = [FeedName(item.name, item.kind, item.batch) for item in feeds]
+    found = {}
     for name in usable:
         options = RunnerOptions(shapes=_shapes(name, theirs))
         try:
@@ -68,14 +74,11 @@ def compare_with_paddle(
             raise ConversionError(
                 f"{name} does not run the {file.format} file: {reason}. No file was written"
             ) from None
-        found.append(compare_outputs(reference, outputs, TOLERANCES["fp32"], feeds=names))
-    worst = max(found, key=lambda items: max(_rank(item) for item in items))
-    return worst, [item.name for item in feeds]
-
-
-def _rank(item: OutputComparison) -> tuple[int, float]:
-    order = {"agrees": 0, "unproven": 1, "differs": 2}[item.verdict]
-    return order, float("inf") if item.worst_error is None else item.worst_error
+        found[name] = compare_outputs(
+            reference, outputs, TOLERANCES["fp32"], feeds=names, classes=source.classes
+        )
+    proof = prove(found, explainer(source, lambda: onnx, feeds, progress, file))
+    return proof, [item.name for item in feeds]
 
 
 def _shapes(backend: str, feeds: Sequence[Mapping[str, Array]]) -> dict[str, ShapeRange]:

@@ -46,14 +46,16 @@ class RemadeConversion:
     ``close`` removes what was made again.
     """
 
-    def __init__(self, source: SourceModel, onnx: Artifact) -> None:
-        """Nothing is made yet."""
-        self._source, self._onnx = source, onnx
+    def __init__(self, source: SourceModel, onnx: Artifact, made: Artifact | None = None) -> None:
+        """Nothing is made yet; ``made`` is what backends of its format load."""
+        self._source, self._onnx, self._made = source, onnx, made
         self._folder = tempfile.TemporaryDirectory(prefix="paddleport-")
         self._stages: list[Stage] | None = None
 
     def loadable(self, formats: Sequence[str], shapes: Mapping[str, ShapeRange]) -> Artifact:
-        """As ``paddleport.convert.prepare.loadable``."""
+        """As ``paddleport.convert.prepare.loadable``, unless it was made already."""
+        if self._made is not None and self._made.format in formats:
+            return self._made
         return loadable(self._onnx, formats, shapes=shapes)
 
     def stages(self) -> Sequence[Stage]:

@@ -25,7 +25,6 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.tensors import GivenFeeds
-from paddleport.validate.compare.comparison import OutputComparison, overall
 
 
 def check_request(
@@ -98,19 +97,19 @@ def make_and_check(
         request.progress(f"make {target.name} in {precision}", None)
         file, made = making.run(folder / request.path.name, request.timeout_s)
         request.progress("check it", None)
-        report = None
-        comparisons: list[OutputComparison] = []
+        report, proof = None, None
         feeds: list[str] = []
         verdict: Verdict = "not run"
         if inputs is not None:
             report = _gated(request, making, file, made, inputs, backends)
             verdict = report.verdict
         elif not not_run:
-            comparisons, feeds = compare_with_paddle(
-                file, source, onnx, backends, request.shapes, request.feed
+            proof, feeds = compare_with_paddle(
+                file, source, onnx, backends, request.shapes, request.feed, request.progress
             )
-            verdict = overall(comparisons)
+            verdict = proof.verdict
         record = precision_record(options, target.format, made, inputs, report)
+        record |= proof.provenance if proof else {}
         file = replace(file, provenance={**file.provenance, **record})
         size_bytes = sum(item.stat().st_size for item in file.files)
         done = Conversion(
@@ -122,7 +121,7 @@ def make_and_check(
             opset=request.opset,
             size_bytes=size_bytes,
             sha256=sha256([file.path]),
-            comparisons=tuple(comparisons),
+            proof=proof,
             feeds=tuple(feeds),
             gate=report,
             onnx_sha256=sha256([onnx.path]),

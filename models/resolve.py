@@ -8,9 +8,10 @@ from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError, unkn
 from paddleport.files import sha256
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.paddle.paddle_program import Program, read_program
-from paddleport.models.paddle.source import FoundModel, find_model, open_model
+from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
+from paddleport.models.weights.archive import is_archive
 from paddleport.models.weights.obtain import obtain, open_source
 from paddleport.models.zoo import registry as zoo
 from paddleport.models.zoo.model_card import ModelCard
@@ -53,6 +54,11 @@ class SourceModel:
         untrained = " (untrained: labels mean nothing)" if self.weights == "seeded" else ""
         return self.weights + untrained
 
+    @property
+    def classes(self) -> int:
+        """How many classes it has names for; 0 where it has none."""
+        return len(self.labels or ())
+
 
 def resolve(
     name: str | Path | None,
@@ -79,8 +85,7 @@ def resolve(
     if program is not None:
         if name is not None:
             raise UsageError(f"name either {name} or --model {program}, not both")
-        found = open_model(program, params) if params else find_model(program)
-        return _own_model(program.resolve().parent.name, found)
+        return _own_model(program.resolve().parent.name, find_model(program, params))
     if name is None:
         raise UsageError("no model is named: give a name of the zoo, a folder, or --model FILE")
     if str(name) in zoo.names():
@@ -93,9 +98,9 @@ def resolve(
     if not path.exists():
         known = unknown_name("model", str(name), zoo.names())
         raise ModelNotFoundError(f"{known}; nor is there a folder or file {name}")
-    if path.is_file() and params is not None:
-        return _own_model(path.stem, open_model(path, params))
-    return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path))
+    if path.is_file() and params is not None and not is_archive(path):
+        return _own_model(path.stem, find_model(path, params))
+    return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path, params))
 
 
 def resolve_with_warning(
@@ -150,6 +155,7 @@ def _own_model(name: str, found: FoundModel) -> SourceModel:
         preprocess=preprocess,
         preprocess_unknown=unknown,
         labels=labels,
+        warning=_unfitting_labels(labels, found.program),
     )
 
 
@@ -158,6 +164,7 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
     program = read_program(obtained.model.path)
     preprocess: Preprocess | None = card.preprocess
     labels, unknown = card.labels, "" if preprocess else "its card has no preprocessing"
+    own_labels = None
     config = obtained.model.path.with_name("inference.yml")
     if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
         preprocess, unknown, own_labels = _config(config)
@@ -174,7 +181,29 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
         preprocess_unknown=unknown,
         labels=labels if labels and classes == len(labels) else None,
         card=card,
-        warning=obtained.warning or (SEEDED_WARNING if obtained.kind == "seeded" else ""),
+        warning=obtained.warning
+        or (SEEDED_WARNING if obtained.kind == "seeded" else "")
+        or _unfitting_labels(own_labels, program),
+    )
+
+
+def _unfitting_labels(labels: tuple[str, ...] | None, program: Program) -> str:
+    """A warning where a model's own labels are not as many as its classes; else empty.
+
+    Only of what is plainly a classifier: a detector has labels, too, and rows of boxes.
+    """
+    shapes = [spec.shape for spec in program.outputs]
+    sizes = {shape[1] for shape in shapes if len(shape) == 2}
+    finds_boxes = any("nms" in name for name in program.operators)
+    if not labels or finds_boxes or len(sizes) != 1 or not all(len(shape) == 2 for shape in shapes):
+        return ""
+    classes = sizes.pop()
+    if classes is None or classes == len(labels):
+        return ""
+    return (
+        f"inference.yml has {len(labels)} labels and the model {classes} classes, which paddleport "
+        f"run refuses: write its {classes} labels into inference.yml, or a file of them that it "
+        "names, and convert again"
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
+from paddleport.arguments import PADDLE_MODEL, check_count, check_type
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.progress import Progress, no_progress
@@ -97,15 +98,15 @@ def load(
     from paddleport.runners.predictor import Predictor
     from paddleport.runners.runner_options import RunnerOptions, available_threads
 
-    _check_type("model", model, (str, Path, Artifact), "a name, a path or an artifact")
-    _check_type("backend", backend, str, "a name of backends()")
+    check_type("model", model, (str, Path, Artifact), "a name, a path or an artifact")
+    check_type("backend", backend, str, "a name of backends()")
     for name, text in (("device", device), ("precision", precision), ("task", task)):
-        _check_type(name, text, (str, NoneType), "a name or None")
+        check_type(name, text, (str, NoneType), "a name or None")
     for name, count in (("threads", threads), ("batch_size", batch_size)):
-        _check_count(name, count)
-    _check_type("opset", opset, Integral, "a whole number")
+        check_count(name, count)
+    check_type("opset", opset, Integral, "a whole number")
     for name, given in (("options", options), ("task_options", task_options)):
-        _check_type(name, given, (Mapping, NoneType), "a mapping or None")
+        check_type(name, given, (Mapping, NoneType), "a mapping or None")
     ready, spec = prepare_predictor(
         model if isinstance(model, Artifact) else str(model),
         backend,
@@ -163,11 +164,11 @@ def validate(
     from paddleport.validate import Plan
     from paddleport.validate.parity.validation import validate as validate_source
 
-    wanted = "a name of the zoo, or the path of a Paddle model"
+    wanted = PADDLE_MODEL
     if isinstance(model, Artifact):
         wanted += f", such as {model.path}" if model.format == "paddle" else "; onnx= takes a file"
-    _check_type("model", model, (str, Path), wanted)
-    _check_type("opset", opset, Integral, "a whole number")
+    check_type("model", model, (str, Path), wanted)
+    check_type("opset", opset, Integral, "a whole number")
     plan = plan or Plan()
     if backends is not None:
         plan = replace(plan, backends=tuple(backends))
@@ -193,20 +194,6 @@ def validate(
             conversions=conversions,
             progress=progress,
         )
-
-
-def _check_type(name: str, value: object, kinds: type | tuple[type, ...], wanted: str) -> None:
-    """Refuse an argument of another type, in one line that says what is taken."""
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        kind = type(value).__name__
-        shown = kind if isinstance(value, Artifact) else f"{value!r} ({kind})"
-        raise UsageError(f"{name}={shown} is not possible: {wanted} is taken")
-
-
-def _check_count(name: str, value: object) -> None:
-    _check_type(name, value, (Integral, NoneType), "a whole number from 1 on, or None,")
-    if isinstance(value, Integral) and int(value) < 1:
-        raise UsageError(f"{name}={value} is not possible: 1 or more")
 
 
 def _as_typed(options: Mapping[str, object]) -> dict[str, str]:

@@ -29,16 +29,35 @@ def make_callable(package: str, module: str, function: str) -> None:
     """Let a package be called as the function of its name, which is imported then.
 
     ``paddleport.convert`` is a room and a verb: Python sets a package's name in its parent as
-    soon as anything of it is imported, so a function of that name there would be lost.
+    soon as anything of it is imported, so a function of that name there would be lost. Help and
+    signature are the function's.
 
     Args:
         package: its ``__name__``.
         module: where the function is.
         function: its name.
     """
+    room = sys.modules[package]
+    of_room = room.__doc__
+
+    def verb() -> Any:
+        return getattr(import_module(module), function)
 
     class CallableRoom(ModuleType):
         def __call__(self, *arguments: Any, **options: Any) -> object:
-            return getattr(import_module(module), function)(*arguments, **options)
+            return verb()(*arguments, **options)
 
-    sys.modules[package].__class__ = CallableRoom
+        @property
+        def __signature__(self) -> Any:
+            import inspect  # slow, and for those who ask alone
+
+            return inspect.signature(verb())
+
+        @property
+        def __doc__(self) -> str:  # type: ignore[override]  # what help() shows of a module
+            import inspect
+
+            lines = (f"{function}{self.__signature__}", inspect.getdoc(verb()), of_room)
+            return "\n\n".join(filter(None, lines))
+
+    room.__class__ = CallableRoom

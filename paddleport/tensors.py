@@ -44,7 +44,7 @@ class ShapeRange:
         """Raises UsageError: shapes of different rank, or out of order."""
         ranks = {len(shape) for shape in (self.min, self.opt, self.max)}
         sizes = zip(self.min, self.opt, self.max, strict=False)
-        if len(ranks) > 1 or not all(1 <= low <= middle <= high for low, middle, high in sizes):
+        if len(ranks) > 1 or not all(0 <= low <= middle <= high for low, middle, high in sizes):
             raise UsageError(f"the shapes {self} are not in the order min <= opt <= max")
 
     def __str__(self) -> str:
@@ -104,6 +104,8 @@ def feed_signature(feed: Feed) -> object:
 def check_feed(specs: Sequence[TensorSpec], feed: Feed) -> None:
     """Hold a feed against the inputs of a model: names, rank, dimensions, then dtype.
 
+    A free dimension may be 0, as that of a cache is before the first token, but the first may not.
+
     Raises:
         FeedError: the feed is not what the model takes; the message names the first difference.
     """
@@ -128,7 +130,7 @@ def _check_tensor(spec: TensorSpec, tensor: Array) -> None:
         wanted is None or wanted == size
         for wanted, size in zip(spec.shape, tensor.shape, strict=True)
     )
-    if not fits or 0 in tensor.shape:
+    if not fits or tensor.shape[:1] == (0,):  # without any example nothing can be said
         raise FeedError(f"input {spec.name} got {found}, the model takes {spec}")
     if tensor.dtype != np.dtype(spec.dtype):
         raise FeedError(

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 import os
 import pickle
 import queue
@@ -70,6 +71,9 @@ def _read(stream: IO[bytes], size: int) -> bytearray:
 
 def serve() -> None:
     """Answer requests until the parent closes its end, then die at once."""
+    for stream in (sys.stdout, sys.stderr):  # logs: what the encoding lacks is escaped
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     requests = os.fdopen(int(sys.argv[1]), "rb")
     answers = os.fdopen(int(sys.argv[2]), "wb")
     pending: queue.SimpleQueue[Message] = queue.SimpleQueue()

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from paddleport.errors import BackendUnavailableError, PortError, UsageError
+from paddleport.errors import BackendUnavailableError, ModelFileError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.runner_options import (
@@ -83,6 +84,7 @@ class Runner(ABC):
             raise UsageError(
                 f"{self.name} loads {' or '.join(self.formats)}, and {model.path} is {model.format}"
             )
+        _check_name(model.path)
         self.options = options
         checked = self.check_options(options)
         self.device, self.precision = checked.device, checked.precision
@@ -273,6 +275,17 @@ class _UntilClosed(Pending[dict[str, Array]]):
 
     def cancel(self) -> object:
         return self._started.cancel()
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a file name that vendors' libraries can't be handed: they take UTF-8."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ModelFileError(
+            f"{path} is no name that a runtime can open, since it is no UTF-8 as Python read it: "
+            "rename it, or set LC_ALL=C.UTF-8"
+        ) from None
 
 
 def owned(tensor: Any) -> Array:

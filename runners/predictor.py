@@ -24,6 +24,7 @@ from paddleport.runners.runner_options import RunnerOptions
 from paddleport.runners.tasks import task_named
 from paddleport.runners.tasks.base import rows
 from paddleport.runners.tasks.classification import Classification
+from paddleport.runners.tasks.raw_tensors import feed_tensors
 from paddleport.tensors import Array, Feed, TensorSpec, format_shape
 
 MOST_STREAMS = 8  # by default; each holds the model's intermediate results once more
@@ -253,7 +254,9 @@ class Predictor:
     def _picture_input(self, runner: Runner) -> PictureInput:
         spec = self.task.picture_input(runner.inputs, runner.outputs)
         if self.spec.preprocess is None:
-            raise UsageError("it is not known how this model is fed with pictures: feed tensors")
+            raise UsageError(
+                f"it is not known how this model is fed with pictures. {feed_tensors([spec])}"
+            )
         return PictureInput(
             spec=spec, preprocess=self.spec.preprocess, fast_decode=self.spec.fast_decode
         )

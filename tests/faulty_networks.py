@@ -1,4 +1,4 @@
-"""Networks for the parity tests, saved by Paddle: those that amplify rounding."""
+"""Networks for the parity tests, saved by Paddle: they amplify rounding, or crash it."""
 
 from typing import Any
 
@@ -44,4 +44,39 @@ def _residual(depth: int, gain: float) -> Any:
     return Residual()
 
 
-_KINDS = {"amplifying": lambda: _residual(24, 2.0), "chaotic": lambda: _residual(60, 6.0)}
+def _crashing() -> Any:
+    """Paddle 3.2.2 ends with SIGSEGV on it with oneDNN: a batch_norm without scale and bias."""
+    from paddle import nn
+
+    return nn.Sequential(
+        nn.Conv2D(3, 4, 3, stride=2),
+        nn.AdaptiveAvgPool2D(1),
+        nn.Flatten(),
+        nn.Linear(4, 5),
+        nn.BatchNorm1D(5, weight_attr=False, bias_attr=False),
+    )
+
+
+def _infinite() -> Any:
+    """Not one finite value, whatever it is fed."""
+    import paddle
+    from paddle import nn
+
+    class Infinite(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 5)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads this source
+            grown = 1e30 * (1e30 * paddle.exp(x.mean([2, 3])))
+            return self.head(grown - grown)
+
+    return Infinite()
+
+
+_KINDS = {
+    "amplifying": lambda: _residual(24, 2.0),
+    "chaotic": lambda: _residual(60, 6.0),
+    "crashing": _crashing,
+    "infinite": _infinite,
+}

@@ -9,6 +9,7 @@ from PIL import Image
 
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.preprocess import Preprocess
+from paddleport.runners.tasks import shapes_of, task_of
 from paddleport.runners.tasks.classification import Classification
 from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import Array, TensorSpec
@@ -212,3 +213,47 @@ def test_invalid_gate_sets_are_refused(tmp_path: Path) -> None:
         gate_set(PLAIN, SPEC, labelled=tmp_path, images=())
     with pytest.raises(FeedError, match="judged on pictures"):
         gate_set(None, TensorSpec("ids", "int64", (None, 16)), labelled=None, images=())
+
+
+class TestSeveralOutputs:
+    """Whole numbers beside others: counts, indices, and what no example has."""
+
+    COUNT = np.array([20], np.int32)
+
+    def judged(
+        self, task: Classification | Tensors, *extra: Array, of: int = PICTURES
+    ) -> GateResult:
+        rows = [{"y": row[None]} for row in logits()[:of]]
+        made = [{**row, **{str(i): item for i, item in enumerate(extra)}} for row in rows]
+        return gate.judge_gate(task, made, [dict(item) for item in made])
+
+    @pytest.mark.parametrize("task", [Classification(), Tensors()], ids=str)
+    def test_a_constant_count_has_no_veto(self, task: Classification | Tensors) -> None:
+        for count in (self.COUNT, np.array(20), np.array([[1, 2, 3]]), np.array([True])):
+            assert self.judged(task, count).passed
+        for dead in (np.zeros((1, 3), np.float32), np.zeros((0, 6), np.float32)):
+            assert "unproven" in self.judged(task, dead).reason
+
+    @pytest.mark.parametrize("task", [Classification(), Tensors()], ids=str)
+    def test_counts_alone_are_held_to_the_one_that_says_most(
+        self, task: Classification | Tensors
+    ) -> None:
+        rows = [{"n": self.COUNT, "map": np.array([[place % 7, 3]])} for place in range(PICTURES)]
+        assert gate.judge_gate(task, rows, rows).passed
+        same = [{"n": self.COUNT} for _ in range(PICTURES)]
+        assert "unproven" in gate.judge_gate(task, same, same).reason
+
+    def test_outputs_of_no_axis(self) -> None:
+        losses = [{"y": np.array(place / 7, np.float32)} for place in range(PICTURES)]
+        assert gate.judge_gate(Tensors(), losses, losses).passed
+        wrong = [{"y": item["y"] * 2} for item in losses]
+        assert not gate.judge_gate(Tensors(), losses, wrong).passed
+
+
+def test_a_list_of_boxes_is_no_classifiers_whatever_the_first_has() -> None:
+    inputs = [TensorSpec("x", "float32", (1, 3, 8, 8))]
+    one, two = ({"boxes": np.zeros((count, 6), np.float32)} for count in (1, 2))
+    assert task_of(inputs, shapes_of([one, one])).name == "classification"
+    assert task_of(inputs, shapes_of([one, two])).name == "tensors"
+    flat = {"boxes": np.zeros(6, np.float32)}
+    assert task_of(inputs, shapes_of([one, flat])).name == "tensors"

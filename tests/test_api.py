@@ -6,6 +6,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -186,6 +187,22 @@ def test_validate_refuses_an_artifact(small_pir: Artifact) -> None:
         pp.validate(small_pir)  # type: ignore[arg-type]  # what is refused
     with pytest.raises(UsageError, match="opset='17'"):
         pp.validate(small_pir.path, opset="17")  # type: ignore[arg-type]  # what is refused
+
+
+def test_convert_refuses_what_it_cannot_read(small_pir: Artifact, small_onnx: Artifact) -> None:
+    wanted = "a name of the zoo, or the path of a Paddle model"
+    refused: list[tuple[Any, str]] = [
+        (small_pir, f"{wanted}, such as {small_pir.path} is taken"),
+        (small_onnx, f"model=Artifact is not possible: {wanted} is taken"),
+        (3, f"model=3 .int. is not possible: {wanted}"),
+    ]
+    for model, said in refused:
+        with pytest.raises(UsageError, match=said):
+            pp.convert(model)
+    with pytest.raises(UsageError, match="opset='17'"):
+        pp.convert(small_pir.path, opset="17")  # type: ignore[arg-type]  # what is refused
+    with pytest.raises(FeedError, match="mapping"):
+        pp.convert(small_pir.path, feed="x.npz")  # type: ignore[arg-type]  # what is refused
 
 
 def test_task_options_are_those_that_can_be_set() -> None:

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from paddleport.validate.diagnose.causes import Evidence, name_cause
+from paddleport.validate.diagnose.causes import name_cause
+from paddleport.validate.diagnose.difference_evidence import Evidence
 from paddleport.validate.diagnose.output_patterns import BatchDependence
 
 ROUNDING = 3e-6
@@ -91,6 +92,43 @@ PLACE = BatchDependence(feed="batch of 3", row=1, picture="sample 2", error=0.1)
             {"from_float64": 2e-2, "reference_from_float64": 1e-4, "rounding": 3e-3},
             "runtime",
             "otherwise",
+        ),
+        # the reference is as far as rounding explains, so the graph is right
+        (
+            {"from_float64": 0.5, "reference_from_float64": 8e-3, "rounding": 5e-3},
+            "runtime",
+            "otherwise",
+        ),
+        (
+            {"from_float64": 0.5, "reference_from_float64": 8e-3, "rounding": 5e-3,
+             "target": "openvino", "from_file": 0.5, "file_from_float64": 9e-3},
+            "runtime",
+            "otherwise",
+        ),
+        # a batch is summed in another order, which such a model amplifies
+        (
+            {"from_float64": 4e-3, "reference_from_float64": 8e-3, "rounding": 5e-3,
+             "batch_dependence": replace(PLACE, error=5e-3)},
+            "ill-conditioned",
+            "as exact as Paddle",
+        ),
+        (
+            {"from_float64": 4e-3, "reference_from_float64": 8e-3, "rounding": 5e-3,
+             "batch_dependence": PLACE},
+            "batching",
+            "position 1 of 'batch of 3'",
+        ),
+        (
+            {"from_float64": 4e-3, "reference_from_float64": 8e-3, "rounding": 5e-3,
+             "top1_changes": 1, "ranking": "Top-1 changed in 1 of 8 rows."},
+            "ill-conditioned",
+            "It changes the answer, so nothing is proven. Top-1 changed in 1 of 8 rows.",
+        ),
+        # of two chaotic answers one may be nearer by chance
+        (
+            {"from_float64": 47.0, "reference_from_float64": 1.0, "rounding": 46.0},
+            "ill-conditioned",
+            "no comparison can prove",
         ),
         # rounding explains a part, and the graph is another model all the same
         (

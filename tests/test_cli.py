@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
+import old_programs
 import onnx
 import pytest
 from onnx import numpy_helper
@@ -301,7 +302,10 @@ def test_two_conversions_into_one_cache(cache: Path, tmp_path: Path) -> None:
     assert outputs[0] == outputs[1] != b""
 
 
-def test_ctrl_c_leaves_nothing(small_pir: Artifact, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_conversion_leaves_nothing(
+    small_pir: Artifact, tmp_path: Path, sent: signal.Signals, code: int
+) -> None:
     scratch, work = tmp_path / "scratch", tmp_path / "work"
     scratch.mkdir()
     work.mkdir()
@@ -317,12 +321,28 @@ def test_ctrl_c_leaves_nothing(small_pir: Artifact, tmp_path: Path) -> None:
     while not list(scratch.iterdir()) and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 130, err
+    assert process.returncode == code, err
     assert "Traceback" not in err
     assert not list(scratch.iterdir())
     assert not list(work.iterdir())
+
+
+@pytest.mark.slow
+def test_old_forms_are_converted(
+    paddleport: Command, small_protobuf: Artifact, tmp_path: Path
+) -> None:
+    program = old_programs.separated(small_protobuf, tmp_path / "old")
+    scalars = tmp_path / "scalars"
+    run_in_worker(old_programs.save_with_scalars, 120, str(scalars))
+    old_programs.swap_scalar_shapes(scalars / "inference.pdiparams")
+    for arguments in (["old"], ["--model", program], ["scalars"]):
+        done = paddleport("convert", *arguments, "-o", "model.onnx", "--json")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["verdict"] == "agrees"
+    (tmp_path / "old" / "conv2d_0.w_0").unlink()
+    one_line_error(paddleport("convert", "old"), "conv2d_0.w_0 is missing")
 
 
 def test_models_lists_the_zoo(paddleport: Command) -> None:

@@ -188,7 +188,6 @@ def test_ranges_are_turned() -> None:
         model=onnx_artifact(Path("x")),
         inputs=(PIXELS,),
         preprocess=RULES,
-        preprocess_unknown="",
         labels=None,
         warning="",
     )
@@ -222,8 +221,11 @@ def test_convert_reports_the_embedded_input(small_pir: Artifact, tmp_path: Path)
     folder = tmp_path / "net"
     shutil.copytree(small_pir.path.parent, folder)
     (folder / "inference.yml").write_text(YML)
-    arguments = ["convert", str(folder), "--embed-preprocess", "-o", str(tmp_path / "net.onnx")]
-    assert "input      uint8 [?, 9, 9, 3] RGB, normalised inside" in paddleport(*arguments)
+    arguments = ["convert", str(folder), "--embed-preprocess"]
+    told_in_words = paddleport(*arguments, cwd=tmp_path)
+    assert "input      uint8 [?, 9, 9, 3] RGB, normalised inside" in told_in_words
+    assert [file.name for file in tmp_path.glob("*.onnx")] == ["net.pixels.onnx"], "not the plain"
+    arguments += ["-o", str(tmp_path / "net.onnx")]
     told = json.loads(paddleport(*arguments, "--json"))
     assert (told["embedded_preprocess"], told["input"]) == (True, "uint8 [?, 9, 9, 3] RGB")
     refused = paddleport("convert", str(small_pir.path.parent), "--embed-preprocess", code=2)
@@ -250,11 +252,12 @@ def test_run_answers_with_it_as_without(tmp_path: Path, backend: str) -> None:
             assert abs(left["score"] - right["score"]) <= 1.1e-5  # of five decimals
 
 
-def paddleport(*arguments: str, code: int = 0) -> str:
+def paddleport(*arguments: str, code: int = 0, cwd: Path | None = None) -> str:
     """What the command prints to standard output."""
     done = subprocess.run(
         [sys.executable, "-m", "paddleport", *arguments],
         env={**os.environ, "PADDLEPORT_OFFLINE": "1"},
+        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=200,

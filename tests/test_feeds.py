@@ -122,3 +122,33 @@ def test_batches_move_every_picture() -> None:
     assert batch_feeds(make_feeds([fixed]), [fixed], (3,)) == []
     scalar = [NamedFeed(name="given", kind="given", tensors={"x": np.float32(1) * np.ones(())})]
     assert batch_feeds(scalar, [TensorSpec("x", "float32", ())], (3,)) == []
+
+
+def test_a_free_dimension_may_be_empty() -> None:
+    cache = TensorSpec("cache", "float32", (1, None, 32))
+    empty = np.zeros((1, 0, 32), np.float32)
+    (given,) = make_feeds([cache], given={"cache": empty})
+    assert given.tensors["cache"].shape == (1, 0, 32)
+    made = make_feeds([cache], shapes=shapes_from(["cache=1,0,32"]))
+    assert {feed.tensors["cache"].shape for feed in made} == {(1, 0, 32)}
+    fixed = TensorSpec("cache", "float32", (1, 4, 32))
+    with pytest.raises(FeedError, match=r"got float32 \[1, 0, 32\], the model takes"):
+        make_feeds([fixed], given={"cache": empty})
+    with pytest.raises(FeedError, match="does not fit"):
+        make_feeds([fixed], shapes={"cache": (1, 0, 32)})
+    with pytest.raises(FeedError, match="does not fit"):
+        make_feeds([TensorSpec("x", "float32", (None, 4))], shapes={"x": (0, 4)})
+
+
+def test_inputs_of_one_declaration_follow_a_shape() -> None:
+    specs = [TensorSpec(name, "int64", (None, None)) for name in ("ids", "types")]
+    specs += [TensorSpec("count", "int64", (None,)), TensorSpec("x", "float32", (None, 3, 8, 8))]
+    found = {spec.name: spec.shape for spec in concrete_inputs(specs, {"ids": (2, 5)})}
+    assert found == {"ids": (2, 5), "types": (2, 5), "count": (2,), "x": (2, 3, 8, 8)}
+    both = concrete_inputs(specs[:2], {"ids": (2, 5), "types": (2, 7)})
+    assert [spec.shape for spec in both] == [(2, 5), (2, 7)]
+
+
+def test_pictures_have_a_size_already(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--images and --shape can't be together"):
+        make_feeds([FREE], preprocess=Preprocess(), pictures=[tmp_path], shapes={"x": (1, 3, 8, 8)})

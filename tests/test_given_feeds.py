@@ -1,13 +1,17 @@
 """Tensors that somebody gives: one feed or several, as files and as mappings."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
 from paddleport.cli import feed_files
 from paddleport.cli.feed_files import feeds_from, load_tensor
+from paddleport.convert.conversion import Conversion
 from paddleport.errors import FeedError, UsageError
+from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.accuracy_gate.gate_set import feed_set
 from paddleport.validate.feeds.make_feeds import make_feeds
@@ -54,6 +58,9 @@ def test_all_inputs_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "no.npz").write_text("no archive")
     with pytest.raises(FeedError, match=r"no\.npz"):
         feeds_from([str(tmp_path / "no.npz")])
+    for missing in ("x=none.npy", "none.npz"):
+        with pytest.raises(FeedError, match=r"none\.np. does not exist"):
+            feeds_from([missing])
     np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(FeedError, match=r"objects\.npz"):
         feeds_from([str(tmp_path / "objects.npz")])
@@ -113,3 +120,26 @@ def test_a_gate_takes_the_examples_of_every_feed() -> None:
     found = feed_set([ROW], rows)
     assert found.names == ("given 0", "given 1", "given 2", "given 3")
     assert [example[0][0, 0] for example in found.examples] == [1, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("feeds", "advice"),
+    [
+        (("noise 0", "noise 1"), "Give it telling input with --feed NAME=FILE.npy"),
+        (("given",), "Give it one more --feed, with other values"),
+        (("given 1", "given 2"), "Give it one more --feed, with other values"),
+    ],
+)
+def test_who_gave_a_feed_is_not_asked_for_one(feeds: tuple[str, ...], advice: str) -> None:
+    done = Conversion(
+        target="onnx",
+        precision="fp32",
+        source=cast(SourceModel, SimpleNamespace(name="net")),
+        written=None,
+        verdict="unproven",
+        opset=17,
+        size_bytes=1,
+        sha256="",
+        feeds=feeds,
+    )
+    assert done.explanation.endswith(f"{advice}; --keep keeps the file")

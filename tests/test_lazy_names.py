@@ -1,4 +1,6 @@
+import inspect
 import json
+import pydoc
 import subprocess
 import sys
 from importlib import import_module
@@ -36,3 +38,14 @@ def test_a_lazy_package_imports_nothing_by_itself(package: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     parents = {".".join(package.split(".")[:count]) for count in (2, 3)}
     assert set(json.loads(done.stdout)) == {"paddleport.lazy_names", *parents}
+
+
+@pytest.mark.parametrize(("name", "module"), [("convert", "convert.pipeline"), ("validate", "api")])
+def test_help_of_a_room_that_can_be_called_is_that_of_its_function(name: str, module: str) -> None:
+    room = import_module(f"paddleport.{name}")
+    function = getattr(import_module(f"paddleport.{module}"), name)
+    assert inspect.signature(room) == inspect.signature(function)  # type: ignore[arg-type]
+    shown = pydoc.plain(pydoc.render_doc(room))
+    assert f"{name}(model: " in shown
+    for line in (inspect.getdoc(function) or "").splitlines():
+        assert line in shown

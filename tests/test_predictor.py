@@ -158,7 +158,7 @@ def test_predict_takes_paths_bytes_arrays_and_named_pictures(tmp_path: Path) -> 
     with pytest.raises(FeedError, match="the model takes 'x'"):
         predictor.run({"z": np.zeros((1, 3, 9, 9), np.float32)})
     tensors, _ = opened(preprocess=None, task="tensors")
-    with pytest.raises(UsageError, match="feed tensors"):
+    with pytest.raises(UsageError, match="Feed it tensors: --feed"):
         tensors.predict(PICTURE)
     assert list(tensors.run({"x": np.zeros((2, 3, 9, 9), np.float32)})) == ["y"]
 

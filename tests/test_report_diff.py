@@ -70,6 +70,14 @@ def error(name: str, value: float | None, limit: float = 1e-4) -> Edit:
     return first(name, worst_error=value, limit=limit)
 
 
+def as_exact_as_paddle(name: str, value: float) -> Edit:
+    def edit(made: Json) -> None:
+        changed(name, cause="ill-conditioned")(made)
+        error(name, value)(made)
+
+    return edit
+
+
 def double(outputs: list[Json]) -> None:
     outputs.append({**outputs[0], "output": "another"})
 
@@ -98,7 +106,7 @@ def test_the_same_report_twice(tmp_path: Path) -> None:
         found = compare_reports(*pair)
         assert (found.changes, found.regressed) == ((), False)
         (note,) = found.notes  # the made report has no row named paddle
-        assert note.startswith("91 latencies stand alone: no paddle ")
+        assert note.startswith("105 latencies stand alone: no paddle ")
         assert found.conclusion == "nothing changed beyond noise"
     twice = compare_reports(report(), report())
     assert (twice.changes, twice.notes) == ((), ())
@@ -119,6 +127,13 @@ def test_the_same_report_twice(tmp_path: Path) -> None:
         *(
             (changed("onnxruntime", verdict=verdict), "onnxruntime", "verdict", "regression")
             for verdict in ("differs", "failed", "unproven", "skipped")
+        ),
+        (changed("paddle", verdict="failed", counts=False), "paddle", "verdict", "change"),
+        (changed("openvino", cause="ill-conditioned"), "openvino", "cause", "change"),
+        (as_exact_as_paddle("openvino", 2e-4), "openvino", "worst error", "change"),
+        (
+            changed("openvino", verdict="unproven", cause="ill-conditioned"),
+            *("openvino", "verdict", "regression"),
         ),
         (gone("onnxruntime"), "onnxruntime", "verdict", "regression"),
         (changed("constant", verdict="differs"), "constant", "verdict", "regression"),

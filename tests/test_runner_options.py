@@ -43,7 +43,7 @@ def test_an_input_that_is_not_there() -> None:
         ranges_for([IMAGE], {"X": given}, "tensorrt")
 
 
-@pytest.mark.parametrize("shapes", [((2,), (1,), (3,)), ((1,), (4,), (3,)), ((0,), (1,), (1,))])
+@pytest.mark.parametrize("shapes", [((2,), (1,), (3,)), ((1,), (4,), (3,)), ((-1,), (1,), (1,))])
 def test_sizes_out_of_order(shapes: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(UsageError, match="min <= opt <= max"):
         ShapeRange(*shapes)

@@ -244,3 +244,13 @@ def test_a_feed_is_checked_again_when_it_changes(small_onnx: Artifact) -> None:
         with pytest.raises(FeedError):
             runner.run({"other": FEED[name]})
         runner.run(FEED)
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "reference"])
+def test_a_name_that_no_vendor_opens_is_a_sentence(
+    small_onnx: Artifact, tmp_path: Path, backend: str
+) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xffd.onnx"))
+    shutil.copy(small_onnx.path, path)
+    with pytest.raises(ModelFileError, match=r"rename it, or set LC_ALL=C\.UTF-8"):
+        open_runner(backend, onnx_artifact(path))

@@ -12,7 +12,7 @@ from paddleport import api
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.pipeline import convert
 from paddleport.convert.precision.gate_check import check_by_gate, verdict_of
-from paddleport.convert.precision.gate_inputs import GateOptions, gate_inputs
+from paddleport.convert.precision.gate_inputs import GateOptions, gate_inputs, sized_inputs
 from paddleport.convert.targets import TargetOptions
 from paddleport.convert.variants import variants_of
 from paddleport.errors import FeedError, UsageError
@@ -141,7 +141,7 @@ def test_a_predictor_of_it_takes_tensors(source: SourceModel) -> None:
     with api.load(file.path, "onnxruntime") as predictor:
         found = predictor.run(given(2))
         assert [item.shape for item in found.values()] == [(2, 5), (2, 5)]
-        with pytest.raises(UsageError, match="feed tensors"):
+        with pytest.raises(UsageError, match="Feed it tensors: --feed"):
             predictor.predict(np.zeros((10, 10, 3), np.uint8))
     with pytest.raises(UsageError, match="does not say how pictures are fed"):
         api.load(file.path, "onnxruntime", task="classification")
@@ -156,3 +156,20 @@ def test_tune_finds_what_is_fastest(source: SourceModel) -> None:
     assert found.chosen is not None, [row.reason for row in found.rows]
     assert found.judged_on == "200 made feeds"
     assert {row.candidate.batch for row in found.rows} >= {1, 4, 8}
+
+
+def test_free_sizes_are_those_of_what_is_given(tmp_path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info
+    node = onnx.helper.make_node("Add", ["a", "b"], ["y"])
+    tensors = [value(name, onnx.TensorProto.FLOAT, ["N", "T", 4]) for name in "aby"]
+    graph = onnx.helper.make_graph([node], "add", tensors[:2], tensors[2:])
+    onnx.save(onnx.helper.make_model(graph), str(tmp_path / "add.onnx"))
+    file = onnx_artifact(tmp_path / "add.onnx")
+    feeds = [{name: np.ones((120, 7, 4), np.float32) for name in "ab"}]
+    for more, length in (({}, 16), ({"feeds": feeds}, 7)):
+        found = sized_inputs(file, {}, **more)  # type: ignore[arg-type]  # a table
+        assert [spec.shape for spec in found] == [(None, length, 4)] * 2
+    typed = sized_inputs(file, {"a": (1, 9, 4), "b": (1, 9, 4)}, feeds=feeds)
+    assert [spec.shape for spec in typed] == [(None, 9, 4)] * 2
+    wrong = sized_inputs(file, {}, feeds=[{"a": np.ones((1, 7, 5)), "b": np.ones(7)}])
+    assert [spec.shape for spec in wrong] == [(None, 16, 4)] * 2

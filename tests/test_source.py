@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import old_programs
 import pytest
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
@@ -9,6 +10,7 @@ from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.paddle_program import program_format, read_program
 from paddleport.models.paddle.params import looks_like_params, read_parameter_specs
 from paddleport.models.paddle.source import find_model, holds_model, open_model
+from paddleport.worker import Worker
 
 
 @pytest.fixture(params=["pir", "protobuf"])
@@ -123,6 +125,14 @@ def test_parameters_of_another_model(
     program.write_text(json.dumps(document))
     with pytest.raises(ModelFileError, match=f"another model: .* needs {changed}"):
         open_model(program, small_pir.weights_file)
+
+
+@pytest.mark.parametrize("pir", ["0", "1"])
+def test_a_program_without_inputs(tmp_path: Path, pir: str) -> None:
+    with Worker(environ={"FLAGS_enable_pir_api": pir}) as worker:
+        worker.call(old_programs.save_without_inputs, 120, str(tmp_path / "constant"))
+    with pytest.raises(ModelFileError, match="without inputs: what it computes never changes"):
+        find_model(tmp_path)
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -10,8 +10,11 @@ import cv2
 import numpy as np
 import onnx
 import pytest
+import typer.rich_utils as rich_utils
 from onnx import TensorProto, helper
+from typer.testing import CliRunner
 
+from paddleport.cli import COMMANDS, build_app
 from paddleport.models.onnx.onnx_file import write_metadata
 from paddleport.models.preprocess import Preprocess
 
@@ -75,3 +78,15 @@ def test_run_imports_what_a_file_needs(classifier: Path, tmp_path: Path, start: 
     shown, _, modules = done.stdout.rpartition("\n[")
     assert shown.splitlines()[2].split()[1] == "2", "blue is the last of RGB"
     assert not NOT_NEEDED & set(json.loads(f"[{modules}"))
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, ""])
+def test_help_is_whole_in_80_columns(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of options must not be cut, nor whatever else is to be typed."""
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 80)
+    monkeypatch.setenv("COLUMNS", "80")
+    app = build_app([command] if command else tuple(COMMANDS))
+    shown = CliRunner().invoke(app, [*filter(None, [command]), "--help"]).output
+    assert "--help" in shown
+    assert "…" not in shown
+    assert max(map(len, shown.splitlines())) <= 80

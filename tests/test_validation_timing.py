@@ -34,7 +34,7 @@ ROWS = ("onnxruntime", "paddle", "paddle plain")
 class StubLineup:
     """Open sessions, and who was asked for which number of threads."""
 
-    speed_reference = "paddle"
+    speed_reference, reference, reference_backend = "paddle", "paddle plain", "paddle"
 
     def __init__(
         self,
@@ -296,10 +296,37 @@ def test_the_speed_reference_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(at_most_s: float) -> list[float]:
         raise CRASH
 
+    stand = Stand(monkeypatch, times={"paddle": crash, "paddle plain": steady(15.0)})
+    rows = stand.rows()
+    assert stand.timing.speed_reference.startswith("paddle plain with oneDNN, 2 threads, since ")
+    assert stand.timing.speed_reference.endswith("since paddle failed")
+    speed_ups = {name: row.speed_up for name, row in rows.items()}
+    assert speed_ups == {"paddle": None, "paddle plain": 1.0, "onnxruntime": pytest.approx(3.0)}
+
+
+def test_another_reference_is_no_paddle_to_measure_against(monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(at_most_s: float) -> list[float]:
+        raise CRASH
+
     stand = Stand(monkeypatch, times={"paddle": crash})
+    stand.lineup.reference_backend = "onnxruntime"
     rows = stand.rows()
     assert stand.timing.speed_reference.startswith("nothing: paddle failed: while measuring: ")
     assert {row.speed_up for row in rows.values()} == {None}
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_speed_reference_that_never_answered(
+    monkeypatch: pytest.MonkeyPatch, quick: bool
+) -> None:
+    plan = Plan(seconds_each=0.5, threads=2, quick=quick)
+    stand = Stand(monkeypatch, times={"paddle plain": steady(15.0)}, plan=plan)
+    del stand.sessions["paddle"]
+    crashed = BackendRow(name="paddle", verdict="failed", reason="SIGSEGV")
+    others = [BackendRow(name=name, verdict="agrees") for name in ("onnxruntime", "paddle plain")]
+    rows = stand.rows(crashed, *others)
+    assert stand.timing.speed_reference.endswith("since paddle failed")
+    assert rows["onnxruntime"].speed_up == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(

@@ -103,7 +103,20 @@ def test_what_is_in_the_cache_needs_no_network(
 ) -> None:
     first = obtain(card(server.url), "pretrained", cache=tmp_path)
     monkeypatch.setenv("PADDLEPORT_OFFLINE", "1")
-    assert obtain(card(NOWHERE), "auto", cache=tmp_path) == first
+    assert obtain(card(server.url), "auto", cache=tmp_path) == first
+
+
+@pytest.mark.usefixtures("quick_build")
+def test_another_address_is_another_model(server: Server, tmp_path: Path) -> None:
+    first = obtain(card(server.url), "pretrained", cache=tmp_path)
+    with serving(server.content) as other:
+        second = obtain(card(other.url), "pretrained", cache=tmp_path)
+    assert second.model.path != first.model.path
+    assert (server.url in first.source, other.url in second.source) == (True, True)
+    assert obtain(card(NOWHERE), "auto", cache=tmp_path).kind == "seeded"
+    with pytest.raises(DownloadError):
+        obtain(card(NOWHERE), "pretrained", cache=tmp_path)
+    assert obtain(card(server.url), "pretrained", cache=tmp_path) == first
 
 
 @pytest.mark.usefixtures("quick_build")

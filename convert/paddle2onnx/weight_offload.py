@@ -16,6 +16,7 @@ import numpy as np
 from paddleport.convert.paddle2onnx.external_data import set_external, unique_offsets
 from paddleport.models import protobuf
 from paddleport.models.paddle.paddle_program import read_program
+from paddleport.models.paddle.parameter_check import belongs_to
 from paddleport.models.paddle.params import (
     ParameterSpec,
     StoredParameter,
@@ -87,10 +88,10 @@ def offload_weights(
     """
     if params.stat().st_size < LEAST_TOTAL_BYTES:
         return []
-    declared, stored = read_program(program).parameters, read_stored_parameters(params)
-    names = sorted(declared)  # as Paddle2ONNX, too, assigns them
-    if [declared[name] for name in names] != [item.spec for item in stored]:
+    if not belongs_to(description := read_program(program), params):
         return []
+    stored = read_stored_parameters(params)
+    names = sorted(description.parameters)  # as Paddle2ONNX, too, assigns them
     unread = set(_unread(document))
     kept = {
         name: OffloadedWeight(

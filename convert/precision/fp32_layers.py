@@ -142,7 +142,7 @@ def rank_layers(
             _values(one) - _values(other)
             for one, other in zip(_outputs(file, feeds), exact, strict=True)
         ]
-        square = np.mean([np.mean(change**2) for change in changes])
+        square = np.mean([np.mean(change**2) if change.size else 0.0 for change in changes])
         found.append((name, float(np.sqrt(square))))
     return sorted(found, key=lambda item: -item[1])
 

@@ -9,7 +9,7 @@ from paddleport.convert.precision.gate_inputs import GateInputs
 from paddleport.errors import PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.runner_options import Precision, RunnerOptions
-from paddleport.runners.tasks import task_of
+from paddleport.runners.tasks import shapes_of, task_of
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.accuracy_gate.gate import (
     GateResult,
@@ -200,7 +200,7 @@ def gate_outputs(inputs: GateInputs, answers: Sequence[Mapping[str, Array]]) -> 
         for side in (inputs.reference, answers)
     )
     return judge_gate(
-        task_of(inputs.inputs, [item.shape for item in reference[0].values()]),
+        task_of(inputs.inputs, shapes_of(reference)),
         reference,
         candidate,
         inputs.gate.labels,
@@ -225,7 +225,7 @@ def _answers(
 def _by_tolerance(
     backend: str, inputs: GateInputs, answers: Sequence[Mapping[str, Array]], precision: str
 ) -> str:
-    names = [FeedName(name, "picture") for name in inputs.gate.names]
+    names = [FeedName(name, "picture", 1) for name in inputs.gate.names]
     compared = compare_outputs(inputs.reference, answers, TOLERANCES[precision], feeds=names)
     for item in compared:
         if item.verdict == "differs":

@@ -10,7 +10,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import Array, Feed, GivenFeeds, TensorSpec
+from paddleport.tensors import Array, Feed, GivenFeeds, TensorSpec, listed_feeds
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
 from paddleport.validate.accuracy_gate.gate_set import (
     GateSet,
@@ -19,6 +19,7 @@ from paddleport.validate.accuracy_gate.gate_set import (
     matched_inputs,
 )
 from paddleport.validate.feeds.make_feeds import concrete_inputs
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
 CALIBRATION_PICTURES = 100
@@ -84,7 +85,9 @@ def gate_inputs(
         UsageError: pictures for a model that takes none, or ``--calibrate`` means nothing.
         PortError: as ``example_set`` does.
     """
-    inputs = sized_inputs(onnx, shapes)
+    ranges = input_ranges(source)
+    inputs = sized_inputs(onnx, shapes, longest=ranges.longest, feeds=listed_feeds(gate.feed))
+    own = matched_inputs(inputs, source.program.inputs)
     calibration = None
     if options.precision == "int8":
         calibration = calibration_pictures(source, inputs, gate.calibrate)
@@ -97,8 +100,8 @@ def gate_inputs(
         images=gate.images,
         classes=source.labels,
         given=gate.feed,
+        ranges=ranges.renamed(own, inputs),
     )
-    own = matched_inputs(inputs, source.program.inputs)
     return GateInputs(
         inputs=inputs,
         gate=examples,
@@ -108,13 +111,38 @@ def gate_inputs(
     )
 
 
-def sized_inputs(onnx: Artifact, shapes: Mapping[str, Sequence[int]]) -> tuple[TensorSpec, ...]:
-    """The inputs, with every dimension known but the batch."""
+def sized_inputs(
+    onnx: Artifact,
+    shapes: Mapping[str, Sequence[int]],
+    *,
+    longest: int | None = None,
+    feeds: Sequence[Feed] = (),
+) -> tuple[TensorSpec, ...]:
+    """The inputs, with every dimension known but the batch.
+
+    Args:
+        onnx: the file that has them.
+        shapes: as they are given.
+        longest: as ``concrete_inputs`` has it.
+        feeds: what the file is fed, in whose shapes free dimensions are where none is given.
+    """
     inputs, _ = onnx_tensors(onnx.path)
+    fed = {
+        spec.name: shape for spec in inputs for feed in feeds if (shape := _shape_in(feed, spec))
+    }
+    concrete = concrete_inputs(inputs, {**fed, **shapes}, longest)
     return tuple(
-        replace(spec, shape=spec.shape[:1] and (spec.shape[0], *concrete.shape[1:]))
-        for spec, concrete in zip(inputs, concrete_inputs(inputs, shapes), strict=True)
+        replace(spec, shape=spec.shape[:1] and (spec.shape[0], *item.shape[1:]))
+        for spec, item in zip(inputs, concrete, strict=True)
     )
+
+
+def _shape_in(feed: Feed, spec: TensorSpec) -> tuple[int, ...]:
+    """The shape that an input is fed in; empty where it can't be, which is said elsewhere."""
+    shape = feed[spec.name].shape if spec.name in feed else ()
+    pairs = zip(spec.shape[1:], shape[1:], strict=False)
+    fits = len(shape) == len(spec.shape) and all(size in (None, given) for size, given in pairs)
+    return (spec.shape[0] or shape[0], *shape[1:]) if shape and fits else ()
 
 
 def calibration_pictures(

@@ -14,6 +14,8 @@ from paddleport.tensors import TensorSpec
 
 MAX_PROGRAM_BYTES = 1 << 30
 
+_QUANTIZATION = ("quantize_linear", "dequantize_linear")
+
 # Paddle's paddle/fluid/pir/serialize_deserialize: type name -> numpy's name
 _PIR_TYPES = {
     "t_bool": "bool",
@@ -42,6 +44,8 @@ class Program:
         outputs: in fetch order.
         parameters: by name, what the parameter file must hold.
         operators: how often each operator occurs, feeds and fetches left out.
+        quantized: parameters that ``quantize_linear`` and ``dequantize_linear`` read, which
+            Paddle stores otherwise than it declares them.
     """
 
     format: Literal["pir", "protobuf"]
@@ -50,6 +54,7 @@ class Program:
     outputs: tuple[TensorSpec, ...]
     parameters: Mapping[str, ParameterSpec]
     operators: Mapping[str, int]
+    quantized: frozenset[str] = frozenset()
 
 
 def program_format(path: Path) -> Literal["pir", "protobuf"] | None:
@@ -96,13 +101,16 @@ def _read_pir(document: Any) -> Program:
     inputs: list[TensorSpec] = []
     outputs: list[tuple[int, TensorSpec]] = []
     parameters: dict[str, ParameterSpec] = {}
+    names: dict[int, str] = {}
     operators: Counter[str] = Counter()
+    quantized: set[str] = set()
     for op in document["program"]["regions"][0]["blocks"][0]["ops"]:
         kind = op["#"].rpartition(".")[2]
         if kind == "p":
             dtype, shape = _pir_tensor(op["O"])
             if op["OA"][0]:  # persistable: an LSTM's dropout state is not, and not in the file
                 parameters[op["A"][3]] = ParameterSpec(dtype, shape)
+                names[op["O"]["%"]] = op["A"][3]
             continue
         attributes = {item["N"]: item["AT"].get("D") for item in op["A"]}
         if kind in ("data", "feed"):
@@ -110,8 +118,10 @@ def _read_pir(document: Any) -> Program:
         elif kind == "fetch":
             fetched = _spec(attributes["name"], *_pir_tensor(op["O"][0]))
             outputs.append((attributes["col"], fetched))
-    for name in _pir_operators(document["program"]["regions"]):
-        operators[name] += 1
+    for kind, op in _pir_operators(document["program"]["regions"]):
+        operators[kind] += 1
+        if kind in _QUANTIZATION:
+            quantized.update(names[item["%"]] for item in op["I"] if item["%"] in names)
     return Program(
         format="pir",
         version=document["base_code"]["version"],
@@ -119,15 +129,18 @@ def _read_pir(document: Any) -> Program:
         outputs=tuple(spec for _, spec in sorted(outputs, key=lambda item: item[0])),
         parameters=parameters,
         operators=operators,
+        quantized=frozenset(quantized),
     )
 
 
-def _pir_operators(regions: Any) -> Iterator[str]:
+def _pir_operators(regions: Any) -> Iterator[tuple[str, Any]]:
+    """Every operation with its name, also those of inner blocks."""
     for region in regions:
         for block in region["blocks"]:
             for op in block["ops"]:
-                if op["#"].rpartition(".")[2] not in ("p", "data", "feed", "fetch"):
-                    yield op["#"].rpartition(".")[2]
+                kind = op["#"].rpartition(".")[2]
+                if kind not in ("p", "data", "feed", "fetch"):
+                    yield kind, op
                 yield from _pir_operators(op.get("regions", []))
 
 
@@ -146,6 +159,7 @@ def _read_protobuf(data: memoryview) -> Program:
     feeds: list[tuple[int, str]] = []
     fetches: list[tuple[int, str]] = []
     operators: Counter[str] = Counter()
+    read_quantized: set[str] = set()
     for block in blocks:
         for op in protobuf.messages(block, 4):
             kind = protobuf.text(op, 3)
@@ -155,18 +169,20 @@ def _read_protobuf(data: memoryview) -> Program:
                 fetches.append((_column(op), _argument(op, 1)))
             else:
                 operators[kind] += 1
+            if kind in _QUANTIZATION:
+                read_quantized.update(_arguments(op, 1))
     versions = [protobuf.integers(message, 1) for message in protobuf.messages(data, 4)]
+    parameters = {
+        name: found.spec for name, found in variables.items() if found.persistable and found.spec
+    }
     return Program(
         format="protobuf",
         version=versions[0][0] if versions and versions[0] else 0,
         inputs=tuple(_variable_spec(name, variables[name]) for _, name in sorted(feeds)),
         outputs=tuple(_variable_spec(name, variables[name]) for _, name in sorted(fetches)),
-        parameters={
-            name: found.spec
-            for name, found in variables.items()
-            if found.persistable and found.spec
-        },
+        parameters=parameters,
         operators=operators,
+        quantized=frozenset(read_quantized.intersection(parameters)),
     )
 
 
@@ -206,5 +222,11 @@ def _column(op: memoryview) -> int:
 
 
 def _argument(op: memoryview, number: int) -> str:
+    return next(_arguments(op, number), "")
+
+
+def _arguments(op: memoryview, number: int) -> Iterator[str]:
     # OpDesc.Var: 1 parameter, 2 arguments
-    return protobuf.text(next(protobuf.messages(op, number)), 2)
+    for variable in protobuf.messages(op, number):
+        for argument in protobuf.messages(variable, 2):
+            yield bytes(argument).decode()

@@ -11,7 +11,7 @@ from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.files import sha256
 from paddleport.models.cache import cached_folder
 
-MAX_MEMBERS = 1000
+MAX_MEMBERS = 10_000  # a program with one file a parameter has thousands
 MAX_BYTES = 2 << 30  # unpacked, headers included
 MAX_NAME = 200  # characters, so that a temporary name beside it still fits a file system
 _CHUNK_BYTES = 1 << 20

@@ -20,6 +20,7 @@ from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cache_key, cached_folder, is_intact
 from paddleport.models.paddle.checkpoint import read_checkpoint
+from paddleport.models.paddle.foreign_files import is_checkpoint
 from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.weights.archive import is_archive, unpack, unpacked
@@ -105,19 +106,31 @@ def obtain(
         )
 
 
-def open_source(path: Path, *, cache: Path | None = None) -> FoundModel:
+def open_source(path: Path, params: Path | None = None, *, cache: Path | None = None) -> FoundModel:
     """Find the inference model in a folder, a tar or beside a program file.
+
+    Args:
+        path: one of these.
+        params: its parameters, as ``find_model`` takes them.
+        cache: instead of ``cache_dir()``.
 
     Raises:
         ModelNotFoundError, ModelFileError: as ``find_model`` and ``unpack``.
     """
-    if path.is_file() and is_archive(path):
-        path = unpacked(path, cache=cache)
-    return find_model(path)
+    if not (path.is_file() and is_archive(path)):
+        return find_model(path, params)
+    folder = unpacked(path, cache=cache)
+    try:
+        return find_model(folder, params)
+    except ModelFileError as error:
+        message = str(error).replace(str(folder), str(path))  # not where it was unpacked
+        hint = f"; unpack {path} to name a file in it" if f"{path}/" in message else ""
+        raise ModelFileError(message + hint) from None
 
 
 def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedModel:
-    name = f"pretrained/{card.name}"
+    addresses = [archive.url for archive in card.archives]  # another one may be another network
+    name = f"pretrained/{card.name}-{cache_key({'archives': addresses})}"
     offline = os.environ.get("PADDLEPORT_OFFLINE", "0") not in ("", "0")
     if offline and not is_intact(cache / name):
         raise DownloadError(
@@ -189,7 +202,7 @@ def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> 
         raise ModelNotFoundError(
             f"--weights {path} is no file or folder, nor one of auto, pretrained, seeded"
         )
-    if path.suffix != ".pdparams":
+    if not (path.is_file() and is_checkpoint(path)):
         found = open_source(path, cache=cache)
         return _obtained(found.model, "own", str(path))
     state = read_checkpoint(path, card)

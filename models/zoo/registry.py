@@ -29,9 +29,7 @@ def lookup(name: str) -> ModelCard:
         ModelFileError: a card is damaged.
     """
     if name not in _index():
-        raise ModelNotFoundError(
-            f"{unknown_name('model', name, names())}; or give a folder with a Paddle model in it"
-        )
+        raise ModelNotFoundError(unknown_name("model", name, names()))
     family, index = _index()[name]
     return family.card(index)
 

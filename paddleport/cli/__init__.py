@@ -1,6 +1,9 @@
 """The command line: parse, call one function, print, exit code."""
 
+import contextlib
 import logging
+import os
+import signal
 import sys
 from collections.abc import Collection
 from importlib import import_module
@@ -9,9 +12,13 @@ from typing import Annotated
 import typer
 
 from paddleport import __version__
-from paddleport.cli.console import print_error
+from paddleport.cli.console import print_error, print_whatever_comes
 from paddleport.errors import PortError
 from paddleport.files import full_disk
+
+NO_ANSWER = 2
+CRASHED = 70  # EX_SOFTWARE of sysexits.h: a fault of paddleport's own
+INTERRUPTED, READER_GONE = 130, 141  # as a shell has them for SIGINT and SIGPIPE
 
 # In the order of the help, each a function in a module of its name; and whether it shows its own
 # help when nothing is typed after it.
@@ -62,8 +69,8 @@ def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
         epilog="Exit codes: [bold]0[/] done and agreed · [bold]1[/] compared and found different, "
-        "or some pictures not read · [bold]2[/] no answer. Results go to stdout, progress and "
-        "errors to stderr.",
+        "or some pictures not read · [bold]2[/] no answer · [bold]70[/] a fault of paddleport's "
+        "own. Results go to stdout, progress and errors to stderr.",
     )
     app.callback()(_common)
     for name in names:
@@ -73,18 +80,70 @@ def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
     return app
 
 
+def _clean_up_when_terminated() -> None:
+    """Have SIGTERM end this process as an error does, so that temporary files are removed."""
+
+    def leave(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
+        sys.exit(128 + number)
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, leave)
+
+
 def main() -> None:
-    """The console script: prints a ``PortError`` and exits with 2; a bug keeps its traceback."""
-    typed = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
-    app = build_app([typed] if typed in COMMANDS else tuple(COMMANDS))
+    """The console script: every way that a command ends is an exit code and at most one line."""
+    _clean_up_when_terminated()
+    print_whatever_comes()
     try:
-        app()
+        code = _flushed(_run())
+    except (BrokenPipeError, SystemExit):  # nobody reads what is to be said of an error
+        code = READER_GONE
+    sys.exit(code)
+
+
+def _run() -> int:
+    typed = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    try:
+        build_app([typed] if typed in COMMANDS else tuple(COMMANDS))()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # typer and rich make it a 1
+            return READER_GONE
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
     except PortError as error:
         print_error(error)
-        sys.exit(2)
-    except OSError as error:  # a full disk is met in places that nobody can list
-        message = full_disk(error)
-        if message is None:
-            raise
-        print_error(message)
-        sys.exit(2)
+    except MemoryError as error:
+        print_error(f"out of memory: {str(error) or 'this machine has too little for that'}")
+    except Exception as error:
+        full = full_disk(error) if isinstance(error, OSError) else None
+        if full is None:
+            from paddleport.cli.crash_report import report_crash  # slow to import
+
+            report_crash(error)
+            return CRASHED
+        if _flush_error() is None:  # else it is stdout that is full
+            print_error(full)  # a full disk is met in places that nobody can list
+    return NO_ANSWER
+
+
+def _flushed(code: int) -> int:
+    """The exit code once all is written: Python itself would find out too late to say so."""
+    error = _flush_error()
+    if error is None:
+        return code
+    with contextlib.suppress(OSError, ValueError):  # what is left in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return READER_GONE
+    print_error(f"the results cannot be written to standard output: {error.strerror}")
+    return NO_ANSWER
+
+
+def _flush_error() -> OSError | None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        return error
+    return None

@@ -1,6 +1,8 @@
 """The two streams: results on stdout, progress and errors on stderr."""
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -37,6 +39,15 @@ def stderr() -> "Console":
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def print_whatever_comes() -> None:
+    """Let no character fail that a stream's encoding lacks, nor a stream that is closed."""
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # as long as the process
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_error(error: Exception | str) -> None:
     """``error: ...`` on one line of stderr, whatever line breaks a vendor put in."""
     stderr().print(f"[bold red]error:[/] {_escaped(' '.join(str(error).split()))}")
@@ -52,7 +63,13 @@ def print_warning(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """A value for a script to read."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    print(as_json(value, indent=2))
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """A value as JSON that stdout can hold: in letters, or escaped where it has none for them."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
 
 
 def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":

@@ -100,28 +100,32 @@ def _print_check(done: "Conversion") -> None:
         console.print(
             f"  {item.output}: {verdict_text(item.verdict)} with native Paddle on "
             f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
-            + (f": {item.reason}" if item.reason else "")
+            + "".join(f": {text}" for text in (item.reason, item.note) if text)
         )
+    if done.why and not done.explanation:
+        console.print(f"  {escape(done.why)}")
     if done.not_run:
         console.print(f"  {'not run here':<12} {escape(done.not_run)}")
     if done.gate is not None:
-        titles = ("backend", "computes in", "top-1", "fp32 top-1", "agreement", "log-p", "verdict")
-        table = new_table(*titles)
+        labelled = any(row.result and row.result.top1 is not None for row in done.gate.rows)
+        accuracies = ("top-1", "fp32 top-1") if labelled else ()
+        table = new_table("backend", "computes in", *accuracies, "agreement", "log-p", "verdict")
         for row in done.gate.rows:
-            table.add_row(*(escape(cell) for cell in _cells(row)))
+            table.add_row(*(escape(cell) for cell in _cells(row, labelled=labelled)))
         console.print(table)
 
 
-def _cells(row: "BackendGate") -> tuple[str, ...]:
+def _cells(row: "BackendGate", *, labelled: bool) -> tuple[str, ...]:
     result = row.result
     if result is None:
-        return (row.backend, "–", "–", "–", "–", "–", f"not judged: {row.unavailable}")
+        nothing = ("–",) * (5 if labelled else 3)
+        return (row.backend, *nothing, f"not judged: {row.unavailable}")
+    accuracies = (result.top1, result.reference_top1) if labelled else ()
     error = result.log_probability_error
     return (
         row.backend,
         row.computes_in,
-        "–" if result.top1 is None else f"{result.top1:.1%}",
-        "–" if result.reference_top1 is None else f"{result.reference_top1:.1%}",
+        *("–" if value is None else f"{value:.1%}" for value in accuracies),
         f"{result.agreement:.1%} of {result.pictures}",
         "–" if error is None else f"{error:.2g}",
         "passed" if result.passed else result.reason,

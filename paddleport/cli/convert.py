@@ -24,7 +24,8 @@ def convert(
             "--output",
             "-o",
             metavar="FILE",
-            help="Default: NAME.onnx, NAME.PRECISION.onnx|xml, or NAME.TARGET.engine",
+            help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx (or .xml), "
+            "NAME.TARGET.engine",
         ),
     ] = None,
     to: Annotated[
@@ -49,9 +50,9 @@ def convert(
             "--keep", help="Keep what does not agree, as NAME.differs.onnx, .failed or .unproven."
         ),
     ] = False,
-    simplify: Annotated[
-        bool, typer.Option("--simplify/--no-simplify", help="Fold and fuse with onnxslim.")
-    ] = True,
+    no_simplify: Annotated[
+        bool, typer.Option("--no-simplify", help="Do not fold and fuse with onnxslim.")
+    ] = False,
     embed_preprocess: Annotated[
         bool,
         typer.Option(
@@ -138,7 +139,7 @@ def convert(
             shapes=options.ranges_from(shape),
             allow_upgrade=allow_upgrade,
             keep=keep,
-            simplify=simplify,
+            simplify=not no_simplify,
             embed_preprocess=embed_preprocess,
             keep_fp32=[name.strip() for name in (keep_fp32 or "").split(",") if name.strip()],
             compute_capabilities=options.capabilities_from(capability),

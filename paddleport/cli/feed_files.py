@@ -17,9 +17,9 @@ FeedOption = Annotated[
     list[str] | None,
     typer.Option(
         "--feed",
-        metavar="NAME=FILE.npy|FILE.npz",
-        help="An input's tensor, or all of them in one .npz. Each further .npz, or .npy of the "
-        "same NAME, is one more feed.",
+        metavar="NAME=FILE|FILE",
+        help="An input's tensor as NAME=FILE.npy, or all of them in FILE.npz. Each further .npz, "
+        "or .npy of the same NAME, is one more feed.",
     ),
 ]
 
@@ -98,6 +98,8 @@ def load_array(path: Path) -> "Array":
     try:
         with path.open("rb") as stream:
             tensor: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except FileNotFoundError:
+        raise FeedError(f"{path} does not exist") from None
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise FeedError(f"{path} is not a .npy file of numbers ({error})") from None
     return tensor
@@ -121,5 +123,7 @@ def load_tensors(path: Path) -> dict[str, "Array"]:
             raise FeedError(f"{path} unpacks to {size >> 20} MB; at most 4096 MB are taken")
         with np.load(path, allow_pickle=False) as archive:
             return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        raise FeedError(f"{path} does not exist") from None
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None

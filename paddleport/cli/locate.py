@@ -16,8 +16,8 @@ _SIDES = {
     "runtime": "the ONNX graph on {backend}, against the same in float64",
 }
 _NEXT = {
-    "converter": "the fault is in the file, whoever runs it: convert again with another --opset, "
-    "or report the operator and its input ranges to Paddle2ONNX",
+    "converter": "the fault is in the file, whoever runs it: report the operator and its input "
+    "ranges to Paddle2ONNX, or to what else the file was written by",
     "runtime": "the file is not to blame for this: try another backend, --precision or one of its "
     "-o options, or report the node and its input ranges to {backend}",
 }

@@ -23,16 +23,20 @@ ProgramOption = Annotated[
     typer.Option("--model", metavar="FILE", help="A program file: .json or .pdmodel, any name."),
 ]
 ParamsOption = Annotated[
-    Path | None, typer.Option("--params", metavar="FILE", help="Its parameter file.")
+    Path | None,
+    typer.Option(
+        "--params", metavar="FILE", help="Its parameter file, or the folder with one file each."
+    ),
 ]
 WeightsOption = Annotated[
     str,
     typer.Option(
         "--weights",
         "-w",
-        metavar="auto|pretrained|seeded|PATH",
-        help="For a zoo name. auto: cached, else pretrained (download), else seeded with a "
-        "warning. PATH: a .pdparams checkpoint, or a folder or .tar of an inference model.",
+        metavar="NAME|PATH",
+        help="For a zoo name: auto (cached, else pretrained, else seeded with a warning), "
+        "pretrained (download), seeded, or the PATH of a .pdparams checkpoint, or of a folder or "
+        ".tar of an inference model.",
     ),
 ]
 OnnxOption = Annotated[

@@ -1,9 +1,6 @@
 """``paddleport run``: pictures to labels on any runtime."""
 
-import json as json_module
-import os
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain, islice
@@ -12,22 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddleport.cli import options
-from paddleport.cli.console import (
-    print_error,
-    print_warning,
-    progress_bar,
-    stderr,
-    stdout,
-)
+from paddleport.cli import feed_files, options
+from paddleport.cli.answers import show_answers
+from paddleport.cli.console import print_warning, progress_bar, stderr
 from paddleport.cli.profile_options import ProfileOptions
-from paddleport.errors import ImageError
+from paddleport.cli.run_feeds import feed_answers, spec_for_feeds, task_for
+from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
     from paddleport.runners.base import Runner
     from paddleport.runners.picture_pipeline import Work
-    from paddleport.runners.predictor import PictureAnswer, Predictor
-    from paddleport.runners.tasks.base import Task
+    from paddleport.runners.predictor import Predictor
 
 DEFAULT_MODEL, DEFAULT_BACKEND = "MobileNetV2", "onnxruntime"
 
@@ -71,29 +63,47 @@ def run(
     threads: options.ThreadsOption = None,
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,
+    feed: feed_files.FeedOption = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            "--task",
+            metavar="NAME",
+            help="classification, or tensors: the outputs as they are, for any model.",
+            show_default="classification, with --feed tensors",
+        ),
+    ] = None,
     json: options.JsonOption = False,
     jsonl: Annotated[
         Path | None,
-        typer.Option("--jsonl", metavar="FILE", help="Write one JSON line per picture."),
+        typer.Option("--jsonl", metavar="FILE", help="Write one JSON line per picture or feed."),
     ] = None,
 ) -> None:
-    """Classify pictures on any runtime, with one preprocessing for all.
+    """Classify pictures on any runtime, with one preprocessing for all; or run any model's feeds.
 
     [bold]paddleport run --backend openvino[/]
 
     [bold]paddleport run MobileNetV2.onnx --backend onnxruntime photos/[/]
 
     [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
+
+    [bold]paddleport run DETECTOR/ --feed image=FILE.npy --feed scale_factor=FILE.npy[/]
     """
     from paddleport.convert.prepare import prepare_predictor, split_model
     from paddleport.runners.picture_pipeline import Work, default_workers
     from paddleport.runners.runner_options import RunnerOptions, available_threads
+    from paddleport.runners.tasks.raw_tensors import feed_tensors
 
     tuned = ProfileOptions.read(profile)
     backend = tuned.backend(backend) or DEFAULT_BACKEND
     named, names_of_pictures = split_model(names or [], tuned.model or DEFAULT_MODEL)
     model = tuned.file_of(named)
-    pictures, several = _pictures(names_of_pictures)
+    feeds = feed_files.feeds_from(feed)
+    for option, count in {"topk": topk, "batch-size": batch_size, "workers": workers}.items():
+        if count is not None and count < 1:  # before a conversion that may take long
+            raise UsageError(f"--{option} {count} is not possible: 1 or more")
+    task = task_for(task, feeds, names_of_pictures)
+    pictures, several = ([], False) if feeds else _pictures(names_of_pictures)
     asked = RunnerOptions(
         device=device,
         precision=options.precision_from(precision) or tuned.precision,
@@ -106,20 +116,31 @@ def run(
             model,
             backend,
             asked,
+            task=task,
+            feed=feeds,
             batch_size=tuned.batch or 1 if batch_size is None else batch_size,
             streams=None if several and tuned.profile is None else 1,
             opset=opset,
             weights=weights,
             progress=progress,
         )
-    spec = replace(spec, task_options={"topk": topk}, workers=workers, fast_decode=fast_decode)
-    with spec.open() as predictor:
+    if not feeds and spec.preprocess is None:
+        raise UsageError(f"{named} does not say how pictures are fed. {feed_tensors(ready.inputs)}")
+    own = {"topk": topk} if task == "classification" else {}
+    spec = replace(spec, task_options=own, workers=workers, fast_decode=fast_decode)
+    with (spec_for_feeds(spec, feeds) if feeds else spec).open() as predictor:
         if ready.warning:
             print_warning(ready.warning)
         work, runner = Work(), predictor.runner
         where = f"{ready.title} · {backend} {runner.computes_in}, {_computed_on(runner)}"
-        with closing(predictor.predict_many(pictures, work=work)) as answers:
-            read, failed = _show(answers, predictor.task, where, json=json, jsonl=jsonl)
+        found = predictor.predict_many(pictures, work=work)
+        if feeds:
+            found = feed_answers(predictor, feeds)
+        of = "feed" if feeds else "picture"
+        with closing(found) as answers:
+            read, failed = show_answers(
+                answers, predictor.task, where, json=json, jsonl=jsonl, of=of
+            )
         if fast_decode:
             again, _ = _pictures(names_of_pictures)
             _print_fast_decoding(predictor, again)
@@ -171,61 +192,3 @@ def _print_fast_decoding(predictor: "Predictor", pictures: Iterable[Any]) -> Non
         files, preprocess, predictor.same_answer, predictor.task.changed
     )
     stderr().print(f"[dim]{effect}[/]")
-
-
-def _show(
-    answers: "Iterator[PictureAnswer]",
-    task: "Task[Any]",
-    where: str,
-    *,
-    json: bool,
-    jsonl: Path | None,
-) -> tuple[int, int]:
-    """Print or write every answer as it comes; how many were read and how many were not."""
-    from paddleport.files import writing_atomically
-
-    read = failed = 0
-    if jsonl is not None:
-        with writing_atomically(jsonl) as stream, progress_bar() as progress:
-            for answer in answers:
-                stream.write((_as_json(answer, task) + "\n").encode())
-                read, failed = _count(answer, read, failed)
-                progress(f"{read + failed} pictures, {failed} not read", None)
-        stdout().print(f"[bold]{jsonl}[/]  {read} pictures · {where}")
-        return read, failed
-    if not json:
-        print(f"\033[2m{where}\033[0m" if _styled() else where)
-    separator = "["
-    for answer in answers:
-        read, failed = _count(answer, read, failed)
-        if json:
-            print(f"{separator}{_as_json(answer, task)}", end="")
-            separator = ",\n "
-        elif not answer.error:
-            _print(answer, task)
-    if json:
-        print("]" if read + failed else "[]")
-    return read, failed
-
-
-def _count(answer: "PictureAnswer", read: int, failed: int) -> tuple[int, int]:
-    if not answer.error:
-        return read + 1, failed
-    print_error(ImageError(answer.error))
-    return read, failed + 1
-
-
-def _print(answer: "PictureAnswer", task: "Task[Any]") -> None:
-    """Plain lines: importing rich and drawing a table takes as long as an inference."""
-    bold, plain = ("\033[1m", "\033[0m") if _styled() else ("", "")
-    lines = [f"{bold}{answer.picture}{plain}", *task.lines(answer.answer, styled=_styled())]
-    print("\n".join(lines))
-
-
-def _styled() -> bool:
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
-
-
-def _as_json(answer: "PictureAnswer", task: "Task[Any]") -> str:
-    values = {"picture": answer.picture, **task.plain(answer.answer), "error": answer.error}
-    return json_module.dumps(values, ensure_ascii=False)

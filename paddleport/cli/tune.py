@@ -84,6 +84,7 @@ def tune(
     from paddleport.models.resolve import resolve
     from paddleport.runners import why_not
     from paddleport.validate.accuracy_gate.gate import example_set
+    from paddleport.validate.feeds.value_ranges import input_ranges
     from paddleport.validate.tune.tuner import TunePlan
     from paddleport.validate.tune.tuner import tune as find_fastest
     from paddleport.validate.tune.tuning_report import write_report
@@ -107,6 +108,7 @@ def tune(
             labelled=labelled,
             images=images or (),
             classes=source.labels,
+            ranges=input_ranges(source),
         )
         plan = TunePlan(
             goal="throughput" if goal == "throughput" else "latency",

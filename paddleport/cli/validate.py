@@ -1,5 +1,6 @@
 """``paddleport validate``: is it still the same model, and how fast is it."""
 
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ from paddleport.cli.console import (
     verdict_text,
 )
 from paddleport.cli.profile_options import ProfileOptions
+from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table as RichTable
@@ -107,6 +109,8 @@ def validate(
         onnx = onnx or tuned.profile.file
     if seconds is None:
         seconds = _QUICK_SECONDS if quick else Plan.seconds_each
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise UsageError(f"--seconds {seconds:g} is not possible: 0 or more")
     plan = Plan(
         backends=tuple(backend) if backend else None,
         reference=reference,
@@ -147,9 +151,10 @@ def validate(
                 command=shlex.join(["paddleport", *sys.argv[1:]]),
                 progress=progress,
             )
-    report = found.report
-    folder = out or Path("out") / source.name
-    files = report.write(folder)
+        progress("write the report", None)
+        report = found.report
+        folder = out or Path("out") / source.name
+        files = report.write(folder)
     if junit is not None:
         write_atomically(junit, report.to_junit().encode())
     if worst:
@@ -178,11 +183,12 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print(_fitting_table(report))
     console.print()
     for row in report.rows:
-        style = "dim" if row.verdict in ("reference", "agrees", "skipped") else "default"
+        plain = row.verdict in ("reference", "agrees", "skipped") and not row.cause
+        style = "dim" if plain else "default"
         if text := summary.explained(row):
             console.print(f"[{style}][bold]{escape(row.name)}[/]: {escape(text)}[/]")
     conclusions = {
-        "agrees": "all agree",
+        "agrees": "all agree" if all(row.counts for row in report.rows) else "all others agree",
         "differs": "not all agree",
         "unproven": "nothing is proven",
     }
@@ -194,8 +200,9 @@ def _fitting_table(report: "ParityReport") -> "RichTable":
     """The backends' table, without its least needed columns where the terminal is narrow."""
     from paddleport.validate.reports.tables import backends
 
-    console, left_out, found = stdout(), list(_LEAST_NEEDED), backends(report.rows)
+    console, found = stdout(), backends(report.rows)
     columns = list(found.columns)
+    left_out = [column for column in _LEAST_NEEDED if column in columns]
     table = _rich_table(found, columns)
     unlimited = console.options.update(max_width=1000)
     while left_out and console.measure(table, options=unlimited).maximum > console.width:

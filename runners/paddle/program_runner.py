@@ -6,15 +6,18 @@ import sys
 import tempfile
 import warnings
 from abc import abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError
+from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.paddle.source import FoundModel, open_model
 from paddleport.runners.base import Runner
+from paddleport.runners.paddle.paddle_refusals import why_refused
 from paddleport.tensors import Array, Feed
 
 GPU_MEMORY_MB = 256  # to begin with; Paddle takes more as it needs it
@@ -57,6 +60,19 @@ class PaddleProgramRunner(Runner):
                 for spec, name in zip(self.outputs, self.output_names(), strict=True)
             }
 
+    @contextmanager
+    def vendor(self, failure: type[PortError], what: str) -> Iterator[None]:
+        """As every runner's; what this Paddle lacks for the model is a ``ModelFileError``."""
+        try:
+            with super().vendor(failure, what):
+                yield
+        except failure as error:
+            lacks = why_refused(str(error.__cause__ or ""))
+            if not lacks:
+                raise
+            version = getattr(sys.modules.get("paddle"), "__version__", "")
+            raise ModelFileError(f"{self.name} {version} {lacks}") from error
+
     def prepare(self, found: FoundModel) -> None:  # most have nothing to refuse
         """Refuse, before Paddle is imported, what can't be done with this model."""
 
@@ -78,7 +94,7 @@ class PaddleProgramRunner(Runner):
     def copy_in(self, feed: Feed) -> None:
         """Copy a feed into the predictor's inputs."""
         for name, handle in self._input_handles.items():
-            handle.copy_from_cpu(np.ascontiguousarray(feed[name]))
+            handle.copy_from_cpu(np.asarray(feed[name], order="C"))
 
     def release(self) -> None:
         """Let the predictor go."""

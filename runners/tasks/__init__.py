@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import Any
 
 from paddleport.errors import UsageError, unknown_name
-from paddleport.runners.tasks.base import Task
+from paddleport.runners.tasks.base import Outputs, Task
 from paddleport.runners.tasks.classification import Classification
 from paddleport.runners.tasks.raw_tensors import Tensors
 from paddleport.tensors import TensorSpec
@@ -45,6 +45,21 @@ def task_named(
         if isinstance(wanted, type) and type(value) is not wanted:
             raise UsageError(f"{name} option {key}={value!r}: {wanted.__name__} is taken")
     return kind(labels=labels, **given)
+
+
+def shapes_of(outputs: Sequence[Outputs]) -> list[tuple[int, ...]]:
+    """The shape of each output for one example, for ``task_of``; 0 where examples differ.
+
+    Args:
+        outputs: of each example, alone in its batch.
+    """
+    found = []
+    for name in outputs[0]:
+        shapes = {item[name].shape for item in outputs}
+        same = len({len(shape) for shape in shapes}) == 1
+        sizes = [set(size) for size in zip(*shapes, strict=True)] if same else []
+        found.append(tuple(size.pop() if len(size) == 1 else 0 for size in sizes))
+    return found
 
 
 def task_of(

@@ -1,7 +1,7 @@
 """The seam between numbers and their meaning: what is fed, what is the same, what is shown."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -128,7 +128,7 @@ def alike(one: Array, other: Array, noise: float) -> bool:
         return False
     if not all(item.dtype.kind in "biuf" for item in (one, other)):
         return bool(np.array_equal(one, other))
-    exact, found = one.astype(np.float64), other.astype(np.float64)
+    exact, found = np.asarray(one, np.float64), np.asarray(other, np.float64)
     finite = np.isfinite(exact)
     if not finite.all():
         if not np.array_equal(exact[~finite], found[~finite], equal_nan=True):
@@ -146,6 +146,20 @@ def rows(outputs: Outputs, place: int, batch: int) -> dict[str, Array]:
         name: item[place : place + 1] if item.shape[:1] == (batch,) else item
         for name, item in outputs.items()
     }
+
+
+def easiest_share(outputs: Iterable[Sequence[Array]], noise: float) -> float | None:
+    """The largest ``constant_share`` of several outputs; ``None`` where none has one.
+
+    Whole numbers, such as a count, may well be the same for every example. They count only where
+    there is nothing else, and then the one that says most.
+    """
+    shares: dict[bool, list[float]] = {True: [], False: []}
+    for tensors in outputs:
+        share = constant_share(tensors, noise)
+        if share is not None:
+            shares[tensors[0].dtype.kind == "f"].append(share)
+    return max(shares[True], default=min(shares[False], default=None))
 
 
 def constant_share(tensors: Sequence[Array], noise: float) -> float | None:

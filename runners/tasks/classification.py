@@ -1,5 +1,6 @@
 """Pictures to classes: scores [pictures, classes], the likeliest of which is the answer."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,14 +18,18 @@ from paddleport.runners.tasks.base import (
     Outputs,
     Task,
     alike,
-    constant_share,
+    easiest_share,
 )
 from paddleport.tensors import Array, TensorSpec, format_shape
 
 SCORE_DECIMALS = 5
 """PaddleClas's ``Topk`` rounds scores to this many decimals."""
 
-SMALLEST_PROBABILITY = 1e-30  # float32 keeps full precision down to 1.2e-38
+SOFTMAX_DEPTH = 64.0
+"""Native Paddle's softmax and log-softmax on a CPU take no logit for more than this below the
+largest of its row (seen in 3.2.2, in float32 and float64; its oneDNN kernels go on)."""
+
+_SMALLEST = 1e-38  # near float32's smallest normal number; stands for 0 where nothing is above it
 _SOFTMAX_SUM_ERROR = 1e-3
 _LIKELY = 0.01  # classes below that are nobody's answer
 
@@ -69,7 +74,7 @@ class Classification(Task[tuple[Prediction, ...]]):
             and bool(outputs)
             and len(outputs[0]) == 2
             and outputs[0][0] in (None, 1)
-            and outputs[0][1] != 1
+            and (outputs[0][1] is None or outputs[0][1] > 1)
         )
 
     def picture_input(
@@ -78,8 +83,8 @@ class Classification(Task[tuple[Prediction, ...]]):
         """The only input, of a model with one output."""
         if len(inputs) != 1 or len(inputs[0].shape) != 4 or len(outputs) != 1:
             raise UsageError(
-                "this model is no image classifier (one 4-D input, one output); "
-                "paddleport validate takes any model"
+                "this model is no image classifier (one 4-D input, one output): "
+                "--task tensors shows its outputs"
             )
         return inputs[0]
 
@@ -97,13 +102,15 @@ class Classification(Task[tuple[Prediction, ...]]):
     ) -> Agreement:
         """By the likeliest class of each output of scores; of the first, where there are labels."""
         same, shares, drifts = [np.ones(len(reference), np.bool_)], [], []
+        others: list[list[Array]] = []
         right: list[NDArray[np.bool_]] = []
         for name in reference[0]:
             one, other = ([item[name] for item in side] for side in (reference, candidate))
-            if not all(item.ndim == 2 and len(item) == 1 and item.size > 1 for item in one):
+            if not _are_scores(one):
                 pairs = zip(one, other, strict=True)
                 same.append(np.array([alike(*pair, noise) for pair in pairs]))
-                shares.append(constant_share(one, noise) or 0.0)
+                if one[0].dtype.kind == "f":
+                    others.append(one)
                 continue
             wanted, found = (np.concatenate(side).astype(np.float64) for side in (one, other))
             expected, given = wanted.argmax(axis=1), found.argmax(axis=1)
@@ -113,9 +120,10 @@ class Classification(Task[tuple[Prediction, ...]]):
                 drifts.append(drift)
             if labels is not None and not right:
                 right = [np.asarray(labels) == answer for answer in (expected, given)]
+        rest = others if shares else ([item[name] for item in reference] for name in reference[0])
         return Agreement(
             same=np.all(same, axis=0),
-            constant=max(shares),
+            constant=max([*shares, easiest_share(rest, noise) or 0.0]),
             reference_right=right[0] if right else None,
             right=right[1] if right else None,
             guessed=_commonest(labels) if labels else None,
@@ -176,7 +184,7 @@ def top_k(
     if scores.ndim != 2 or 0 in scores.shape:
         raise OutputError(
             f"the model gives [{format_shape(scores.shape)}], not (pictures, classes): "
-            f"it is no classifier"
+            f"it is no classifier: --task tensors shows its outputs"
         )
     classes = scores.shape[1]
     if labels is not None and len(labels) != classes:
@@ -197,14 +205,38 @@ def top_k(
 
 
 def is_softmax(tensor: Array) -> bool:
-    """Whether the last axis holds probabilities that add up to 1."""
+    """Whether the last axis holds probabilities that add up to 1; an empty tensor holds none."""
     if tensor.ndim < 2 or tensor.shape[-1] < 2 or not np.issubdtype(tensor.dtype, np.floating):
+        return False
+    if not tensor.size:
         return False
     exact = tensor.astype(np.float64)
     return bool(
         np.isfinite(exact).all()
         and (exact >= 0).all()
         and (np.abs(exact.sum(axis=-1) - 1) < _SOFTMAX_SUM_ERROR).all()
+    )
+
+
+def log_probabilities(tensor: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Natural logarithms of probabilities on the last axis, no lower than native Paddle knows them.
+
+    What is more than ``SOFTMAX_DEPTH`` below the largest of its row counts as just that far.
+    """
+    if not tensor.size:
+        return tensor.copy()
+    floor = tensor.max(axis=-1, keepdims=True) * math.exp(-SOFTMAX_DEPTH)
+    logs: NDArray[np.float64] = np.log(np.maximum(tensor, np.maximum(floor, _SMALLEST)))
+    return logs
+
+
+def _are_scores(tensors: Sequence[Array]) -> bool:
+    """Whether they are each a row of as many numbers, several."""
+    shape = tensors[0].shape
+    return (
+        shape == (1, tensors[0].size)
+        and shape[1] > 1
+        and all(item.shape == shape and item.dtype.kind == "f" for item in tensors)
     )
 
 
@@ -216,7 +248,7 @@ def _commonest(values: Sequence[int]) -> float:
 def _drift(wanted: NDArray[np.float64], found: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The largest change of a likely class's log-probability, picture by picture."""
     if is_softmax(wanted):
-        one, other = (np.log(np.maximum(item, SMALLEST_PROBABILITY)) for item in (wanted, found))
+        one, other = log_probabilities(wanted), log_probabilities(found)
     elif wanted.min() >= 0 and wanted.max() <= 1:
         return None  # a sigmoid's: each class is a question of its own
     else:

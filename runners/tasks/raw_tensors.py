@@ -15,9 +15,10 @@ from paddleport.runners.tasks.base import (
     Outputs,
     Task,
     alike,
-    constant_share,
+    easiest_share,
     rows,
 )
+from paddleport.runners.tasks.classification import Classification
 from paddleport.tensors import Array, TensorSpec, format_shape
 
 
@@ -41,7 +42,9 @@ class Tensors(Task[dict[str, Array]]):
     ) -> TensorSpec:
         """The only input, which must be 4-D."""
         if len(inputs) != 1 or len(inputs[0].shape) != 4:
-            raise UsageError("this model does not take one picture (one 4-D input): feed tensors")
+            raise UsageError(
+                f"this model does not take one picture (one 4-D input). {feed_tensors(inputs)}"
+            )
         return inputs[0]
 
     def answers(self, outputs: Outputs, batch: int) -> list[dict[str, Array]]:
@@ -61,11 +64,8 @@ class Tensors(Task[dict[str, Array]]):
             all(alike(one[name], other[name], noise) for name in one)
             for one, other in zip(reference, candidate, strict=True)
         ]
-        shares = [
-            constant_share([item[name] for item in reference], noise) for name in reference[0]
-        ]
-        known = [share for share in shares if share is not None]
-        return Agreement(same=np.array(same), constant=max(known, default=None))
+        outputs = ([item[name] for item in reference] for name in reference[0])
+        return Agreement(same=np.array(same), constant=easiest_share(outputs, noise))
 
     def disagreement(self, agreement: float, needed: float, noise: float, examples: str) -> str:
         """In units of the reference."""
@@ -90,6 +90,22 @@ class Tensors(Task[dict[str, Array]]):
     def plain(self, answer: dict[str, Array] | None) -> dict[str, Any]:
         """Nested lists by output name."""
         return {"outputs": {name: item.tolist() for name, item in (answer or {}).items()}}
+
+
+def feed_tensors(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec] = ()) -> str:
+    """What to type, or to do, where a model can't be fed with pictures as it is.
+
+    Args:
+        inputs: of the model.
+        outputs: of a Paddle model, which may be of the zoo.
+    """
+    text = f"Feed it tensors: {' '.join(f'--feed {spec.name}=FILE.npy' for spec in inputs)}"
+    if not outputs or len(inputs) != 1 or len(inputs[0].shape) != 4:
+        return text
+    text += "; or put an inference.yml with its preprocessing beside the program"
+    if Classification.fits(inputs, [spec.shape for spec in outputs]):
+        text += "; or, for a model of the zoo with your files: paddleport run NAME -w FOLDER"
+    return text
 
 
 def _range(item: Array) -> str:

@@ -133,7 +133,7 @@ class TensorRtRunner(Runner):
 
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Copy in, run, copy out, and wait for the device."""
-        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in feed.items()}
+        tensors = {name: np.asarray(tensor, order="C") for name, tensor in feed.items()}
         found = self._run(tensors, to_host=True)
         return {spec.name: owned(found[spec.name]) for spec in self.outputs}
 
@@ -142,7 +142,7 @@ class TensorRtRunner(Runner):
         placed = {}
         for name, tensor in feed.items():
             array = self._device_array(tensor.shape, tensor.dtype)
-            placed[name] = array.copy_from(np.ascontiguousarray(tensor))
+            placed[name] = array.copy_from(np.asarray(tensor, order="C"))
         return placed
 
     def infer_placed(self, placed: Any) -> None:

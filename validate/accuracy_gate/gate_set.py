@@ -21,8 +21,10 @@ from paddleport.tensors import (
     check_feed,
     listed_feeds,
 )
-from paddleport.validate.feeds.make_feeds import concrete_inputs, made_feed
+from paddleport.validate.feeds.made_feed import made_feed
+from paddleport.validate.feeds.make_feeds import concrete_inputs
 from paddleport.validate.feeds.named_feed import DEFAULT_SIZE, SAMPLE_SIZE
+from paddleport.validate.feeds.value_ranges import NO_RANGES, InputRanges
 
 MAX_BYTES = 2 << 30  # all of them are held at a time
 SAMPLES = 200  # drawn or made where none are given
@@ -100,6 +102,7 @@ def example_set(
     images: Sequence[Path] = (),
     classes: Sequence[str] | None = None,
     given: GivenFeeds | None = None,
+    ranges: InputRanges = NO_RANGES,
 ) -> GateSet:
     """Pictures for a model with one input that takes them, and feeds for any other.
 
@@ -111,6 +114,7 @@ def example_set(
         classes: likewise.
         given: tensors to feed instead, in one feed or several, whose first axis counts the
             examples.
+        ranges: what integer inputs may hold, under the names of ``inputs``.
 
     Raises:
         UsageError: pictures for a model that takes none, or both pictures and tensors.
@@ -123,7 +127,7 @@ def example_set(
     if labelled or images:
         what = "--feed names tensors" if feeds else "this model is not fed with one picture"
         raise UsageError(f"{what}, so --labelled and --images can't be: leave them out")
-    return feed_set(inputs, feeds)
+    return feed_set(inputs, feeds, ranges=ranges)
 
 
 def matched_inputs(
@@ -146,7 +150,10 @@ def matched_inputs(
 
 
 def feed_set(
-    inputs: Sequence[TensorSpec], given: GivenFeeds | None, samples: int = SAMPLES
+    inputs: Sequence[TensorSpec],
+    given: GivenFeeds | None,
+    samples: int = SAMPLES,
+    ranges: InputRanges = NO_RANGES,
 ) -> GateSet:
     """Feeds of any kind: those given, or ``samples`` that are made up.
 
@@ -155,8 +162,8 @@ def feed_set(
     """
     feeds = listed_feeds(given)
     if not feeds:
-        specs = concrete_inputs(inputs, {})
-        tensors = (made_feed(specs, index).tensors for index in range(samples))
+        specs = concrete_inputs(inputs, {}, ranges.longest)
+        tensors = (made_feed(specs, index, ranges.values).tensors for index in range(samples))
         made = ([feed[spec.name] for spec in specs] for feed in tensors)
         names = [f"made {index}" for index in range(samples)]
         return _set(names, made, None, f"{samples} made feeds", samples)

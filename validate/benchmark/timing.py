@@ -24,7 +24,7 @@ from paddleport.validate.feeds.make_feeds import batch_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.backend_sessions import BackendSessions, backend_of
 from paddleport.validate.parity.parity_report import BackendRow
-from paddleport.validate.parity.validation_plan import PLAIN
+from paddleport.validate.parity.validation_plan import NATIVE, PLAIN
 from paddleport.validate.session import Session
 
 _BATCHES = (4, 8)  # beside the smallest: the columns of the published tables
@@ -92,8 +92,13 @@ class Timing:
         }
 
     def _is_wanted(self, name: str) -> bool:
-        """The reference at its plainest is slow; a quick validation does without its latency."""
-        return not self._plan.quick or name in runners.names()
+        """The reference at its plainest is slow; a quick validation does without its latency.
+
+        Unless the speed reference has broken, whose place it takes.
+        """
+        backends = self._backends
+        needed = name == backends.reference and backends.speed_reference not in backends.sessions
+        return not self._plan.quick or name in runners.names() or needed
 
     def _timed_backend(
         self, name: str, session: Session, batches: Sequence[NamedFeed], jpeg: bytes | None
@@ -174,32 +179,41 @@ class Timing:
 
     def _with_speed_up(self, rows: list[BackendRow]) -> list[BackendRow]:
         name = self._backends.speed_reference
-        base = next((row for row in rows if row.name == name), None)
+        by_name = {row.name: row for row in rows}
+        base, why = by_name.get(name), "was not among the backends"
+        if base is not None and base.latency is None:
+            why = f"{base.verdict}: {base.reason}"
+            base = by_name.get(self._backends.reference) if self._is_native_reference() else None
         if base is None or base.latency is None:
-            why = "was not among the backends" if base is None else f"{base.verdict}: {base.reason}"
             self.speed_reference = f"nothing: {name} {why}"
             return rows
-        self.speed_reference = self._speed_reference()
+        self.speed_reference = self._speed_reference(base.name)
+        if base.name != name:
+            self.speed_reference += f", since {name} failed"
         p50_ms = base.latency.p50_ms
         return [
             replace(row, speed_up=p50_ms / row.latency.p50_ms) if row.latency else row
             for row in rows
         ]
 
-    def _speed_reference(self) -> str:
-        name = self._backends.speed_reference
+    def _is_native_reference(self) -> bool:
+        return self._backends.reference_backend in NATIVE
+
+    def _speed_reference(self, name: str) -> str:
         options = self._backends.options_for(name)
-        checked = runners.runner_class(name).check_options(options)
+        checked = runners.runner_class(backend_of(name)).check_options(options)
         extras = checked.extras
-        if name != PLAIN:
+        if backend_of(name) != PLAIN:
             return f"{name} {checked.precision}"
         if checked.device != "cpu":
-            return f"paddle on {checked.device}"
+            return f"{name} on {checked.device}"
         graph = "" if extras.ir_optim else " and graph optimisation off"
         kernels = "with oneDNN" if extras.onednn else "without oneDNN"
+        if not extras.onednn and graph:
+            graph = " and graph optimisation"
         cpus = available_threads()
         shared = f" on {cpus} CPUs" if options.threads > cpus else ""
-        return f"paddle {kernels}{graph}, {options.threads} threads{shared}"
+        return f"{name} {kernels}{graph}, {options.threads} threads{shared}"
 
 
 def _failed(row: BackendRow, error: PortError) -> BackendRow:

@@ -102,7 +102,7 @@ def with_warm_start(
     """
     if any(same_bits(found.outputs, outputs) for outputs in cold):
         return replace(row, load=replace(row.load, warm_load_ms=found.load_ms))
-    feed = FeedName(first.name, first.kind)
+    feed = FeedName(first.name, first.kind, first.batch)
     tolerance = TOLERANCES[row.computes_in]
     comparisons = compare_outputs(cold[:1], [found.outputs], tolerance, feeds=[feed])
     worst = max(comparisons, key=share_of_limit)

@@ -23,6 +23,7 @@ from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE
 
 _SAMPLES = 2  # drawn pictures, where the model takes them; what shows on no feed is not searched
@@ -76,6 +77,7 @@ def locate(
         shapes=shapes,
         given=feed,
         pixels=onnx_feeds.pixels,
+        ranges=input_ranges(source),
     )
     renamed = onnx_feeds.of(feeds)
     theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]

@@ -2,35 +2,35 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from paddleport.tensors import Array
-from paddleport.validate.compare.error_scale import (
-    ErrorScale,
-    Measure,
-    choose_error_scale,
-    structural_difference,
-)
+from paddleport.validate.compare.decision import decide, errors_of, is_accepted
+from paddleport.validate.compare.error_scale import Measure, choose_error_scale
 from paddleport.validate.compare.metrics import Metrics, Ranking, compare_rankings, measure_error
+from paddleport.validate.compare.row_order import OutputTensors
 from paddleport.validate.compare.sensitivity import Sensitivity, prove_sensitivity
+from paddleport.validate.compare.tied_rows import put_in_order
 from paddleport.validate.compare.tolerance import Tolerance
 
 Verdict = Literal["agrees", "differs", "unproven"]
 Outputs = Sequence[Mapping[str, Array]]  # one mapping per feed, output name to tensor
-_LEAST_SPREAD = 10.0  # times the limit: how far the reference must move between its feeds
-_SMALLEST_SCALE = 1e-30  # float32 loses precision below 1.2e-38
 
 
 @dataclass(frozen=True)
 class FeedName:
-    """What a comparison says of a feed."""
+    """What a comparison says of a feed.
+
+    Attributes:
+        name: to tell it by.
+        kind: where it came from.
+        batch: how many examples it holds; 0 where that is not known.
+    """
 
     name: str
     kind: str
+    batch: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ class OutputComparison:
         verdict: ``unproven`` when the reference output does not depend on the feeds enough
             for agreement to mean anything.
         reason: why it is not ``agrees``; empty when it is.
+        note: what was allowed for, where it agrees only so; else empty.
         worst_error: largest error over all elements in the tolerance's unit; ``None`` where
             shapes, types or non-finite values made values incomparable.
         limit: the tolerance's limit.
@@ -83,6 +84,13 @@ class OutputComparison:
     reference_against_float64: Metrics | None = None
     ranking: Ranking | None = None
     sensitivity: Sensitivity | None = None
+    note: str = ""
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether it is of whole numbers that are equal everywhere, whatever that proves."""
+        blind = self.sensitivity is not None and not self.sensitivity.holds
+        return self.measure == "equality" and self.verdict != "differs" and not blind
 
 
 def compare_outputs(
@@ -92,8 +100,12 @@ def compare_outputs(
     *,
     feeds: Sequence[FeedName] | None = None,
     float64: Outputs | None = None,
+    classes: int = 0,
 ) -> list[OutputComparison]:
     """Compare a candidate's outputs with the reference's, one per output.
+
+    Rows that stand in another order only because the scores that they are ordered by are equal
+    are put in the reference's order first; the comparison says so.
 
     Args:
         reference: one mapping per feed, output name to tensor.
@@ -103,6 +115,7 @@ def compare_outputs(
         tolerance: the rule for floating-point outputs.
         feeds: name and kind of each feed; the scale is that of all but the extremes.
         float64: the outputs of the ONNX graph in float64.
+        classes: how many classes the model has names for; 0 where it has none.
 
     Returns:
         One comparison per output of the reference, in its order, and one for a differing count.
@@ -113,17 +126,35 @@ def compare_outputs(
         return [_incomparable("(all)", reason, tolerance, "values")]
     if float64 is not None and len(float64[0]) != len(reference[0]):
         float64 = None
-    return [
-        _compare_output(
+    pairs = output_pairs(reference[0], candidate[0])
+    tensors = [
+        OutputTensors(
             theirs,
             [outputs[ours] for outputs in reference],
             [outputs[theirs] for outputs in candidate],
-            None if float64 is None else aligned(reference, float64, ours),
-            tolerance,
-            feeds,
         )
-        for ours, theirs in output_pairs(reference[0], candidate[0])
+        for ours, theirs in pairs
     ]
+    exact = [
+        replace(item, candidate=aligned(reference, float64, ours) if float64 else [])
+        for item, (ours, _) in zip(tensors, pairs, strict=True)
+    ]
+    found = [
+        _compare_output(item, other.candidate, tolerance, feeds, classes)
+        for item, other in zip(tensors, exact, strict=True)
+    ]
+    if overall(found) != "differs":
+        return found
+    batches, limit = [feed.batch for feed in feeds], tolerance.limit
+    ordered = put_in_order(tensors, batches, limit, typical_feeds(feeds))
+    if float64 and ordered:
+        theirs = put_in_order(exact, batches, limit, typical_feeds(feeds))
+        exact = [theirs.get(place, (item,))[0] for place, item in enumerate(exact)]
+    for place, (item, note) in ordered.items():
+        again = _compare_output(item, exact[place].candidate, tolerance, feeds, classes)
+        if again.verdict != "differs":
+            found[place] = replace(again, note=note)
+    return found
 
 
 def output_pairs(
@@ -146,44 +177,65 @@ def typical_feeds(feeds: Sequence[FeedName]) -> list[int]:
 
 
 def overall(comparisons: Sequence[OutputComparison]) -> Verdict:
-    """The verdict over several outputs: the worst of them."""
+    """The verdict over several outputs: the worst of them.
+
+    Whole numbers that are the same for every feed, such as a number of boxes, prove nothing by
+    themselves, and take nothing from what others prove. Other numbers that are, do: an output
+    that is always zero may be one that died.
+    """
     verdicts = {comparison.verdict for comparison in comparisons}
     if "differs" in verdicts:
         return "differs"
-    return "agrees" if verdicts == {"agrees"} else "unproven"
+    if "agrees" in verdicts and all(
+        comparison.verdict == "agrees" or comparison.is_equal for comparison in comparisons
+    ):
+        return "agrees"
+    return "unproven"
+
+
+def remarks(comparisons: Sequence[OutputComparison]) -> tuple[str, ...]:
+    """What is to be said of outputs that agree as a whole: what was allowed, what proves nothing.
+
+    A sentence per output, with its name.
+    """
+    texts = ((item.output, item.note or item.reason) for item in comparisons)
+    return tuple(f"{name}: {text}" for name, text in texts if text)
 
 
 def _compare_output(
-    name: str,
-    reference: list[Array],
-    candidate: list[Array],
-    float64: list[Array] | None,
+    item: OutputTensors,
+    float64: Sequence[Array],
     tolerance: Tolerance,
     feeds: Sequence[FeedName],
+    classes: int,
 ) -> OutputComparison:
-    error_scale = choose_error_scale(reference, candidate, typical_feeds(feeds))
-    errors = [
-        error_scale.error(one, other) for one, other in zip(candidate, reference, strict=True)
-    ]
-    verdict, reason = _decide(reference, candidate, errors, error_scale, tolerance, feeds)
-    worst = max(errors) if error_scale.measure != "equality" else sum(errors)
+    reference, candidate = item.reference, item.candidate
+    typical = typical_feeds(feeds)
+    error_scale = choose_error_scale(reference, candidate, typical)
+    whole = error_scale.measure == "equality"
+    errors = errors_of(reference, candidate, error_scale)
+    verdict, reason = decide(reference, candidate, errors, error_scale, tolerance.limit, feeds)
+    worst = sum(errors) if whole else max(errors)
     proof = prove_sensitivity(
         reference,
         error_scale,
         tolerance.limit,
-        lambda disturbed: _agrees(reference, disturbed, tolerance, feeds),
+        lambda disturbed: is_accepted(reference, disturbed, tolerance.limit, feeds, typical),
     )
-    if verdict == "agrees" and proof is not None and not proof.holds:
+    if verdict == "agrees" and proof is None:
+        verdict = "unproven"
+        reason = (
+            "no class but the likeliest is in reach of native Paddle's softmax: nothing is proven"
+        )
+    elif verdict == "agrees" and proof is not None and not proof.holds:
         verdict, reason = "unproven", "a disturbed reference was not told apart: nothing is proven"
     return OutputComparison(
-        output=name,
+        output=item.name,
         verdict=verdict,
         reason=reason,
         worst_error=worst if math.isfinite(worst) else None,
-        limit=tolerance.limit if error_scale.measure != "equality" else 0.0,
-        limit_source=tolerance.source
-        if error_scale.measure != "equality"
-        else "whole numbers are equal or not",
+        limit=0.0 if whole else tolerance.limit,
+        limit_source="whole numbers are equal or not" if whole else tolerance.source,
         measure=error_scale.measure,
         worst_feeds=_worst_feeds(errors, feeds),
         against_reference=measure_error(candidate, reference, error_scale),
@@ -191,51 +243,15 @@ def _compare_output(
         reference_against_float64=measure_error(reference, float64, error_scale)
         if float64
         else None,
-        ranking=compare_rankings(reference, candidate, [feed.name for feed in feeds]),
+        ranking=compare_rankings(
+            reference,
+            candidate,
+            [feed.name for feed in feeds],
+            batches=[feed.batch for feed in feeds],
+            classes=classes,
+        ),
         sensitivity=proof,
     )
-
-
-def _decide(
-    reference: list[Array],
-    candidate: list[Array],
-    errors: Sequence[float],
-    error_scale: ErrorScale,
-    tolerance: Tolerance,
-    feeds: Sequence[FeedName],
-) -> tuple[Verdict, str]:
-    for ours, theirs, feed in zip(reference, candidate, feeds, strict=True):
-        reason = structural_difference(ours, theirs)
-        if reason:
-            return "differs", f"{feed.name}: {reason}"
-    if error_scale.measure == "equality":
-        unequal, total = int(sum(errors)), sum(tensor.size for tensor in reference)
-        if unequal:
-            return "differs", f"{unequal} of {total} values are not equal"
-        if len({(tensor.shape, tensor.tobytes()) for tensor in reference}) == 1:
-            return "unproven", "the output does not change with the input: nothing is proven"
-        return "agrees", ""
-    if max(errors) > tolerance.limit:
-        return "differs", f"error {max(errors):.2g} above the limit"
-    if error_scale.scale < _SMALLEST_SCALE:
-        return "unproven", "the output is zero or has no scale: nothing is proven"
-    if not _varies([error_scale.values(tensor) for tensor in reference], error_scale, tolerance):
-        return "unproven", "the output hardly changes with the input: nothing is proven"
-    return "agrees", ""
-
-
-def _agrees(
-    reference: list[Array],
-    candidate: list[Array],
-    tolerance: Tolerance,
-    feeds: Sequence[FeedName],
-) -> bool:
-    """The decision alone, as it is made of a candidate, for disturbed references."""
-    error_scale = choose_error_scale(reference, candidate, typical_feeds(feeds))
-    errors = [
-        error_scale.error(one, other) for one, other in zip(candidate, reference, strict=True)
-    ]
-    return _decide(reference, candidate, errors, error_scale, tolerance, feeds)[0] != "differs"
 
 
 def _incomparable(
@@ -261,23 +277,3 @@ def _worst_feeds(errors: Sequence[float], feeds: Sequence[FeedName]) -> tuple[Wo
         WorstFeed(kind, name, error if math.isfinite(error) else None)
         for kind, (error, name) in sorted(worst.items(), key=lambda item: -item[1][0])
     )
-
-
-def _varies(
-    tensors: Sequence[NDArray[np.float64]], error_scale: ErrorScale, tolerance: Tolerance
-) -> bool:
-    """Whether the reference moves with its input by much more than the limit would let pass."""
-    if any(tensor.shape[1:] != tensors[0].shape[1:] for tensor in tensors):
-        return True
-    rows = [row for tensor in tensors for row in (tensor if tensor.ndim > 1 else tensor[None])]
-    if not rows:
-        return False
-    if len(rows) < 2:
-        return error_scale.scale > 0 and float(
-            np.nanstd(rows[0])
-        ) > _LEAST_SPREAD * tolerance.limit * (error_scale.scale)
-    finite = np.isfinite(rows[0])
-    if any(not np.array_equal(np.isfinite(row), finite) for row in rows[1:]):
-        return True
-    spread = max(error_scale.worst(rows[0], row) for row in rows[1:])
-    return spread > _LEAST_SPREAD * tolerance.limit

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from paddleport.runners.tasks.classification import SMALLEST_PROBABILITY
+from paddleport.runners.tasks.classification import is_softmax, log_probabilities
 from paddleport.tensors import Array
 from paddleport.validate.compare.error_scale import ErrorScale
 
@@ -29,8 +29,8 @@ class Metrics:
         rmse: root of the mean ``(a - b)^2``.
         cosine: of the angle between all of ``a`` and all of ``b``; ``None`` if one is zero.
         snr_db: ``10 log10(sum b^2 / sum (a - b)^2)``; ``None`` where they are equal or b is zero.
-        log_probability: largest difference of log-probabilities above 1e-30; ``None`` unless both
-            are softmax outputs.
+        log_probability: largest difference of log-probabilities, as far down as native Paddle
+            knows them; ``None`` unless both are softmax outputs.
         kl: largest Kullback-Leibler divergence of a row, KL(b || a), in nats; likewise.
     """
 
@@ -107,10 +107,10 @@ def measure_error(
             return None
         sums.add(a[np.isfinite(b)], b[np.isfinite(b)], rms)
         if error_scale.measure == "log-probabilities":
-            logs = [np.log(np.maximum(item, SMALLEST_PROBABILITY)) for item in (a, b)]
-            log_probability = max(log_probability, float(np.abs(logs[0] - logs[1]).max()))
-            kl = (b * (logs[1] - logs[0])).sum(axis=-1)
-            divergence = max(divergence, float(kl.max()))
+            found, wanted = log_probabilities(a), log_probabilities(b)
+            log_probability = max(log_probability, float(np.abs(found - wanted).max(initial=0.0)))
+            kl = (b * (wanted - found)).sum(axis=-1)
+            divergence = max(divergence, float(kl.max(initial=0.0)))
         worst = max(worst, error_scale.error(one, other))
     if not math.isfinite(worst):
         return None
@@ -124,24 +124,42 @@ def measure_error(
         cosine=sums.cosine,
         snr_db=sums.snr_db,
         log_probability=log_probability if probabilities else None,
-        kl=max(divergence, 0.0) if probabilities else None,  # rounding may leave it below 0
+        kl=divergence if probabilities else None,
     )
 
 
 def compare_rankings(
-    reference: Sequence[Array], candidate: Sequence[Array], feeds: Sequence[str]
+    reference: Sequence[Array],
+    candidate: Sequence[Array],
+    feeds: Sequence[str],
+    *,
+    batches: Sequence[int] = (),
+    classes: int = 0,
 ) -> Ranking | None:
     """How far two classifiers agree on the order of classes; ``None`` for no classifier.
+
+    One has probabilities for its output, or as many numbers a row as the model has names of
+    classes. An embedding has neither, nor has a list of boxes.
 
     Args:
         reference: [N, classes] of floats for each feed.
         candidate: the same.
         feeds: the feeds' names.
+        batches: how many examples each feed holds; 0 where that is not known.
+        classes: how many classes the model has names for; 0 where it has none.
     """
     if any(
         tensor.ndim != 2 or tensor.shape[-1] < 2 or not np.issubdtype(tensor.dtype, np.floating)
         for tensor in (*reference, *candidate)
     ):
+        return None
+    if any(one.shape != other.shape for one, other in zip(reference, candidate, strict=True)):
+        return None
+    lengths = zip(reference, batches, strict=bool(batches))
+    if any(batch and len(tensor) != batch for tensor, batch in lengths):
+        return None
+    named = all(tensor.shape[-1] == classes for tensor in reference)
+    if not named and not all(is_softmax(tensor) for tensor in reference if tensor.size):
         return None
     agreeing = total = 0
     overlaps: list[float] = []
@@ -149,6 +167,8 @@ def compare_rankings(
     smallest = math.inf
     for wanted, found, feed in zip(reference, candidate, feeds, strict=True):
         for row, (expected, given) in enumerate(zip(wanted, found, strict=True)):
+            if not np.isfinite(expected).all():
+                continue
             order, other = np.argsort(-expected, kind="stable"), np.argsort(-given, kind="stable")
             margin = float(expected[order[0]] - expected[order[1]])
             smallest = min(smallest, margin) if math.isfinite(margin) else smallest

@@ -15,7 +15,7 @@ _SEED = 20_261_124
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """The reference's own output, disturbed, and compared as the candidate was.
+    """The reference's own output, or float64's, disturbed, and compared as the candidate was.
 
     Attributes:
         refused_at: how many times the limit one element was moved by; must be refused.
@@ -43,7 +43,8 @@ def prove_sensitivity(
 ) -> Sensitivity | None:
     """Disturb the reference by known shares of the limit, and ask whether they still agree.
 
-    Whole numbers have one element changed by 1, and are accepted unchanged.
+    Whole numbers have one element changed by 1, and are accepted unchanged. An element that
+    cannot be seen to move, such as one at the floor of native Paddle's softmax, is not the one.
 
     Args:
         reference: one tensor per feed.
@@ -52,10 +53,13 @@ def prove_sensitivity(
         agrees: compares a list of tensors as a candidate's.
 
     Returns:
-        ``None`` where no element can be moved: no finite one, or an output without scale.
+        ``None`` where no element can be seen to move: no finite one, an output without scale, or
+        one in which all classes but one are at that floor.
     """
     generator = np.random.Generator(np.random.PCG64(_SEED))
-    places = [(index, np.flatnonzero(np.isfinite(item))) for index, item in enumerate(reference)]
+    places = [
+        (index, np.flatnonzero(error_scale.shows(item))) for index, item in enumerate(reference)
+    ]
     places = [(index, found) for index, found in places if found.size]
     if not places or (error_scale.measure != "equality" and not error_scale.scale):
         return None
@@ -87,20 +91,19 @@ def prove_sensitivity(
 
 
 def _moved(tensor: Array, shares: Array, error_scale: ErrorScale) -> Array:
-    """``tensor`` with each element moved by ``shares`` of its unit, in its own type."""
+    """``tensor`` with each element moved by ``shares`` of its unit, in its own type if that can."""
     if error_scale.measure == "equality":
+        changed = np.asarray(shares) != 0
         if tensor.dtype == np.bool_:
-            flipped: Array = np.where(shares != 0, ~tensor, tensor)
-            return flipped
-        changed: Array = tensor + (shares != 0).astype(tensor.dtype)
-        return changed
-    moves = shares * error_scale.unit(error_scale.values(tensor))
-    moves[~np.isfinite(moves)] = 0
-    exact = tensor.astype(np.float64)
+            return np.asarray(tensor ^ changed)
+        return np.asarray(tensor + changed.astype(tensor.dtype))
+    unit = np.asarray(error_scale.unit(error_scale.values(tensor)))
+    moves = np.where(np.isfinite(unit), unit, 0) * shares
+    exact = np.asarray(tensor, np.float64)
     if error_scale.measure == "log-probabilities":
         probabilities = exact * np.exp(moves)
         exact = probabilities / probabilities.sum(axis=-1, keepdims=True)
     else:
         exact = exact + moves
-    moved: Array = exact.astype(tensor.dtype)
-    return moved
+    # a step of float16 is more than the limit of float32, in which it may have been computed
+    return np.asarray(exact, np.promote_types(tensor.dtype, np.float32))

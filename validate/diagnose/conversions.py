@@ -15,7 +15,8 @@ from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.compare.comparison import output_pairs
 from paddleport.validate.compare.error_scale import structural_difference
-from paddleport.validate.diagnose.causes import Evidence
+from paddleport.validate.diagnose.amplified_rounding import is_beyond_rounding
+from paddleport.validate.diagnose.difference_evidence import Evidence
 from paddleport.validate.diagnose.validation_outputs import ComparedOutput, ReferenceOutputs
 from paddleport.validate.session import Session
 
@@ -88,8 +89,7 @@ class ConversionEvidence:
         """``evidence`` with the faulty step, and with what a target's own file says."""
         if self.conversions is None or self.artifact.format == "paddle":
             return evidence
-        wrong = evidence.reference_from_float64
-        if wrong is not None and wrong > evidence.limit:
+        if is_beyond_rounding(evidence, evidence.reference_from_float64):
             indices = output.failing[:_FEEDS]
             return replace(evidence, step=self._faulty_step(evidence, reference, output, indices))
         if self.artifact.format == "onnx":
@@ -151,7 +151,8 @@ class ConversionEvidence:
                 found = evaluate_onnx(stage.onnx, _feeds_of(stage, reference, indices))
                 if len(found[0]) != len(reference.outputs[0]):
                     return stage.step
-                if _worst(output, _of_output(found, reference, output), wanted) > evidence.limit:
+                error = _worst(output, _of_output(found, reference, output), wanted)
+                if is_beyond_rounding(evidence, error):
                     return stage.step
         except Exception:  # it can't be made again here, or float64 lacks an operator, or what
             return ""  # the provenance says is of somebody else's making

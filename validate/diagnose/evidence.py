@@ -1,13 +1,15 @@
 """Gather what is needed to name the cause of a difference."""
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from paddleport.errors import PortError
 from paddleport.validate.compare.comparison import aligned
 from paddleport.validate.compare.metrics import Ranking
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
-from paddleport.validate.diagnose.causes import Evidence
+from paddleport.validate.diagnose.amplified_rounding import is_ill_conditioned
 from paddleport.validate.diagnose.conversions import ConversionEvidence
+from paddleport.validate.diagnose.difference_evidence import Evidence
 from paddleport.validate.diagnose.imitation import find_imitated_input
 from paddleport.validate.diagnose.output_patterns import (
     BatchDependence,
@@ -31,6 +33,7 @@ def gather_evidence(
     limit: float,
     ranking: Ranking | None,
     conversion: ConversionEvidence | None = None,
+    only: Collection[int] | None = None,
 ) -> Evidence:
     """All evidence on one output that differs.
 
@@ -41,8 +44,9 @@ def gather_evidence(
         limit: of the tolerance; 0 for whole numbers.
         ranking: of the classes, if there are any.
         conversion: finds the step of the conversion that is to blame.
+        only: indices of the feeds that count; all by default.
     """
-    output = ComparedOutput(reference, answers, position, limit)
+    output = ComparedOutput(reference, answers, position, limit, only)
     scale = output.scale
     imitates, advice = find_imitated_input(reference, output)
     worst = output.failing[0]
@@ -62,23 +66,53 @@ def gather_evidence(
         advice=advice,
         pattern=describe_pattern(output.candidate[worst], output.reference[worst], scale, limit),
         fits_precision=find_narrow_precision(output.candidate, output.reference),
-        ranking=_ranking(ranking),
         normalised_inside=answers.format == "onnx" and reference.feeds[0].pixels is not None,
     )
+    evidence = with_ranking(evidence, ranking)
     if output.float64 is None:
         return evidence
     evidence = replace(
-        evidence,
-        from_float64=output.worst(output.candidate, output.float64),
-        reference_from_float64=output.worst(output.reference, output.float64),
-        rounding=_rounding(reference, output, "fp32"),
+        with_distances(evidence, reference, output),
         own_rounding=_rounding(reference, output, answers.computes_in),
-        observed_rounding=_observed_rounding(reference, output),
         float64_batch_dependence=find_batch_dependence(
             output.float64, reference.feeds, scale, limit
         ),
     )
-    return evidence if conversion is None else conversion.added_to(evidence, reference, output)
+    if conversion is None or is_ill_conditioned(evidence):  # then no step is to blame
+        return evidence
+    return conversion.added_to(evidence, reference, output)
+
+
+def with_ranking(evidence: Evidence, ranking: Ranking | None) -> Evidence:
+    """What became of top-1."""
+    changes = 0 if ranking is None else len(ranking.changes)
+    return replace(evidence, ranking=_ranking(ranking), top1_changes=changes)
+
+
+def with_distances(
+    evidence: Evidence,
+    reference: ReferenceOutputs,
+    output: ComparedOutput,
+    rounding: float | None = None,
+) -> Evidence:
+    """The distances from float64, and what rounding explains, on the feeds of ``output``.
+
+    Args:
+        evidence: what is known so far.
+        reference: what the reference answered.
+        output: compared on the feeds that count; there is a float64 reference.
+        rounding: imitated, where it is known; else that is done here.
+    """
+    exact = output.float64 or []
+    return replace(
+        evidence,
+        feeds=tuple(reference.feeds[index].name for index in sorted(output.failing)),
+        error=output.worst(output.candidate, output.reference),
+        from_float64=output.worst(output.candidate, exact),
+        reference_from_float64=output.worst(output.reference, exact),
+        rounding=_rounding(reference, output, "fp32") if rounding is None else rounding,
+        observed_rounding=_observed_rounding(reference, output),
+    )
 
 
 def _rounding(reference: ReferenceOutputs, output: ComparedOutput, precision: str) -> float | None:

@@ -1,7 +1,7 @@
 """What the backends of one validation were fed, and what each has answered."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -96,8 +96,8 @@ class ReferenceOutputs:
 
     @property
     def feed_names(self) -> list[FeedName]:
-        """Name and kind of every feed."""
-        return [FeedName(feed.name, feed.kind) for feed in self.feeds]
+        """Name, kind and batch of every feed."""
+        return [FeedName(feed.name, feed.kind, feed.batch) for feed in self.feeds]
 
     def answer_to(self, index: int, name: str, tensor: Array) -> Mapping[str, Array] | None:
         """The reference's answer to a feed with another tensor, asked for only once.
@@ -151,9 +151,14 @@ class ComparedOutput:
     """
 
     def __init__(
-        self, reference: ReferenceOutputs, answers: CandidateOutputs, position: int, limit: float
+        self,
+        reference: ReferenceOutputs,
+        answers: CandidateOutputs,
+        position: int,
+        limit: float,
+        only: Collection[int] | None = None,
     ) -> None:
-        """Raises nothing; the outputs' counts must be equal."""
+        """Raises nothing; the outputs' counts must be equal. ``only`` these feeds can fail."""
         ours, theirs = output_pairs(reference.outputs[0], answers.outputs[0])[position]
         self.name, self.position, self.limit = ours, position, limit
         self.reference = [outputs[ours] for outputs in reference.outputs]
@@ -168,8 +173,9 @@ class ComparedOutput:
             self.scale.error(one, other)
             for one, other in zip(self.candidate, self.reference, strict=True)
         ]
-        failing = [index for index, error in enumerate(self.errors) if error > limit]
-        self.failing = sorted(failing or range(len(self.errors)), key=lambda i: -self.errors[i])
+        looked_at = range(len(self.errors)) if only is None else sorted(only)
+        failing = [index for index in looked_at if self.errors[index] > limit]
+        self.failing = sorted(failing or looked_at, key=lambda i: -self.errors[i])
 
     def worst(self, one: Sequence[Array], other: Sequence[Array]) -> float:
         """The largest error of one's tensors against another's over the failing feeds."""

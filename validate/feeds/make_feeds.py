@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.preprocess import Preprocess
-from paddleport.models.synthetic.samples import draw_picture
 from paddleport.runners.preprocessing.prepare_image import preprocess_image
 from paddleport.tensors import Array, Feed, GivenFeeds, TensorSpec, check_feed, listed_feeds
+from paddleport.validate.feeds.made_feed import is_picture, made_feed
 from paddleport.validate.feeds.named_feed import (
+    DEFAULT_LENGTH,
     DEFAULT_SIZE,
     NamedFeed,
     extreme_pictures,
@@ -23,10 +23,7 @@ from paddleport.validate.feeds.pixel_feeds import (
     given_pixels,
     pixel_feeds,
 )
-
-DEFAULT_LENGTH = 16  # of any other free dimension
-_NOISE_SEED = 20_240_811
-_IDS_BELOW = 8  # integer inputs are mostly indices into something
+from paddleport.validate.feeds.value_ranges import NO_RANGES, InputRanges
 
 
 def make_feeds(
@@ -38,6 +35,7 @@ def make_feeds(
     shapes: Mapping[str, Sequence[int]] | None = None,
     given: GivenFeeds | None = None,
     pixels: PixelInput | None = None,
+    ranges: InputRanges = NO_RANGES,
 ) -> list[NamedFeed]:
     """Make the feeds for a model.
 
@@ -56,6 +54,7 @@ def make_feeds(
         given: input name to tensor, or several such mappings, used as they are.
         pixels: the input of an ONNX file that normalises pictures itself. Then every feed is
             made of 8-bit pixels, for which such a file alone has an answer.
+        ranges: what integer inputs may hold, as ``input_ranges`` reads it of the program.
 
     Raises:
         FeedError: a shape or tensor that the model does not take.
@@ -70,10 +69,15 @@ def make_feeds(
         for feed in made:
             check_feed([spec] if shapes else inputs, feed.tensors)
         return made
-    specs = concrete_inputs(inputs, shapes or {})
+    specs = concrete_inputs(inputs, shapes or {}, ranges.longest)
     fed: list[NamedFeed] = []
     if preprocess is not None and len(inputs) == 1 and not shapes:
         fed = _picture_feeds(inputs[0], preprocess, pictures, samples)
+    elif pictures and preprocess is not None and shapes:
+        raise UsageError(
+            "--images and --shape can't be together, since pictures come in the size that the "
+            "model's preprocessing makes of them: leave one of them out"
+        )
     elif pictures:
         raise UsageError(
             "this model's preprocessing is not known, so it cannot be fed with pictures: "
@@ -82,7 +86,7 @@ def make_feeds(
     if fed:
         tensor = fed[0].tensors[inputs[0].name]
         return [*fed, made_feed([TensorSpec(inputs[0].name, inputs[0].dtype, tensor.shape)], 0)]
-    return [made_feed(specs, index) for index in range(3)]
+    return [made_feed(specs, index, ranges.values) for index in range(3)]
 
 
 def _given_feeds(
@@ -116,12 +120,12 @@ def extreme_feeds(
     first = feeds[0]
     if pixels is not None and first.kind != "given":
         return extreme_pixels(pixels, len(first.tensors[pixels.spec.name]))
-    if first.kind == "given" or not any(_is_picture(spec, (1, 3)) for spec in inputs):
+    if first.kind == "given" or not any(is_picture(spec, (1, 3)) for spec in inputs):
         return []
     made: dict[str, dict[str, Array]] = {}
     for spec in inputs:
         shape = first.tensors[spec.name].shape
-        if _is_picture(spec, (1, 3)) and len(shape) == 4:
+        if is_picture(spec, (1, 3)) and len(shape) == 4:
             for name, tensor in extreme_pictures(shape, spec.dtype, preprocess):
                 made.setdefault(name, dict(first.tensors))[spec.name] = tensor
     return [NamedFeed(name=name, kind="extreme", tensors=tensors) for name, tensors in made.items()]
@@ -159,11 +163,17 @@ def batch_feeds(
 
 
 def concrete_inputs(
-    inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int]]
+    inputs: Sequence[TensorSpec], shapes: Mapping[str, Sequence[int]], longest: int | None = None
 ) -> list[TensorSpec]:
     """``inputs`` with every free dimension filled in.
 
-    A free first dimension is 1, the free height and width of a 4-D input 224, any other 16.
+    A free first dimension is 1, the free height and width of a 4-D input 224, any other 16. An
+    input that is declared as one of ``shapes`` is follows it, and any other does in the batch.
+
+    Args:
+        inputs: of a model.
+        shapes: input name to full shape.
+        longest: instead of 16, where a model has no more positions than that.
 
     Raises:
         FeedError: a shape for an input that is not there, or one that it cannot have.
@@ -173,28 +183,35 @@ def concrete_inputs(
         if name not in known:
             raise FeedError(f"--shape names '{name}', the model takes {', '.join(known)}")
         spec = known[name]
+        picture = is_picture(spec, (1, 3))
         fits = len(shape) == len(spec.shape) and all(
-            size > 0 and wanted in (None, size)
-            for wanted, size in zip(spec.shape, shape, strict=True)
+            wanted in (None, size) and (size > 0 or (axis > 0 and not picture))  # an empty cache
+            for axis, (wanted, size) in enumerate(zip(spec.shape, shape, strict=True))
         )
         if not fits:
             raise FeedError(f"--shape {name}={','.join(map(str, shape))} does not fit {spec}")
-    return [
-        TensorSpec(spec.name, spec.dtype, tuple(shapes.get(spec.name) or _default_shape(spec)))
-        for spec in inputs
-    ]
+    like = {known[name].shape: tuple(shape) for name, shape in shapes.items()}
+    batches = {shape[0] for shape in shapes.values() if len(shape)}
+    batch = batches.pop() if len(batches) == 1 else 1
+    made = []
+    for spec in inputs:
+        default = like.get(spec.shape) or _default_shape(spec, batch, longest)
+        shape = tuple(shapes.get(spec.name) or default)
+        made.append(TensorSpec(spec.name, spec.dtype, shape))
+    return made
 
 
-def _default_shape(spec: TensorSpec) -> list[int]:
+def _default_shape(spec: TensorSpec, batch: int, longest: int | None) -> list[int]:
+    length = min(DEFAULT_LENGTH, longest or DEFAULT_LENGTH)
     spatial = (2, 3) if len(spec.shape) == 4 else ()
     return [
         size
         if size is not None
-        else 1
+        else batch
         if axis == 0
         else DEFAULT_SIZE
         if axis in spatial
-        else DEFAULT_LENGTH
+        else length
         for axis, size in enumerate(spec.shape)
     ]
 
@@ -218,51 +235,3 @@ def _picture_feeds(
     for feed in feeds:
         check_feed([spec], feed.tensors)
     return feeds
-
-
-def made_feed(specs: Sequence[TensorSpec], index: int) -> NamedFeed:
-    """Feed number ``index`` of inputs whose sizes are all known: other numbers, other values.
-
-    From number 1 on, an input that has the shape of a picture is a drawn one.
-    """
-    drawn = index > 0 and any(_is_picture(spec) for spec in specs)
-    generator = np.random.Generator(np.random.PCG64([_NOISE_SEED, index]))
-    tensors = {
-        spec.name: _drawn(spec, index)
-        if drawn and _is_picture(spec)
-        else _noise(spec, specs, generator)
-        for spec in specs
-    }
-    kind: Literal["drawn", "noise"] = "drawn" if drawn else "noise"
-    return NamedFeed(name=f"{kind} {index}", kind=kind, tensors=tensors)
-
-
-def _is_picture(spec: TensorSpec, channels: Sequence[int] = (3,)) -> bool:
-    floating = np.issubdtype(np.dtype(spec.dtype), np.floating)
-    return floating and len(spec.shape) == 4 and spec.shape[1] in channels
-
-
-def _drawn(spec: TensorSpec, index: int) -> Array:
-    """A drawn picture in every batch position, each channel with mean 0 and variance 1."""
-    batch, _, height, width = (size or 1 for size in spec.shape)
-    picture = draw_picture(index, (height, width)).astype(np.float64)
-    deviation = np.maximum(picture.std(axis=(0, 1)), 1)
-    tensor = ((picture - picture.mean(axis=(0, 1))) / deviation).transpose(2, 0, 1)
-    return np.stack([tensor.astype(spec.dtype)] * batch)
-
-
-def _noise(spec: TensorSpec, specs: Sequence[TensorSpec], generator: np.random.Generator) -> Array:
-    shape = tuple(size or 1 for size in spec.shape)
-    dtype = np.dtype(spec.dtype)
-    # PaddleDetection's side inputs: noise there would ask for boxes of a nonsensical size.
-    if spec.name == "scale_factor":
-        return np.ones(shape, dtype)
-    if spec.name == "im_shape":
-        image = next((other.shape for other in specs if len(other.shape) == 4), None)
-        size = image[2:] if image else (DEFAULT_SIZE, DEFAULT_SIZE)
-        return np.broadcast_to(np.array(size, dtype), shape).copy()
-    if dtype == np.bool_:
-        return generator.random(shape) < 0.5
-    if np.issubdtype(dtype, np.integer):
-        return generator.integers(0, _IDS_BELOW, shape).astype(dtype)
-    return generator.standard_normal(shape).astype(dtype)

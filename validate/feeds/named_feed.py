@@ -14,6 +14,7 @@ from paddleport.runners.preprocessing.prepare_image import decode_image, preproc
 from paddleport.tensors import Array, Feed
 
 DEFAULT_SIZE = 224  # of a free height or width
+DEFAULT_LENGTH = 16  # of any other free dimension
 SAMPLE_SIZE = (192, 224)  # height and width of drawn pictures: quick to draw, and resized
 FeedKind = Literal["picture", "drawn", "noise", "extreme", "batch", "given"]
 
@@ -42,6 +43,11 @@ class NamedFeed:
     parts: tuple[int, ...] = ()
     picture: Array | None = field(default=None, repr=False, compare=False)
     pixels: Array | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def batch(self) -> int:
+        """How many examples it holds: rows of its first tensor that has any; else 1."""
+        return next((len(tensor) for tensor in self.tensors.values() if tensor.ndim), 1)
 
     @property
     def to_file(self) -> Feed:

@@ -13,11 +13,11 @@ from paddleport.validate.compare.comparison import (
     Outputs,
     compare_outputs,
     overall,
+    remarks,
 )
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.diagnose.causes import Cause, faulty_step, name_cause
 from paddleport.validate.diagnose.conversions import ConversionEvidence
-from paddleport.validate.diagnose.evidence import gather_evidence
+from paddleport.validate.diagnose.difference import DifferenceExplainer
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.backend_sessions import BackendSessions
@@ -133,10 +133,14 @@ class BackendComparison:
             if overall(second) == "differs":
                 answers, comparisons, verdict = swapped, second, "differs"
         _logger.info("%s: %s in %s", row.name, verdict, answers.computes_in)
-        reason = "; ".join(f"{item.output}: {item.reason}" for item in comparisons if item.reason)
-        row = replace(row, verdict=verdict, reason=reason, comparisons=tuple(comparisons))
+        said = remarks(comparisons)
+        row = replace(row, verdict=verdict, comparisons=tuple(comparisons))
+        if verdict == "agrees":
+            row = replace(row, notes=row.notes + said)
+        else:
+            row = replace(row, reason="; ".join(said))
         if verdict == "differs" or answers.overwritten:
-            return self._with_cause(row, answers)
+            return self._explained(row, answers)
         return row
 
     def _compared(self, answers: CandidateOutputs) -> list[OutputComparison]:
@@ -146,69 +150,31 @@ class BackendComparison:
             TOLERANCES[answers.computes_in],
             feeds=self._reference_outputs.feed_names,
             float64=self.float64.outputs,
+            classes=self._backends.source.classes,
         )
 
-    def _with_cause(self, row: BackendRow, answers: CandidateOutputs) -> BackendRow:
-        """A row that differs, with whoever made it so."""
+    def _explained(self, row: BackendRow, answers: CandidateOutputs) -> BackendRow:
+        """A row that differs, with whoever made it so, or the verdict where nobody did."""
         self._progress(f"{row.name}: why it differs", 1.0)
-        if len(answers.outputs[0]) != len(self._reference_outputs.outputs[0]):
-            cause, explanation = _count_cause(answers, self.float64)
-            return replace(row, verdict="differs", cause=cause, explanation=explanation)
-        position = _worst_position(row.comparisons)
-        worst = row.comparisons[position]
-        evidence = gather_evidence(
+        found = DifferenceExplainer(
             self._reference_outputs,
             answers,
-            position,
-            worst.limit,
-            worst.ranking,
-            ConversionEvidence(self._backends.conversions, self._backends.artifact(row.name)),
-        )
-        cause, explanation = name_cause(evidence)
-        step = faulty_step(evidence) if cause == "converter" else ""
-        kinds = {feed.name: feed.kind for feed in self._reference_outputs.feeds}
-        at_extremes = {kinds[name] for name in evidence.feeds} == {"extreme"}
-        if cause == "ill-conditioned" and at_extremes:
-            return self._without_extremes(row, answers, explanation)
-        return replace(row, verdict="differs", cause=cause, step=step, explanation=explanation)
-
-    def _without_extremes(
-        self, row: BackendRow, answers: CandidateOutputs, explanation: str
-    ) -> BackendRow:
-        """The verdict of the other feeds, where the model itself amplifies rounding at extremes."""
-        kept = [
-            index
-            for index, feed in enumerate(self._reference_outputs.feeds)
-            if feed.kind != "extreme"
-        ]
-        others = compare_outputs(
-            [self._reference_outputs.outputs[index] for index in kept],
-            [answers.outputs[index] for index in kept],
+            row.comparisons,
             TOLERANCES[answers.computes_in],
-            feeds=[self._reference_outputs.feed_names[index] for index in kept],
+            self._backends.source.classes,
+            ConversionEvidence(self._backends.conversions, self._backends.artifact(row.name)),
+        ).explain()
+        return replace(
+            row,
+            verdict=found.verdict,
+            cause=found.cause,
+            step=found.step,
+            explanation=found.explanation,
+            reason=found.reason,
+            comparisons=found.comparisons,
+            notes=(*row.notes, *found.notes),
         )
-        reason = "; ".join(f"{item.output}: {item.reason}" for item in others if item.reason)
-        notes = (*row.notes, f"on extremes alone: {explanation}")
-        return replace(row, verdict=overall(others), reason=reason, notes=notes)
 
 
 def _failed(row: BackendRow, error: PortError) -> BackendRow:
     return replace(row, verdict="failed", reason=str(error), log=getattr(error, "log", ""))
-
-
-def _worst_position(comparisons: Sequence[OutputComparison]) -> int:
-    """The output with the largest share of its limit."""
-
-    def share(item: OutputComparison) -> float:
-        if item.worst_error is None:
-            return float("inf")
-        return item.worst_error / (item.limit or 1.0)
-
-    return max(range(len(comparisons)), key=lambda index: share(comparisons[index]))
-
-
-def _count_cause(answers: CandidateOutputs, float64: Float64Reference) -> tuple[Cause, str]:
-    """Who has another number of outputs than the reference."""
-    in_file = float64.outputs is not None and len(float64.outputs[0]) == len(answers.outputs[0])
-    whose = "the ONNX file" if in_file else answers.backend
-    return "converter" if in_file else "runtime", f"{whose} gives another number of outputs."

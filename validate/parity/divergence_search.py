@@ -20,6 +20,7 @@ _ELSEWHERE = {
     "preprocessing": "its input is another",
     "nondeterminism": "it is another one at each run",
     "batching": "it depends on the batch",
+    "row-order": "its rows are right, in another order",
 }
 
 

@@ -46,11 +46,13 @@ class BackendRow:
         name: the row's name, such as ``onnxruntime`` or ``paddle plain``.
         verdict: ``skipped`` when the backend is not available here, ``failed`` when it broke.
         cause: who did it, where the verdict is ``differs``; ``undetermined`` where the evidence
-            is missing, which the explanation says.
+            is missing, which the explanation says. ``ill-conditioned`` where nobody did: the error
+            is above the limit and as exact as Paddle's own, so that the verdict is ``agrees``, or
+            ``unproven`` where rounding alone makes another answer.
         step: of the conversion, where that is the cause and it was found: ``Paddle2ONNX``,
             ``simplifier``, ``precision``, or a target's name.
-        explanation: one or two sentences on the cause, and what to do next; empty if it agrees.
-        reason: the bare finding; empty when it agrees.
+        explanation: one or two sentences on the cause, and what to do next; empty without one.
+        reason: the bare finding; empty when it agrees within its limit.
         computes_in: the precision read back from the runtime; empty if it never loaded.
         comparisons: one per output; for the reference itself they hold its distance from float64.
         latencies: every configuration that was measured; the first is the main one (batch as
@@ -60,6 +62,8 @@ class BackendRow:
         located: where it parts, if that was looked for.
         log: the end of its process's output, if it failed.
         notes: what differs from the plain case.
+        counts: whether the report's verdict depends on it; not where Paddle fails on its own
+            file and was not named.
     """
 
     name: str
@@ -76,6 +80,7 @@ class BackendRow:
     located: Divergence | None = None
     log: str = ""
     notes: tuple[str, ...] = ()
+    counts: bool = True
 
     @property
     def latency(self) -> Latency | None:
@@ -157,8 +162,8 @@ class ParityReport:
     @property
     def verdict(self) -> Literal["agrees", "differs", "unproven"]:
         """``agrees`` when at least one backend was compared and every one of them agrees."""
-        skipped = () if self.strict else ("skipped",)
-        verdicts = [row.verdict for row in self.rows if row.verdict not in ("reference", *skipped)]
+        ignored = ("reference",) if self.strict else ("reference", "skipped")
+        verdicts = [row.verdict for row in self.rows if row.counts and row.verdict not in ignored]
         if {"differs", "failed", "skipped"} & set(verdicts):
             return "differs"
         return "agrees" if verdicts and set(verdicts) == {"agrees"} else "unproven"

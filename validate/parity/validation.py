@@ -19,12 +19,14 @@ from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.make_feeds import batch_feeds, extreme_feeds, make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.parity.backend_comparison import BackendComparison
 from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.describe import describe_environment, describe_model
 from paddleport.validate.parity.divergence_search import DivergenceSearch
 from paddleport.validate.parity.float64_reference import Float64Reference
 from paddleport.validate.parity.parity_report import BackendRow, FeedRow, ParityReport
+from paddleport.validate.parity.reference_backend import without_own_failures
 from paddleport.validate.parity.validation_plan import Plan, assign_extras, choose_reference
 from paddleport.validate.reports.thumbnails import thumbnail
 
@@ -125,6 +127,7 @@ def validate_on_feeds(
     finally:
         backends.close()
         comparison.float64.close()
+    rows = without_own_failures(rows, backends)
     if plan.locate:
         rows = DivergenceSearch(backends, feeds, progress).rows(rows)
     report = ParityReport(
@@ -163,6 +166,7 @@ def _all_feeds(
         shapes=shapes,
         given=given,
         pixels=onnx_feeds.pixels,
+        ranges=input_ranges(source),
     )
     feeds += extreme_feeds(feeds, inputs, source.preprocess, onnx_feeds.pixels)
     if onnx_feeds.free_batch and feeds[0].kind != "given":
@@ -187,8 +191,7 @@ def _feed_rows(
         picture = ""
         if tensor is not None and feed.name in worst:
             picture = thumbnail(tensor, preprocess=source.preprocess)
-        batch = len(next(iter(feed.tensors.values()), ())) if feed.tensors else 0
-        made.append(FeedRow(name=feed.name, kind=feed.kind, batch=batch, thumbnail=picture))
+        made.append(FeedRow(name=feed.name, kind=feed.kind, batch=feed.batch, thumbnail=picture))
     return tuple(made)
 
 

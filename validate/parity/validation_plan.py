@@ -14,6 +14,8 @@ from paddleport.tensors import ShapeRange
 from paddleport.worker import run_in_worker
 
 BEST, PLAIN = "paddle-tensorrt", "paddle"
+NATIVE = (BEST, PLAIN)
+"""The backends that are Paddle itself, and run its own file."""
 _TIMEOUT_S = 120.0  # Paddle is imported
 
 

@@ -144,6 +144,7 @@ class RecordedRow(Struct, frozen=True, kw_only=True, dict=True):
     latencies: tuple[RecordedLatency, ...] = ()
     load: RecordedLoad = RecordedLoad()
     located: RecordedLocation | None = None
+    counts: bool = True
 
     @cached_property
     def medians(self) -> dict[Configuration, Median]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
+from paddleport.validate.diagnose.amplified_rounding import AS_EXACT
 from paddleport.validate.report_diff.changes import Kind, ReportChange, ratio, times
 from paddleport.validate.report_diff.recorded_report import (
     RecordedLocation,
@@ -107,7 +108,8 @@ def _verdict(name: str, old: RecordedRow | None, new: RecordedRow | None) -> Ite
     """Worse is: agrees before nothing known, before differs, before failed.
 
     Nothing known is ``unproven``, ``skipped`` or no row. Only a new ``agrees`` is an
-    improvement: a difference that is now skipped has not gone away.
+    improvement: a difference that is now skipped has not gone away. Paddle's failing on its own
+    file is worth a look, and no candidate's.
     """
     before, after = (row.verdict if row else ABSENT for row in (old, new))
     if "reference" in (before, after):  # a changed reference is a note
@@ -115,7 +117,7 @@ def _verdict(name: str, old: RecordedRow | None, new: RecordedRow | None) -> Ite
     was, is_now = _verdict_text(old), _verdict_text(new)
     why = figures.one_line(new.reason)[:200] if new else "no such row any more"
     if before != after:
-        worse = _RANK[after] > _RANK[before]
+        worse = _RANK[after] > _RANK[before] and (new is None or new.counts)
         kind: Kind = "regression" if worse else "improvement" if after == "agrees" else "change"
         yield ReportChange(
             backend=name,
@@ -206,8 +208,8 @@ def _error(
     if outputs[0].measure != outputs[1].measure:
         return None
     # A verdict of agrees above the limit was given without the extremes, where the model itself
-    # amplifies rounding: what happens there is noise.
-    typical = any(row.verdict == "agrees" and item.error > item.limit for row, item in pairs)
+    # amplifies rounding: what happens there is noise. Unless it does so everywhere.
+    typical = any(_is_without_extremes(row, item) for row, item in pairs)
     before, after = (item.typical_error if typical else item.error for item in outputs)
     units = [UNIT_ROUNDOFF.get(row.computes_in, 0.0) for row, _ in pairs]
     # The reference rounds as well.
@@ -222,6 +224,8 @@ def _error(
         kind, text = "regression", f"{text}, above the limit that OLD had"
     if kind is None:
         return None
+    if kind == "regression" and (new[0].verdict, new[0].cause) == ("agrees", "ill-conditioned"):
+        kind, text = "change", f"{text}, {AS_EXACT}"
     was, is_now = (
         f"{figures.error(error)} / {figures.error(limit)}"
         for error, limit in zip((before, after), limits, strict=True)
@@ -235,6 +239,10 @@ def _error(
         kind=kind,
         ratio=factor,
     )
+
+
+def _is_without_extremes(row: RecordedRow, item: RecordedOutput) -> bool:
+    return row.verdict == "agrees" and item.error > item.limit and not row.cause
 
 
 def _reference_distance(

@@ -19,11 +19,12 @@ _PAIRS = (
 def sentences(report: ParityReport) -> list[str]:
     """One per backend that agrees: nearer to float64 than the reference is, or not.
 
-    Where a backend differs, its explanation says what follows from float64.
+    Where a backend differs, or rounding is amplified, its explanation says what follows from
+    float64.
     """
     reference = next((row.name for row in report.rows if row.verdict == "reference"), "")
     rows = [row for row in report.rows if row.verdict == "agrees" and _was_compared(row)]
-    doubtful = [row for row in rows if _reference_is_far(row)]
+    doubtful = [row for row in rows if _reference_is_far(row) and not row.cause]
     texts = [
         _sentence(row, reference)
         for row in rows

@@ -32,7 +32,7 @@ SYMBOLS = {
     "failed": "!",
 }
 _IMAGE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/=]+")
-_EXPLAINED = ("differs", "failed", "unproven", "skipped")
+_BY_GRAVITY = ("differs", "failed", "unproven", "agrees", "skipped", "reference")
 _SHOWN = 4  # errors beside a picture; the table has all
 
 
@@ -72,8 +72,8 @@ def to_html(report: ParityReport) -> str:
         symbols=SYMBOLS,
         heading=_heading(report),
         lines=[summary.line(row) for row in rows],
-        explanations=_explanations(rows, _EXPLAINED),
-        remarks=_explanations(rows, ("reference", "agrees")),
+        explanations=_explanations([row for row in rows if _is_explained(row)]),
+        remarks=_explanations([row for row in rows if not _is_explained(row)]),
         error_charts=_error_charts(report, found),
         point_notes=error_coordinates.notes(found),
         latency_charts=[
@@ -101,13 +101,15 @@ def _heading(report: ParityReport) -> tuple[str, str]:
     return name, rest
 
 
-def _explanations(
-    rows: Sequence[BackendRow], verdicts: Sequence[str]
-) -> list[tuple[BackendRow, str]]:
-    """What there is to say of the rows with these verdicts, in the order of the verdicts."""
-    pairs = [(row, explained(row, located=False)) for row in rows if row.verdict in verdicts]
+def _is_explained(row: BackendRow) -> bool:
+    return bool(row.cause) or row.verdict in ("differs", "failed", "unproven", "skipped")
+
+
+def _explanations(rows: Sequence[BackendRow]) -> list[tuple[BackendRow, str]]:
+    """What there is to say of some rows, the gravest verdicts first."""
+    pairs = [(row, explained(row, located=False)) for row in rows]
     return sorted(
-        (pair for pair in pairs if pair[1]), key=lambda pair: verdicts.index(pair[0].verdict)
+        (pair for pair in pairs if pair[1]), key=lambda pair: _BY_GRAVITY.index(pair[0].verdict)
     )
 
 

@@ -11,9 +11,10 @@ from paddleport.validate.reports.summary import explained
 def to_junit(report: ParityReport) -> str:
     """One suite, with a test case for every backend but the reference.
 
-    ``differs`` and ``unproven`` are failures; ``skipped`` is one where the report is strict;
-    ``failed`` is an error. Times are seconds: the median of the main configuration, or loading
-    where nothing was measured.
+    ``differs`` and ``unproven`` are failures; what agrees though it is above its limit passes, and
+    says why. ``skipped`` is a failure where the report is strict; ``failed`` is an error, or
+    skipped where the report's verdict does not depend on it. Times are seconds: the median of the
+    main configuration, or loading where nothing was measured.
     """
     name = str(report.model.get("name", "model"))
     cases = [
@@ -51,15 +52,18 @@ def _case(model: str, row: BackendRow, *, strict: bool) -> Element:
         time=f"{milliseconds / 1e3:.6f}",
     )
     message = _line(row.explanation or row.reason or row.verdict)
-    if row.verdict == "skipped" and not strict:
+    if (row.verdict == "skipped" and not strict) or not row.counts:
         SubElement(case, "skipped", message=message)
     elif row.verdict == "failed":
         SubElement(case, "error", type="failed", message=message).text = _text(explained(row))
     elif row.verdict != "agrees":
         failure = SubElement(case, "failure", type=row.cause or row.verdict, message=message)
         failure.text = _text(_why(row))
+    told = [explained(row)] if row.verdict == "agrees" and row.cause else []
     if row.log:
-        SubElement(case, "system-out").text = _text(row.log)
+        told.append(row.log)
+    if told:
+        SubElement(case, "system-out").text = _text("\n".join(told))
     return case
 
 

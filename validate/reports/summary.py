@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from paddleport.validate.diagnose.amplified_rounding import AS_EXACT
 from paddleport.validate.diagnose.causes import Cause
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport, share_of_limit
 from paddleport.validate.reports import figures
@@ -14,9 +15,9 @@ _CAUSE_TEXTS: dict[Cause, str] = {
     "runtime": "the runtime itself",
     "precision": "the precision",
     "preprocessing": "the preprocessing",
-    "ill-conditioned": "nobody: the model amplifies rounding",
     "nondeterminism": "chance: runs differ",
     "batching": "batching",
+    "row-order": "the order of the rows",
     "undetermined": "undetermined",
 }
 _PLURALS = {"picture": "pictures", "extreme": "extremes", "batch": "batches"}
@@ -108,6 +109,9 @@ def tally(report: ParityReport) -> str:
     agree = counts["agrees"]
     plural = "backend agrees" if len(ran) == 1 else "backends agree"
     count = f"All {agree}" if agree == len(ran) > 1 else f"{agree} of {len(ran)}"
+    exact = sum(1 for row in ran if row.verdict == "agrees" and row.cause)
+    if exact:
+        rest = f", {exact} above the limit and {AS_EXACT}{rest}"
     reference = next((row.name for row in report.rows if row.verdict == "reference"), "")
     against = f" with {reference}, the reference" if reference else ""
     return f"{count} {plural}{against}{rest}."

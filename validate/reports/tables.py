@@ -26,13 +26,18 @@ class Table:
 
 
 def backends(rows: Sequence[BackendRow]) -> Table:
-    """Verdict, error and latency of every backend; what was not measured is empty."""
+    """Verdict, error and latency of every backend; what was not measured is empty.
+
+    There is no top-1 where nothing classifies.
+    """
+    ranked = any(figures.worst_ranking(row) for row in rows if row.verdict != "reference")
     columns = (
-        *("backend", "computes in", "verdict", "worst error / limit", "vs float64", "top-1"),
+        *("backend", "computes in", "verdict", "worst error / limit", "vs float64"),
+        *(("top-1",) if ranked else ()),
         *("p50 ms", "p90 ms", "p99 ms", "× paddle"),
     )
-    lines = tuple(_backend_cells(row) for row in rows)
-    return Table(caption="Every backend", columns=columns, lines=lines, texts=6)
+    lines = tuple(_backend_cells(row, ranked=ranked) for row in rows)
+    return Table(caption="Every backend", columns=columns, lines=lines, texts=5 + ranked)
 
 
 def located(rows: Sequence[BackendRow]) -> Table:
@@ -161,7 +166,7 @@ def feeds(report: ParityReport) -> Table:
     return Table(caption="Every feed", columns=("feed", "kind", "batch"), lines=lines, texts=2)
 
 
-def _backend_cells(row: BackendRow) -> tuple[str, ...]:
+def _backend_cells(row: BackendRow, *, ranked: bool) -> tuple[str, ...]:
     compared = row.verdict != "reference"  # its own comparisons are with itself: nothing to say
     ranking = figures.worst_ranking(row) if compared else None
     distance = figures.distance_from_float64(row)
@@ -173,7 +178,7 @@ def _backend_cells(row: BackendRow) -> tuple[str, ...]:
         figures.verdict(row),
         figures.error_of_limit(row.worst) if compared else "",
         "" if distance is None else figures.error(distance),
-        f"{ranking.top1_agreeing} of {ranking.total}" if ranking else "",
+        *((f"{ranking.top1_agreeing} of {ranking.total}" if ranking else "",) if ranked else ()),
         *(figures.milliseconds(value) for value in times),
         "" if row.speed_up is None else f"{row.speed_up:.2f}",
     )

@@ -11,7 +11,7 @@ from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision, available_threads
-from paddleport.runners.tasks import task_of
+from paddleport.runners.tasks import shapes_of, task_of
 from paddleport.tensors import Array
 from paddleport.validate.accuracy_gate.gate import GateResult, GateSet, judge_gate, matched_inputs
 from paddleport.validate.parity.describe import describe_environment, describe_model
@@ -195,7 +195,7 @@ class _Tuner:
         except PortError as error:
             self._out.append(TunedRow(candidate=candidate, state="failed", reason=str(error)))
             return
-        task = task_of(self._source.program.inputs, [item.shape for item in wanted[0].values()])
+        task = task_of(self._source.program.inputs, shapes_of(wanted))
         labels, kind = self._pictures.labels, self._pictures.kind
         gate = judge_gate(task, wanted, found, labels, examples=kind)
         self._gates[candidate.computation] = gate

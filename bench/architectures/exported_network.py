@@ -1,0 +1,148 @@
+"""One architecture with seeded weights, exported as PaddleClas does, and the truth beside it."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import double_precision
+import numpy as np
+from architecture import Architecture
+from paddleclas_wheel import SHA256, import_networks, unpacked_wheel
+from seeded_weights import RECIPE, first_output, seed_network
+
+from paddleport.models.cache import cache_key, cached_folder
+from paddleport.tensors import Array
+from paddleport.worker import Worker
+
+TIMEOUT_S = 900.0
+_PREFIX = "inference"
+_TRUTH, _FACTS = "truth.npz", "facts.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportedNetwork:
+    """A folder with an inference model.
+
+    Attributes:
+        program: the .json or .pdmodel.
+        params: the .pdiparams.
+        batch: what the program is fixed to; None where it is free.
+        parameters: how many numbers the network has.
+        no_double: why Paddle cannot compute it in double precision; empty where it can.
+    """
+
+    program: Path
+    params: Path
+    batch: int | None
+    parameters: int
+    no_double: str
+
+    def truth(self) -> dict[str, Array]:
+        """``inputs``, and outputs before the softmax: ``paddle``, ``double``, ``disturbed``."""
+        with np.load(self.program.with_name(_TRUTH)) as arrays:
+            return dict(arrays)
+
+
+def exported_network(architecture: Architecture, folder: Path) -> ExportedNetwork:
+    """The model in a folder below ``folder``, made in a worker if it is not there.
+
+    Raises:
+        DownloadError: the wheel cannot be had.
+        WorkerCrashed: Paddle crashed, or took ``TIMEOUT_S``.
+        RemoteError: the architecture cannot be built or exported.
+    """
+    from importlib.metadata import version
+
+    parts = dataclasses.asdict(architecture) | {
+        **{"recipe": RECIPE, "wheel": SHA256, "paddle": version("paddlepaddle")}
+    }
+    made = cached_folder(
+        f"{cache_key(parts)}/{architecture.name}",
+        lambda empty: _build_in_worker(architecture, empty),
+        cache=folder,
+    )
+    facts = json.loads((made / _FACTS).read_text("utf-8"))
+    program = made / f"{_PREFIX}{'.pdmodel' if architecture.old_format else '.json'}"
+    return ExportedNetwork(program=program, params=program.with_suffix(".pdiparams"), **facts)
+
+
+def _build_in_worker(architecture: Architecture, folder: Path) -> None:
+    wheel = unpacked_wheel()
+    with Worker(environ={"FLAGS_enable_pir_api": str(int(not architecture.old_format))}) as worker:
+        worker.call(build, TIMEOUT_S, wheel, architecture, folder)
+
+
+def build(wheel: Path, architecture: Architecture, folder: Path) -> None:
+    """Write the model, its facts and its truth; in a process of its own.
+
+    Args:
+        wheel: where the networks' sources lie.
+        architecture: what to build.
+        folder: where the files go; it exists.
+    """
+    import paddle
+
+    paddle.device.set_device("cpu")
+    paddle.seed(0)  # for what a constructor draws and keeps outside the parameters
+    constructor = getattr(import_networks(wheel), architecture.name)
+    network = constructor(**dict(architecture.arguments))
+    seed_network(network, architecture.name, architecture.sides, architecture.logit_std)
+    batch = None
+    try:
+        _save(network, architecture, folder, batch)
+    except Exception as error:  # a batch that the network's Python computes with
+        print(f"a free batch is not traced, one of 1 is tried: {error}")
+        batch = 1
+        _save(network, architecture, folder, batch)
+    facts = {
+        "batch": batch,
+        "parameters": sum(int(np.prod(parameter.shape)) for parameter in network.parameters()),
+        "no_double": _write_truth(network, architecture, folder / _TRUTH),
+    }
+    (folder / _FACTS).write_text(json.dumps(facts), "utf-8")
+
+
+def _save(network: Any, architecture: Architecture, folder: Path, batch: int | None) -> None:
+    import paddle
+
+    class Exported(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, x: Any) -> Any:
+            outputs = first_output(self.network(x))
+            if architecture.softmax:
+                outputs = paddle.nn.functional.softmax(outputs, axis=-1)
+            return outputs
+
+    exported = Exported()
+    exported.eval()
+    spec = paddle.static.InputSpec([batch, 3, *architecture.sides], "float32", name="x")
+    traced = paddle.jit.to_static(exported, input_spec=[spec], full_graph=True)
+    paddle.jit.save(traced, str(folder / _PREFIX))
+
+
+def _write_truth(network: Any, architecture: Architecture, file: Path) -> str:
+    """Compute in single and in double precision; says why the latter cannot be done."""
+    inputs = double_precision.inputs(architecture.sides)
+    arrays: dict[str, Any] = {
+        "inputs": inputs,
+        "paddle": double_precision.raw_outputs(network, inputs),
+    }
+    no_double = ""
+    try:
+        double_precision.to_double(network)
+        doubles = inputs.astype(np.float64)
+        truth = double_precision.raw_outputs(network, doubles)
+        if truth.dtype == np.float64:
+            disturbed = np.stack(double_precision.disturbed_outputs(network, doubles))
+            arrays |= {"double": truth, "disturbed": disturbed}
+        else:
+            no_double = f"it gives {truth.dtype} all the same"
+    except Exception as error:  # a kernel without double precision, a constant in single
+        no_double = f"{type(error).__name__}: {str(error).strip().splitlines()[-1]}"
+    np.savez(file, **arrays)
+    return no_double
