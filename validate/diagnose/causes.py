@@ -150,6 +150,16 @@ def is_ill_conditioned(evidence: Evidence) -> bool:
     return ours <= explained and reference <= explained and ours <= _EXPLAINED * reference
 
 
+def is_settled(rounding: float, error: float) -> bool:
+    """Whether more samples of imitated rounding would change nothing.
+
+    It explains the error whatever else is seen, and it is as clear whether it makes another
+    answer: samples of one network seldom differ by ten times.
+    """
+    unclear = _CHAOS / 10 < rounding <= _CHAOS
+    return error <= _EXPLAINED_SEEN * rounding and not unclear
+
+
 def _self_contradiction(evidence: Evidence) -> tuple[Cause, str] | None:
     if evidence.reference_repeat > evidence.limit:
         return "nondeterminism", (
