@@ -138,8 +138,11 @@ class Classification(Task[tuple[Prediction, ...]]):
         return f"label {max(labels)}, and the model has {classes} classes"
 
     def disagreement(self, agreement: float, needed: float, noise: float, examples: str) -> str:
-        """Of the likeliest class."""
-        return f"top-1 agrees on {agreement:.1%} of the {examples}, {needed:.1%} is needed"
+        """Of the largest score, since without labels nobody knows that it is a class's."""
+        return (
+            f"the largest output is the reference's for {agreement:.1%} of the {examples}, "
+            f"{needed:.1%} is needed"
+        )
 
     def sameness(self, constant: float, examples: str) -> str:
         """Of one class for nearly all."""
