@@ -200,6 +200,28 @@ def test_extremes_alone_decide_nothing_and_are_told() -> None:
     assert "no comparison can prove" not in elsewhere_safe.explanation
 
 
+def test_noise_that_makes_another_answer_leaves_the_verdict_to_pictures() -> None:
+    elsewhere_right = explain(y=Made(amplified(1e-7, noise=0.5)))
+    assert (elsewhere_right.verdict, elsewhere_right.cause) == ("agrees", "ill-conditioned")
+    assert elsewhere_right.explanation.endswith("the verdict is that of the other feeds.")
+    assert elsewhere_right.comparisons[0].verdict == "agrees"
+    elsewhere_safe = explain(y=Made(amplified(1e-3, noise=0.5)))
+    assert (elsewhere_safe.verdict, elsewhere_safe.cause) == ("agrees", "ill-conditioned")
+    assert "judge it by accuracy" in elsewhere_safe.explanation
+    assert elsewhere_safe.notes[-1].endswith("the verdict is that of the other feeds.")
+    chaotic = explain(y=Made(amplified(0.5)))
+    assert (chaotic.verdict, chaotic.cause) == ("unproven", "ill-conditioned")
+
+
+@pytest.mark.parametrize("kind", ["drawn", "extreme"])
+@pytest.mark.parametrize(("side", "cause"), [("graph", "converter"), ("backend", "runtime")])
+def test_noise_that_makes_another_answer_hides_no_fault(side: str, cause: str, kind: str) -> None:
+    made = Made(amplified(1e-7, noise=0.5))
+    setattr(made, side, on(kind, 1e-3))
+    found = explain(y=made)
+    assert (found.verdict, found.cause) == ("differs", cause), found.explanation
+
+
 def test_whole_numbers_that_rounding_changes_prove_nothing() -> None:
     class Rounded(Made):
         def moved(

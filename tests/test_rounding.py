@@ -81,3 +81,17 @@ def test_sizes_stay_exact(tmp_path: Path) -> None:
         y = runner.run({"x": x})["y"]
     assert y.shape == (2, 3)
     assert not np.allclose(y, np.e, rtol=1e-6)  # the values themselves are disturbed
+
+
+@pytest.mark.parametrize(
+    ("precision", "largest"), [("fp32", float(np.finfo(np.float32).max)), ("fp16", 65504.0)]
+)
+def test_what_is_beyond_the_format_s_range_is_infinite(precision: str, largest: float) -> None:
+    noise = Noise(UNIT_ROUNDOFF[precision], 1)
+    found = noise(np.array([1.0, -largest, 1.1 * largest, -1e3 * largest, -np.inf]))
+    assert np.isfinite(found[:2]).all()
+    assert found[2:].tolist() == [np.inf, -np.inf, -np.inf]
+
+
+def test_float64_holds_what_float32_does_not() -> None:
+    assert np.isfinite(Noise(UNIT_ROUNDOFF["fp64"], 1)(np.array([1e300]))).all()

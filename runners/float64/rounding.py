@@ -3,7 +3,8 @@
 Monte Carlo arithmetic in its simplest form (Parker, "Monte Carlo Arithmetic", 1997): each
 result is multiplied by 1 + u ξ with ξ uniform in [-1, 1], each weight of a product likewise,
 which stands for the roundings inside its sum. How far the outputs move is what a computation
-with unit roundoff u may be expected to be off by, whoever does it right.
+with unit roundoff u may be expected to be off by, whoever does it right. What is beyond the
+format's range becomes infinite, as it does there.
 """
 
 from collections.abc import Mapping
@@ -32,6 +33,9 @@ _FORGETS_VALUES = frozenset({"Shape", "Size"})
 
 BLOCK = 1 << 15  # values that get one stretch of the table
 _TABLE = 1 << 17  # random numbers
+_RANGES = {2.0**-53: np.inf, 2.0**-11: 65504.0}  # of fp64 and fp16, by unit roundoff
+_FLOAT32_RANGE = float(np.finfo(np.float32).max)  # bf16 has it too, and int8's scales
+_SPARE = 32.0  # roundings: a mask of the largest number plus something is no overflow
 
 
 class Noise:
@@ -47,6 +51,7 @@ class Noise:
         self._seed = seed
         drawn = np.random.Generator(np.random.SFC64(seed)).uniform(-1, 1, _TABLE)
         self._factors = 1 + unit_roundoff * drawn
+        self._largest = _RANGES.get(unit_roundoff, _FLOAT32_RANGE) * (1 + _SPARE * unit_roundoff)
         self.restart({})
 
     def restart(self, feed: Mapping[str, Array]) -> None:
@@ -67,7 +72,9 @@ class Noise:
             start, place = block
             values = flat[start : start + BLOCK]
             factors = self._factors[place : place + len(values)]
-            np.multiply(values, factors, out=table[start : start + BLOCK])
+            found = np.multiply(values, factors, out=table[start : start + BLOCK])
+            if max(found.max(), -found.min()) > self._largest:
+                found[np.abs(found) > self._largest] *= np.inf
 
         starts = range(0, flat.size, BLOCK)
         places = self._generator.integers(0, _TABLE - BLOCK, len(starts)).tolist()

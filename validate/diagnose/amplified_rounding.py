@@ -89,19 +89,30 @@ def is_settled(rounding: float, error: float) -> bool:
     return error <= _EXPLAINED_SEEN * rounding and not unclear
 
 
-def describe_ill_conditioned(evidence: Evidence) -> str:
-    """In words, who is how far from float64, whether the answer is safe, and what to do next."""
+def describe_amplification(evidence: Evidence) -> str:
+    """In words, that nobody is to blame, and who is how far from float64."""
+    if evidence.rounding == math.inf:
+        return (
+            "Nobody is to blame: the model's values leave the range of float32 (3e38), and what "
+            "comes of that is chance. Float64 holds them, and from that Paddle is "
+            f"{number(evidence.reference_from_float64)} and {evidence.backend} "
+            f"{number(evidence.from_float64)}."
+        )
     seen = ""
     if evidence.observed_rounding is not None:
         seen = f" (with other kernels it is {number(evidence.observed_rounding)} from itself)"
-    start = (
+    return (
         f"Nobody is to blame: the model amplifies rounding. Paddle itself is "
         f"{number(evidence.reference_from_float64)} from float64{seen} and {evidence.backend} "
         f"{number(evidence.from_float64)}, so it is {AS_EXACT}; fp32 rounding alone explains "
         f"about {number(evidence.rounding)}, so the limit of {evidence.limit:.0e} does not apply "
         "as it stands."
     )
-    ranking = sentence(evidence.ranking)
+
+
+def describe_ill_conditioned(evidence: Evidence) -> str:
+    """As ``describe_amplification``, with whether the answer is safe, and what to do next."""
+    start, ranking = describe_amplification(evidence), sentence(evidence.ranking)
     if _is_chaotic(evidence):
         return (
             f"{start} Rounding alone makes another answer, so no comparison can prove or "

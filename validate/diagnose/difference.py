@@ -15,6 +15,7 @@ from paddleport.validate.compare.tolerance import Tolerance
 from paddleport.validate.diagnose.amplified_kinds import merged, prove_explained
 from paddleport.validate.diagnose.amplified_rounding import (
     AS_EXACT,
+    describe_amplification,
     describe_ill_conditioned,
     is_ill_conditioned,
     is_safe,
@@ -23,13 +24,22 @@ from paddleport.validate.diagnose.causes import Cause, faulty_step, name_cause
 from paddleport.validate.diagnose.conversions import ConversionEvidence
 from paddleport.validate.diagnose.difference_evidence import Evidence
 from paddleport.validate.diagnose.evidence import gather_evidence, with_distances, with_ranking
+from paddleport.validate.diagnose.some_feeds import of_feeds, without_kind
 from paddleport.validate.diagnose.validation_outputs import (
     CandidateOutputs,
     ComparedOutput,
     ReferenceOutputs,
 )
+from paddleport.validate.feeds.named_feed import FeedKind
 
-_EXTREME, _BATCH = "extreme", "batch"  # kinds of feeds
+_EXTREME: FeedKind = "extreme"
+_BATCH: FeedKind = "batch"
+_NOISE: FeedKind = "noise"
+_PICTURES = frozenset({"picture", "drawn"})
+_OF_THE_OTHERS = (
+    "That is on noise, where rounding alone makes another answer; the verdict is that of the "
+    "other feeds."
+)
 _NOT_TOLD_APART = "a disturbed float64 answer was not told apart: nothing is proven"
 
 
@@ -62,10 +72,12 @@ class _AmplifiedOutput:
     Attributes:
         typical: on the feeds that are no extremes; ``None`` where they agree.
         extreme: on the extremes, likewise.
+        noise: on noise, where that makes another answer and there are pictures; else ``None``.
     """
 
     typical: Evidence | None
     extreme: Evidence | None
+    noise: Evidence | None = None
 
 
 class DifferenceExplainer:
@@ -111,7 +123,8 @@ class DifferenceExplainer:
             if isinstance(amplified, Difference):
                 return amplified
             found[position] = amplified
-        return self._amplified(found)
+        on_noise = [item.noise for item in found.values() if item.noise is not None]
+        return self._without_noise(on_noise[0]) if on_noise else self._amplified(found)
 
     def _other_count(self) -> Difference:
         """Who has another number of outputs than the reference."""
@@ -163,7 +176,7 @@ class DifferenceExplainer:
     def _by_kind(self, evidence: Evidence, position: int) -> _AmplifiedOutput | Difference:
         """An ill-conditioned output on each kind of feed, or the fault that one of them shows."""
         kinds = self._failing_kinds(position)
-        parts: dict[str, Evidence] = {}
+        parts: dict[FeedKind, Evidence] = {}
         for kind, indices in kinds.items():
             part = evidence
             if len(kinds) > 1:
@@ -180,12 +193,14 @@ class DifferenceExplainer:
                 if name_cause(part)[0] != "ill-conditioned":
                     return self._fault(part)
             parts[kind] = part
-        extreme = parts.pop(_EXTREME, None)
-        return _AmplifiedOutput(merged(list(parts.values())), extreme)
+        extreme, noise = parts.pop(_EXTREME, None), parts.get(_NOISE)
+        if noise is not None and (is_safe(noise) or not self._has_pictures):
+            noise = None
+        return _AmplifiedOutput(merged(list(parts.values())), extreme, noise)
 
-    def _failing_kinds(self, position: int) -> dict[str, list[int]]:
+    def _failing_kinds(self, position: int) -> dict[FeedKind, list[int]]:
         """The feeds on which an output differs, by their kind: batches after their parts."""
-        kinds: dict[str, list[int]] = {}
+        kinds: dict[FeedKind, list[int]] = {}
         for index in self._compared(position).failing:
             kinds.setdefault(self._reference.feeds[index].kind, []).append(index)
         order = {_BATCH: 1, _EXTREME: 2}
@@ -194,6 +209,44 @@ class DifferenceExplainer:
     def _compared(self, position: int, only: Sequence[int] | None = None) -> ComparedOutput:
         limit = self._comparisons[position].limit
         return ComparedOutput(self._reference, self._answers, position, limit, only)
+
+    @property
+    def _has_pictures(self) -> bool:
+        return any(feed.kind in _PICTURES for feed in self._reference.feeds)
+
+    def _without_noise(self, noise: Evidence) -> Difference:
+        """The verdict of the other feeds, where the model has no clear answer to noise.
+
+        Noise stands in for pictures, and a network that was made for those may be chaotic on it.
+        """
+        kept = without_kind(self._reference.feeds, _NOISE)
+        reference, answers = of_feeds(self._reference, self._answers, kept)
+        found = compare_outputs(
+            reference.outputs,
+            answers.outputs,
+            self._tolerance,
+            feeds=reference.feed_names,
+            classes=self._classes,
+        )
+        others = Difference(
+            verdict=overall(found),
+            cause="",
+            explanation="",
+            comparisons=tuple(found),
+            reason="; ".join(remarks(found)),
+        )
+        if others.verdict == "differs":
+            others = DifferenceExplainer(
+                reference, answers, found, self._tolerance, self._classes, self._conversion
+            ).explain()
+        said = f"{describe_amplification(noise)} {_OF_THE_OTHERS}"
+        comparisons = tuple(
+            replace(item, verdict=other.verdict, reason=other.reason, sensitivity=other.sensitivity)
+            for item, other in zip(self._comparisons, others.comparisons, strict=True)
+        )
+        if others.cause:
+            return replace(others, comparisons=comparisons, notes=(*others.notes, said))
+        return replace(others, cause="ill-conditioned", explanation=said, comparisons=comparisons)
 
     def _amplified(self, found: dict[int, _AmplifiedOutput]) -> Difference:
         """The verdict where nobody is to blame; where extremes differ, that of the other feeds."""

@@ -1,8 +1,9 @@
 """What the backends of one validation were fed, and what each has answered."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -17,11 +18,33 @@ from paddleport.validate.compare.comparison import (
 )
 from paddleport.validate.compare.error_scale import ErrorScale, choose_error_scale
 from paddleport.validate.feeds.named_feed import NamedFeed
-from paddleport.validate.parity.float64_reference import Float64Reference
 from paddleport.validate.parity.on_demand import OnDemand
 
 _MOST_BYTES = 1 << 28  # of answers that are kept
 _MOST_CRASHES = 3  # each may cost the loading of the model
+
+
+class ExactAnswers(Protocol):
+    """The ONNX graph in float64; ``Float64Reference`` says what each of these does."""
+
+    @property
+    def unavailable(self) -> str:
+        """Why there is no exact answer; empty where there is one."""
+
+    @property
+    def outputs(self) -> Outputs | None:
+        """One mapping per feed, computed when asked for; ``None`` where it is unavailable."""
+
+    def feed(self, index: int) -> Feed:
+        """One of the feeds, under the ONNX file's names."""
+
+    def affordable(self, indices: Sequence[int], at_least: int = 1) -> Collection[int]:
+        """Those of some feeds that there are answers for, or time to compute them."""
+
+    def rounded(
+        self, unit_roundoff: float, indices: Sequence[int]
+    ) -> Iterator[tuple[int, Mapping[str, Array]]]:
+        """Samples of some feeds' answers with rounding imitated."""
 
 
 class AnswerCache:
@@ -88,7 +111,7 @@ class ReferenceOutputs:
     feeds: Sequence[NamedFeed]
     outputs: Outputs
     again: Mapping[str, Array]
-    float64: Float64Reference
+    float64: ExactAnswers
     preprocess: Preprocess | None
     ask: Callable[[Feed], Mapping[str, Array]]
     other_kernels: Callable[[], Outputs | None] = lambda: None

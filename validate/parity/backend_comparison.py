@@ -62,7 +62,7 @@ class BackendComparison:
             part_of(self._progress, 1 / steps, 2 / steps),
         )
         self._reference_outputs = self.reference.outputs_with(self.float64)
-        rows = [with_distance(reference, self._reference_outputs)]
+        rows = [with_distance(reference, self._reference_outputs, self.float64)]
         for index, name in enumerate(names):
             self._progress(name, (index + 2) / steps)
             row = self._candidate_row(name)

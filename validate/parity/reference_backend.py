@@ -136,15 +136,17 @@ def without_own_failures(rows: Sequence[BackendRow], backends: BackendSessions) 
     ]
 
 
-def with_distance(row: BackendRow, reference: ReferenceOutputs) -> BackendRow:
+def with_distance(
+    row: BackendRow, reference: ReferenceOutputs, float64: Float64Reference
+) -> BackendRow:
     """The reference's row with its own distance from float64."""
-    if reference.float64.computed is None:
+    if float64.computed is None:
         return row
     found = compare_outputs(
         reference.outputs,
         reference.outputs,
         TOLERANCES["fp32"],
         feeds=reference.feed_names,
-        float64=reference.float64.computed,
+        float64=float64.computed,
     )
     return replace(row, comparisons=tuple(found))
