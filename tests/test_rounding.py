@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import RunnerOptions, open_runner
+from paddleport.runners.float64.rounding import Noise
 from paddleport.tensors import Array
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
 
