@@ -15,7 +15,7 @@ from paddleport.errors import NotProvenError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cache_key, cached_folder, is_intact
-from paddleport.models.onnx.onnx_file import external_files, read_onnx_model
+from paddleport.models.onnx.onnx_file import external_files, onnx_tensors, read_onnx_model
 from paddleport.models.recognize import read_artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.tensors import GivenFeeds
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
 
 _FILE = "model"
-_CONTENT_VERSION = (
-    2  # what is written into a file with equal tools: 2 has the steps of its provenance
-)
+_CONTENT_VERSION = 3
+"""What is written into a file with equal tools: 2 has the steps of its provenance, 3 declares the
+sizes that it was seen to take."""
 
 
 def cached_onnx(
@@ -77,9 +77,25 @@ def cached_onnx(
         if done.path != folder / name:
             raise NotProvenError(done.explanation)
 
-    if proven:
-        return read_onnx_model(cached_folder(entry, convert_into) / name)
-    return read_onnx_model(_proven_or_not(entry, name, convert_into) / name)
+    def kept(entry: str) -> Artifact:
+        if proven:
+            return read_onnx_model(cached_folder(entry, convert_into) / name)
+        return read_onnx_model(_proven_or_not(entry, name, convert_into) / name)
+
+    found = kept(entry)
+    if not _takes(found, shapes or {}):  # one whose sizes had to be fixed, and were otherwise
+        given = {key: list(shape) for key, shape in sorted((shapes or {}).items())}
+        found = kept(f"{entry}-{cache_key(given)}")
+    return found
+
+
+def _takes(onnx: Artifact, shapes: Mapping[str, Sequence[int]]) -> bool:
+    """Whether a file declares that it takes some shapes, as far as it has such inputs."""
+    return all(
+        size is None or size == given
+        for spec in onnx_tensors(onnx.path)[0]
+        for size, given in zip(spec.shape, shapes.get(spec.name, ()), strict=False)
+    )
 
 
 def _proven_or_not(entry: str, name: str, build: Callable[[Path], None]) -> Path:

@@ -65,7 +65,7 @@ def _probe(
         if "batch" in changes and _free(spec)[:1] == [0]:
             tensor = np.concatenate([tensor, second.tensors[spec.name]])
         for axis in _free(spec) if "size" in changes else ():
-            if axis:
+            if axis and tensor.shape[axis]:
                 tensor = tensor.take(_indices(tensor, axis), axis, mode="wrap")
         tensors[spec.name] = tensor
     if "batch" in changes and pixels is not None and second.pixels is not None:

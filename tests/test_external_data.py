@@ -8,20 +8,26 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from paddleport.convert.naming import write_onnx
+from paddleport.convert.paddle2onnx import external_data
 from paddleport.convert.paddle2onnx.external_data import (
     full_size,
     load_external,
     set_external,
     unique_offsets,
     write_inlined,
+    write_model,
 )
-from paddleport.errors import ModelFileError
+from paddleport.errors import ModelFileError, OutputError
+from paddleport.models.artifact import onnx_artifact
+from paddleport.models.onnx.onnx_file import external_files, total_size
 from paddleport.models.paddle.params import (
     DATA_TYPES,
     ParameterSpec,
     parameter_header,
     read_stored_parameters,
 )
+from paddleport.runners import open_runner
 
 FIRST, SECOND = np.arange(300, dtype=np.float32), np.arange(200, dtype=np.float64)
 
@@ -85,6 +91,59 @@ def test_a_file_that_became_shorter_is_an_error(referring: onnx.ModelProto, tmp_
     (tmp_path / "weights").write_bytes(b"head" + FIRST.tobytes()[:-1])
     with pytest.raises(OSError, match="has become shorter"):
         write_inlined(referring, io.BytesIO())
+
+
+def large() -> onnx.ModelProto:
+    """A sum with a weight and with a constant, both large enough for a second file."""
+    values = np.arange(1 << 15, dtype=np.float32)
+    nodes = [
+        helper.make_node("Constant", [], ["c"], value=numpy_helper.from_array(2 * values)),
+        helper.make_node("Add", ["x", "w"], ["a"]),
+        helper.make_node("Add", ["a", "c"], ["y"]),
+    ]
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [tensor("x", TensorProto.FLOAT, [len(values)])],
+        [tensor("y", TensorProto.FLOAT, [len(values)])],
+        [numpy_helper.from_array(values, "w")],
+    )
+    opset = helper.make_opsetid("", 17)
+    return helper.make_model(graph, opset_imports=[opset], ir_version=8)
+
+
+def test_what_no_file_holds_is_written_as_two(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(external_data, "_MOST", 1000)
+    proto, weights = large(), tmp_path / "weights"
+    weights.write_bytes(proto.graph.node[0].attribute[0].t.raw_data)
+    set_external(proto.graph.node[0].attribute[0].t, weights, 0, weights.stat().st_size)
+    made, named = tmp_path / "made.onnx", tmp_path / "named.onnx"
+    write_model(proto, made)
+    assert write_onnx(made, named) == (named, tmp_path / "named.onnx.data")
+    made.unlink()
+    (tmp_path / "made.onnx.data").unlink()
+    weights.unlink()
+    assert external_files(named) == (tmp_path / "named.onnx.data",)
+    assert total_size(named) > 2 * (1 << 17)
+    onnx.checker.check_model(str(named), full_check=True)
+    x = np.ones(1 << 15, np.float32)
+    with open_runner("onnxruntime", onnx_artifact(named)) as runner:
+        (found,) = runner.run({"x": x}).values()
+    assert np.array_equal(found, 1 + 3 * np.arange(1 << 15, dtype=np.float32))
+    write_onnx(named, named.with_name("other.onnx"))
+    (tmp_path / "mine.onnx.data").write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match=r"mine\.onnx\.data is there, and mine\.onnx does not"):
+        write_onnx(named, tmp_path / "mine.onnx")
+    write_onnx(named.with_name("other.onnx"), named)  # its own file may be replaced
+
+
+def test_what_one_file_holds_is_one_file(tmp_path: Path) -> None:
+    write_model(large(), tmp_path / "it.onnx")
+    assert [file.name for file in tmp_path.iterdir()] == ["it.onnx"]
+    assert external_files(tmp_path / "it.onnx") == ()
 
 
 def test_equal_bytes_have_one_place(tmp_path: Path) -> None:

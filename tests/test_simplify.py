@@ -83,15 +83,6 @@ def test_what_the_checker_refuses_is_an_error(finish: Any, monkeypatch: pytest.M
         finish(operator="NoSuchOperator")
 
 
-def test_a_model_that_no_file_holds_is_an_error(
-    finish: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(check, "_MOST", 10)
-    with pytest.raises(ConversionError, match=r"holds at most 2 GB, and this model takes 0\.0 GB"):
-        finish()
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize(("weights", "disabled"), [(4, True), (check._LARGE // 4, False)])
 def test_garbage_is_looked_for_where_it_is_large(
     finish: Any, monkeypatch: pytest.MonkeyPatch, weights: int, disabled: bool
