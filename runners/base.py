@@ -1,7 +1,7 @@
 """The contract that every runtime keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
@@ -40,6 +40,7 @@ class Runner(ABC):
         uses_threads: whether ``RunnerOptions.threads`` means anything to it.
         extras_type: frozen dataclass of the ``-o`` options, with defaults.
         timed: whether its latency means anything; not for one that exists to be exact.
+        environ: variables for the process that it gets, which are read before it is imported.
         install: what to type to get it; empty is ``pip install`` of its first distribution.
         compiles_for_shapes: whether it needs ``RunnerOptions.shapes`` where dimensions are free.
         gains_from_shapes: whether it is faster with ``RunnerOptions.shapes``, and then takes no
@@ -61,6 +62,7 @@ class Runner(ABC):
     uses_threads: ClassVar[bool] = True
     extras_type: ClassVar[type[Any]] = NoExtras
     timed: ClassVar[bool] = True
+    environ: ClassVar[Mapping[str, str]] = {}
     install: ClassVar[str] = ""
     compiles_for_shapes: ClassVar[bool] = False
     gains_from_shapes: ClassVar[bool] = False

@@ -1,5 +1,6 @@
 """The ONNX graph in float64: slow, exact, everywhere."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,6 +15,20 @@ from paddleport.tensors import Array, Feed, TensorSpec
 
 if TYPE_CHECKING:
     import onnx
+
+
+# The operators' blocks are shared out among threads of our own, each with its product to do:
+# OpenBLAS's threads spin between two products, and elementwise operators have none.
+_ONE_THREAD_EACH = dict.fromkeys(
+    (
+        *("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS"),
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
+)
+# glibc gives freed memory back at once and gets it again page by page, which takes as long as
+# the arithmetic. 32 MiB is the most that it takes for the first.
+_KEPT_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 32)}
 
 
 @dataclass(frozen=True)
@@ -34,8 +49,8 @@ class ReferenceExtras:
 class ReferenceRunner(Runner):
     """An ONNX file computed in float64 by numpy: what the file means, without a runtime's haste.
 
-    It takes the model's own input types and gives float64 where the model says float32.
-    Its threads are those of numpy's linear algebra, set in the environment of the process.
+    It takes the model's own input types and gives float64 where the model says float32. It uses
+    every CPU that its process may use.
     """
 
     name: ClassVar[str] = "reference"
@@ -45,6 +60,7 @@ class ReferenceRunner(Runner):
     uses_threads: ClassVar[bool] = False
     extras_type: ClassVar[type[Any]] = ReferenceExtras
     timed: ClassVar[bool] = False
+    environ: ClassVar[Mapping[str, str]] = {**_ONE_THREAD_EACH, **_KEPT_MEMORY}
 
     def load(self, model: Artifact) -> None:
         """Read the graph, turn it into double precision, find an operator for each node."""
@@ -64,20 +80,22 @@ class ReferenceRunner(Runner):
             proto = onnx.shape_inference.infer_shapes(proto)
             outputs = tensor_specs(proto.graph, proto.graph.output)
             float64.to_double(proto)
-            self._evaluator = self._prepared(proto)
+            self._prepare(proto)
         self.outputs = tuple(
             TensorSpec(spec.name, _doubled(spec.dtype), spec.shape) for spec in outputs
         )
 
-    def _prepared(self, proto: "onnx.ModelProto") -> Any:
+    def _prepare(self, proto: "onnx.ModelProto") -> None:
         from paddleport.runners import float64
         from paddleport.runners.float64 import rounding
 
-        evaluator = float64.evaluator(proto)
+        self._proto, self._evaluator = proto, float64.evaluator(proto)
+        self._noise: rounding.Noise | None = None
         if self.extras.rounding:
-            rounding.disturb(evaluator, proto, self.extras.rounding, self.extras.seed)
+            self._noise = rounding.disturb(
+                self._evaluator, proto, self.extras.rounding, self.extras.seed
+            )
             self.notes = (f"imitates rounding by {self.extras.rounding:g}",)
-        return evaluator
 
     @property
     def computes_in(self) -> Precision:
@@ -86,10 +104,14 @@ class ReferenceRunner(Runner):
 
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Evaluate node after node."""
+        from paddleport.runners.float64.evaluation import evaluate
+
         exact = {name: item.astype(_doubled(item.dtype.name)) for name, item in feed.items()}
         with self.vendor(FeedError, "can't compute this feed"):
             try:
-                results = self._evaluator.run(None, exact)
+                if self._noise is not None:
+                    self._noise.restart(exact)
+                results = evaluate(self._evaluator, self._proto, exact)
             except NotImplementedError as error:
                 raise BackendUnavailableError(f"reference does not compute {error}") from error
         return {
@@ -98,7 +120,7 @@ class ReferenceRunner(Runner):
 
     def release(self) -> None:
         """Let the graph go."""
-        del self._evaluator
+        del self._evaluator, self._proto
 
 
 def _doubled(dtype: str) -> str:

@@ -17,14 +17,10 @@ from operator_cases import Case, cases, values
 from paddleport.errors import BackendUnavailableError, FeedError
 from paddleport.models.artifact import onnx_artifact
 from paddleport.runners import float64
+from paddleport.runners.float64.convolution import convolve, convolve_transposed
 from paddleport.runners.float64.node import OperatorNode
 from paddleport.runners.float64.resizing import resize
-from paddleport.runners.float64.windows import (
-    average_pool,
-    convolve,
-    convolve_transposed,
-    max_pool,
-)
+from paddleport.runners.float64.windows import average_pool, max_pool
 from paddleport.runners.reference import ReferenceRunner
 from paddleport.tensors import Array
 

@@ -8,6 +8,7 @@ from paddleport import process
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
+from paddleport.runners import runner_class
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.hosted_runner import LONGEST_WARM_UP, HostedRunner
@@ -108,7 +109,8 @@ class Session:
             available = process.available_bytes()
             if memory_limit_bytes is None and available is not None:
                 memory_limit_bytes = round(available * MEMORY_SHARE)
-            worker = Worker(memory_limit_bytes=memory_limit_bytes)
+            environ = runner_class(backend).environ
+            worker = Worker(environ=environ, memory_limit_bytes=memory_limit_bytes)
             cpus = process.first_cpus(options.threads) if cpus is None else cpus
         else:
             cpus = ()

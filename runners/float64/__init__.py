@@ -14,6 +14,8 @@ from onnx import numpy_helper
 from onnx.reference import ReferenceEvaluator
 from onnx.reference.op_run import OpRun
 
+from paddleport.runners.float64 import arithmetic as arithmetic
+from paddleport.runners.float64 import convolution as convolution
 from paddleport.runners.float64 import normalization as normalization
 from paddleport.runners.float64 import pointwise as pointwise
 from paddleport.runners.float64 import recurrent as recurrent
@@ -24,6 +26,7 @@ from paddleport.tensors import Array
 
 # onnx.reference computes these slowly, in float32, with the newest opset's defaults, or wrong.
 OPERATORS: Mapping[str, Callable[..., Any]] = {
+    "Add": arithmetic.add,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalization.batch_normalization,
     "Cast": pointwise.cast,
@@ -31,13 +34,14 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "Celu": pointwise.celu,
     "Clip": pointwise.clip,
     "ConstantOfShape": pointwise.constant_of_shape,
-    "Conv": windows.convolve,
-    "ConvTranspose": windows.convolve_transposed,
-    "Div": pointwise.divide,
+    "Conv": convolution.convolve,
+    "ConvTranspose": convolution.convolve_transposed,
+    "Div": arithmetic.divide,
     "Dropout": pointwise.identity,
     "Elu": pointwise.elu,
     "Erf": pointwise.error_function,
     "Gelu": pointwise.gelu,
+    "Gemm": arithmetic.general_matrix_product,
     "GlobalAveragePool": normalization.global_average_pool,
     "GlobalMaxPool": normalization.global_max_pool,
     "GRU": recurrent.gru,
@@ -51,17 +55,22 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
     "LayerNormalization": normalization.layer_normalization,
     "LeakyRelu": pointwise.leaky_relu,
     "LogSoftmax": pointwise.log_softmax,
+    "MatMul": arithmetic.matrix_product,
     "MaxPool": windows.max_pool,
     "Mish": pointwise.mish,
+    "Mul": arithmetic.multiply,
     "PRelu": pointwise.prelu,
     "Pad": resizing.pad,
-    "Pow": pointwise.power,
+    "Pow": arithmetic.power,
+    "Relu": pointwise.relu,
     "Resize": resizing.resize,
     "Selu": pointwise.selu,
     "Sigmoid": pointwise.sigmoid,
     "Softmax": pointwise.softmax,
     "Softplus": pointwise.softplus,
     "Softsign": pointwise.softsign,
+    "Sub": arithmetic.subtract,
+    "Tanh": pointwise.hyperbolic_tangent,
     "ThresholdedRelu": pointwise.thresholded_relu,
     "Upsample": resizing.upsample,
 }
@@ -69,13 +78,13 @@ OPERATORS: Mapping[str, Callable[..., Any]] = {
 # onnx.reference's own, each held against ONNX Runtime by tests/test_reference.py.
 BORROWED = frozenset(
     """
-    Abs Acos Acosh Add And ArgMax ArgMin Asin Asinh Atan Atanh Ceil Concat Constant Cos Cosh
+    Abs Acos Acosh And ArgMax ArgMin Asin Asinh Atan Atanh Ceil Concat Constant Cos Cosh
     CumSum DepthToSpace Einsum Equal Exp Expand Flatten Floor Gather GatherElements GatherND
-    Gemm Greater GreaterOrEqual Identity If IsInf IsNaN Less LessOrEqual Log Loop MatMul Max
-    Mean Min Mod Mul Neg NonZero Not OneHot Or Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
-    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
+    Greater GreaterOrEqual Identity If IsInf IsNaN Less LessOrEqual Log Loop Max
+    Mean Min Mod Neg NonZero Not OneHot Or Range Reciprocal ReduceL1 ReduceL2 ReduceLogSum
+    ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare
     Reshape Round ScatterElements ScatterND Shape Sign Sin Sinh Size Slice SpaceToDepth Split
-    Sqrt Squeeze Sub Sum Tan Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor
+    Sqrt Squeeze Sum Tan Tile TopK Transpose Trilu Unsqueeze Where Xor
     """.split()  # noqa: SIM905  # seventy lines otherwise
 )
 

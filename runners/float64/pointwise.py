@@ -1,11 +1,13 @@
 """Activations, clipping and casts in float64."""
 
 from collections.abc import Callable
-from math import erf, pi, sqrt
+from math import pi, sqrt
 from typing import Any
 
 import numpy as np
 
+from paddleport.runners.float64.blocks import elementwise
+from paddleport.runners.float64.error_function import erf
 from paddleport.runners.float64.node import OperatorNode
 from paddleport.tensors import Array
 
@@ -13,100 +15,131 @@ from paddleport.tensors import Array
 FLOAT_TYPES = (1, 10, 11, 16)
 
 
+def relu(_: OperatorNode, x: Array) -> Array:
+    """X above zero, else 0."""
+    return elementwise(np.maximum, x, np.zeros((), x.dtype))
+
+
+def hyperbolic_tangent(_: OperatorNode, x: Array) -> Array:
+    """Tanh."""
+    return elementwise(np.tanh, x)
+
+
 def sigmoid(_: OperatorNode, x: Array) -> Array:
-    """1 / (1 + exp(-x)), without overflow."""
-    small = np.exp(-np.abs(x))
-    return np.asarray(np.where(x >= 0, 1, small) / (1 + small))
+    """1 / (1 + exp(-x))."""
+    return elementwise(_sigmoid, x)
+
+
+def _sigmoid(x: Array) -> Array:
+    result = np.negative(x)
+    with np.errstate(over="ignore"):  # the answer is 0 then
+        np.exp(result, out=result)
+    result += 1
+    return np.divide(1, result, out=result)
 
 
 def hard_sigmoid(node: OperatorNode, x: Array) -> Array:
     """Max(0, min(1, alpha x + beta))."""
-    return np.clip(node.number("alpha", _F32_FIFTH) * x + node.number("beta", 0.5), 0, 1)
+    alpha, beta = node.number("alpha", _F32_FIFTH), node.number("beta", 0.5)
+    return elementwise(lambda part: np.clip(alpha * part + beta, 0, 1), x)
 
 
 def hard_swish(_: OperatorNode, x: Array) -> Array:
     """X max(0, min(1, x / 6 + 1/2))."""
-    return x * np.clip(x / 6 + 0.5, 0, 1)
+    return elementwise(lambda part: part * np.clip(part / 6 + 0.5, 0, 1), x)
 
 
 def leaky_relu(node: OperatorNode, x: Array) -> Array:
     """Alpha x below zero."""
-    return np.where(x < 0, node.number("alpha", _F32_HUNDREDTH) * x, x)
+    alpha = node.number("alpha", _F32_HUNDREDTH)
+    return elementwise(lambda part: np.where(part < 0, alpha * part, part), x)
 
 
 def prelu(_: OperatorNode, x: Array, slope: Array) -> Array:
     """Slope x below zero."""
-    return np.where(x < 0, slope * x, x)
+    return elementwise(lambda part, factor: np.where(part < 0, factor * part, part), x, slope)
 
 
 def elu(node: OperatorNode, x: Array) -> Array:
     """Alpha (exp(x) - 1) below zero."""
-    return np.where(x < 0, node.number("alpha", 1.0) * np.expm1(np.minimum(x, 0)), x)
+    alpha = node.number("alpha", 1.0)
+    return elementwise(lambda part: np.where(part < 0, alpha * _expm1(part), part), x)
 
 
 def celu(node: OperatorNode, x: Array) -> Array:
     """Alpha (exp(x / alpha) - 1) below zero."""
     alpha = node.number("alpha", 1.0)
-    return np.where(x < 0, alpha * np.expm1(np.minimum(x, 0) / alpha), x)
+    return elementwise(lambda part: np.where(part < 0, alpha * _expm1(part / alpha), part), x)
 
 
 def selu(node: OperatorNode, x: Array) -> Array:
     """Gamma times an elu; the defaults are those of the ONNX specification."""
     alpha = node.number("alpha", 1.67326319217681884765625)
     gamma = node.number("gamma", 1.05070102214813232421875)
-    return gamma * np.where(x <= 0, alpha * np.expm1(np.minimum(x, 0)), x)
+    return elementwise(lambda part: gamma * np.where(part <= 0, alpha * _expm1(part), part), x)
+
+
+def _expm1(x: Array) -> Array:
+    """exp(x) - 1 below zero, which is all that is asked for."""
+    return np.expm1(np.minimum(x, 0))
 
 
 def thresholded_relu(node: OperatorNode, x: Array) -> Array:
     """X above alpha, else 0."""
-    return np.where(x > node.number("alpha", 1.0), x, 0.0)
+    alpha = node.number("alpha", 1.0)
+    return elementwise(lambda part: np.where(part > alpha, part, 0.0), x)
 
 
 def softplus(_: OperatorNode, x: Array) -> Array:
     """log(1 + exp(x)), without overflow."""
-    return np.logaddexp(0, x)
+    return elementwise(lambda part: np.logaddexp(0, part), x)
 
 
 def softsign(_: OperatorNode, x: Array) -> Array:
     """X / (1 + |x|)."""
-    return np.asarray(x / (1 + np.abs(x)))
+    return elementwise(lambda part: part / (1 + np.abs(part)), x)
 
 
 def mish(_: OperatorNode, x: Array) -> Array:
     """X tanh(softplus(x))."""
-    return x * np.tanh(np.logaddexp(0, x))
+    return elementwise(lambda part: part * np.tanh(np.logaddexp(0, part)), x)
 
 
 def error_function(_: OperatorNode, x: Array) -> Array:
-    """The Gauss error function, from the C library."""
-    return np.fromiter(map(erf, x.ravel().tolist()), np.float64, x.size).reshape(x.shape)
+    """The Gauss error function."""
+    return elementwise(erf, x)
 
 
 def gelu(node: OperatorNode, x: Array) -> Array:
     """X Phi(x), or its tanh approximation."""
     if node.text("approximate", "none") == "tanh":
-        return np.asarray(0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))))
-    return np.asarray(0.5 * x * (1 + error_function(node, x / sqrt(2))))
+        return elementwise(_gelu_by_tanh, x)
+    return elementwise(lambda part: 0.5 * part * (1 + erf(part / sqrt(2))), x)
+
+
+def _gelu_by_tanh(x: Array) -> Array:
+    return np.asarray(0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x * x * x))))
 
 
 def softmax(node: OperatorNode, x: Array) -> Array:
     """exp(x) over its sum, along an axis."""
-    return _over_axis(node, x, lambda shifted, sums: np.exp(shifted) / sums)
+    return _over_axis(node, x, lambda _, powers, sums: powers / sums)
 
 
 def log_softmax(node: OperatorNode, x: Array) -> Array:
     """The logarithm of softmax."""
-    return _over_axis(node, x, lambda shifted, sums: shifted - np.log(sums))
+    return _over_axis(node, x, lambda shifted, _, sums: shifted - np.log(sums))
 
 
-def _over_axis(node: OperatorNode, x: Array, rule: Callable[[Array, Array], Array]) -> Array:
+def _over_axis(node: OperatorNode, x: Array, rule: Callable[[Array, Array, Array], Array]) -> Array:
     # before opset 13 the input is flattened to two dimensions at the axis, 1 by default
     flat = node.opset < 13
     axis = node.integer("axis", 1 if flat else -1)
     table = x.reshape(int(np.prod(x.shape[: axis % x.ndim])), -1) if flat else x
     over = 1 if flat else axis
     shifted = table - table.max(axis=over, keepdims=True)
-    return rule(shifted, np.exp(shifted).sum(axis=over, keepdims=True)).reshape(x.shape)
+    powers = np.exp(shifted)
+    return rule(shifted, powers, powers.sum(axis=over, keepdims=True)).reshape(x.shape)
 
 
 def clip(
@@ -116,23 +149,13 @@ def clip(
     bounds: list[Any] = [low, high]
     if node.opset < 11:
         bounds = [node.get("min"), node.get("max")]
-    result = x if bounds[0] is None else np.maximum(x, np.asarray(bounds[0], x.dtype))
-    return result if bounds[1] is None else np.minimum(result, np.asarray(bounds[1], x.dtype))
+    least, most = (None if item is None else np.asarray(item, x.dtype) for item in bounds)
 
+    def clipped(part: Array) -> Array:
+        result = part.copy() if least is None else np.maximum(part, least)
+        return result if most is None else np.minimum(result, most, out=result)
 
-def power(_: OperatorNode, base: Array, exponent: Array) -> Array:
-    """In the type of the base."""
-    with np.errstate(all="ignore"):
-        return np.power(base.astype(np.float64), exponent).astype(base.dtype)
-
-
-def divide(_: OperatorNode, a: Array, b: Array) -> Array:
-    """Integers are divided toward zero, as in C."""
-    if a.dtype.kind == "f":
-        with np.errstate(all="ignore"):
-            return np.divide(a, b)
-    quotient = np.floor_divide(np.abs(a), np.abs(b))
-    return (np.sign(a) * np.sign(b) * quotient).astype(a.dtype)
+    return elementwise(clipped, x)
 
 
 def cast(node: OperatorNode, x: Array) -> Array:

@@ -6,11 +6,16 @@ which stands for the roundings inside its sum. How far the outputs move is what 
 with unit roundoff u may be expected to be off by, whoever does it right.
 """
 
+from collections.abc import Mapping
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import onnx
 from onnx.reference import ReferenceEvaluator
+
+from paddleport.runners.float64.blocks import share_out
+from paddleport.tensors import Array
 
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 # They move, choose or compare values and round nothing.
@@ -25,11 +30,56 @@ _EXACT = frozenset(
 _FORGETS_VALUES = frozenset({"Shape", "Size"})
 
 
+BLOCK = 1 << 15  # values that get one stretch of the table
+_TABLE = 1 << 17  # random numbers
+
+
+class Noise:
+    """Multiplies tensors of doubles by 1 + u ξ.
+
+    The ξ are drawn once. Each block of a tensor gets a stretch of them from a random place on,
+    which costs a tenth of drawing: within a block they are independent, and no two blocks are
+    likely to get the same ones.
+    """
+
+    def __init__(self, unit_roundoff: float, seed: int) -> None:
+        """The same seed gives the same numbers, for tensors of the same sizes."""
+        self._seed = seed
+        drawn = np.random.Generator(np.random.SFC64(seed)).uniform(-1, 1, _TABLE)
+        self._factors = 1 + unit_roundoff * drawn
+        self.restart({})
+
+    def restart(self, feed: Mapping[str, Array]) -> None:
+        """Begin anew for a feed: what it gets does not depend on what came before."""
+        digest = 0
+        for tensor in feed.values():
+            digest = crc32(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data, digest)
+        self._generator = np.random.Generator(np.random.SFC64([self._seed, digest]))
+
+    def __call__(self, tensor: Any) -> Any:
+        """A disturbed copy; what holds no doubles as it is."""
+        if not isinstance(tensor, np.ndarray) or tensor.dtype != np.float64:
+            return tensor
+        flat, result = np.ascontiguousarray(tensor).reshape(-1), np.empty(tensor.shape)
+        table = result.reshape(-1)
+
+        def disturb_block(block: tuple[int, int]) -> None:
+            start, place = block
+            values = flat[start : start + BLOCK]
+            factors = self._factors[place : place + len(values)]
+            np.multiply(values, factors, out=table[start : start + BLOCK])
+
+        starts = range(0, flat.size, BLOCK)
+        places = self._generator.integers(0, _TABLE - BLOCK, len(starts)).tolist()
+        share_out(disturb_block, list(zip(starts, places, strict=True)))
+        return result
+
+
 def disturb(
     evaluator: ReferenceEvaluator, proto: onnx.ModelProto, unit_roundoff: float, seed: int
-) -> None:
+) -> Noise:
     """Have every node that rounds give a disturbed result; subgraphs' nodes are left alone."""
-    noise = _Noise(unit_roundoff, seed)
+    noise = Noise(unit_roundoff, seed)
     fed = {item.name for item in proto.graph.input}
     for node, operator in zip(proto.graph.node, evaluator.rt_nodes_, strict=True):
         if node.op_type in _FORGETS_VALUES or not fed & set(node.input):
@@ -37,22 +87,10 @@ def disturb(
         fed |= set(node.output)
         if node.op_type not in _EXACT:
             operator.run = _rounding(operator.run, noise, product=node.op_type in _PRODUCTS)
+    return noise
 
 
-class _Noise:
-    """Multiplies tensors of doubles by 1 + u ξ."""
-
-    def __init__(self, unit_roundoff: float, seed: int) -> None:
-        self._unit_roundoff = unit_roundoff
-        self._generator = np.random.Generator(np.random.PCG64(seed))
-
-    def __call__(self, tensor: Any) -> Any:
-        if not isinstance(tensor, np.ndarray) or tensor.dtype != np.float64:
-            return tensor
-        return tensor * (1 + self._unit_roundoff * self._generator.uniform(-1, 1, tensor.shape))
-
-
-def _rounding(run: Any, noise: _Noise, *, product: bool) -> Any:
+def _rounding(run: Any, noise: Noise, *, product: bool) -> Any:
     """A node's ``run`` with its results disturbed, and with them the factors of a product."""
 
     def disturbed(*inputs: Any, **attributes: Any) -> tuple[Any, ...]:

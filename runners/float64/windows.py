@@ -1,4 +1,4 @@
-"""Convolutions and pools in float64: each kernel position is one array operation."""
+"""Where the windows of convolutions and pools lie, and pools in float64."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -13,80 +13,33 @@ from paddleport.tensors import Array
 Slices = tuple[slice, ...]
 
 
-def convolve(node: OperatorNode, x: Array, weight: Array, bias: Array | None = None) -> Array:
-    """Conv of any spatial rank: x [N, C, ...], weight [M, C/groups, ...], bias [M]."""
-    windows = _Windows(node, x.shape[2:], weight.shape[2:])
-    padded = np.pad(x, [(0, 0), (0, 0), *windows.pads])
-    groups = node.integer("group", 1)
-    batch, channels = x.shape[:2]
-    per_group = weight.reshape(groups, weight.shape[0] // groups, channels // groups, -1)
-    size = prod(windows.output)
-    result = np.zeros((batch, groups, per_group.shape[1], size))
-    for index, (_, place) in enumerate(windows.taps()):
-        seen = padded[_last(place)].reshape(batch, groups, channels // groups, size)
-        tap = per_group[..., index]
-        # a depthwise product is no matrix product worth the name
-        result += tap[..., None][:, :, 0] * seen if channels == groups else tap @ seen
-    result = result.reshape(batch, weight.shape[0], *windows.output)
-    return result if bias is None else result + _per_channel(bias, result)
-
-
-def convolve_transposed(
-    node: OperatorNode, x: Array, weight: Array, bias: Array | None = None
-) -> Array:
-    """ConvTranspose: x [N, C, ...], weight [C, M/groups, ...], bias [M]."""
-    rank = x.ndim - 2
-    strides, dilations = node.integers("strides", rank, 1), node.integers("dilations", rank, 1)
-    kernel, extra = weight.shape[2:], node.integers("output_padding", rank, 0)
-    full = [
-        stride * (size - 1) + dilation * (taps - 1) + 1 + more
-        for stride, size, dilation, taps, more in zip(
-            strides, x.shape[2:], dilations, kernel, extra, strict=True
-        )
-    ]
-    pads, full = _transposed_pads(node, x.shape[2:], strides, full)
-    groups, batch, channels = node.integer("group", 1), x.shape[0], x.shape[1]
-    seen = x.reshape(batch, groups, channels // groups, -1)
-    per_group = weight.reshape(groups, channels // groups, weight.shape[1], -1).swapaxes(1, 2)
-    result = np.zeros((batch, groups * weight.shape[1], *full))
-    for index, tap in enumerate(np.ndindex(*kernel)):
-        place = tuple(
-            slice(at * dilation, at * dilation + stride * (size - 1) + 1, stride)
-            for at, dilation, stride, size in zip(tap, dilations, strides, x.shape[2:], strict=True)
-        )
-        spread = per_group[..., index] @ seen
-        result[_last(place)] += spread.reshape(batch, -1, *x.shape[2:])
-    kept = tuple(
-        slice(before, size - after) for (before, after), size in zip(pads, full, strict=True)
-    )
-    result = np.asarray(result[_last(kept)])
-    return result if bias is None else result + _per_channel(bias, result)
-
-
 def max_pool(node: OperatorNode, x: Array) -> tuple[Array, ...]:
     """MaxPool: x [N, C, ...]; the flat place of each maximum as well, where it is asked for."""
-    windows = _Windows(node, x.shape[2:], node.integers("kernel_shape"))
+    windows = Windows(node, x.shape[2:], node.integers("kernel_shape"))
     around = [(0, 0), (0, 0), *windows.pads]
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     padded = np.pad(x, around, constant_values=lowest)
     best = np.full((*x.shape[:2], *windows.output), lowest, x.dtype)
+    if node.outputs < 2:
+        for _, place in windows.taps():
+            np.maximum(best, padded[last(place)], out=best)
+        return (best,)
     order: Literal["C", "F"] = "F" if node.integer("storage_order", 0) else "C"
     places = np.arange(prod(x.shape[2:])).reshape(x.shape[2:], order=order)
     planes = np.arange(prod(x.shape[:2])).reshape(x.shape[:2]) * places.size
     places = np.pad(planes.reshape(*x.shape[:2], *[1] * places.ndim) + places, around)
     found = np.zeros(best.shape, np.int64)
     for _, place in windows.taps():
-        seen = padded[_last(place)]
+        seen = padded[last(place)]
         better = (seen > best) | np.isnan(seen)
         best = np.where(better, seen, best)
-        if node.outputs > 1:
-            found = np.where(better, places[_last(place)], found)
-    return (best, found)[: node.outputs]
+        found = np.where(better, places[last(place)], found)
+    return best, found
 
 
 def average_pool(node: OperatorNode, x: Array) -> Array:
     """AveragePool: x [N, C, ...]; what ceil_mode adds beyond the padding is never counted."""
-    windows = _Windows(node, x.shape[2:], node.integers("kernel_shape"))
+    windows = Windows(node, x.shape[2:], node.integers("kernel_shape"))
     padded = np.pad(x, [(0, 0), (0, 0), *windows.pads])
     counted = np.zeros(
         [size + sum(pads) for size, pads in zip(x.shape[2:], windows.pads, strict=True)]
@@ -103,18 +56,19 @@ def average_pool(node: OperatorNode, x: Array) -> Array:
     total = np.zeros((*x.shape[:2], *windows.output))
     count = np.zeros(windows.output)
     for _, place in windows.taps():
-        total += padded[_last(place)]
+        total += padded[last(place)]
         count += counted[place]
     return total / count
 
 
-class _Windows:
-    """Where the windows of a convolution or pool lie.
+class Windows:
+    """Those of one convolution or pool.
 
     Attributes:
         output: number of windows along each axis.
         asked_pads: (before, after) of each axis, as the node asks for them.
         pads: the same, with what the last window of ceil_mode needs on top.
+        kernel, strides, dilations: along each axis.
     """
 
     def __init__(self, node: OperatorNode, sizes: Sequence[int], kernel: Sequence[int]) -> None:
@@ -138,6 +92,11 @@ class _Windows:
             (before, max(after, end - size - before))
             for size, (before, after), end in zip(sizes, self.asked_pads, reach, strict=True)
         ]
+
+    @property
+    def are_points(self) -> bool:
+        """Whether each window is one place of the input, in its order."""
+        return not any(map(any, self.pads)) and {*self.kernel, *self.strides} == {1}
 
     def taps(self) -> Iterator[tuple[tuple[int, ...], Slices]]:
         """Each kernel position with the part of the padded input that it sees."""
@@ -178,7 +137,7 @@ def _pads(
     return [_split(total, rule == "SAME_LOWER") for total in missing]
 
 
-def _transposed_pads(
+def transposed_pads(
     node: OperatorNode, sizes: Sequence[int], strides: Sequence[int], full: Sequence[int]
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """What is cut off the full result, and its size, grown where more is asked for."""
@@ -193,7 +152,7 @@ def _transposed_pads(
     return pads, [max(has, want) for has, want in zip(full, wanted, strict=True)]
 
 
-def _last(place: Slices) -> Any:
+def last(place: Slices) -> Any:
     """Index of the last axes; batch and channels are kept whole."""
     return (..., *place)
 
@@ -201,7 +160,3 @@ def _last(place: Slices) -> Any:
 def _split(total: int, more_before: bool) -> tuple[int, int]:
     half = total // 2
     return (total - half, half) if more_before else (half, total - half)
-
-
-def _per_channel(bias: Array, result: Array) -> Array:
-    return bias.reshape(-1, *[1] * (result.ndim - 2))

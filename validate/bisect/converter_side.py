@@ -9,6 +9,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.graph_walk import NORMALISING_OPERATORS
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.progress import Progress, no_progress
+from paddleport.runners.reference import ReferenceRunner
 from paddleport.tensors import Feed
 from paddleport.validate.bisect.backend_process import ANSWER_TIMEOUT_S
 from paddleport.validate.bisect.computation import Computation, Graph, GraphStep, StoredValues
@@ -75,7 +76,7 @@ def locate_converter(
                 save_paddle_values, ANSWER_TIMEOUT_S, model, dict(feed.tensors), ours
             )
         progress("float64 values", 0.3)
-        with Worker() as worker:
+        with Worker(environ=ReferenceRunner.environ) as worker:
             stored = worker.call(
                 save_float64_values, ANSWER_TIMEOUT_S, onnx.path, onnx_feed, theirs
             )

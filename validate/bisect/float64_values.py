@@ -1,9 +1,8 @@
 """An ONNX file as a graph, its intermediate values in float64, and one node on given inputs."""
 
-import itertools
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -71,22 +70,25 @@ def check_operators(path: Path) -> None:
 def save_float64_values(path: Path, feed: Feed, folder: Path) -> dict[str, StoredTensor]:
     """Evaluate the graph once, and write every value, the feeds and constants too, to ``folder``.
 
-    Floating-point values are float64 there. A value is dropped from memory after its last
-    reader, so memory is what the graph itself needs, and the disk takes the sum. It is for a
-    worker: it may take minutes.
+    Floating-point values are float64 there. Memory is what the graph itself needs, and the disk
+    takes the sum of all values. It is for a worker: it may take minutes.
 
     Raises:
         BackendUnavailableError: an operator that is not computed in float64.
         FeedError: the evaluation fails.
     """
     from paddleport.runners import float64
+    from paddleport.runners.float64.evaluation import evaluate
 
     check_operators(path)
     proto = read_onnx_proto(path)
     float64.to_double(proto)
     store = ValueWriter(folder)
+    exact = _doubled(feed)
+    for name, tensor in exact.items():
+        store.add(name, tensor)
     try:
-        _evaluate(float64.evaluator(proto), proto, _doubled(feed), store)
+        evaluate(float64.evaluator(proto), proto, exact, store.add)
     except NotImplementedError as error:
         raise BackendUnavailableError(f"reference does not compute {error}") from error
     except OSError:  # a full disk
@@ -142,27 +144,6 @@ def run_node(
     except Exception:  # it decides nothing then, and the caller says so
         return None
     return tuple(np.asarray(item) for item in found)
-
-
-def _evaluate(evaluator: Any, proto: "onnx.ModelProto", feed: Feed, store: ValueWriter) -> None:
-    """As ``ReferenceEvaluator.run``, but values leave the memory after their last reader."""
-    results: dict[str, Any] = {"": None, **evaluator.rt_inits_, **feed}
-    kept = set(results)
-    for name in feed:
-        store.add(name, results[name])
-    last: dict[str, int] = {}
-    for index, node in enumerate(proto.graph.node):
-        last.update(dict.fromkeys((*node.input, *outer_names(node)), index))
-    for index, (node, run) in enumerate(zip(proto.graph.node, evaluator.rt_nodes_, strict=True)):
-        inputs = [results[name] for name in run.input]
-        context = {"context": results} if run.need_context() else {}
-        for name, value in zip(run.output, run.run(*inputs, **context), strict=False):
-            results[name] = value
-            if name:
-                store.add(name, value)
-        for name in itertools.chain(node.input, outer_names(node), node.output):
-            if name not in kept and last.get(name, index) <= index:
-                results.pop(name, None)
 
 
 def _doubled(feed: Mapping[str, Array]) -> dict[str, Array]:

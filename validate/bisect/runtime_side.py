@@ -9,6 +9,7 @@ from pathlib import Path
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.progress import Progress, no_progress
+from paddleport.runners.reference import ReferenceRunner
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.validate.bisect.backend_process import ANSWER_TIMEOUT_S, BackendProcess
 from paddleport.validate.bisect.computation import StoredValues
@@ -64,7 +65,7 @@ def locate_runtime(
     with (
         tempfile.TemporaryDirectory(prefix="paddleport-") as folder,
         BackendProcess(backend, options) as process,
-        Worker() as worker,
+        Worker(environ=ReferenceRunner.environ) as worker,
     ):
         progress("float64 values", 0.0)
         cutter = GraphCutter(onnx.path)
