@@ -8,6 +8,7 @@ from typing import Literal
 from paddleport.tensors import Array
 from paddleport.validate.compare.decision import decide, errors_of, is_accepted
 from paddleport.validate.compare.error_scale import Measure, choose_error_scale
+from paddleport.validate.compare.exact_tensors import ExactTensors, distance, exact_in_order
 from paddleport.validate.compare.metrics import Metrics, Ranking, compare_rankings, measure_error
 from paddleport.validate.compare.row_order import OutputTensors
 from paddleport.validate.compare.sensitivity import Sensitivity, prove_sensitivity
@@ -99,7 +100,7 @@ def compare_outputs(
     tolerance: Tolerance,
     *,
     feeds: Sequence[FeedName] | None = None,
-    float64: Outputs | None = None,
+    float64: Mapping[int, Mapping[str, Array]] | None = None,
     classes: int = 0,
 ) -> list[OutputComparison]:
     """Compare a candidate's outputs with the reference's, one per output.
@@ -114,7 +115,8 @@ def compare_outputs(
             conversion.
         tolerance: the rule for floating-point outputs.
         feeds: name and kind of each feed; the scale is that of all but the extremes.
-        float64: the outputs of the ONNX graph in float64.
+        float64: the outputs of the ONNX graph in float64 by the feed's number: the first's, and
+            those of others.
         classes: how many classes the model has names for; 0 where it has none.
 
     Returns:
@@ -126,35 +128,40 @@ def compare_outputs(
         return [_incomparable("(all)", reason, tolerance, "values")]
     if float64 is not None and len(float64[0]) != len(reference[0]):
         float64 = None
-    pairs = output_pairs(reference[0], candidate[0])
     tensors = [
         OutputTensors(
             theirs,
             [outputs[ours] for outputs in reference],
             [outputs[theirs] for outputs in candidate],
         )
-        for ours, theirs in pairs
+        for ours, theirs in output_pairs(reference[0], candidate[0])
     ]
-    exact = [
-        replace(item, candidate=aligned(reference, float64, ours) if float64 else [])
-        for item, (ours, _) in zip(tensors, pairs, strict=True)
-    ]
+    exact = _exact_tensors(reference[0], float64 or {})
     found = [
-        _compare_output(item, other.candidate, tolerance, feeds, classes)
+        _compare_output(item, other, tolerance, feeds, classes)
         for item, other in zip(tensors, exact, strict=True)
     ]
     if overall(found) != "differs":
         return found
-    batches, limit = [feed.batch for feed in feeds], tolerance.limit
-    ordered = put_in_order(tensors, batches, limit, typical_feeds(feeds))
-    if float64 and ordered:
-        theirs = put_in_order(exact, batches, limit, typical_feeds(feeds))
-        exact = [theirs.get(place, (item,))[0] for place, item in enumerate(exact)]
+    batches, limit, typical = [feed.batch for feed in feeds], tolerance.limit, typical_feeds(feeds)
+    ordered = put_in_order(tensors, batches, limit, typical)
+    if ordered:
+        exact = exact_in_order(exact, tensors, batches, limit, typical)
     for place, (item, note) in ordered.items():
-        again = _compare_output(item, exact[place].candidate, tolerance, feeds, classes)
+        again = _compare_output(item, exact[place], tolerance, feeds, classes)
         if again.verdict != "differs":
             found[place] = replace(again, note=note)
     return found
+
+
+def _exact_tensors(
+    reference: Mapping[str, Array], float64: Mapping[int, Mapping[str, Array]]
+) -> list[ExactTensors]:
+    """Of each of the reference's outputs."""
+    if not float64:
+        return [{} for _ in reference]
+    names = [theirs for _, theirs in output_pairs(reference, float64[0])]
+    return [{index: outputs[name] for index, outputs in float64.items()} for name in names]
 
 
 def output_pairs(
@@ -204,7 +211,7 @@ def remarks(comparisons: Sequence[OutputComparison]) -> tuple[str, ...]:
 
 def _compare_output(
     item: OutputTensors,
-    float64: Sequence[Array],
+    float64: ExactTensors,
     tolerance: Tolerance,
     feeds: Sequence[FeedName],
     classes: int,
@@ -239,10 +246,8 @@ def _compare_output(
         measure=error_scale.measure,
         worst_feeds=_worst_feeds(errors, feeds),
         against_reference=measure_error(candidate, reference, error_scale),
-        against_float64=measure_error(candidate, float64, error_scale) if float64 else None,
-        reference_against_float64=measure_error(reference, float64, error_scale)
-        if float64
-        else None,
+        against_float64=distance(candidate, float64, error_scale),
+        reference_against_float64=distance(reference, float64, error_scale),
         ranking=compare_rankings(
             reference,
             candidate,

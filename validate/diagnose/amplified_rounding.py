@@ -45,6 +45,16 @@ def explained_error(evidence: Evidence) -> float | None:
     return _EXPLAINED_SEEN * max(seen, evidence.rounding)
 
 
+def is_settled(rounding: float, error: float) -> bool:
+    """Whether more samples of imitated rounding would change nothing.
+
+    It explains the error whatever else is seen, and it is as clear whether it makes another
+    answer: samples of one network seldom differ by ten times.
+    """
+    unclear = _CHAOS / 10 < rounding <= _CHAOS
+    return error <= _EXPLAINED_SEEN * rounding and not unclear
+
+
 def is_beyond_rounding(evidence: Evidence, error: float | None) -> bool:
     """Whether an error is above the limit, and above what rounding explains of this model."""
     return error is not None and error > max(evidence.limit, explained_error(evidence) or 0.0)

@@ -7,7 +7,7 @@ from paddleport.errors import PortError
 from paddleport.validate.compare.comparison import aligned
 from paddleport.validate.compare.metrics import Ranking
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
-from paddleport.validate.diagnose.amplified_rounding import is_ill_conditioned
+from paddleport.validate.diagnose.amplified_rounding import is_ill_conditioned, is_settled
 from paddleport.validate.diagnose.conversions import ConversionEvidence
 from paddleport.validate.diagnose.difference_evidence import Evidence
 from paddleport.validate.diagnose.imitation import find_imitated_input
@@ -23,7 +23,8 @@ from paddleport.validate.diagnose.validation_outputs import (
     ReferenceOutputs,
 )
 
-_ROUNDED_FEEDS = 3  # that rounding is find_imitated_input on: the worst ones
+_ROUNDED_FEEDS = 3  # that rounding is imitated on: the worst ones
+_UNRECOGNISABLE = 10.0  # times the limit; real rounding is within ten times of the imitated
 
 
 def gather_evidence(
@@ -48,7 +49,6 @@ def gather_evidence(
     """
     output = ComparedOutput(reference, answers, position, limit, only)
     scale = output.scale
-    imitates, advice = find_imitated_input(reference, output)
     worst = output.failing[0]
     evidence = Evidence(
         backend=answers.backend,
@@ -62,22 +62,19 @@ def gather_evidence(
         reference_repeat=scale.error(reference.again[output.name], output.reference[0]),
         overwritten=answers.overwritten,
         batch_dependence=_batch_dependence(reference, output),
-        imitates=imitates,
-        advice=advice,
         pattern=describe_pattern(output.candidate[worst], output.reference[worst], scale, limit),
         fits_precision=find_narrow_precision(output.candidate, output.reference),
         normalised_inside=answers.format == "onnx" and reference.feeds[0].pixels is not None,
     )
     evidence = with_ranking(evidence, ranking)
     if output.float64 is None:
-        return evidence
+        return _with_imitated_input(evidence, reference, output)
     evidence = replace(
         with_distances(evidence, reference, output),
         own_rounding=_rounding(reference, output, answers.computes_in),
-        float64_batch_dependence=find_batch_dependence(
-            output.float64, reference.feeds, scale, limit
-        ),
+        float64_batch_dependence=_float64_batch_dependence(reference, output, evidence),
     )
+    evidence = _with_imitated_input(evidence, reference, output)
     if conversion is None or is_ill_conditioned(evidence):  # then no step is to blame
         return evidence
     return conversion.added_to(evidence, reference, output)
@@ -115,22 +112,43 @@ def with_distances(
     )
 
 
+def _with_imitated_input(
+    evidence: Evidence, reference: ReferenceOutputs, output: ComparedOutput
+) -> Evidence:
+    """The other input that explains the answer, unless rounding hides whether any does.
+
+    An input explains it where the reference's answer to that is within the limit of the
+    candidate's. Two computations are not that near to each other where rounding moves the answer
+    by much more; the search is dozens of runs.
+    """
+    if evidence.rounding is not None and evidence.rounding > _UNRECOGNISABLE * output.limit:
+        return evidence
+    imitates, advice = find_imitated_input(reference, output)
+    return replace(evidence, imitates=imitates, advice=advice)
+
+
 def _rounding(reference: ReferenceOutputs, output: ComparedOutput, precision: str) -> float | None:
-    """How far imitated rounding moves the float64 answer on the worst feeds."""
-    ours, all_outputs = output.float64, reference.float64.outputs
-    if ours is None or all_outputs is None:
+    """How far imitated rounding moves the float64 answer on the worst feeds.
+
+    The largest of several samples, or of as many as settle what rounding explains: another one
+    can only make it more.
+    """
+    exact, name = output.float64, reference.name_in_float64(output.name)
+    if exact is None or name is None:
         return None
-    place = [tensor is ours[0] for tensor in all_outputs[0].values()].index(True)
-    indices = output.failing[:_ROUNDED_FEEDS]
+    ours = output.worst(output.candidate, exact)
+    if precision == "fp64" and ours == 0:
+        return 0.0  # it is that answer itself
+    to_explain = max(ours, output.worst(output.reference, exact))
+    indices, largest = output.failing[:_ROUNDED_FEEDS], 0.0
     try:
-        samples = reference.float64.rounded(UNIT_ROUNDOFF[precision], indices)
+        for index, outputs in reference.float64.rounded(UNIT_ROUNDOFF[precision], indices):
+            largest = max(largest, output.scale.error(outputs[name], exact[index]))
+            if is_settled(largest, to_explain):
+                break
     except PortError:
         return None
-    return max(
-        output.scale.error(list(outputs.values())[place], ours[index])
-        for sample in samples
-        for index, outputs in zip(indices, sample, strict=True)
-    )
+    return largest
 
 
 def _observed_rounding(reference: ReferenceOutputs, output: ComparedOutput) -> float | None:
@@ -161,6 +179,18 @@ def _batch_dependence(
         error = output.scale.error(output.candidate[index][:1], output.reference[index][:1])
         right_alone = error <= output.limit
     return place if right_alone else None
+
+
+def _float64_batch_dependence(
+    reference: ReferenceOutputs, output: ComparedOutput, evidence: Evidence
+) -> BatchDependence | None:
+    """The same of float64; its batches are needed only where the candidate contradicts itself."""
+    if output.float64 is None or evidence.batch_dependence is None:
+        return None
+    try:
+        return find_batch_dependence(output.float64, reference.feeds, output.scale, output.limit)
+    except PortError:  # a batch that was left out, and fails
+        return None
 
 
 def _ranking(found: Ranking | None) -> str:

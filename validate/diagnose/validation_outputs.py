@@ -12,13 +12,13 @@ from paddleport.tensors import Array, Feed
 from paddleport.validate.compare.comparison import (
     FeedName,
     Outputs,
-    aligned,
     output_pairs,
     typical_feeds,
 )
 from paddleport.validate.compare.error_scale import ErrorScale, choose_error_scale
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.float64_reference import Float64Reference
+from paddleport.validate.parity.on_demand import OnDemand
 
 _MOST_BYTES = 1 << 28  # of answers that are kept
 _MOST_CRASHES = 3  # each may cost the loading of the model
@@ -99,6 +99,32 @@ class ReferenceOutputs:
         """Name, kind and batch of every feed."""
         return [FeedName(feed.name, feed.kind, feed.batch) for feed in self.feeds]
 
+    def name_in_float64(self, name: str) -> str | None:
+        """The ONNX file's name of the reference's output ``name``; ``None`` without float64."""
+        outputs = self.float64.outputs
+        if outputs is None or len(outputs[0]) != len(self.outputs[0]):
+            return None
+        return dict(output_pairs(self.outputs[0], outputs[0]))[name]
+
+    def exact(self, name: str) -> Sequence[Array] | None:
+        """The float64 tensors for the reference's output ``name``, computed when asked for."""
+        outputs, theirs = self.float64.outputs, self.name_in_float64(name)
+        if outputs is None or theirs is None:
+            return None
+        return OnDemand(len(outputs), lambda index: outputs[index][theirs])
+
+    def with_exact_answers(self, indices: Sequence[int]) -> list[int]:
+        """Those feeds that there are float64 answers for, or time to compute them.
+
+        Args:
+            indices: of the feeds, the most wanted first; one of each kind is computed anyway.
+        """
+        firsts = {self.feeds[index].kind: index for index in reversed(indices)}
+        needed = sorted(firsts.values(), key=list(indices).index)
+        others = [index for index in indices if index not in needed]
+        known = self.float64.affordable([*needed, *others], at_least=len(needed))
+        return [index for index in indices if index in known]
+
     def answer_to(self, index: int, name: str, tensor: Array) -> Mapping[str, Array] | None:
         """The reference's answer to a feed with another tensor, asked for only once.
 
@@ -144,10 +170,12 @@ class ComparedOutput:
         position: among the reference's outputs.
         reference, candidate: their tensors, one per feed.
         again: the candidate's second run; may be empty.
-        float64: the ONNX graph's in float64; ``None`` where there is none.
+        float64: the ONNX graph's in float64, computed when asked for; ``None`` where there is
+            none.
         scale: the scale of the error.
         errors: candidate against reference, one per feed.
-        failing: indices of the feeds above ``limit``, the worst first; all if none is.
+        failing: indices of the feeds above ``limit``, the worst first; all if none is. Where
+            float64 takes too long, those that it was computed on, one of each kind at least.
     """
 
     def __init__(
@@ -164,8 +192,7 @@ class ComparedOutput:
         self.reference = [outputs[ours] for outputs in reference.outputs]
         self.candidate = [outputs[theirs] for outputs in answers.outputs]
         self.again = [outputs[theirs] for outputs in answers.again]
-        float64 = reference.float64.outputs
-        self.float64 = None if float64 is None else aligned(reference.outputs, float64, ours)
+        self.float64 = reference.exact(ours)
         self.scale: ErrorScale = choose_error_scale(
             self.reference, self.candidate, typical_feeds(reference.feed_names)
         )
@@ -175,7 +202,11 @@ class ComparedOutput:
         ]
         looked_at = range(len(self.errors)) if only is None else sorted(only)
         failing = [index for index in looked_at if self.errors[index] > limit]
-        self.failing = sorted(failing or looked_at, key=lambda i: -self.errors[i])
+        ordered = sorted(failing or looked_at, key=lambda i: -self.errors[i])
+        known = reference.with_exact_answers(ordered) if self.float64 is not None else ()
+        self.failing = list(known) or ordered
+        if not known:
+            self.float64 = None
 
     def worst(self, one: Sequence[Array], other: Sequence[Array]) -> float:
         """The largest error of one's tensors against another's over the failing feeds."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError
-from paddleport.progress import Progress
+from paddleport.progress import Progress, part_of
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.validate.compare.comparison import (
     OutputComparison,
@@ -56,8 +56,11 @@ class BackendComparison:
         steps = len(names) + 2
         self._progress("reference", 0.0)
         reference = self.reference.answer(feeds)
-        self._progress("float64", 1 / steps)
-        self.float64.compute(self._backends.onnx_feeds.of(self.reference.feeds))
+        self.float64.compute(
+            self._backends.onnx_feeds.of(self.reference.feeds),
+            self._backends.plan.float64_seconds,
+            part_of(self._progress, 1 / steps, 2 / steps),
+        )
         self._reference_outputs = self.reference.outputs_with(self.float64)
         rows = [with_distance(reference, self._reference_outputs)]
         for index, name in enumerate(names):
@@ -101,6 +104,10 @@ class BackendComparison:
         if name == self.float64.runner and options == RunnerOptions(threads=options.threads):
             if self.float64.error is not None:
                 raise self.float64.error
+            if not self.float64.is_complete:
+                raise BackendUnavailableError(
+                    f"{self.float64.description}. Next: -b {name} computes them all"
+                )
             if self.float64.session is not None:
                 return self.float64.session
         return self._backends.start(name)
@@ -149,7 +156,7 @@ class BackendComparison:
             answers.outputs,
             TOLERANCES[answers.computes_in],
             feeds=self._reference_outputs.feed_names,
-            float64=self.float64.outputs,
+            float64=self.float64.computed,
             classes=self._backends.source.classes,
         )
 

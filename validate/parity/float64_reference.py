@@ -1,23 +1,33 @@
 """The float64 reference: the ONNX graph in float64, exactly and with rounding imitated."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from paddleport.errors import PortError
 from paddleport.models.artifact import Artifact
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
+from paddleport.validate.parity.on_demand import OnDemand
+from paddleport.validate.parity.time_budget import TimeBudget
 from paddleport.validate.session import Session
 
 _RUNNER = "reference"
-_SEEDS = (1, 2)
+SEEDS = (1, 2)
+"""Of the imitations of rounding."""
 
 
 class Float64Reference:
     """What the ONNX graph means; it may be unable to say, and then says why.
 
+    Feeds are computed in their order until their time is up. One that is left out is computed
+    when somebody asks for its outputs: those who look for a cause do, within a time of their
+    own.
+
     Attributes:
-        unavailable: why there is no exact answer; empty where there is one.
-        outputs: exact ones for every feed, in order; ``None`` where it is unavailable.
+        computed: outputs by the feed's number, of the feeds that were computed at first, so
+            that every backend is compared with it on the same ones; ``None`` where it is
+            unavailable.
         error: what kept it from answering.
         session: its process, while it lives.
         runner: the name of the backend that it is.
@@ -28,9 +38,14 @@ class Float64Reference:
     def __init__(self, onnx: Artifact) -> None:
         """Nothing is loaded yet."""
         self._onnx = onnx
-        self._rounded: dict[tuple[float, tuple[int, ...]], list[list[Mapping[str, Array]]]] = {}
         self._feeds: Sequence[Feed] = ()
-        self.outputs: list[dict[str, Array]] | None = None
+        self._exact: dict[int, dict[str, Array]] = {}
+        self._samples: dict[tuple[float, int, int], Mapping[str, Array]] = {}
+        self._left_out: set[tuple[float, int, int]] = set()  # samples, for want of time
+        self._imitating: tuple[tuple[float, int], Session] | None = None
+        self._first, self._asked = TimeBudget(math.inf), TimeBudget(math.inf)
+        self._progress: Progress = no_progress
+        self.computed: dict[int, dict[str, Array]] | None = None
         self.error: PortError | None = None
         self.session: Session | None = None
 
@@ -39,48 +54,157 @@ class Float64Reference:
         """Why there is no exact answer; empty where there is one."""
         return "" if self.error is None else str(self.error)
 
-    def compute(self, feeds: Sequence[Feed]) -> None:
-        """Compute every feed exactly, and keep the outputs."""
+    @property
+    def outputs(self) -> Sequence[Mapping[str, Array]] | None:
+        """Exact ones for every feed, in order, computed when asked for; raises ``PortError`` then.
+
+        ``None`` where it is unavailable.
+        """
+        return None if self.computed is None else OnDemand(len(self._feeds), self._output)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every feed was computed at first."""
+        return self.computed is not None and len(self.computed) == len(self._feeds)
+
+    def compute(
+        self,
+        feeds: Sequence[Feed],
+        seconds: float = math.inf,
+        progress: Progress = no_progress,
+    ) -> None:
+        """Compute feeds exactly, in order, as long as there is time, and keep the outputs.
+
+        Args:
+            feeds: under the ONNX file's names.
+            seconds: for all of them; the first is computed in any case. What is asked for later
+                gets as many once more.
+            progress: told which feed is computed and how long the others will take.
+        """
         self._feeds = feeds
+        self._first, self._asked = TimeBudget(seconds), TimeBudget(seconds)
+        rows = [_rows(feed) for feed in feeds]
         try:
             self.session = Session(_RUNNER, self._onnx, RunnerOptions())
-            self.outputs = self.session.run_all(feeds)
+            for index, size in enumerate(rows):
+                if index and not self._first.allows(size):
+                    break
+                left = self._first.left(sum(rows[index:]))
+                step = f"float64: feed {index + 1} of {len(feeds)}{left}"
+                progress(step, sum(rows[:index]) / max(1, sum(rows)))
+                with self._first.spending(size):
+                    self._output(index)
+            self.computed = dict(self._exact)
         except PortError as error:
             self.error = error
             self.close()
+        self._progress = lambda step, _: progress(step, 1.0)
 
     def feed(self, index: int) -> Feed:
-        """One of the feeds that were computed, under the ONNX file's names."""
+        """One of the feeds, under the ONNX file's names."""
         return self._feeds[index]
+
+    def affordable(self, indices: Sequence[int], at_least: int = 1) -> Collection[int]:
+        """Those of some feeds whose exact outputs there are now, or there is time for.
+
+        Args:
+            indices: of the feeds, the most wanted first.
+            at_least: how many are computed whatever the time; fewer only where that fails.
+        """
+        known = []
+        for number, index in enumerate(indices):
+            size = _rows(self._feeds[index])
+            if index not in self._exact:
+                if number >= at_least and not self._asked.allows(size):
+                    continue
+                self._progress(f"float64: feed {index + 1} of {len(self._feeds)}", None)
+                try:
+                    with self._asked.spending(size):
+                        self._output(index)
+                except PortError:
+                    continue
+            known.append(index)
+        return known
 
     def rounded(
         self, unit_roundoff: float, indices: Sequence[int]
-    ) -> list[list[Mapping[str, Array]]]:
-        """CandidateOutputs with rounding of a narrower format imitated, one list per seed.
+    ) -> Iterator[tuple[int, Mapping[str, Array]]]:
+        """Outputs with rounding of a narrower format imitated, one sample at a time.
+
+        Every feed with one seed, then with the next, as long as there is time, the first in any
+        case; whoever has seen enough stops asking.
 
         Args:
             unit_roundoff: of the format.
-            indices: which of the feeds.
+            indices: which of the feeds, the most wanted first.
+
+        Returns:
+            The feed's number and its outputs.
 
         Raises:
             PortError: the process ended.
         """
-        key = (unit_roundoff, tuple(indices))
-        if key not in self._rounded:
-            feeds = [self._feeds[index] for index in indices]
-            found: list[list[Mapping[str, Array]]] = []
-            for seed in _SEEDS:
-                extras = {"rounding": repr(unit_roundoff), "seed": str(seed)}
-                session = Session(_RUNNER, self._onnx, RunnerOptions(extras=extras))
-                try:
-                    found.append(list(session.run_all(feeds)))
-                finally:
-                    session.close()
-            self._rounded[key] = found
-        return self._rounded[key]
+        wanted = [(unit_roundoff, seed, index) for seed in SEEDS for index in indices]
+        for number, key in enumerate(wanted):
+            sizes = [_rows(self._feeds[index]) for _, _, index in wanted[number:]]
+            if key not in self._samples:
+                if number and not self._asked.allows(sizes[0]):
+                    self._left_out.add(key)
+                    continue
+                left = self._asked.left(sum(sizes))
+                self._progress(f"rounding: sample {number + 1} of {len(wanted)}{left}", None)
+                with self._asked.spending(sizes[0]):
+                    self._samples[key] = self._sample(*key)
+            yield key[2], self._samples[key]
+
+    @property
+    def description(self) -> str:
+        """For the report: what it is, and what there was no time for."""
+        if self.unavailable:
+            return f"none: {self.unavailable}"
+        left_out = []
+        if not self.is_complete:
+            left_out.append(f"on {len(self.computed or ())} of {len(self._feeds)} feeds")
+        if missing := self._left_out - self._samples.keys():
+            done = len(self._samples)
+            left_out.append(f"rounding imitated {done} of {done + len(missing)} times")
+        if not left_out:
+            return "the ONNX graph in float64"
+        why = f"the {self._first.seconds:.0f} s for it were over"
+        return f"the ONNX graph in float64, {', '.join(left_out)}: {why}"
 
     def close(self) -> None:
-        """End its process."""
+        """End its processes."""
         if self.session is not None:
             self.session.close()
             self.session = None
+        if self._imitating is not None:
+            self._imitating[1].close()
+            self._imitating = None
+
+    def _output(self, index: int) -> dict[str, Array]:
+        if index not in self._exact:
+            if self.session is None:
+                self.session = Session(_RUNNER, self._onnx, RunnerOptions())
+            (self._exact[index],) = self.session.run_all([self._feeds[index]])
+        return self._exact[index]
+
+    def _sample(self, unit_roundoff: float, seed: int, index: int) -> Mapping[str, Array]:
+        key = unit_roundoff, seed
+        if self._imitating is None or self._imitating[0] != key:
+            if self._imitating is not None:
+                self._imitating[1].close()
+                self._imitating = None
+            extras = {"rounding": repr(unit_roundoff), "seed": str(seed)}
+            self._imitating = key, Session(_RUNNER, self._onnx, RunnerOptions(extras=extras))
+        try:
+            return self._imitating[1].run_all([self._feeds[index]])[0]
+        except PortError:
+            self._imitating[1].close()
+            self._imitating = None
+            raise
+
+
+def _rows(feed: Feed) -> int:
+    """How much there is to compute, in examples."""
+    return max((len(tensor) for tensor in feed.values() if tensor.ndim), default=1)

@@ -138,13 +138,13 @@ def without_own_failures(rows: Sequence[BackendRow], backends: BackendSessions) 
 
 def with_distance(row: BackendRow, reference: ReferenceOutputs) -> BackendRow:
     """The reference's row with its own distance from float64."""
-    if reference.float64.outputs is None:
+    if reference.float64.computed is None:
         return row
     found = compare_outputs(
         reference.outputs,
         reference.outputs,
         TOLERANCES["fp32"],
         feeds=reference.feed_names,
-        float64=reference.float64.outputs,
+        float64=reference.float64.computed,
     )
     return replace(row, comparisons=tuple(found))

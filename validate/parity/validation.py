@@ -24,7 +24,6 @@ from paddleport.validate.parity.backend_comparison import BackendComparison
 from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.describe import describe_environment, describe_model
 from paddleport.validate.parity.divergence_search import DivergenceSearch
-from paddleport.validate.parity.float64_reference import Float64Reference
 from paddleport.validate.parity.parity_report import BackendRow, FeedRow, ParityReport
 from paddleport.validate.parity.reference_backend import without_own_failures
 from paddleport.validate.parity.validation_plan import Plan, assign_extras, choose_reference
@@ -134,7 +133,7 @@ def validate_on_feeds(
         model={**describe_model(source, onnx), **timing.model_figures},
         reference=comparison.reference.title,
         speed_reference=timing.speed_reference,
-        float64_reference=_describe_float64(comparison.float64),
+        float64_reference=comparison.float64.description,
         feeds=_feed_rows(feeds, rows, source),
         threads=plan.threads,
         rows=tuple(rows),
@@ -172,12 +171,6 @@ def _all_feeds(
     if onnx_feeds.free_batch and feeds[0].kind != "given":
         feeds += batch_feeds(feeds, inputs, plan.batch_sizes)
     return feeds
-
-
-def _describe_float64(float64: Float64Reference) -> str:
-    if float64.unavailable:
-        return f"none: {float64.unavailable}"
-    return "the ONNX graph in float64"
 
 
 def _feed_rows(

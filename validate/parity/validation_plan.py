@@ -1,5 +1,6 @@
 """What a validation is asked to do: its plan, its reference, and each backend's extras."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -65,6 +66,17 @@ class Plan:
     def batch_sizes(self) -> tuple[int, ...]:
         """Of the batches that are fed; odd, as whole vectors of pictures may come out right."""
         return tuple(size for size in ((3,) if self.quick else (3, 8)) if self.takes_batch(size))
+
+    @property
+    def float64_seconds(self) -> float:
+        """Most seconds for the float64 answers of all feeds, and once more for looking into them.
+
+        No more than the feeds need; enough for all of them where a picture takes 1 s of two
+        cores, as 80 GFLOP do.
+        """
+        if "reference" in (self.backends or ()):
+            return math.inf  # a backend that was named answers every feed
+        return 20.0 if self.quick else 60.0
 
     def takes_batch(self, size: int) -> bool:
         """Whether a batch is within the shapes that backends compile for."""
