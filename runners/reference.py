@@ -77,19 +77,20 @@ class ReferenceRunner(Runner):
         with self.vendor(ModelFileError, "does not take this model"):
             import onnx
 
+            proto, weights = float64.detach_weights(proto)
             proto = onnx.shape_inference.infer_shapes(proto)
             outputs = tensor_specs(proto.graph, proto.graph.output)
             float64.to_double(proto)
-            self._prepare(proto)
+            self._prepare(proto, weights)
         self.outputs = tuple(
             TensorSpec(spec.name, _doubled(spec.dtype), spec.shape) for spec in outputs
         )
 
-    def _prepare(self, proto: "onnx.ModelProto") -> None:
+    def _prepare(self, proto: "onnx.ModelProto", weights: Mapping[str, Array]) -> None:
         from paddleport.runners import float64
         from paddleport.runners.float64 import rounding
 
-        self._proto, self._evaluator = proto, float64.evaluator(proto)
+        self._proto, self._evaluator = proto, float64.evaluator(proto, weights)
         self._noise: rounding.Noise | None = None
         if self.extras.rounding:
             self._noise = rounding.disturb(

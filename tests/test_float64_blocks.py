@@ -6,8 +6,9 @@ import weakref
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from operator_cases import Case, cases
 
 from paddleport.runners import float64
@@ -19,6 +20,7 @@ from paddleport.tensors import Array
 from paddleport.validate.session import Session
 
 SAME = 1e-13  # relative to the largest value: float64 sums in another order
+SHAPE = np.array([-1, 8, 4])
 SHARED = {
     *("Conv", "ConvTranspose", "Gemm", "MatMul", "Add", "Mul", "Sub", "Div", "Relu", "Clip"),
     *("Sigmoid", "Erf", "Gelu", "PRelu", "HardSwish", "LeakyRelu", "Tanh"),
@@ -172,3 +174,29 @@ def _environ() -> dict[str, str]:
     import os
 
     return dict(os.environ)
+
+
+def test_large_weights_are_held_once_and_small_ones_stay_in_the_file() -> None:
+    matrix = np.random.default_rng(0).standard_normal((64, 32)).astype(np.float16)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "matrix"], ["product"]),
+            helper.make_node("Reshape", ["product", "shape"], ["y"]),
+        ],
+        "weights",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT16, ["n", 64])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT16, None)],
+        [numpy_helper.from_array(matrix, "matrix"), numpy_helper.from_array(SHAPE, "shape")],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    slim, weights = float64.detach_weights(proto)
+    assert [item.name for item in slim.graph.initializer] == ["shape"]
+    assert slim.ByteSize() < matrix.nbytes
+    inferred = onnx.shape_inference.infer_shapes(slim, strict_mode=True)
+    (output,) = inferred.graph.output
+    assert [size.dim_value for size in output.type.tensor_type.shape.dim] == [0, 8, 4]
+    float64.to_double(inferred)
+    x = np.ones((2, 64))
+    (found,) = evaluate(float64.evaluator(inferred, weights), inferred, {"x": x})
+    expected = (x @ matrix.astype(np.float64)).reshape(-1, 8, 4)
+    assert np.abs(found - expected).max() <= SAME * 64

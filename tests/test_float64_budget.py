@@ -1,5 +1,6 @@
 """The price of float64: a stated time, what there is none for, and no sample too many."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -127,9 +128,9 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> type[FakeSession]:
     return FakeSession
 
 
-def reference_of(values: Sequence[float], **keywords: float) -> Float64Reference:
+def reference_of(values: Sequence[float], seconds: float = math.inf) -> Float64Reference:
     reference = Float64Reference(onnx_artifact(Path("none")))
-    reference.compute([{"x": np.array([value])} for value in values], **keywords)
+    reference.compute([{"x": np.array([value])} for value in values], seconds)
     return reference
 
 

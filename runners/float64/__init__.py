@@ -22,6 +22,7 @@ from paddleport.runners.float64 import recurrent as recurrent
 from paddleport.runners.float64 import resizing as resizing
 from paddleport.runners.float64 import windows as windows
 from paddleport.runners.float64.node import OperatorNode
+from paddleport.runners.float64.weights import detach_weights as detach_weights
 from paddleport.tensors import Array
 
 # onnx.reference computes these slowly, in float32, with the newest opset's defaults, or wrong.
@@ -89,13 +90,22 @@ BORROWED = frozenset(
 )
 
 
-def evaluator(proto: onnx.ModelProto) -> ReferenceEvaluator:
-    """An evaluator of ``proto``, which must be in double precision already."""
+def evaluator(
+    proto: onnx.ModelProto, weights: Mapping[str, Array] | None = None
+) -> ReferenceEvaluator:
+    """An evaluator of ``proto``, which must be in double precision already.
+
+    Args:
+        proto: with its weights, or with those that are not in ``weights``.
+        weights: as ``detach_weights`` gives them.
+    """
     opset = next(item.version for item in proto.opset_import if item.domain in ("", "ai.onnx"))
     classes: list[Any] = [
         _operator_class(name, function, opset) for name, function in OPERATORS.items()
     ]
-    return ReferenceEvaluator(proto, new_ops=classes, optimized=False)
+    made = ReferenceEvaluator(proto, new_ops=classes, optimized=False)
+    made.rt_inits_.update(weights or {})
+    return made
 
 
 def unknown_operators(proto: onnx.ModelProto) -> tuple[str, ...]:

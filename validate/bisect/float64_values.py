@@ -81,14 +81,14 @@ def save_float64_values(path: Path, feed: Feed, folder: Path) -> dict[str, Store
     from paddleport.runners.float64.evaluation import evaluate
 
     check_operators(path)
-    proto = read_onnx_proto(path)
+    proto, weights = float64.detach_weights(read_onnx_proto(path))
     float64.to_double(proto)
     store = ValueWriter(folder)
     exact = _doubled(feed)
     for name, tensor in exact.items():
         store.add(name, tensor)
     try:
-        evaluate(float64.evaluator(proto), proto, exact, store.add)
+        evaluate(float64.evaluator(proto, weights), proto, exact, store.add)
     except NotImplementedError as error:
         raise BackendUnavailableError(f"reference does not compute {error}") from error
     except OSError:  # a full disk
