@@ -228,3 +228,10 @@ def test_no_other_input_is_searched_where_rounding_hides_it(
     )
     made = gathering._with_imitated_input(evidence, nothing, output)
     assert (made.imitates == "channels swapped") is searched
+
+
+def test_nothing_is_left_out_where_nothing_may_be_missing() -> None:
+    assert Plan(quick=True).float64_seconds == 20
+    assert Plan().float64_seconds == 60
+    assert Plan(strict=True).float64_seconds == math.inf
+    assert Plan(backends=("onnxruntime", "reference")).float64_seconds == math.inf
