@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import RunnerOptions, open_runner
+from paddleport.runners.float64.rounding import Noise
 from paddleport.tensors import Array
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
 
@@ -81,3 +82,11 @@ def test_sizes_stay_exact(tmp_path: Path) -> None:
         y = runner.run({"x": x})["y"]
     assert y.shape == (2, 3)
     assert not np.allclose(y, np.e, rtol=1e-6)  # the values themselves are disturbed
+
+
+def test_what_float32_has_no_number_for_is_infinite() -> None:
+    noise = Noise(2.0**-24, 1)
+    tensor = np.array([1e300, -1e300, 3e38, np.nan, 0.0])
+    assert np.isposinf(noise(tensor)).tolist() == [True, False, False, False, False]
+    assert np.isneginf(noise(tensor)).tolist() == [False, True, False, False, False]
+    assert noise(tensor)[2] == pytest.approx(3e38)

@@ -3,7 +3,8 @@
 Monte Carlo arithmetic in its simplest form (Parker, "Monte Carlo Arithmetic", 1997): each
 result is multiplied by 1 + u ξ with ξ uniform in [-1, 1], each weight of a product likewise,
 which stands for the roundings inside its sum. How far the outputs move is what a computation
-with unit roundoff u may be expected to be off by, whoever does it right.
+with unit roundoff u may be expected to be off by, whoever does it right. What float32 has no
+number for becomes infinite, as it does there.
 """
 
 from collections.abc import Mapping
@@ -32,10 +33,11 @@ _FORGETS_VALUES = frozenset({"Shape", "Size"})
 
 BLOCK = 1 << 15  # values that get one stretch of the table
 _TABLE = 1 << 17  # random numbers
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class Noise:
-    """Multiplies tensors of doubles by 1 + u ξ.
+    """Multiplies tensors of doubles by 1 + u ξ, and keeps them in float32's range.
 
     The ξ are drawn once. Each block of a tensor gets a stretch of them from a random place on,
     which costs a tenth of drawing: within a block they are independent, and no two blocks are
@@ -67,7 +69,11 @@ class Noise:
             start, place = block
             values = flat[start : start + BLOCK]
             factors = self._factors[place : place + len(values)]
-            np.multiply(values, factors, out=table[start : start + BLOCK])
+            made = table[start : start + BLOCK]
+            np.multiply(values, factors, out=made)
+            if not -_LARGEST <= made.min() <= made.max() <= _LARGEST:
+                beyond = np.abs(made) > _LARGEST
+                made[beyond] = np.copysign(np.inf, made[beyond])
 
         starts = range(0, flat.size, BLOCK)
         places = self._generator.integers(0, _TABLE - BLOCK, len(starts)).tolist()

@@ -91,6 +91,13 @@ def is_settled(rounding: float, error: float) -> bool:
 
 def describe_ill_conditioned(evidence: Evidence) -> str:
     """In words, who is how far from float64, whether the answer is safe, and what to do next."""
+    if evidence.rounding is not None and not math.isfinite(evidence.rounding):
+        return (
+            "Nobody is to blame: values of the model leave the range of fp32, where float64 has "
+            "numbers (native Paddle's softmax may hide it, since it makes equal probabilities of "
+            "what is none). No comparison can prove or disprove the conversion. Next: feed what "
+            "it was trained for (--images DIR or --feed), or check the weights."
+        )
     seen = ""
     if evidence.observed_rounding is not None:
         seen = f" (with other kernels it is {number(evidence.observed_rounding)} from itself)"
