@@ -74,9 +74,27 @@ def _infinite() -> Any:
     return Infinite()
 
 
+def _overflowing() -> Any:
+    """Beyond float32's range and back again: only float64 has an answer, Paddle's hides it."""
+    import paddle
+    from paddle import nn
+
+    class Overflowing(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 64)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads this source
+            grown = paddle.log(paddle.exp(300 * paddle.abs(x[:, :, 0, 0])))
+            return nn.functional.softmax(self.head(grown / 300))
+
+    return Overflowing()
+
+
 _KINDS = {
     "amplifying": lambda: _residual(24, 2.0),
     "chaotic": lambda: _residual(60, 6.0),
     "crashing": _crashing,
     "infinite": _infinite,
+    "overflowing": _overflowing,
 }

@@ -235,7 +235,7 @@ def test_whole_numbers_that_rounding_changes_prove_nothing() -> None:
 
     found = explain(y=Rounded(amplified(0.05)))
     assert (found.verdict, found.cause) == ("unproven", "ill-conditioned"), found.explanation
-    assert "values are not equal, as exact as Paddle" in found.reason
+    assert "values are not equal; rounding alone makes another answer" in found.reason
 
 
 def test_what_could_not_have_failed_is_unproven(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from onnx import numpy_helper
 from test_cli import Command, cache, paddleport
 
-from paddleport.convert import convert, onnx_conversion
+from paddleport.convert import convert, onnx_attempt
 from paddleport.convert.conversion import Conversion
 from paddleport.convert.paddle2onnx.finish import finish
 from paddleport.convert.prepare import prepare_source
@@ -118,7 +118,7 @@ def test_rounding_alone_makes_another_answer(network: Network, tmp_path: Path) -
 def test_a_fault_that_nothing_can_show_is_unproven(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(onnx_conversion, "finish", finish_wrong)
+    monkeypatch.setattr(onnx_attempt, "finish", finish_wrong)
     done = convert(resolve(network(kind)), tmp_path / "model.onnx")
     assert (done.verdict, done.path) == ("unproven", None)
 
@@ -127,7 +127,7 @@ def test_a_fault_is_seen_all_the_same(
     network: Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rounding explains 1e-2 here, and a head that is wrong by a half is more."""
-    monkeypatch.setattr(onnx_conversion, "finish", finish_wrong)
+    monkeypatch.setattr(onnx_attempt, "finish", finish_wrong)
     source = resolve(network("amplifying"))
     done: Conversion = convert(source, tmp_path / "model.onnx", keep=True)
     assert (done.verdict, done.cause) == ("differs", "converter"), done.why
@@ -140,13 +140,18 @@ def test_a_fault_is_seen_all_the_same(
 
 @pytest.mark.parametrize(
     ("kind", "code", "verdict"),
-    [("amplifying", 0, "agrees"), ("chaotic", 2, "unproven"), ("infinite", 2, "unproven")],
+    [
+        ("amplifying", 0, "agrees"),
+        ("chaotic", 2, "unproven"),
+        ("infinite", 2, "unproven"),
+        ("overflowing", 2, "unproven"),
+    ],
 )
 def test_both_commands_say_the_same(
     network: Network, paddleport: Command, kind: str, code: int, verdict: str
 ) -> None:
     converted = paddleport("convert", network(kind), "--json")
     assert (converted.code, json.loads(converted.out)["verdict"]) == (code, verdict)
-    options = ("--quick", "--seconds", 0, "--backend", "onnxruntime", "--json")
+    options = ("--quick", "--seconds", 0, "--json")
     validated = paddleport("validate", network(kind), *options)
     assert (validated.code, json.loads(validated.out)["verdict"]) == (code, verdict)

@@ -89,9 +89,10 @@ def test_sizes_stay_exact(tmp_path: Path) -> None:
 )
 def test_what_is_beyond_the_format_s_range_is_infinite(precision: str, largest: float) -> None:
     noise = Noise(UNIT_ROUNDOFF[precision], 1)
-    found = noise(np.array([1.0, -largest, 1.1 * largest, -1e3 * largest, -np.inf]))
+    found = noise(np.array([1.0, -largest, 1.1 * largest, -1e3 * largest, -np.inf, np.nan]))
     assert np.isfinite(found[:2]).all()
-    assert found[2:].tolist() == [np.inf, -np.inf, -np.inf]
+    assert found[2:5].tolist() == [np.inf, -np.inf, -np.inf]
+    assert np.isnan(found[5])
 
 
 def test_float64_holds_what_float32_does_not() -> None:

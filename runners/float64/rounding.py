@@ -39,7 +39,7 @@ _SPARE = 32.0  # roundings: a mask of the largest number plus something is no ov
 
 
 class Noise:
-    """Multiplies tensors of doubles by 1 + u ξ.
+    """Multiplies tensors of doubles by 1 + u ξ, and keeps them in the format's range.
 
     The ξ are drawn once. Each block of a tensor gets a stretch of them from a random place on,
     which costs a tenth of drawing: within a block they are independent, and no two blocks are
@@ -73,7 +73,7 @@ class Noise:
             values = flat[start : start + BLOCK]
             factors = self._factors[place : place + len(values)]
             found = np.multiply(values, factors, out=table[start : start + BLOCK])
-            if max(found.max(), -found.min()) > self._largest:
+            if not -self._largest <= found.min() <= found.max() <= self._largest:
                 found[np.abs(found) > self._largest] *= np.inf
 
         starts = range(0, flat.size, BLOCK)

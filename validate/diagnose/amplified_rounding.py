@@ -93,8 +93,9 @@ def describe_amplification(evidence: Evidence) -> str:
     """In words, that nobody is to blame, and who is how far from float64."""
     if evidence.rounding == math.inf:
         return (
-            "Nobody is to blame: the model's values leave the range of float32 (3e38), and what "
-            "comes of that is chance. Float64 holds them, and from that Paddle is "
+            "Nobody is to blame: values of the model leave the range of fp32, where float64 has "
+            "numbers, and what comes of that is chance (native Paddle's softmax may hide it, since "
+            "it makes equal probabilities of what is none). From float64 Paddle is "
             f"{number(evidence.reference_from_float64)} and {evidence.backend} "
             f"{number(evidence.from_float64)}."
         )

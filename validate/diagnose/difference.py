@@ -293,10 +293,10 @@ class DifferenceExplainer:
         self, comparison: OutputComparison, position: int, evidence: Evidence
     ) -> OutputComparison:
         """An ill-conditioned output's comparison with its verdict, and the proof for that."""
-        reason = f"{comparison.reason}, {AS_EXACT}"
         if not is_safe(evidence):
-            reason = f"{reason}; rounding alone makes another answer"
+            reason = f"{comparison.reason}; rounding alone makes another answer"
             return replace(comparison, verdict="unproven", reason=reason)
+        reason = f"{comparison.reason}, {AS_EXACT}"
         proof = prove_explained(self._compared(position), evidence)
         verdict: Verdict = "agrees"
         if proof is None or not proof.holds:
