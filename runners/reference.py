@@ -37,8 +37,8 @@ class ReferenceExtras:
 
     Attributes:
         rounding: unit roundoff of a narrower format whose rounding is to be imitated, such as
-            6e-8 for fp32; 0 computes exactly. Twice this runner with different seeds tells how
-            far rounding alone moves the outputs.
+            6e-8 for fp32; 0 computes exactly. Every time a feed is run it gets other rounding
+            errors, and so tells how far rounding alone moves the outputs.
         seed: of the imitated rounding errors.
     """
 

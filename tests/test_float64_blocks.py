@@ -144,18 +144,26 @@ def test_noise_is_uniform_and_independent_between_tensors() -> None:
     assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.01
 
 
-def test_noise_depends_on_seed_and_feed_and_not_on_what_came_before() -> None:
+def test_noise_depends_on_the_feed_and_on_how_often_it_was_fed() -> None:
     feed, other = {"x": np.zeros(3)}, {"x": np.ones(3)}
-    noise, ones = rounding.Noise(1.0, seed=1), np.ones(100)
-    noise.restart(feed)
-    first = noise(ones)
-    noise.restart(other)
-    assert not np.array_equal(noise(ones), first)
-    noise.restart(feed)
-    assert np.array_equal(noise(ones), first)
-    again = rounding.Noise(1.0, seed=2)
-    again.restart(feed)
-    assert not np.array_equal(again(ones), first)
+    ones = np.ones(100)
+
+    def drawn(seed: int, *feeds: dict[str, Array]) -> list[bytes]:
+        noise, found = rounding.Noise(1.0, seed), list[bytes]()
+        for item in feeds:
+            noise.restart(item)
+            found.append(noise(ones).tobytes())
+        return found
+
+    first, second = drawn(1, feed, feed)
+    assert first != second
+    assert drawn(1, other, feed, other, feed) == [
+        *drawn(1, other),
+        first,
+        *drawn(1, other, other)[1:],
+        second,
+    ]
+    assert drawn(2, feed) != [first]
 
 
 def test_its_process_gets_one_blas_thread(small_onnx: Any) -> None:

@@ -7,6 +7,7 @@ with unit roundoff u may be expected to be off by, whoever does it right. What i
 format's range becomes infinite, as it does there.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 from zlib import crc32
@@ -48,18 +49,20 @@ class Noise:
 
     def __init__(self, unit_roundoff: float, seed: int) -> None:
         """The same seed gives the same numbers, for tensors of the same sizes."""
-        self._seed = seed
+        self._seed, self._times = seed, Counter[int]()
         drawn = np.random.Generator(np.random.SFC64(seed)).uniform(-1, 1, _TABLE)
         self._factors = 1 + unit_roundoff * drawn
         self._largest = _RANGES.get(unit_roundoff, _FLOAT32_RANGE) * (1 + _SPARE * unit_roundoff)
         self.restart({})
 
     def restart(self, feed: Mapping[str, Array]) -> None:
-        """Begin anew for a feed: what it gets does not depend on what came before."""
+        """Begin anew for a feed: what it gets depends on that, and on how often it was fed."""
         digest = 0
         for tensor in feed.values():
             digest = crc32(np.ascontiguousarray(tensor).reshape(-1).view(np.uint8).data, digest)
-        self._generator = np.random.Generator(np.random.SFC64([self._seed, digest]))
+        entropy = [self._seed, digest, self._times[digest]]
+        self._times[digest] += 1
+        self._generator = np.random.Generator(np.random.SFC64(entropy))
 
     def __call__(self, tensor: Any) -> Any:
         """A disturbed copy; what holds no doubles as it is."""

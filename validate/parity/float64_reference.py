@@ -13,8 +13,10 @@ from paddleport.validate.parity.time_budget import TimeBudget
 from paddleport.validate.session import Session
 
 _RUNNER = "reference"
-SEEDS = (1, 2)
-"""Of the imitations of rounding."""
+# Of imitated rounding, over all feeds that are looked at. Where it is as likely as not that
+# rounding makes another answer, as by a TopK, that many will show it.
+_SAMPLES = 8
+_LEAST_OF_EACH = 2
 
 
 class Float64Reference:
@@ -42,7 +44,7 @@ class Float64Reference:
         self._exact: dict[int, dict[str, Array]] = {}
         self._samples: dict[tuple[float, int, int], Mapping[str, Array]] = {}
         self._left_out: set[tuple[float, int, int]] = set()  # samples, for want of time
-        self._imitating: tuple[tuple[float, int], Session] | None = None
+        self._imitating: dict[float, Session] = {}
         self._first, self._asked = TimeBudget(math.inf), TimeBudget(math.inf)
         self._progress: Progress = no_progress
         self.computed: dict[int, dict[str, Array]] | None = None
@@ -131,8 +133,8 @@ class Float64Reference:
     ) -> Iterator[tuple[int, Mapping[str, Array]]]:
         """Outputs with rounding of a narrower format imitated, one sample at a time.
 
-        Every feed with one seed, then with the next, as long as there is time, the first in any
-        case; whoever has seen enough stops asking.
+        Every feed once, then again, as long as there is time, the first in any case; whoever
+        has seen enough stops asking.
 
         Args:
             unit_roundoff: of the format.
@@ -144,7 +146,8 @@ class Float64Reference:
         Raises:
             PortError: the process ended.
         """
-        wanted = [(unit_roundoff, seed, index) for seed in SEEDS for index in indices]
+        times = max(_LEAST_OF_EACH, math.ceil(_SAMPLES / max(1, len(indices))))
+        wanted = [(unit_roundoff, time, index) for time in range(times) for index in indices]
         for number, key in enumerate(wanted):
             sizes = [_rows(self._feeds[index]) for _, _, index in wanted[number:]]
             if key not in self._samples:
@@ -154,7 +157,7 @@ class Float64Reference:
                 left = self._asked.left(sum(sizes))
                 self._progress(f"rounding: sample {number + 1} of {len(wanted)}{left}", None)
                 with self._asked.spending(sizes[0]):
-                    self._samples[key] = self._sample(*key)
+                    self._samples[key] = self._sample(unit_roundoff, key[2])
             yield key[2], self._samples[key]
 
     @property
@@ -178,9 +181,9 @@ class Float64Reference:
         if self.session is not None:
             self.session.close()
             self.session = None
-        if self._imitating is not None:
-            self._imitating[1].close()
-            self._imitating = None
+        for session in self._imitating.values():
+            session.close()
+        self._imitating.clear()
 
     def _output(self, index: int) -> dict[str, Array]:
         if index not in self._exact:
@@ -189,19 +192,15 @@ class Float64Reference:
             (self._exact[index],) = self.session.run_all([self._feeds[index]])
         return self._exact[index]
 
-    def _sample(self, unit_roundoff: float, seed: int, index: int) -> Mapping[str, Array]:
-        key = unit_roundoff, seed
-        if self._imitating is None or self._imitating[0] != key:
-            if self._imitating is not None:
-                self._imitating[1].close()
-                self._imitating = None
-            extras = {"rounding": repr(unit_roundoff), "seed": str(seed)}
-            self._imitating = key, Session(_RUNNER, self._onnx, RunnerOptions(extras=extras))
+    def _sample(self, unit_roundoff: float, index: int) -> Mapping[str, Array]:
+        """Another one each time."""
+        if unit_roundoff not in self._imitating:
+            options = RunnerOptions(extras={"rounding": repr(unit_roundoff), "seed": "1"})
+            self._imitating[unit_roundoff] = Session(_RUNNER, self._onnx, options)
         try:
-            return self._imitating[1].run_all([self._feeds[index]])[0]
+            return self._imitating[unit_roundoff].run_all([self._feeds[index]])[0]
         except PortError:
-            self._imitating[1].close()
-            self._imitating = None
+            self._imitating.pop(unit_roundoff).close()
             raise
 
 
