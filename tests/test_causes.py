@@ -80,6 +80,19 @@ PLACE = BatchDependence(feed="batch of 3", row=1, picture="sample 2", error=0.1)
             "ill-conditioned",
             "2.0e-04 from itself",
         ),
+        # it confirms the imitation, which counts in full: a graph with folded weights rounds more
+        (
+            {"from_float64": 2e-4, "reference_from_float64": 5e-4, "rounding": 6e-5,
+             "observed_rounding": 1.2e-4},
+            "ill-conditioned",
+            "1.2e-04 from itself",
+        ),
+        (
+            {"from_float64": 2e-4, "reference_from_float64": 7e-4, "rounding": 6e-5,
+             "observed_rounding": 1.2e-4},
+            "converter",
+            "another model",
+        ),
         # unless those kernels are at fault themselves
         (
             {"from_float64": 2e-5, "reference_from_float64": 0.2, "rounding": 1e-5,

@@ -35,14 +35,17 @@ def explained_error(evidence: Evidence) -> float | None:
     """The largest distance from float64 that rounding explains; ``None`` where it isn't known.
 
     What rounding explains is best seen where the reference computes its own program twice, with
-    other kernels: a fault of the conversion is not in that, however small it is.
+    other kernels: a fault of the conversion is not in that, however small it is. Where those two
+    are nearer to each other than the imitation says, it says too much, and less is explained.
     """
     if evidence.rounding is None:
         return None
     seen = _seen_rounding(evidence)
     if seen is None:
         return EXPLAINED * evidence.rounding
-    return _EXPLAINED_SEEN * max(seen, evidence.rounding)
+    if seen < evidence.rounding:
+        return _EXPLAINED_SEEN * evidence.rounding
+    return max(EXPLAINED * evidence.rounding, _EXPLAINED_SEEN * seen)
 
 
 def is_beyond_rounding(evidence: Evidence, error: float | None) -> bool:
