@@ -1,6 +1,6 @@
 """Where the model amplifies rounding: as exact as Paddle, unproven, or a fault all the same."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -41,19 +41,20 @@ class Made:
         exact: what the Paddle program means; a fault of the conversion is in ``graph``.
         graph: what the ONNX file means.
         backend: what the backend adds to that.
+        tie: kinds of feeds whose two largest classes are nearly equal.
     """
 
     rounding: Mapping[str, float]
     graph: Move = field(default=lambda kind: 0.0)
     backend: Move = field(default=lambda kind: 0.0)
-    tie: bool = False
+    tie: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self.draw = np.random.Generator(np.random.PCG64(3))
         self.exact = [self.draw.normal(0, 1, (1, CLASSES)) for _ in KINDS]
-        for tensor in self.exact:
+        for (_, kind), tensor in zip(KINDS, self.exact, strict=True):
             tensor[0, 0] = 4.0
-            tensor[0, 1] = 4.0 - (1e-6 if self.tie else 2.0)
+            tensor[0, 1] = 4.0 - (1e-6 if kind in self.tie else 2.0)
 
     def moved(self, *faults: Move, rounded: bool = True, dtype: type = np.float32) -> list[Array]:
         found: list[Array] = []
@@ -149,7 +150,7 @@ def test_rounding_that_makes_another_answer_proves_nothing() -> None:
     assert (chaotic.verdict, chaotic.cause) == ("unproven", "ill-conditioned")
     assert "no comparison can prove or disprove" in chaotic.explanation
     assert chaotic.comparisons[0].verdict == "unproven"
-    tied = explain(y=Made(amplified(1e-3), tie=True))
+    tied = explain(y=Made(amplified(1e-3), tie=("drawn", "extreme")))
     assert (tied.verdict, tied.cause) == ("unproven", "ill-conditioned")
     assert "It changes the answer, so nothing is proven. Top-1 changed in" in tied.explanation
 
@@ -211,6 +212,14 @@ def test_noise_that_makes_another_answer_leaves_the_verdict_to_pictures() -> Non
     assert elsewhere_safe.notes[-1].endswith("the verdict is that of the other feeds.")
     chaotic = explain(y=Made(amplified(0.5)))
     assert (chaotic.verdict, chaotic.cause) == ("unproven", "ill-conditioned")
+
+
+def test_another_top_1_counts_on_its_own_kind_of_feed() -> None:
+    found = explain(y=Made(amplified(1e-3), tie=("extreme",)))
+    assert (found.verdict, found.cause) == ("agrees", "ill-conditioned")
+    (note,) = found.notes
+    assert note.startswith("on extremes alone: ")
+    assert "It changes the answer" in note
 
 
 @pytest.mark.parametrize("kind", ["drawn", "extreme"])

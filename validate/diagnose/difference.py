@@ -57,8 +57,8 @@ class Difference:
     """
 
     verdict: Verdict
-    cause: Cause
-    explanation: str
+    cause: Cause = ""
+    explanation: str = ""
     comparisons: tuple[OutputComparison, ...]
     reason: str
     step: str = ""
@@ -182,12 +182,9 @@ class DifferenceExplainer:
             if len(kinds) > 1:
                 # A batch is made of feeds that stand alone, so that its rounding is known.
                 known = [item.rounding or 0.0 for item in parts.values()] if kind == _BATCH else []
-                part = with_distances(
-                    evidence,
-                    self._reference,
-                    self._compared(position, indices),
-                    max(known, default=None),
-                )
+                output, rounding = self._compared(position, indices), max(known, default=None)
+                part = with_distances(evidence, self._reference, output, rounding)
+                part = with_ranking(part, self._comparisons[position].ranking, part.feeds)
             if not is_ill_conditioned(part):
                 part = self._evidence(position, indices)
                 if name_cause(part)[0] != "ill-conditioned":
@@ -230,8 +227,6 @@ class DifferenceExplainer:
         )
         others = Difference(
             verdict=overall(found),
-            cause="",
-            explanation="",
             comparisons=tuple(found),
             reason="; ".join(remarks(found)),
         )

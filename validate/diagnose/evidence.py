@@ -80,10 +80,15 @@ def gather_evidence(
     return conversion.added_to(evidence, reference, output)
 
 
-def with_ranking(evidence: Evidence, ranking: Ranking | None) -> Evidence:
-    """What became of top-1."""
-    changes = 0 if ranking is None else len(ranking.changes)
-    return replace(evidence, ranking=_ranking(ranking), top1_changes=changes)
+def with_ranking(
+    evidence: Evidence, ranking: Ranking | None, only: Collection[str] | None = None
+) -> Evidence:
+    """What became of top-1, on all feeds or those of some names."""
+    if ranking is not None and only is not None:
+        changes = tuple(change for change in ranking.changes if change.feed in only)
+        ranking = replace(ranking, changes=changes)
+    count = 0 if ranking is None else len(ranking.changes)
+    return replace(evidence, ranking=_ranking(ranking), top1_changes=count)
 
 
 def with_distances(
