@@ -83,8 +83,8 @@ def cached_onnx(
         return read_onnx_model(_proven_or_not(entry, name, convert_into) / name)
 
     found = kept(entry)
-    if not _takes(found, shapes or {}):  # one whose sizes had to be fixed, and were otherwise
-        given = {key: list(shape) for key, shape in sorted((shapes or {}).items())}
+    if shapes and not _takes(found, shapes):  # its sizes had to be fixed, and were otherwise
+        given = {key: list(shape) for key, shape in sorted(shapes.items())}
         found = kept(f"{entry}-{cache_key(given)}")
     return found
 

@@ -127,6 +127,11 @@ def test_an_abort_is_told_in_one_line(tmp_path: Path, small_pir: Artifact) -> No
             "Paddle2ONNX does not convert the operator conv2d here: No NHWC",
         ),
         (
+            "[ERROR][Paddle2ONNX] Unsupported data type exists in PaddlePirParser::TransPir.",
+            "Paddle2ONNX does not write a data type that this model computes in, such as int16 or "
+            "an 8-bit float: save it again with others",
+        ),
+        (
             "[ERROR][Paddle2ONNX] [OP: pd_op.pool2d] Adaptive only support static input shape.",
             "Paddle2ONNX does not convert the adaptive operator pool2d where the size of its input "
             "is free",

@@ -44,6 +44,7 @@ REDUCED_PARAMS = "reduced.pdiparams"
 _REASON = re.compile(r"\[ERROR\](?:\[Paddle2ONNX\])?\s*(.+)")
 _STARTED = re.compile(r"Start export pd_op\.(\w+)")
 _ABOUT_OPERATOR = re.compile(r"\[OP: pd_op\.(\w+)\] (.+)")
+_UNWRITTEN_TYPE = "Unsupported data type exists in"
 _ONE_SIZE_ONLY = "only support static input shape"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -210,6 +211,11 @@ def explain_crash(error: WorkerCrashed) -> ConversionError:
     named = [reason for reason in reasons if reason.startswith("[OP: ")]
     reason = (named or reasons or ["it printed no reason"])[-1]
     reason = reason.rstrip(".")
+    if _UNWRITTEN_TYPE in reason:
+        return SettledConversionError(
+            "Paddle2ONNX does not write a data type that this model computes in, such as int16 or "
+            "an 8-bit float: save it again with others"
+        )
     about = _ABOUT_OPERATOR.match(reason)
     if about:
         return ConversionError(
