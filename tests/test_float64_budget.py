@@ -236,3 +236,35 @@ def test_nothing_is_left_out_where_nothing_may_be_missing() -> None:
     assert Plan().float64_seconds == 60
     assert Plan(strict=True).float64_seconds == math.inf
     assert Plan(backends=("onnxruntime", "reference")).float64_seconds == math.inf
+
+
+@pytest.mark.parametrize("tosses", [1, 6])
+def test_what_rounding_does_by_the_toss_of_a_coin_is_seen(
+    sessions: type[FakeSession], monkeypatch: pytest.MonkeyPatch, tosses: int
+) -> None:
+    """One feed on which rounding makes another answer sometimes, such as by a TopK."""
+
+    def run_all(session: FakeSession, feeds: Sequence[Feed]) -> list[Mapping[str, Array]]:
+        session.asked += [(session.name, float(feed["x"][0])) for feed in feeds]
+        jumps = session.name != "exact" and len(session.asked) > tosses
+        return [{"y": feed["x"] + jumps} for feed in feeds]
+
+    monkeypatch.setattr(sessions, "run_all", run_all)
+    float64 = reference_of([1])
+    reference: Any = SimpleNamespace(float64=float64, name_in_float64=lambda name: name)
+    tensors = {"exact": np.array([1.0]), "native": np.array([1.0]), "other": np.array([2.0])}
+
+    def error(one: Array, other: Array) -> float:
+        return float(np.abs(one - other).max())
+
+    output: Any = SimpleNamespace(
+        name="y",
+        float64=[tensors["exact"]],
+        reference=[tensors["native"]],
+        candidate=[tensors["other"]],
+        failing=[0],
+        scale=SimpleNamespace(error=error),
+        worst=lambda one, other: error(one[0], other[0]),
+    )
+    assert gathering._rounding(reference, output, "fp32") == 1.0
+    assert len(sessions.asked) == 1 + tosses  # and no sample more than it takes
