@@ -1,6 +1,7 @@
 """Imitated rounding: of the size that real rounding has, and never on sizes."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -97,3 +98,33 @@ def test_what_is_beyond_the_format_s_range_is_infinite(precision: str, largest: 
 
 def test_float64_holds_what_float32_does_not() -> None:
     assert np.isfinite(Noise(UNIT_ROUNDOFF["fp64"], 1)(np.array([1e300]))).all()
+
+
+@pytest.mark.parametrize("operator", ["GlobalAveragePool", "ReduceMean", "ReduceSum"])
+def test_alike_values_are_added_up_in_float32(tmp_path: Path, operator: str) -> None:
+    """One after the other, as a plain kernel does: off by a thousand roundings, all one way."""
+    value = helper.make_tensor_value_info
+    inputs = ["x", "axes"] if operator == "ReduceSum" else ["x"]
+    attributes: dict[str, Any] = {"axes": [2, 3]} if operator == "ReduceMean" else {}
+    graph = helper.make_graph(
+        [helper.make_node(operator, inputs, ["y"], **attributes)],
+        "sum",
+        [value("x", TensorProto.FLOAT, [1, 2, 200, 200])],
+        [value("y", TensorProto.FLOAT, [1, 2, 1, 1])],
+        [numpy_helper.from_array(np.array([2, 3]), "axes")],
+    )
+    opset = helper.make_opsetid("", 13)
+    onnx.save(helper.make_model(graph, opset_imports=[opset]), str(tmp_path / "sum.onnx"))
+    model = onnx_artifact(tmp_path / "sum.onnx")
+    x = np.full((1, 2, 200, 200), 0.1, np.float32)
+    found = []
+    for rounding in ("0", repr(UNIT_ROUNDOFF["fp32"])):
+        options = RunnerOptions(extras={"rounding": rounding})
+        with open_runner("reference", model, options) as runner:
+            found.append(runner.run({"x": x})["y"].reshape(-1))
+    added = np.float32(0)
+    for item in x[0, 0].reshape(-1):
+        added += item
+    real = abs(float(added) / (x[0, 0].size * float(x.flat[0])) - 1)
+    assert real > 100 * UNIT_ROUNDOFF["fp32"]
+    assert np.abs(found[1] / found[0] - 1) == pytest.approx(real, rel=0.1)

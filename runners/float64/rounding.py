@@ -2,9 +2,9 @@
 
 Monte Carlo arithmetic in its simplest form (Parker, "Monte Carlo Arithmetic", 1997): each
 result is multiplied by 1 + u ξ with ξ uniform in [-1, 1], each weight of a product likewise,
-which stands for the roundings inside its sum. How far the outputs move is what a computation
-with unit roundoff u may be expected to be off by, whoever does it right. What is beyond the
-format's range becomes infinite, as it does there.
+which stands for the roundings inside its sum; sums of many values are added up in float32. How
+far the outputs move is what a computation with unit roundoff u may be expected to be off by,
+whoever does it right. What is beyond the format's range becomes infinite, as it does there.
 """
 
 from collections import Counter
@@ -20,6 +20,7 @@ from paddleport.runners.float64.blocks import share_out
 from paddleport.tensors import Array
 
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_MEANS = frozenset({"GlobalAveragePool", "ReduceMean", "ReduceSum"})
 # They move, choose or compare values and round nothing.
 _EXACT = frozenset(
     """
@@ -33,6 +34,7 @@ _FORGETS_VALUES = frozenset({"Shape", "Size"})
 
 
 BLOCK = 1 << 15  # values that get one stretch of the table
+_LEAST_SUMMED = 64  # values: of fewer, one rounding stands for all
 _TABLE = 1 << 17  # random numbers
 _RANGES = {2.0**-53: np.inf, 2.0**-11: 65504.0}  # of fp64 and fp16, by unit roundoff
 _FLOAT32_RANGE = float(np.finfo(np.float32).max)  # bf16 has it too, and int8's scales
@@ -96,16 +98,41 @@ def disturb(
             continue
         fed |= set(node.output)
         if node.op_type not in _EXACT:
-            operator.run = _rounding(operator.run, noise, product=node.op_type in _PRODUCTS)
+            operator.run = _rounding(operator.run, noise, node.op_type)
     return noise
 
 
-def _rounding(run: Any, noise: Noise, *, product: bool) -> Any:
+def _rounding(run: Any, noise: Noise, operator: str) -> Any:
     """A node's ``run`` with its results disturbed, and with them the factors of a product."""
 
     def disturbed(*inputs: Any, **attributes: Any) -> tuple[Any, ...]:
-        if product:
+        if operator in _PRODUCTS:
             inputs = (inputs[0], *map(noise, inputs[1:]))
-        return tuple(map(noise, run(*inputs, **attributes)))
+        results = run(*inputs, **attributes)
+        if operator in _MEANS:
+            results = tuple(_added_in_float32(inputs[0], result) for result in results)
+        return tuple(map(noise, results))
 
     return disturbed
+
+
+def _added_in_float32(tensor: Array, result: Any) -> Any:
+    """Sums or means over a tensor's last axes, off by what adding up in float32 is off by.
+
+    A kernel that adds one value after the other is off in one direction where the values are
+    alike, as they are on a picture of one colour: by up to their number times the unit
+    roundoff, which no independent disturbance of each would show.
+    """
+    if not isinstance(result, np.ndarray) or result.dtype != np.float64 or not result.size:
+        return result
+    count = tensor.size // result.size
+    if count < _LEAST_SUMMED or tensor.size % result.size:
+        return result
+    rows = tensor.reshape(result.size, count)
+    exact, given = rows.sum(axis=-1), result.reshape(-1)
+    divisor = next((by for by in (1, count) if np.allclose(given, exact / by)), 0)
+    if not divisor:
+        return result  # over other axes
+    added = np.add.accumulate(rows.astype(np.float32), axis=-1)[:, -1]
+    moved: Array = result + ((added - exact) / divisor).reshape(result.shape)
+    return moved
