@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paddleport.convert.paddle2onnx.fixups.pir_operations import pooling_windows
-from paddleport.errors import ConversionError
+from paddleport.errors import SettledConversionError
 from paddleport.tensors import Array
 
 if TYPE_CHECKING:
@@ -55,10 +55,10 @@ class NodeWriter:
         """Refuse an opset that lacks the operators for it.
 
         Raises:
-            ConversionError: it is lower; the lowest that works is named.
+            SettledConversionError: it is lower; the lowest that works is named.
         """
         if self.opset < opset:
-            raise ConversionError(
+            raise SettledConversionError(
                 f"opset {self.opset} is too low for {what}: the lowest that can express it is "
                 f"{opset}. Try: --opset {opset}"
             )
