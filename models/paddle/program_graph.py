@@ -12,7 +12,7 @@ from paddleport.models import protobuf
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operation:
+class ProgramOperation:
     """One operation, its values by name.
 
     Attributes:
@@ -51,7 +51,7 @@ class ProgramGraph:
     inputs: Mapping[str, str]
     shapes: Mapping[str, tuple[int, ...]]
     parameters: frozenset[str]
-    operations: tuple[Operation, ...]
+    operations: tuple[ProgramOperation, ...]
 
 
 def read_program_graph(path: Path) -> ProgramGraph:
@@ -73,7 +73,7 @@ def _read_pir(document: Any) -> ProgramGraph:
     inputs: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     parameters: set[str] = set()
-    operations: list[Operation] = []
+    operations: list[ProgramOperation] = []
     for op in _pir_operations(document["program"]["regions"]):
         kind = op["#"].rpartition(".")[2]
         results = op["O"] if isinstance(op["O"], list) else [op["O"]]
@@ -90,7 +90,7 @@ def _read_pir(document: Any) -> ProgramGraph:
         elif kind != "fetch":
             given = {str(place): (f"%{item['%']}",) for place, item in enumerate(op.get("I", []))}
             operations.append(
-                Operation(kind=kind, inputs=given, outputs=names, attributes=attributes)
+                ProgramOperation(kind=kind, inputs=given, outputs=names, attributes=attributes)
             )
     return ProgramGraph(
         inputs=inputs,
@@ -125,7 +125,7 @@ def _read_protobuf(data: memoryview) -> ProgramGraph:
     inputs: dict[str, str] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     parameters: set[str] = set()
-    operations: list[Operation] = []
+    operations: list[ProgramOperation] = []
     for block in protobuf.messages(data, 1):
         for variable in protobuf.messages(block, 3):
             name, shape = protobuf.text(variable, 1), _variable_shape(variable)
@@ -156,7 +156,7 @@ def _variable_shape(variable: memoryview) -> tuple[int, ...] | None:
     return None
 
 
-def _operation(message: memoryview) -> Operation:
+def _operation(message: memoryview) -> ProgramOperation:
     # OpDesc: 1 inputs, 2 outputs, 3 type, 4 attributes. OpDesc.Var: 1 parameter, 2 arguments.
     given, made = (
         {
@@ -167,7 +167,7 @@ def _operation(message: memoryview) -> Operation:
         }
         for number in (1, 2)
     )
-    return Operation(
+    return ProgramOperation(
         kind=protobuf.text(message, 3),
         inputs=given,
         outputs=tuple(name for names in made.values() for name in names),

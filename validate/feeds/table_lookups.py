@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from paddleport.models.paddle.program_graph import Operation, ProgramGraph
+from paddleport.models.paddle.program_graph import ProgramGraph, ProgramOperation
 from paddleport.validate.feeds.value_intervals import Interval, Known
 
 # What reads rows: slots of the table and of the rows' numbers, in the old format and in PIR
@@ -46,12 +46,14 @@ def row_uses(graph: ProgramGraph, known: Known) -> Iterator[RowUse]:
                 yield RowUse(rows if rows and rows > 0 else math.inf, found)
 
 
-def is_lookup(op: Operation) -> bool:
+def is_lookup(op: ProgramOperation) -> bool:
     """Whether an operation may read rows."""
     return op.kind in _LOOKUPS or op.kind in _ONE_HOTS or op.kind == _FUSED_LOOKUP
 
 
-def _lookups(op: Operation, graph: ProgramGraph, known: Known) -> Iterator[tuple[str, int | None]]:
+def _lookups(
+    op: ProgramOperation, graph: ProgramGraph, known: Known
+) -> Iterator[tuple[str, int | None]]:
     """The numbers, and the rows of their table, for each table that an operation reads."""
     if op.kind == _FUSED_LOOKUP:
         for table, index in zip(op.arguments("Embs"), op.arguments("Ids"), strict=False):
@@ -64,7 +66,9 @@ def _lookups(op: Operation, graph: ProgramGraph, known: Known) -> Iterator[tuple
         yield index, _rows(op, graph, known, table, index)
 
 
-def _rows(op: Operation, graph: ProgramGraph, known: Known, table: str, index: str) -> int | None:
+def _rows(
+    op: ProgramOperation, graph: ProgramGraph, known: Known, table: str, index: str
+) -> int | None:
     if op.kind == "gather_nd":  # the last axis of the index has a number for each axis
         count = _size(graph, index, -1) or 0
         return min(graph.shapes.get(table, ())[: max(count, 0)], default=None)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from paddleport.models.paddle.program_graph import Operation, ProgramGraph
+from paddleport.models.paddle.program_graph import ProgramGraph, ProgramOperation
 
 POSITIONS = "\0positions"
 """Stands among an interval's sources for a count along an axis, such as ``arange`` makes."""
@@ -67,12 +67,12 @@ def intervals(
     return known
 
 
-def first(op: Operation, known: Known) -> Interval | None:
+def first(op: ProgramOperation, known: Known) -> Interval | None:
     """The interval of what an operation reads first."""
     return known.get(op.argument("X", "Input", "0"))
 
 
-def _interval(op: Operation, known: Known) -> Interval | None:
+def _interval(op: ProgramOperation, known: Known) -> Interval | None:
     kind = op.kind.removesuffix("_")
     if kind in _RULES:
         return _RULES[kind](op, known)
@@ -87,13 +87,13 @@ def _interval(op: Operation, known: Known) -> Interval | None:
     return None
 
 
-def is_cast_to_bool(op: Operation) -> bool:
+def is_cast_to_bool(op: ProgramOperation) -> bool:
     """Whether it is one, as either format says it."""
     target = op.attributes.get("out_dtype", op.attributes.get("dtype"))
     return op.kind.removesuffix("_") == "cast" and target in _BOOL
 
 
-def _all(op: Operation) -> list[str]:
+def _all(op: ProgramOperation) -> list[str]:
     return [name for names in op.inputs.values() for name in names]
 
 
@@ -109,7 +109,7 @@ def _hull(items: Iterable[Interval | None]) -> Interval | None:
     )
 
 
-def _constant(op: Operation, known: Known) -> Interval | None:
+def _constant(op: ProgramOperation, known: Known) -> Interval | None:
     """``full`` and its like; a fill like another tensor has that one's shape, not its values."""
     if op.arguments("ValueTensor"):
         return None
@@ -125,7 +125,7 @@ def _constant(op: Operation, known: Known) -> Interval | None:
     return Interval(min(numbers), max(numbers)) if numbers else None
 
 
-def _values(op: Operation, known: Known) -> Interval | None:
+def _values(op: ProgramOperation, known: Known) -> Interval | None:
     names = ("values", "int32_values", "int64_values")
     found = next((item for name in names if (item := op.attributes.get(name))), None)
     if not isinstance(found, list) or not all(isinstance(item, int) for item in found):
@@ -135,10 +135,10 @@ def _values(op: Operation, known: Known) -> Interval | None:
 
 def _pair(
     function: Callable[[float, float], float],
-) -> Callable[[Operation, Known], Interval | None]:
+) -> Callable[[ProgramOperation, Known], Interval | None]:
     """Two operands, a function that is monotone in each."""
 
-    def rule(op: Operation, known: Known) -> Interval | None:
+    def rule(op: ProgramOperation, known: Known) -> Interval | None:
         one, other = first(op, known), known.get(op.argument("Y", "1"))
         if one is None or other is None:
             return None
@@ -152,7 +152,7 @@ def _pair(
     return rule
 
 
-def _scaled(op: Operation, known: Known) -> Interval | None:
+def _scaled(op: ProgramOperation, known: Known) -> Interval | None:
     found = first(op, known)
     factor = known.get(op.argument("ScaleTensor", "1"), Interval(1, 1))
     if "scale" in op.attributes and not op.arguments("ScaleTensor"):
@@ -168,7 +168,7 @@ def _scaled(op: Operation, known: Known) -> Interval | None:
     return Interval(min(ends), max(ends), found.sources)
 
 
-def _clipped(op: Operation, known: Known) -> Interval | None:
+def _clipped(op: ProgramOperation, known: Known) -> Interval | None:
     found = first(op, known)
     low, high = (
         known.get(op.argument(slot, place)) for slot, place in (("Min", "1"), ("Max", "2"))
@@ -181,23 +181,23 @@ def _clipped(op: Operation, known: Known) -> Interval | None:
     return Interval(start, end, found.sources)
 
 
-def _remainder(op: Operation, known: Known) -> Interval | None:
+def _remainder(op: ProgramOperation, known: Known) -> Interval | None:
     found, divisor = first(op, known), known.get(op.argument("Y", "1"))
     if found is None or divisor is None or divisor.low < 1:
         return None
     return Interval(0, min(divisor.high - 1, max(found.high, 0)), found.sources)
 
 
-def _relu(op: Operation, known: Known) -> Interval | None:
+def _relu(op: ProgramOperation, known: Known) -> Interval | None:
     found = first(op, known)
     return found and Interval(max(found.low, 0), max(found.high, 0), found.sources)
 
 
-def _chosen(op: Operation, known: Known) -> Interval | None:
+def _chosen(op: ProgramOperation, known: Known) -> Interval | None:
     return _hull((known.get(op.argument("X", "1")), known.get(op.argument("Y", "2"))))
 
 
-def _counted(op: Operation, known: Known) -> Interval | None:
+def _counted(op: ProgramOperation, known: Known) -> Interval | None:
     """``arange``, from where it starts to where it ends, or through a sequence."""
     start, end = known.get(op.argument("Start", "0")), known.get(op.argument("End", "1"))
     start, positions = start or Interval(0, 0), known[POSITIONS]
@@ -206,7 +206,7 @@ def _counted(op: Operation, known: Known) -> Interval | None:
     return replace(positions, low=start.low, high=start.low + positions.high)
 
 
-def _summed_up(op: Operation, known: Known) -> Interval | None:
+def _summed_up(op: ProgramOperation, known: Known) -> Interval | None:
     """``cumsum`` of what is 0 or 1, as positions are counted past what is masked."""
     found, positions = first(op, known) or Interval(0, 1), known[POSITIONS]
     low = found.low if found.low >= 1 else min(found.low, 0)
@@ -215,7 +215,7 @@ def _summed_up(op: Operation, known: Known) -> Interval | None:
 
 _sum, _difference = _pair(lambda one, other: one + other), _pair(lambda one, other: one - other)
 _product = _pair(lambda one, other: one * other)
-_RULES: Mapping[str, Callable[[Operation, Known], Interval | None]] = {
+_RULES: Mapping[str, Callable[[ProgramOperation, Known], Interval | None]] = {
     **dict.fromkeys(
         ("full", "full_like", "full_int_array", "full_with_tensor", "fill_constant"), _constant
     ),

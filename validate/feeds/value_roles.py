@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
-from paddleport.models.paddle.program_graph import Operation, ProgramGraph
+from paddleport.models.paddle.program_graph import ProgramGraph, ProgramOperation
 from paddleport.validate.feeds.value_intervals import POSITIONS, Known, is_cast_to_bool
 
 Role = Literal["ids", "mask", "length", "full length", "size"]
@@ -64,7 +64,7 @@ def roles(graph: ProgramGraph, known: Known, names: Sequence[str]) -> dict[str, 
     return {name: found[name] for name in names if name in found}
 
 
-def _roles_of(op: Operation, known: Known) -> Iterator[tuple[Role, str]]:
+def _roles_of(op: ProgramOperation, known: Known) -> Iterator[tuple[Role, str]]:
     if op.kind in _LENGTHS:
         yield "length", op.argument(*_LENGTHS[op.kind])
     elif op.kind in _COMPARISONS:  # of positions with a length, as a mask is made
@@ -84,7 +84,7 @@ def _roles_of(op: Operation, known: Known) -> Iterator[tuple[Role, str]]:
             yield "size", value
 
 
-def _has_size(op: Operation, known: Known) -> bool:
+def _has_size(op: ProgramOperation, known: Known) -> bool:
     """Whether a sequence mask is told how long it is; else the largest length says so."""
     size = op.argument("MaxLenTensor", "1")
     if size:
