@@ -12,9 +12,9 @@ from paddleport.convert.free_sizes import FreeSizes
 from paddleport.convert.naming import add_provenance, path_by_verdict, write_onnx
 from paddleport.convert.native_reference import NativeReference, not_run_natively, open_natively
 from paddleport.convert.onnx_attempt import OnnxAttempts, OnnxCandidate, OnnxRequest
-from paddleport.convert.proof import CHECKED_PICTURES
 from paddleport.convert.second_attempts import SecondAttempts
 from paddleport.convert.size_probes import ProbeAnswers, SizeProbe, size_probes
+from paddleport.convert.target_proof import CHECKED_PICTURES
 from paddleport.convert.tools import Tools
 from paddleport.errors import ConversionError, PortError, SettledConversionError
 from paddleport.files import sha256

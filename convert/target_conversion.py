@@ -16,8 +16,8 @@ from paddleport.convert.precision.gate_check import (
     verdict_of,
 )
 from paddleport.convert.precision.gate_inputs import GateInputs, GateOptions, gate_inputs
-from paddleport.convert.proof import compare_with_paddle, device_missing
 from paddleport.convert.provenance import examples_record, precision_record
+from paddleport.convert.target_proof import compare_with_paddle, device_missing
 from paddleport.convert.targets import MadeFile, Target, TargetOptions
 from paddleport.errors import UsageError
 from paddleport.files import sha256

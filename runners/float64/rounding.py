@@ -20,7 +20,7 @@ from paddleport.runners.float64.blocks import share_out
 from paddleport.tensors import Array
 
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-_MEANS = frozenset({"GlobalAveragePool", "ReduceMean", "ReduceSum"})
+_SUMS = frozenset({"GlobalAveragePool", "ReduceMean", "ReduceSum"})
 # They move, choose or compare values and round nothing.
 _EXACT = frozenset(
     """
@@ -109,7 +109,7 @@ def _rounding(run: Any, noise: Noise, operator: str) -> Any:
         if operator in _PRODUCTS:
             inputs = (inputs[0], *map(noise, inputs[1:]))
         results = run(*inputs, **attributes)
-        if operator in _MEANS:
+        if operator in _SUMS:
             results = tuple(_added_in_float32(inputs[0], result) for result in results)
         return tuple(map(noise, results))
 
