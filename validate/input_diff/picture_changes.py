@@ -13,7 +13,7 @@ from paddleport.validate.input_diff.resampling import (
     PILLOW,
     Kernel,
     Size,
-    opencv_kernel,
+    own_kernel,
     resample,
 )
 from paddleport.validate.input_diff.resize_and_crop import (
@@ -79,7 +79,7 @@ def picture_changes(
         name="",
         advice="",
         resize=lambda have: our_resize(have, preprocess),
-        kernel=opencv_kernel(preprocess.interpolation),
+        kernel=own_kernel(preprocess),
         crop=lambda have, want: crop_offsets(have, want)["centre"],
     )
     sizes = list(_sizes(ours, preprocess, want))

@@ -20,7 +20,7 @@ from paddleport.validate.input_diff.resampling import (
     PILLOW,
     Kernel,
     Size,
-    opencv_kernel,
+    own_kernel,
 )
 from paddleport.validate.input_diff.resize_and_crop import (
     ResizeRule,
@@ -128,7 +128,7 @@ def _refine_boxes(
 
 def _try_ours(trials: PlacementTrials) -> None:
     resize = our_resize(trials.size, trials.preprocess)
-    kernel = opencv_kernel(trials.preprocess.interpolation)
+    kernel = own_kernel(trials.preprocess)
     for view in trials.views:
         centre = crop_offsets(resize.size, trials.want(view))["centre"]
         trials.consider(view, resize, kernel, [centre])
@@ -140,7 +140,7 @@ def _refine(
     trials: PlacementTrials, groups: list[PlacementGroup], report: Callable[[float], None]
 ) -> None:
     """Try placements with a few kernels, and the best of them with all, until one agrees."""
-    ours = opencv_kernel(trials.preprocess.interpolation)
+    ours = own_kernel(trials.preprocess)
     first = list(dict.fromkeys([ours, *_FIRST]))
     misfits = []
     for index, group in enumerate(groups):
@@ -220,7 +220,7 @@ def _simplify(trials: PlacementTrials, groups: list[PlacementGroup]) -> None:
     best: Placement | None = trials.best
     if best is None or best.cost < 2:
         return
-    ours = opencv_kernel(trials.preprocess.interpolation)
+    ours = own_kernel(trials.preprocess)
     for group in groups:
         for kernel in dict.fromkeys([best.kernel, ours]):
             _try(trials, group, kernel)
