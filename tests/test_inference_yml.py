@@ -13,7 +13,7 @@ from paddleport.models.paddle.inference_yml import (
     InferenceConfig,
     read_inference_yml,
 )
-from paddleport.models.paddle.transforms import parse_number
+from paddleport.models.paddle.yaml_values import parse_number
 from paddleport.models.preprocess import Preprocess
 
 # PaddleClas: deploy/configs/inference_cls.yaml

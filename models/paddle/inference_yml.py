@@ -15,12 +15,10 @@ from paddleport.models.metadata import checked_labels
 from paddleport.models.paddle.transforms import (
     Operator,
     UnsupportedTransform,
-    is_null,
     named_operators,
     read_transforms,
-    shown,
-    text,
 )
+from paddleport.models.paddle.yaml_values import is_null, shown, text
 from paddleport.models.preprocess import Preprocess
 
 logger = logging.getLogger(__name__)

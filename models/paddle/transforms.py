@@ -1,11 +1,17 @@
 """PaddleClas's preprocessing operators, as its YAML files name them, as one ``Preprocess``."""
 
 import logging
-import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from paddleport.models.paddle.yaml_values import (
+    as_texts,
+    is_null,
+    parse_number,
+    shown,
+    text,
+    whole_number,
+)
 from paddleport.models.preprocess import Interpolation, Preprocess
 
 logger = logging.getLogger(__name__)
@@ -31,7 +37,6 @@ _INTERPOLATIONS: dict[str, dict[str, Interpolation]] = {
     },
 }
 _DEFAULTS: dict[str, Interpolation] = {"cv2": "linear", "pil": "bilinear"}
-_MAX_DEPTH = 8  # of lists and mappings; PaddleClas's have 4
 
 
 class UnsupportedTransform(Exception):
@@ -50,7 +55,7 @@ def read_eval_transforms(transforms: Sequence[Mapping[str, Any]]) -> Preprocess:
         ValueError: no such list, or an argument that cannot be.
         UsageError: as ``Preprocess`` raises it.
     """
-    operators = named_operators(_as_texts(transforms))
+    operators = named_operators(as_texts(transforms))
     if all(name != "ToCHWImage" for name, _ in operators):
         operators.append(("ToCHWImage", {}))
     return read_transforms(operators)
@@ -79,19 +84,6 @@ def named_operators(listed: Any) -> list[Operator]:
     return operators
 
 
-def _as_texts(value: Any, depth: int = 0) -> Any:
-    """Plain values with every number and truth value spelt out, as ``Operator`` has them."""
-    if depth > _MAX_DEPTH:
-        raise ValueError("the preprocessing operators are nested too deep")
-    if isinstance(value, Mapping):
-        return {key: _as_texts(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_texts(item, depth + 1) for item in value]
-    if isinstance(value, bool):
-        return str(value).lower()
-    return repr(value) if isinstance(value, int | float) else value
-
-
 def read_transforms(operators: Sequence[Operator]) -> Preprocess:
     """Turn PaddleClas's list of preprocessing operators into one ``Preprocess``.
 
@@ -117,26 +109,6 @@ def read_transforms(operators: Sequence[Operator]) -> Preprocess:
     for name, arguments in steps.items():
         values.update(_STEPS[name](arguments))
     return Preprocess(**values)
-
-
-def parse_number(text: str) -> float:
-    """A number, or products and quotients of numbers, such as ``1.0/255.0``; never evaluated.
-
-    Raises:
-        ValueError: anything else, or a result that is not finite.
-    """
-    number = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
-    if len(text) > 100 or not re.fullmatch(rf"{number}(?:[*/]{number})*", text):
-        raise ValueError(f"'{shown(text)}' is not a number")
-    first, *rest = re.split(r"([*/])", text)
-    value = float(first)
-    for operator, operand in zip(rest[::2], rest[1::2], strict=True):
-        if operator == "/" and float(operand) == 0:
-            raise ValueError(f"'{text}' divides by zero")
-        value = value * float(operand) if operator == "*" else value / float(operand)
-    if not math.isfinite(value):
-        raise ValueError(f"'{text}' is not a finite number")
-    return value
 
 
 def _decode_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,13 +221,6 @@ def _size(value: Any, name: str) -> tuple[int, int]:
     return whole_number(sides[1], name), whole_number(sides[0], name)
 
 
-def whole_number(value: Any, name: str) -> int:
-    """Raises ValueError naming ``name`` if ``value`` is not the text of one."""
-    if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,9}", value):
-        raise ValueError(f"{name} is '{shown(value)}', not a whole number")
-    return int(value)
-
-
 def _flag(arguments: Mapping[str, Any], name: str, default: bool) -> bool:
     value = arguments.get(name)
     if is_null(value):
@@ -270,25 +235,3 @@ def _refuse_unknown(operator: str, arguments: Mapping[str, Any], *known: str) ->
     for name in arguments:
         if name not in known:
             raise UnsupportedTransform(f"{operator} asks for {shown(name)}")
-
-
-def text(value: Any, name: str) -> str:
-    """Raises ValueError naming ``name`` if ``value`` is a list or a mapping.
-
-    Never ``str(value)``: aliases can make a small list endless to print.
-    """
-    if not isinstance(value, str):
-        raise ValueError(f"{name} is {shown(value)}, not one value")
-    return value
-
-
-def is_null(value: Any) -> bool:
-    """Whether YAML, or Python's ``None`` written into it, means nothing here."""
-    return value is None or (isinstance(value, str) and value.lower() in ("", "~", "null", "none"))
-
-
-def shown(value: Any) -> str:
-    """A value as a short word for a message; never a list, which aliases can make endless."""
-    if not isinstance(value, str):
-        return f"a {type(value).__name__}"
-    return value if len(value) <= 40 and value.isprintable() else f"{value[:40]!r}..."

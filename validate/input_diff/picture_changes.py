@@ -42,6 +42,7 @@ _COMBINED = (
     Kernel("Pillow", "bilinear"),
     Kernel("Pillow", "bicubic"),
     Kernel("Pillow", "nearest"),
+    Kernel("OpenCV", "linear"),
     Kernel("OpenCV", "cubic"),
     Kernel("OpenCV", "area"),
 )

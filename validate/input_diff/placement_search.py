@@ -43,7 +43,12 @@ LIKE = 0.8
 """Share of the variance; what shares less with a picture may show any other."""
 
 _REPRODUCED = 0.5  # levels of root mean square: rounding, not another rule
-_FIRST = (Kernel("Pillow", "bilinear"), Kernel("OpenCV", "area"), Kernel("OpenCV", "nearest"))
+_FIRST = (
+    Kernel("Pillow", "bilinear"),
+    Kernel("OpenCV", "linear"),
+    Kernel("OpenCV", "area"),
+    Kernel("OpenCV", "nearest"),
+)
 _NEAR = 2.0  # times the least misfit: groups beyond are not tried with every kernel
 _FAST_GROUPS = 6  # that are tried with every kernel of OpenCV and Pillow
 _SLOW_GROUPS = 3  # and with those on floats
