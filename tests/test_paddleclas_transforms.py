@@ -22,12 +22,14 @@ from paddleport.errors import ImageError, ModelFileError, UsageError
 from paddleport.models.paddle.transforms import UnsupportedTransform, read_eval_transforms
 from paddleport.models.preprocess import INTERPOLATIONS, Preprocess
 from paddleport.models.synthetic.samples import draw_picture
+from paddleport.runners.picture_pipeline import PictureInput
 from paddleport.runners.preprocessing.fast_decode import effect_of_fast_decoding
 from paddleport.runners.preprocessing.prepare_image import (
     crop_image,
     decode_image,
     preprocess_image,
 )
+from paddleport.tensors import TensorSpec
 
 Picture = NDArray[np.uint8]
 Transforms = list[dict[str, Any]]
@@ -139,6 +141,8 @@ def test_a_fourth_channel_is_zeros() -> None:
     made = preprocess_image(image, four, out=batch[1])
     assert made.shape == (4, 33, 41) and not made[3].any() and (batch[0] == 7).all()
     assert same_bits(made[:3], preprocess_image(image, replace(four, channel_num=3)))
+    taken = PictureInput(spec=TensorSpec("x", "float32", (None, 4, 33, 41)), preprocess=four)
+    assert same_bits(taken.feed([image])["x"][0], made)
 
 
 @pytest.mark.parametrize(
