@@ -30,6 +30,7 @@ def test_the_whole_series_is_there_in_the_page_s_order() -> None:
 def test_a_card_says_how_to_feed_the_model(name: str, scale: float) -> None:
     card = zoo.lookup(name)
     assert (card.name, card.arguments) == (name, {"scale": scale})
+    assert card.input is not None
     assert (card.input.name, card.input.dtype) == ("x", "float32")
     assert card.input.shape == (None, 3, 224, 224)
     assert card.preprocess == Preprocess(
@@ -44,6 +45,7 @@ def test_a_card_says_how_to_feed_the_model(name: str, scale: float) -> None:
     )
     assert card.labels is not None and len(card.labels) == card.classes == 1000
     (archive,) = card.archives
+    assert archive.url is not None
     assert archive.url.endswith(f"/inference/{name}_infer.tar")
     assert card.checkpoint_url is not None
     assert card.checkpoint_url.endswith(f"/dygraph/{name}_pretrained.pdparams")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from paddleport.errors import ModelFileError, ModelNotFoundError
+from paddleport.errors import ModelFileError, ModelNotFoundError, UsageError
 from paddleport.models.labels import imagenet_labels, read_labels
 from paddleport.models.metadata import DTYPES, is_plain_name, parse_json
 from paddleport.models.preprocess import Preprocess
@@ -36,15 +36,22 @@ _MODEL_KEYS = {
 
 @dataclass(frozen=True)
 class Archive:
-    """An official inference model to download.
+    """An official inference model to download; exactly one of ``url`` and ``huggingface`` is set.
 
     Attributes:
         url: of a tar, plain or gzipped.
-        sha256: what it must have, where that is pinned; PaddleClas publishes none.
+        sha256: what the tar must have, where that is pinned; PaddleClas publishes none.
+        huggingface: a repository of the Hugging Face hub that holds the model's files.
     """
 
-    url: str
+    url: str | None = None
     sha256: str | None = None
+    huggingface: str | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it is, for people and for caches."""
+        return self.url or f"https://huggingface.co/{self.huggingface}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +68,8 @@ class ModelCard:
             ``zoo.architecture``); ``None`` where the model can only be downloaded.
         arguments: of the architecture.
         argument_titles: argument to the title it is shown under.
-        input: the input; batch, height and width may be free.
+        input: the input; batch, height and width may be free. ``None`` where only the program
+            says it, once it is downloaded.
         preprocess: how pictures are fed, if it is fed with pictures and that is known.
         classes: of the classifier; ``None`` for other tasks.
         labels: class names by index, if known.
@@ -80,7 +88,7 @@ class ModelCard:
     architecture: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     argument_titles: Mapping[str, str] = field(default_factory=dict)
-    input: TensorSpec
+    input: TensorSpec | None = None
     preprocess: Preprocess | None = None
     classes: int | None = None
     labels: tuple[str, ...] | None = None
@@ -95,6 +103,19 @@ class ModelCard:
             for key, value in self.arguments.items()
         ]
         return f"{self.family} at {', '.join(values)}" if values else self.family
+
+    def known_input(self) -> TensorSpec:
+        """The input, for building the network.
+
+        Raises:
+            UsageError: the card names none.
+        """
+        if self.input is None:
+            raise UsageError(
+                f"{self.name} cannot be built here, since its card names no input: "
+                "--weights pretrained, or your own inference model with --weights FOLDER"
+            )
+        return self.input
 
 
 @dataclass(frozen=True)
@@ -147,17 +168,17 @@ def _model_card(family: CardTable, index: int) -> ModelCard:
         model if key in model.values else family for key in _SHARED
     )
     titles = family.table("argument_titles")
-    preprocess = _preprocess(preprocess_of)
+    preprocess, architecture = _preprocess(preprocess_of), _architecture(family)
     return ModelCard(
         name=model.name(),
         aliases=model.aliases(),
         family=family.get("family", str),
         task=family.get("task", str),
         licence=family.get("licence", str, ""),
-        architecture=_architecture(family),
+        architecture=architecture,
         arguments=_arguments(model),
         argument_titles={key: titles.get(key, str) for key in titles.values},
-        input=_input(input_of, pictures=preprocess is not None),
+        input=_input(input_of, pictures=preprocess is not None, built=architecture is not None),
         preprocess=preprocess,
         classes=_classes(classes_of),
         labels=_labels(labels_of),
@@ -183,10 +204,20 @@ def _arguments(model: CardTable) -> dict[str, Any]:
 
 
 def _archive(values: CardTable) -> Archive:
-    url = values.get("url", str)
-    if not is_plain_name(url.rpartition("/")[2]):  # the download is named after it
-        raise values.error("url", "does not end in the name of a file")
-    return Archive(url=url, sha256=values.get("sha256", str, None))
+    values.check_keys({"url", "sha256", "huggingface"})
+    repository = values.get("huggingface", str, None)
+    if repository is None:
+        url = values.get("url", str)
+        if not is_plain_name(url.rpartition("/")[2]):  # the download is named after it
+            raise values.error("url", "does not end in the name of a file")
+        return Archive(url=url, sha256=values.get("sha256", str, None))
+    for key in ("url", "sha256"):
+        if values.get(key, str, None) is not None:
+            raise values.error(key, "and huggingface stand side by side: write two archives")
+    owner, _, name = repository.partition("/")
+    if not (is_plain_name(owner) and is_plain_name(name)):
+        raise values.error("huggingface", f"{repository[:80]!r} is not OWNER/NAME")
+    return Archive(huggingface=repository)
 
 
 def _classes(owner: CardTable) -> int | None:
@@ -196,7 +227,9 @@ def _classes(owner: CardTable) -> int | None:
     return classes
 
 
-def _input(owner: CardTable, *, pictures: bool) -> TensorSpec:
+def _input(owner: CardTable, *, pictures: bool, built: bool) -> TensorSpec | None:
+    if not built and owner.get("input", dict, None) is None:
+        return None  # the program says it
     owner.get("input", dict)
     values = owner.table("input")
     name, dtype, shape = (

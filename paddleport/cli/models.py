@@ -66,7 +66,7 @@ def _print_family(family: str, cards: Sequence["ModelCard"]) -> None:
 def _print_card(card: "ModelCard") -> None:
     figures, labels = card.published, card.labels
     rows = {
-        "input": str(card.input),
+        "input": str(card.input or _NOTHING),
         **_feeding(card.preprocess),
         "labels": f"{len(labels)}: {labels[0]} … {labels[-1]}" if labels else _NOTHING,
         **{title: _number(card.arguments.get(key)) for key, title in card.argument_titles.items()},
@@ -77,7 +77,7 @@ def _print_card(card: "ModelCard") -> None:
         if figures.get("reference_top1") is None
         else _accuracies(figures["reference_top1"], figures.get("reference_top5")),
         **{title: _latency(figures, key) for title, key in _LATENCIES.items()},
-        "inference": "\n".join(archive.url for archive in card.archives) or _NOTHING,
+        "inference": "\n".join(archive.address for archive in card.archives) or _NOTHING,
         "checkpoint": card.checkpoint_url or _NOTHING,
     }
     table = new_table(card.name, "")
