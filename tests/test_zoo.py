@@ -23,7 +23,7 @@ SCALES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1.0)
 
 
 def test_the_whole_series_is_there_in_the_page_s_order() -> None:
-    assert zoo.names() == SERIES
+    assert tuple(card.name for card in zoo.family_cards("MobileNetV2")) == SERIES
 
 
 @pytest.mark.parametrize(("name", "scale"), list(zip(SERIES, SCALES, strict=True)))
@@ -44,9 +44,8 @@ def test_a_card_says_how_to_feed_the_model(name: str, scale: float) -> None:
         channels="RGB",
     )
     assert card.labels is not None and len(card.labels) == card.classes == 1000
-    (archive,) = card.archives
-    assert archive.url is not None
-    assert archive.url.endswith(f"/inference/{name}_infer.tar")
+    first = card.archives[0].url
+    assert first is not None and first.endswith(f"/inference/{name}_infer.tar")
     assert card.checkpoint_url is not None
     assert card.checkpoint_url.endswith(f"/dygraph/{name}_pretrained.pdparams")
 
@@ -97,14 +96,43 @@ def test_the_published_size_is_that_of_the_architecture(name: str) -> None:
     assert card.published["mparams"] == pytest.approx(count / 1e6, rel=0.03)
 
 
-@pytest.mark.parametrize("asked", ["mobilenetv2", "MobileNetV2 ", "MobilNetV2"])
-def test_an_unknown_name_is_answered_with_the_likely_one_and_the_list(asked: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("mobilenetv2", "'MobileNetV2'"),
+        ("MobileNetV2 ", "'MobileNetV2'"),
+        ("MobilNetV2", "'MobileNetV2'"),
+        ("pp-lcnet-x1_0", "'PPLCNet_x1_0'"),
+        ("ResNet50vd", "'ResNet50_vd'"),
+        ("PP-OCRv5_mobile", "'PP-OCRv5_mobile_det' or 'PP-OCRv5_mobile_rec'"),
+        ("yolox", "'YOLOX-L', 'YOLOX-M', 'YOLOX-N' or 'YOLOX-S'"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_likely_ones(asked: str, answered: str) -> None:
     with pytest.raises(ModelNotFoundError) as caught:
         zoo.lookup(asked)
-    message = str(caught.value)
-    assert message.startswith(f"unknown model '{asked}'. Did you mean 'MobileNetV2'? Known: ")
-    assert all(name in message for name in SERIES)
-    assert "\n" not in message
+    count = len(zoo.names())
+    assert str(caught.value) == (
+        f"unknown model '{asked}'. Did you mean {answered}? paddleport models lists all {count}"
+    )
+
+
+def test_a_name_like_none_is_answered_with_what_lists_them() -> None:
+    with pytest.raises(ModelNotFoundError) as caught:
+        zoo.lookup("qqq")
+    count = len(zoo.names())
+    assert str(caught.value) == f"unknown model 'qqq'. paddleport models lists all {count}"
+
+
+def test_a_family_is_no_model() -> None:
+    with pytest.raises(ModelNotFoundError) as caught:
+        zoo.lookup("resnet")
+    assert str(caught.value) == (
+        "resnet is a family of models: paddleport models --family ResNet lists them"
+    )
+    assert zoo.family_cards("RESNET") == zoo.family_cards("ResNet")
+    with pytest.raises(ModelNotFoundError, match="unknown family 'RessNet'. Did you mean 'ResNet'"):
+        zoo.family_cards("RessNet")
 
 
 def test_listing_imports_no_library_that_takes_time() -> None:
