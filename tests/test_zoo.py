@@ -131,7 +131,9 @@ def test_a_family_is_no_model() -> None:
         "resnet is a family of models: paddleport models --family ResNet lists them"
     )
     assert zoo.family_cards("RESNET") == zoo.family_cards("ResNet")
-    with pytest.raises(ModelNotFoundError, match="unknown family 'RessNet'. Did you mean 'ResNet'"):
+    with pytest.raises(
+        ModelNotFoundError, match=r"unknown family 'RessNet'\. Did you mean 'ResNet'"
+    ):
         zoo.family_cards("RessNet")
 
 
