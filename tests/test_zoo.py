@@ -7,8 +7,11 @@ import pytest
 from paddleport.cli.models import _feeding
 from paddleport.errors import ModelNotFoundError
 from paddleport.models.preprocess import Preprocess
+from paddleport.models.zoo import card_reader
 from paddleport.models.zoo import registry as zoo
 from paddleport.models.zoo.architecture import load_architecture
+from paddleport.models.zoo.card_table import CardTable
+from paddleport.models.zoo.model_card import ModelCard
 
 SERIES = (
     "MobileNetV2_x0_25",
@@ -137,8 +140,24 @@ def test_a_family_is_no_model() -> None:
         zoo.family_cards("RessNet")
 
 
+def test_one_model_is_one_card_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred are read when they are listed, and not for every ``convert``."""
+    made = []
+    read = card_reader._model_card
+
+    def counted(family: CardTable, index: int) -> ModelCard:
+        made.append(index)
+        return read(family, index)
+
+    monkeypatch.setattr(card_reader, "_model_card", counted)
+    assert len(zoo.names()) > 500
+    zoo.lookup("PP-OCRv5_mobile_det")
+    assert len(made) == 1
+    assert len(zoo.cards()) == len(made) - 1
+
+
 def test_listing_imports_no_library_that_takes_time() -> None:
-    heavy = "{'paddle', 'onnx', 'cv2', 'httpx', 'onnxruntime', 'openvino', 'asyncio'}"
+    heavy = "{'paddle', 'onnx', 'cv2', 'httpx', 'onnxruntime', 'openvino', 'asyncio', 'yaml'}"
     code = (
         "import sys; from paddleport.models.zoo import registry as zoo; "
         "zoo.names(); zoo.lookup('MobileNetV2'); "

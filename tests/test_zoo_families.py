@@ -88,8 +88,9 @@ def test_the_family_stands_behind_the_built_in_ones() -> None:
 
 def test_what_nobody_published_is_a_dash(paddleport: Run) -> None:
     assert "TinyConv " in paddleport("models").stdout
-    shown = (paddleport("models", "--family", name).stdout for name in ("MobileNetV2", "TinyConv"))
-    listed = "".join(shown).splitlines()
+    families = ("MobileNetV2", "TinyConv")
+    tables = [paddleport("models", "--family", family).stdout for family in families]
+    listed = "".join(tables).splitlines()
     rows = {line.split()[0]: line.split() for line in listed if line}
     assert rows["MobileNetV2"] == [
         "MobileNetV2",

@@ -70,11 +70,9 @@ def print_models(
         return
     titles = cards[0].argument_titles if len({card.family for card in cards}) == 1 else {}
     room = console.width - max(len(card.name) for card in cards) - 8 * len(titles)
-    shown = [
-        title
-        for title, cell in _COLUMNS.items()
-        if any(cell(card.published) != NOTHING for card in cards) and room >= _ROOM.get(title, 0)
-    ]
+    shown = [title for title in _COLUMNS if room >= _ROOM.get(title, 0)]
+    if all(cell(card.published) == NOTHING for cell in _COLUMNS.values() for card in cards):
+        shown = []  # known by address only
     tasks = {card.task for card in cards} != {"classification"}
     numbers = (*titles.values(), *shown)
     table = new_table("model", *numbers, *["task"] * tasks, numbers=numbers)
