@@ -131,7 +131,7 @@ def test_a_family_is_no_model() -> None:
     with pytest.raises(ModelNotFoundError) as caught:
         zoo.lookup("resnet")
     assert str(caught.value) == (
-        "resnet is a family of models: paddleport models --family ResNet lists them"
+        "unknown model 'resnet', which is a family: paddleport models --family ResNet"
     )
     assert zoo.family_cards("RESNET") == zoo.family_cards("ResNet")
     with pytest.raises(

@@ -48,7 +48,7 @@ def unknown_model(name: str) -> str:
     families = {folded(family): family for family in family_names()}
     family = families.get(folded(name))
     if family is not None and folded(name) not in map(folded, names()):
-        return f"{name} is a family of models: paddleport models --family {family} lists them"
+        return f"unknown model '{name}', which is a family: paddleport models --family {family}"
     return unknown_of_many("model", name, names(), "paddleport models")
 
 
