@@ -1,10 +1,11 @@
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from paddleport.cli.models import _feeding
+from paddleport.cli.card_page import describe_feeding
 from paddleport.errors import ModelNotFoundError
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.zoo import card_reader
@@ -169,5 +170,5 @@ def test_listing_imports_no_library_that_takes_time() -> None:
 
 def test_pillow_and_a_fourth_channel_are_said() -> None:
     four = Preprocess(resize_backend="pil", interpolation="bicubic", channel_num=4)
-    said = _feeding(four)["preprocess"]
+    said = describe_feeding(replace(zoo.lookup("MobileNetV2"), preprocess=four))["preprocess"]
     assert said == "short side 256 (bicubic, Pillow), crop 224×224, a fourth channel of zeros, RGB"

@@ -30,6 +30,7 @@ def test_every_card_is_read_whole(cards: tuple[ModelCard, ...]) -> None:
         assert figures["gflops"] > 0 and figures["mparams"] > 0, card.name
         assert card.licence and card.classes == 1000 == len(card.labels or ()), card.name
         assert card.known_input().shape[:2] == (None, 3), card.name
+        assert card.preprocess is not None, card.preprocess_unknown
         assert card.archives and (card.checkpoint_url or "").endswith(".pdparams"), card.name
         assert {"scale", "network"} & set(card.arguments), card.name
         assert {"class_num", "pretrained"}.isdisjoint(card.arguments), card.name
@@ -145,6 +146,9 @@ def test_how_pictures_are_fed() -> None:
     assert vit.preprocess is not None and rednet.preprocess is not None
     assert (vit.preprocess.mean, vit.preprocess.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     assert (rednet.preprocess.scale, rednet.preprocess.mean) == (1.0, (123.675, 116.28, 103.53))
+    convnext = zoo.lookup("ConvNeXt_tiny").preprocess
+    assert convnext is not None
+    assert (convnext.resize_backend, convnext.interpolation) == ("pil", "bicubic")
     fixed = zoo.lookup("Fix_ResNeXt101_32x48d_wsl")
     assert fixed.known_input().shape == (None, 3, 320, 320)
 

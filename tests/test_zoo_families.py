@@ -270,7 +270,7 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     ),
     "an operator that is none": (
         lambda card: card["models"][1].update(transforms=["CropImage"]),
-        "models[1].transforms cannot be: an operator is not one name with its arguments",
+        "models[1].transforms cannot be: a preprocessing operator is not a name with its arguments",
     ),
     "what GFLOP counts": (
         lambda card: card.update(methodology={"gflops": "additions"}),

@@ -10,7 +10,6 @@ from paddleport.models.zoo.published_figures import MULTIPLY_ADDS, published_gfl
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from paddleport.models.preprocess import Preprocess
     from paddleport.models.zoo.model_card import ModelCard
 
 _LATENCIES = {"SD855 ms": "sd855_ms", "V100 ms": "v100_trt_fp32_ms", "Xeon 6148 ms": "xeon_6148_ms"}
@@ -41,7 +40,7 @@ def _about(card: "ModelCard") -> dict[str, str]:
     if "network" in card.arguments and card.describe_architecture() != card.name:
         rows["network"] = card.describe_architecture()
     rows["input"] = str(card.input) if card.input else "as the downloaded program says"
-    rows |= _feeding(card.preprocess, card.preprocess_unknown, known=card.input is not None)
+    rows |= describe_feeding(card)
     rows["labels"] = f"{len(labels)}: {labels[0]} … {labels[-1]}" if labels else NOTHING
     titles = card.argument_titles.items()
     return rows | {title: number(card.arguments.get(key)) for key, title in titles}
@@ -68,9 +67,12 @@ def _figures(figures: Mapping[str, Any]) -> dict[str, str]:
     return rows | {title: text for title, text in latencies.items() if text != NOTHING}
 
 
-def _feeding(steps: "Preprocess | None", unknown: str, *, known: bool) -> dict[str, str]:
+def describe_feeding(card: "ModelCard") -> dict[str, str]:
+    """How pictures are fed, or why that is not known."""
+    steps = card.preprocess
     if steps is None:
-        return {"preprocess": unknown if known else "as its inference.yml says"}
+        unknown = "as its inference.yml says" if card.input is None else card.preprocess_unknown
+        return {"preprocess": unknown}
     sizes = []
     resampling = f"{steps.interpolation}{', Pillow' if steps.resize_backend == 'pil' else ''}"
     if steps.resize_short:

@@ -91,6 +91,8 @@ def _as_dict(card: "ModelCard") -> dict[str, Any]:
 
     values = asdict(card)
     arguments, archives = values.pop("arguments"), values.pop("archives")
+    if card.preprocess is not None:
+        values["preprocess"] = card.preprocess.to_dict()
     first = archives[0] if archives else {"url": None, "sha256": None}
     shown = ("input", "preprocess", "labels", "published")
     return {
