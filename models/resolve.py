@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError, unknown_name
+from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.paddle.paddle_program import Program, read_program
@@ -96,8 +96,9 @@ def resolve(
         raise UsageError(f"--weights goes with a name of the zoo, and {name} is none")
     path = Path(name)
     if not path.exists():
-        known = unknown_name("model", str(name), zoo.names())
-        raise ModelNotFoundError(f"{known}; nor is there a folder or file {name}")
+        raise ModelNotFoundError(
+            f"{zoo.unknown_model(str(name))}; nor is there a folder or file {name}"
+        )
     if path.is_file() and params is not None and not is_archive(path):
         return _own_model(path.stem, find_model(path, params))
     return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path, params))
@@ -128,7 +129,8 @@ def resolve_preprocess(model: str) -> Preprocess:
         ModelNotFoundError, ModelFileError: as ``resolve`` and ``read_artifact`` do.
     """
     if model in zoo.names():
-        preprocess, unknown = zoo.lookup(model).preprocess, "its card has no preprocessing"
+        card = zoo.lookup(model)
+        preprocess, unknown = card.preprocess, card.preprocess_unknown
     elif format_of(Path(model)):
         preprocess, unknown = read_artifact(Path(model)).preprocess, "its metadata say nothing"
     else:
@@ -163,7 +165,7 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
     obtained = obtain(card, weights, progress=progress)
     program = read_program(obtained.model.path)
     preprocess: Preprocess | None = card.preprocess
-    labels, unknown = card.labels, "" if preprocess else "its card has no preprocessing"
+    labels, unknown = card.labels, card.preprocess_unknown
     own_labels = None
     config = obtained.model.path.with_name("inference.yml")
     if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's

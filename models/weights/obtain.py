@@ -129,7 +129,7 @@ def open_source(path: Path, params: Path | None = None, *, cache: Path | None = 
 
 
 def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedModel:
-    addresses = [archive.url for archive in card.archives]  # another one may be another network
+    addresses = [archive.address for archive in card.archives]  # another one may be another network
     name = f"pretrained/{card.name}-{cache_key({'archives': addresses})}"
     offline = os.environ.get("PADDLEPORT_OFFLINE", "0") not in ("", "0")
     if offline and not is_intact(cache / name):
@@ -171,6 +171,9 @@ def _download_first(card: ModelCard, folder: Path, progress: ByteProgress) -> Do
     """The first of a card's archives that is to be had."""
     refusals = []
     for archive in card.archives:
+        if archive.url is None:
+            refusals.append(f"{archive.address} is not downloaded by this version")
+            continue
         target = folder / archive.url.rpartition("/")[2]
         try:
             return download(archive.url, target, sha256=archive.sha256, progress=progress)
@@ -226,12 +229,13 @@ def _built(
 
 def _build_key(card: ModelCard) -> str:
     """A digest of what a card says of the network that is built."""
+    spec = card.known_input()
     return cache_key(
         {
             "architecture": card.architecture,
             "arguments": card.arguments,
             "classes": card.classes,
-            "input": [card.input.name, card.input.dtype, card.input.shape],
+            "input": [spec.name, spec.dtype, spec.shape],
         }
     )
 
