@@ -122,14 +122,14 @@ def warn_of(sentence: str) -> None:
 def resolve_preprocess(model: str) -> Preprocess:
     """How pictures are fed: of a name of the zoo, an .onnx file of ours, or a Paddle model.
 
-    A model of the zoo is neither loaded nor downloaded.
+    A model of the zoo is neither loaded nor downloaded, unless its card says nothing of it.
 
     Raises:
         UsageError: it is not known.
         ModelNotFoundError, ModelFileError: as ``resolve`` and ``read_artifact`` do.
     """
-    if model in zoo.names():
-        card = zoo.lookup(model)
+    card = zoo.lookup(model) if model in zoo.names() else None
+    if card is not None and not _says_nothing(card):
         preprocess, unknown = card.preprocess, card.preprocess_unknown
     elif format_of(Path(model)):
         preprocess, unknown = read_artifact(Path(model)).preprocess, "its metadata say nothing"
@@ -167,11 +167,13 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
     preprocess: Preprocess | None = card.preprocess
     labels, unknown = card.labels, card.preprocess_unknown
     own_labels = None
-    config = obtained.model.path.with_name("inference.yml")
-    if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
-        preprocess, unknown, own_labels = _config(config)
+    beside = obtained.model.path.with_name("inference.yml")
+    config = beside if obtained.kind in ("own", "pretrained") and beside.is_file() else None
+    if config is not None or _says_nothing(card):
+        preprocess, unknown, own_labels = _config(config)  # the model's own word wins
         labels = own_labels or labels
     classes = program.outputs[0].shape[-1] if program.outputs[0].shape else None
+    fits = bool(labels) and (classes == len(labels or ()) or _says_nothing(card))
     return SourceModel(
         name=card.name,
         model=obtained.model,
@@ -181,12 +183,17 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
         sha256=obtained.sha256,
         preprocess=preprocess,
         preprocess_unknown=unknown,
-        labels=labels if labels and classes == len(labels) else None,
+        labels=labels if fits else None,
         card=card,
         warning=obtained.warning
         or (SEEDED_WARNING if obtained.kind == "seeded" else "")
         or _unfitting_labels(own_labels, program),
     )
+
+
+def _says_nothing(card: ModelCard) -> bool:
+    """Whether a card has no more than name and address: the rest is in what is downloaded."""
+    return card.input is None and card.preprocess is None and card.labels is None
 
 
 def _unfitting_labels(labels: tuple[str, ...] | None, program: Program) -> str:

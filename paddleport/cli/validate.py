@@ -1,8 +1,6 @@
 """``paddleport validate``: is it still the same model, and how fast is it."""
 
 import math
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,21 +8,28 @@ import typer
 
 from paddleport.cli import feed_files, options
 from paddleport.cli.console import (
-    new_table,
+    fitting_table,
     print_json,
     print_warning,
     progress_bar,
     stdout,
-    verdict_text,
 )
 from paddleport.cli.profile_options import ProfileOptions
+from paddleport.cli.several_models import (
+    DEFAULT_FOLDER,
+    AllOfOption,
+    FreshOption,
+    ModelsArgument,
+    is_several,
+    names_of_models,
+    refuse_with_several,
+    run_models,
+    typed_command,
+)
 from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
     from paddleport.validate.parity.parity_report import ParityReport
-    from paddleport.validate.reports.tables import Table
 
 EXIT_CODES = {"agrees": 0, "differs": 1, "unproven": 2}
 _QUICK_SECONDS = 0.5
@@ -32,7 +37,8 @@ _LEAST_NEEDED = ("p90 ms", "vs float64", "p99 ms", "top-1")  # the files hold th
 
 
 def validate(
-    model: options.ModelArgument = None,
+    models: ModelsArgument = None,
+    all_of: AllOfOption = None,
     backend: Annotated[
         list[str] | None,
         typer.Option("--backend", "-b", help="Repeatable; by default every backend."),
@@ -52,7 +58,11 @@ def validate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where reports go. Default: out/NAME"),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where reports go. Default: out/NAME; with several models: out, NAME in it",
+        ),
     ] = None,
     opset: options.OpsetOption = 17,
     weights: options.WeightsOption = "auto",
@@ -86,11 +96,14 @@ def validate(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="A JUnit report, for CI.")
     ] = None,
+    fresh: FreshOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Compare every backend with native Paddle: numbers, causes, and latency side by side.
 
     [bold]paddleport validate MobileNetV2[/]
+
+    [bold]paddleport validate --all-of MobileNetV2[/]
 
     [bold]paddleport validate FOLDER --onnx FILE.onnx --backend onnxruntime --locate[/]
     """
@@ -102,6 +115,11 @@ def validate(
     from paddleport.validate.parity.validation import save_worst, validate_on_feeds
     from paddleport.validate.parity.validation_plan import Plan
 
+    names, several = names_of_models(models, all_of), is_several(models, all_of)
+    if several:
+        of_one = {"--model": program, "--params": params, "--onnx": onnx, "--feed": feed}
+        refuse_with_several({**of_one, "--profile": profile, "--junit": junit})
+    model = names[0] if names else None
     tuned = ProfileOptions.read(profile)
     if tuned.profile is not None:
         backend = [*{tuned.backend(name) or name for name in backend or [tuned.profile.backend]}]
@@ -126,6 +144,20 @@ def validate(
     )
     shapes, tensors = options.shapes_from(shape), feed_files.feeds_from(feed)
     pictures = list(find_pictures(images or []))
+    if several:
+        from paddleport.convert.model_tasks import validation_task
+
+        task = validation_task(
+            plan,
+            opset=opset,
+            weights=weights,
+            pictures=pictures,
+            shapes=shapes,
+            worst=worst,
+            command=typed_command(),
+        )
+        folder = out or DEFAULT_FOLDER
+        run_models(task, names, families=all_of, folder=folder, fresh=fresh, json=json)
     with progress_bar() as progress:
         source, file = prepare_source(
             model,
@@ -148,12 +180,12 @@ def validate(
                 shapes=shapes,
                 feed=tensors,
                 conversions=conversions,
-                command=shlex.join(["paddleport", *sys.argv[1:]]),
+                command=typed_command(),
                 progress=progress,
             )
         progress("write the report", None)
         report = found.report
-        folder = out or Path("out") / source.name
+        folder = out or DEFAULT_FOLDER / source.name
         files = report.write(folder)
     if junit is not None:
         write_atomically(junit, report.to_junit().encode())
@@ -173,6 +205,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     from rich.markup import escape
 
     from paddleport.validate.reports import summary
+    from paddleport.validate.reports.tables import backends
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
@@ -180,7 +213,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print(f"float64    {escape(report.float64_reference)}", style="dim")
     console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
     console.print()
-    console.print(_fitting_table(report))
+    console.print(fitting_table(backends(report.rows), _LEAST_NEEDED))
     console.print()
     for row in report.rows:
         plain = row.verdict in ("reference", "agrees", "skipped") and not row.cause
@@ -194,31 +227,3 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     }
     paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
     console.print(f"{conclusions[report.verdict]} · {paths}")
-
-
-def _fitting_table(report: "ParityReport") -> "RichTable":
-    """The backends' table, without its least needed columns where the terminal is narrow."""
-    from paddleport.validate.reports.tables import backends
-
-    console, found = stdout(), backends(report.rows)
-    columns = list(found.columns)
-    left_out = [column for column in _LEAST_NEEDED if column in columns]
-    table = _rich_table(found, columns)
-    unlimited = console.options.update(max_width=1000)
-    while left_out and console.measure(table, options=unlimited).maximum > console.width:
-        columns.remove(left_out.pop(0))
-        table = _rich_table(found, columns)
-    return table
-
-
-def _rich_table(found: "Table", columns: list[str]) -> "RichTable":
-    from rich.markup import escape
-
-    table = new_table(*columns, numbers=found.columns[found.texts :])
-    for line in found.lines:
-        cells = {
-            column: verdict_text(escape(cell)) if column == "verdict" else escape(cell)
-            for column, cell in zip(found.columns, line, strict=True)
-        }
-        table.add_row(*(cells[column] for column in columns))
-    return table

@@ -21,8 +21,9 @@ def to_markdown(report: ParityReport) -> str:
     rows = report.rows
     answers = f"{summary.tally(report)} {summary.fastest(report)}".strip()
     blocks = [
-        f"# {_safe(str(report.model.get('title', 'model')))}",
-        f"**{_safe(summary.headline(report))}** (verdict: {report.verdict}). {_safe(answers)}",
+        f"# {safe_markdown(str(report.model.get('title', 'model')))}",
+        f"**{safe_markdown(summary.headline(report))}** (verdict: {report.verdict}). "
+        f"{safe_markdown(answers)}",
         _bullets(
             [
                 *(f"to blame: {cause}: {names}" for cause, names in summary.blame(report)),
@@ -33,8 +34,8 @@ def to_markdown(report: ParityReport) -> str:
                 *(f"limit: {limit}" for limit in summary.limits(rows)),
             ]
         ),
-        _table(tables.backends(rows)),
-        f"Errors are in units of {_safe(figures.ERROR_UNIT)}.",
+        markdown_table(tables.backends(rows)),
+        f"Errors are in units of {safe_markdown(figures.ERROR_UNIT)}.",
         _bullets(reasons(rows)),
         *_section("Where they part", tables.located(rows)),
         *_section(
@@ -72,7 +73,7 @@ def _latency_notes(report: ParityReport) -> str:
     if report.published:
         notes.append("Published figures are of other machines, and were not measured here.")
         notes += latency_tables.published_sources(report.published)
-    return _safe(" ".join(note for note in notes if note))
+    return safe_markdown(" ".join(note for note in notes if note))
 
 
 def _log(row: BackendRow) -> list[str]:
@@ -83,31 +84,33 @@ def _log(row: BackendRow) -> list[str]:
 
 
 def _section(title: str, table: tables.Table, note: str = "") -> list[str]:
-    return [f"## {title}", note, _table(table)] if table.lines else []
+    return [f"## {title}", note, markdown_table(table)] if table.lines else []
 
 
 def _folded(title: str, table: tables.Table, note: str = "") -> list[str]:
-    return _details(title, _table(table), note) if table.lines else []
+    return _details(title, markdown_table(table), note) if table.lines else []
 
 
 def _details(title: str, body: str, note: str = "") -> list[str]:
     return [f"<details><summary>{_escaped(title)}</summary>", body, note, "</details>"]
 
 
-def _table(table: tables.Table) -> str:
+def markdown_table(table: tables.Table) -> str:
+    """A table whose numbers are set to the right."""
     rule = ["---"] * table.texts + ["---:"] * (len(table.columns) - table.texts)
     lines = [
-        [_safe(cell).replace("|", "\\|") for cell in line] for line in (table.columns, *table.lines)
+        [safe_markdown(cell).replace("|", "\\|") for cell in line]
+        for line in (table.columns, *table.lines)
     ]
     lines.insert(1, rule)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _bullets(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {_safe(sentence)}" for sentence in sentences)
+    return "\n".join(f"- {safe_markdown(sentence)}" for sentence in sentences)
 
 
-def _safe(text: str) -> str:
+def safe_markdown(text: str) -> str:
     """One line that opens no tag, link, picture, code or formula, wherever it stands."""
     return _MARKS.sub(lambda mark: f"&#{ord(mark[0])};", _escaped(text))
 
