@@ -103,10 +103,7 @@ def tune(
             raise BackendUnavailableError(f"{name} can't be used here: {reason}")
     with progress_bar() as progress:
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
-        variants, without = variants_of(
-            source, opset=opset, precisions=wanted, calibrate=calibrate, progress=progress
-        )
-        pictures = example_set(
+        pictures = example_set(  # labels that cannot be right are said before a conversion
             source.preprocess,
             source.program.inputs,
             labelled=labelled,
@@ -114,6 +111,9 @@ def tune(
             classes=source.labels,
             class_map=class_map,
             ranges=input_ranges(source),
+        )
+        variants, without = variants_of(
+            source, opset=opset, precisions=wanted, calibrate=calibrate, progress=progress
         )
         plan = TunePlan(
             goal="throughput" if goal == "throughput" else "latency",
