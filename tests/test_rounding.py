@@ -128,3 +128,40 @@ def test_alike_values_are_added_up_in_float32(tmp_path: Path, operator: str) -> 
     real = abs(float(added) / (x[0, 0].size * float(x.flat[0])) - 1)
     assert real > 100 * UNIT_ROUNDOFF["fp32"]
     assert np.abs(found[1] / found[0] - 1) == pytest.approx(real, rel=0.1)
+
+
+@pytest.mark.parametrize("operator", ["GroupNormalization", "InstanceNormalization"])
+def test_means_of_alike_values_are_added_up_in_float32(tmp_path: Path, operator: str) -> None:
+    """What a normalisation leaves of a nearly flat picture is as small as its mean's error."""
+    value = helper.make_tensor_value_info
+    attributes: dict[str, Any] = {"num_groups": 2} if operator.startswith("Group") else {}
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["x", "scale", "bias"], ["y"], **attributes)],
+        "normalised",
+        [value("x", TensorProto.FLOAT, [1, 2, 200, 200])],
+        [value("y", TensorProto.FLOAT, [1, 2, 200, 200])],
+        [
+            numpy_helper.from_array(np.array([1.5, -2], np.float32), "scale"),
+            numpy_helper.from_array(np.zeros(2, np.float32), "bias"),
+        ],
+    )
+    opset = helper.make_opsetid("", 21 if operator.startswith("Group") else 13)
+    onnx.save(helper.make_model(graph, opset_imports=[opset]), str(tmp_path / "norm.onnx"))
+    model = onnx_artifact(tmp_path / "norm.onnx")
+    x = np.full((1, 2, 200, 200), 0.9, np.float32)
+    x[:, 1] += np.linspace(0, 2, 200, dtype=np.float32)
+    found = []
+    for rounding in ("0", repr(UNIT_ROUNDOFF["fp32"])):
+        options = RunnerOptions(extras={"rounding": rounding})
+        with open_runner("reference", model, options) as runner:
+            found.append(runner.run({"x": x})["y"][0])
+    moved = (found[1] - found[0]).mean(axis=(1, 2))
+    for channel, scale in enumerate((1.5, -2)):
+        values = x[0, channel].reshape(-1)
+        added = np.float32(0)
+        for item in values:
+            added += item
+        exact = values.astype(np.float64)
+        real = scale * (exact.mean() - float(added) / values.size) / np.sqrt(exact.var() + 1e-5)
+        assert channel == 1 or abs(real) > 1000 * UNIT_ROUNDOFF["fp32"]
+        assert moved[channel] == pytest.approx(real, rel=0.1)

@@ -2,9 +2,10 @@
 
 Monte Carlo arithmetic in its simplest form (Parker, "Monte Carlo Arithmetic", 1997): each
 result is multiplied by 1 + u ξ with ξ uniform in [-1, 1], each weight of a product likewise,
-which stands for the roundings inside its sum; sums of many values are added up in float32. How
-far the outputs move is what a computation with unit roundoff u may be expected to be off by,
-whoever does it right. What is beyond the format's range becomes infinite, as it does there.
+which stands for the roundings inside its sum; sums of many values, and the means of
+normalisations, are added up in float32. How far the outputs move is what a computation with unit
+roundoff u may be expected to be off by, whoever does it right. What is beyond the format's range
+becomes infinite, as it does there.
 """
 
 from collections import Counter
@@ -17,10 +18,13 @@ import onnx
 from onnx.reference import ReferenceEvaluator
 
 from paddleport.runners.float64.blocks import share_out
+from paddleport.runners.float64.node import OperatorNode
+from paddleport.runners.float64.normalization import moved_by_means, normalized_rows
 from paddleport.tensors import Array
 
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _SUMS = frozenset({"GlobalAveragePool", "ReduceMean", "ReduceSum"})
+_NORMALISATIONS = frozenset({"GroupNormalization", "InstanceNormalization", "LayerNormalization"})
 # They move, choose or compare values and round nothing.
 _EXACT = frozenset(
     """
@@ -98,19 +102,22 @@ def disturb(
             continue
         fed |= set(node.output)
         if node.op_type not in _EXACT:
-            operator.run = _rounding(operator.run, noise, node.op_type)
+            operator.run = _rounding(operator, noise)
     return noise
 
 
-def _rounding(run: Any, noise: Noise, operator: str) -> Any:
+def _rounding(operator: Any, noise: Noise) -> Any:
     """A node's ``run`` with its results disturbed, and with them the factors of a product."""
+    run, name = operator.run, operator.onnx_node.op_type
 
     def disturbed(*inputs: Any, **attributes: Any) -> tuple[Any, ...]:
-        if operator in _PRODUCTS:
+        if name in _PRODUCTS:
             inputs = (inputs[0], *map(noise, inputs[1:]))
         results = run(*inputs, **attributes)
-        if operator in _SUMS:
+        if name in _SUMS:
             results = tuple(_added_in_float32(inputs[0], result) for result in results)
+        elif name in _NORMALISATIONS:
+            results = (results[0] + _means_in_float32(operator.node, *inputs[:2]), *results[1:])
         return tuple(map(noise, results))
 
     return disturbed
@@ -133,6 +140,20 @@ def _added_in_float32(tensor: Array, result: Any) -> Any:
     divisor = next((by for by in (1, count) if np.allclose(given, exact / by)), 0)
     if not divisor:
         return result  # over other axes
-    added = np.add.accumulate(rows.astype(np.float32), axis=-1)[:, -1]
-    moved: Array = result + ((added - exact) / divisor).reshape(result.shape)
+    moved: Array = result + ((_added(rows) - exact) / divisor).reshape(result.shape)
     return moved
+
+
+def _means_in_float32(node: OperatorNode, x: Array, scale: Array) -> Array:
+    """What a normalisation moves by, since its means are sums that were added up in float32.
+
+    On values that are nearly alike this is far more than one rounding of each: what is left of
+    them after the mean is as small as the mean's error.
+    """
+    rows = normalized_rows(node, x)
+    return moved_by_means(node, x, scale, _added(rows) / rows.shape[-1])
+
+
+def _added(rows: Array) -> Array:
+    """The sum of each row, one value after the other in float32; [...] of rows [..., values]."""
+    return np.asarray(np.add.accumulate(rows.astype(np.float32), axis=-1)[..., -1], np.float64)
