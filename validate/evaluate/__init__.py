@@ -1,0 +1,6 @@
+"""How often a model is right: one pass over labelled pictures through several backends.
+
+``evaluation_pass`` is the pass: ``picture_chunks`` decodes, ``picture_slots`` is the memory that
+the backends' processes share with it, ``row_process`` is such a process and ``hosted_row`` what
+runs in it, ``evaluation_state`` is what an interrupted pass goes on from.
+"""
