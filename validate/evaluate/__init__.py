@@ -1,0 +1,1 @@
+"""How accurate a model is on labelled pictures, and whether a runtime's answers are less so."""
