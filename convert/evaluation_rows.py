@@ -1,6 +1,6 @@
 """The rows of an evaluation: each backend in each precision, and the file that it loads."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from paddleport import runners
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.convert.prepare import Prepared, fed_shapes, loadable
-from paddleport.errors import BackendUnavailableError, PortError, UsageError
+from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_model
 from paddleport.models.preprocess import Preprocess
@@ -131,19 +131,17 @@ class _RowMaker:
         kind = runners.runner_class(profile.backend)
         if reason := runners.why_not(profile.backend):
             raise BackendUnavailableError(f"{profile.backend} can't be used here: {reason}")
-        if profile.file is not None:
-            onnx = read_onnx_model(profile.file)
-        elif "paddle" in kind.formats:
-            onnx = self._program
+        if "paddle" in kind.formats:
+            model, inputs = self._program, self._source.program.inputs if self._source else ()
         else:
-            onnx = self._onnx()
-        inputs = onnx.inputs or onnx_tensors(onnx.path)[0]
+            model = read_onnx_model(profile.file) if profile.file else self._onnx()
+            inputs, _ = onnx_tensors(model.path)
         options = self._for_pictures(kind, profile.runner_options, inputs, streams=1)
         return RowRequest(
             name=f"{profile.backend} {profile.precision} tuned",
             backend=profile.backend,
             precision=profile.precision,
-            sources=(RowSource(make=partial(self._file, kind, onnx), options=options),),
+            sources=(RowSource(make=partial(self._file, kind, model), options=options),),
             named=True,
         )
 

@@ -16,7 +16,6 @@ from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.in_order import in_order
 from paddleport.runners.picture_pipeline import default_workers
-from paddleport.validate.evaluate.row_request import EvaluatedModel, RowRequest
 from paddleport.validate.evaluate.evaluation_state import (
     RowProgress,
     SavedPass,
@@ -34,6 +33,7 @@ from paddleport.validate.evaluate.picture_chunks import (
 )
 from paddleport.validate.evaluate.picture_thumbnail import picture_thumbnail
 from paddleport.validate.evaluate.row_process import RowProcess
+from paddleport.validate.evaluate.row_request import EvaluatedModel, RowRequest
 from paddleport.validate.evaluate.tally import Tally
 
 _SAVE_EVERY_S = 10.0

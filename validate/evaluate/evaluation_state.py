@@ -13,7 +13,7 @@ import numpy as np
 from paddleport.errors import ModelFileError, UsageError
 from paddleport.files import write_atomically
 from paddleport.tensors import Array
-from paddleport.validate.evaluate.hosted_row import RowFacts
+from paddleport.validate.evaluate.hosted_row import LoadedFacts
 
 STATE_FILE = "evaluate.state.npz"
 _REST = "state.json"
@@ -38,7 +38,7 @@ class RowProgress:
     precision: str = ""
     note: str = ""
 
-    def describe(self, facts: RowFacts, note: str) -> None:
+    def describe(self, facts: LoadedFacts, note: str) -> None:
         """What its runner says of itself, and how it was made."""
         self.precision = facts.computes_in
         self.note = " · ".join(text for text in (note, *facts.notes) if text)

@@ -16,7 +16,7 @@ from paddleport.validate.evaluate.picture_slots import SlotLayout
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowFacts:
+class LoadedFacts:
     """What a runner says of itself once it is loaded.
 
     Attributes:
@@ -41,10 +41,10 @@ class HostedRow:
         self._runner = runner_class(backend)(model, options)
         self._slots: Array | None = None
 
-    def facts(self) -> RowFacts:
+    def facts(self) -> LoadedFacts:
         """What it says of itself."""
         runner = self._runner
-        return RowFacts(
+        return LoadedFacts(
             computes_in=runner.computes_in,
             device=runner.device,
             notes=tuple(runner.notes),

@@ -7,10 +7,10 @@ from typing import Any
 from paddleport.errors import BackendUnavailableError, OutputError, PortError
 from paddleport.runners.preprocessing.prepare_image import takes_pixels
 from paddleport.tensors import Array, TensorSpec
-from paddleport.validate.evaluate.row_request import RowRequest
 from paddleport.validate.evaluate.picture_chunks import SLOTS, PictureChunk, PictureReader
 from paddleport.validate.evaluate.picture_slots import PictureSlots
 from paddleport.validate.evaluate.row_process import RowProcess
+from paddleport.validate.evaluate.row_request import RowRequest
 from paddleport.worker import close_all
 
 

@@ -7,9 +7,9 @@ from paddleport import process
 from paddleport.errors import BackendUnavailableError, WorkerCrashed
 from paddleport.runners import runner_class
 from paddleport.tensors import Array
-from paddleport.validate.evaluate.row_request import RowRequest, RowSource
 from paddleport.validate.evaluate.hosted_row import HostedRow
 from paddleport.validate.evaluate.picture_slots import SlotLayout
+from paddleport.validate.evaluate.row_request import RowRequest, RowSource
 from paddleport.validate.session import MEMORY_SHARE
 from paddleport.worker import RemoteError, Worker
 
