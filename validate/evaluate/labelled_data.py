@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paddleport.errors import UsageError
+from paddleport.validate.evaluate.labelled.class_map import read_class_map
 from paddleport.validate.evaluate.labelled.class_names import ModelClasses, class_indices
 from paddleport.validate.evaluate.labelled.find_listing import find_listing
 from paddleport.validate.evaluate.labelled.listing import Listing
+from paddleport.validate.evaluate.labelled.mapping_checks import check_mapping, scan
 
 
 @dataclass(frozen=True)
@@ -96,21 +98,17 @@ def open_labelled(
     """
     listing = find_listing(data, list_file=list_file, root=root)
     model = ModelClasses(labels=labels, count=classes)
-    counts: dict[str, int] = {}
-    digest = hashlib.sha256()
-    for entry in listing.entries():
-        counts[entry.label] = counts.get(entry.label, 0) + 1
-        digest.update(f"{entry.name}\0{entry.label}\n".encode("utf-8", "surrogateescape"))
-    if not counts:
-        raise UsageError(f"{data} holds no pictures")
-    indices = class_indices(counts, model, None, listing.what)
+    mapping = None if class_map is None else read_class_map(class_map)
+    found = scan(listing)
+    indices = class_indices(found.counts, model, mapping, listing.what)
+    notes = check_mapping(listing, found, indices, model, mapped=mapping is not None)
     return LabelledData(
         source=listing.title,
-        count=sum(counts.values()),
+        count=found.total,
         classes=model.known or max(indices.values()) + 1,
-        sha256=digest.hexdigest(),
-        notes=tuple(listing.notes()),
+        sha256=found.sha256,
+        notes=(*listing.notes(), *notes),
         listing=listing,
         indices=indices,
-        listed=sum(counts.values()),
+        listed=found.total,
     )

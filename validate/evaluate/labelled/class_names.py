@@ -1,7 +1,7 @@
 """Which of a model's classes is meant by the labels that somebody's data has."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -115,7 +115,6 @@ def _numbered(names: Collection[str], model: ModelClasses, what: str) -> dict[st
 
 def _by_synset(names: Collection[str], model: ModelClasses, what: str) -> dict[str, int]:
     order = {name: index for index, name in enumerate(imagenet_synsets())}
-    ours = [_key(label) for label in imagenet_labels()]
     labels = model.labels
     if model.known not in (None, len(order)):
         raise UsageError(
@@ -123,16 +122,12 @@ def _by_synset(names: Collection[str], model: ModelClasses, what: str) -> dict[s
             f"{model.known} classes: {_MAP}"
         )
     if labels is not None:
-        same = [
-            _first(label) == _first(other)
-            for label, other in zip(labels, imagenet_labels(), strict=False)
-        ]
-        if sum(same) < _SAME_LABELS * len(ours):
-            place = same.index(False)
+        other = other_order(labels, imagenet_labels())
+        if other is not None:
             raise UsageError(
                 f"the {what}s are WordNet ids and this model's labels are not in ImageNet's order: "
-                f"class {place} is '{shown(labels[place])}', and ImageNet's is "
-                f"'{shown(imagenet_labels()[place])}': {_MAP}"
+                f"class {other} is '{shown(labels[other])}', and ImageNet's is "
+                f"'{shown(imagenet_labels()[other])}': {_MAP}"
             )
     unknown = sorted(name for name in names if name not in order)
     if unknown:
@@ -141,6 +136,13 @@ def _by_synset(names: Collection[str], model: ModelClasses, what: str) -> dict[s
             f"{some(unknown)}. Leave them out, or {_MAP}"
         )
     return {name: order[name] for name in names}
+
+
+def other_order(labels: Sequence[str], others: Sequence[str]) -> int | None:
+    """The first class that two lists name differently, if they differ in more than a few."""
+    pairs = zip(labels, others, strict=False)
+    differ = [place for place, (one, other) in enumerate(pairs) if _first(one) != _first(other)]
+    return differ[0] if len(differ) > (1 - _SAME_LABELS) * len(labels) else None
 
 
 def _labels_for(names: Collection[str], model: ModelClasses, what: str) -> Sequence[str]:
@@ -158,11 +160,7 @@ def _by_text(names: Collection[str], labels: Sequence[str], what: str) -> dict[s
 
     "maillot" is one class and "maillot, tank suit" another: with both in the data each is known.
     """
-    telling, all_words = _places(labels)
-    candidates = {}
-    for name in names:
-        key = _key(name)
-        candidates[name] = set(telling.get(key) or all_words.get(key) or ())
+    candidates = _candidates(names, labels)
     _refuse_unknown(candidates, labels, what)
     found: dict[str, int] = {}
     waiting = dict(candidates)
@@ -213,16 +211,20 @@ def _check_range(found: Mapping[str, int], model: ModelClasses, what: str) -> No
         )
 
 
-def _places(labels: Sequence[str]) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
-    """Classes by whole text or first synonym, and by any synonym."""
-    telling: dict[str, set[int]] = {}
-    words: dict[str, set[int]] = {}
-    for place, label in enumerate(labels):
-        for text in (label, label.split(",")[0]):
-            telling.setdefault(_key(text), set()).add(place)
-        for text in label.split(","):
-            words.setdefault(_key(text), set()).add(place)
-    return telling, words
+def _candidates(names: Collection[str], labels: Sequence[str]) -> dict[str, set[int]]:
+    """The classes that each name may be, by the strictest of three rules that finds any."""
+    rules: list[tuple[Callable[[str], str], dict[str, set[int]]]] = []
+    for key, every_word in ((str.casefold, False), (_key, False), (_key, True)):
+        places: dict[str, set[int]] = {}
+        for place, label in enumerate(labels):
+            words = label.split(",")
+            for text in (label, *(words if every_word else words[:1])):
+                places.setdefault(key(text.strip()), set()).add(place)
+        rules.append((key, places))
+    return {
+        name: next((found for key, places in rules if (found := places.get(key(name)))), set())
+        for name in names
+    }
 
 
 def _first(label: str) -> str:
@@ -231,4 +233,4 @@ def _first(label: str) -> str:
 
 def _key(text: str) -> str:
     """A label without case, underscores and punctuation; of other scripts all letters stay."""
-    return " ".join(re.sub(r"[\W_]+", " ", text.casefold().replace("'", "")).split())
+    return " ".join(re.sub(r"[\W_]+", " ", text.casefold().replace("'", "")).split()) or text

@@ -1,7 +1,7 @@
 """What every form of labelled data offers: its pictures' names and labels, then the pictures."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,18 @@ class Listing(ABC):
                 if following is None:
                     return
         raise UsageError(f"{self.title} has fewer pictures than when it was first read: start anew")
+
+    def class_names(self) -> Sequence[str] | None:
+        """What the data itself calls its classes, by index, where it says so."""
+        return None
+
+    def is_missing(self, entry: ListedPicture) -> bool:
+        """Whether an entry leads nowhere; only a list's can."""
+        return False
+
+    def explain_missing(self, names: Sequence[str], count: int, of: int) -> str:
+        """One line on entries that lead nowhere: the first of them, and what to type."""
+        return f"{count} of {of} pictures of {self.title} are missing: {some(names, count)}"
 
     def notes(self) -> list[str]:
         """What was left out by the last whole pass over ``entries``, a sentence each."""
