@@ -103,10 +103,12 @@ def evaluation_rows(
         for name in asked.backends or runners.names():
             if asked.backends or name != _EXACT:
                 rows += made.rows(name)
-    found = list({row.name: row for row in reversed(rows)}.values())[::-1]
-    if not any(row.sources for row in found):
+    found: dict[str, RowRequest] = {}
+    for row in rows:  # native Paddle may be asked for by its name, too
+        found.setdefault(row.name, row)
+    if not any(row.sources for row in rows):
         raise UsageError("there is no backend to evaluate: paddleport backends")
-    return found
+    return list(found.values())
 
 
 class _RowMaker:

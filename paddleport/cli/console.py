@@ -18,6 +18,8 @@ _PLAIN_WIDTH = 132  # of tables that go to a file or a pipe
 _STYLES = {
     "agrees": "green",
     "reference": "cyan",
+    "passed": "green",
+    "lower": "bold red",
     "differs": "bold red",
     "failed": "bold red",
     "unproven": "yellow",

@@ -8,20 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paddleport.cli import options
-from paddleport.cli.console import (
-    new_table,
-    print_json,
-    print_warning,
-    progress_bar,
-    stderr,
-    stdout,
-    verdict_text,
-)
+from paddleport.cli.console import print_json, print_warning, progress_bar, stderr, stdout
+from paddleport.cli.fitting_table import fitting_table
 from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
     from paddleport.runners.profile import Profile
     from paddleport.validate.evaluate.evaluation_report import EvaluationReport
+
+_LEAST_NEEDED = ("ECE", "loss", "other", "computes in", "95 % of that", "pictures/s")
 
 
 def evaluate(
@@ -163,15 +158,16 @@ def evaluate(
     )
     with progress_bar() as progress:
         evaluation = prepare_evaluation(request, progress)
-        for line in _state_notes(evaluation.folder, resume=resume):
-            print_warning(line)
-        try:
+    for line in _state_notes(evaluation.folder, resume=resume):
+        print_warning(line)
+    try:
+        with progress_bar() as progress:
             report = evaluation.run(progress)
-        except KeyboardInterrupt:
-            _print_interrupted(evaluation.folder)
-            raise
-        progress("write the report", None)
-        files = report.write(evaluation.folder)
+            progress("write the report", None)
+            files = report.write(evaluation.folder)
+    except KeyboardInterrupt:
+        _print_interrupted(evaluation.folder)
+        raise
     if evaluation.warning:
         print_warning(evaluation.warning)
     if json:
@@ -251,15 +247,7 @@ def print_evaluation(report: "EvaluationReport", files: list[Path]) -> None:
         top5 = f", top-5 {percent(report.published.top5)} %" if report.published.top5 else ""
         console.print(f"published  top-1 {percent(report.published.top1)} %{top5}", style="dim")
     console.print()
-    found = report.table()
-    table = new_table(*found.columns, numbers=found.columns[found.texts :])
-    for line in found.lines:
-        cells = [
-            verdict_text(escape(cell)) if column == "verdict" else escape(cell)
-            for column, cell in zip(found.columns, line, strict=True)
-        ]
-        table.add_row(*cells)
-    console.print(table)
+    console.print(fitting_table(report.table(), _LEAST_NEEDED))
     console.print()
     for row in report.rows:
         told = ". ".join(text for text in (row.reason, *row.notes) if text)

@@ -9,22 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paddleport.cli import feed_files, options
-from paddleport.cli.console import (
-    new_table,
-    print_json,
-    print_warning,
-    progress_bar,
-    stdout,
-    verdict_text,
-)
+from paddleport.cli.console import print_json, print_warning, progress_bar, stdout
+from paddleport.cli.fitting_table import fitting_table
 from paddleport.cli.profile_options import ProfileOptions
 from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
-
     from paddleport.validate.parity.parity_report import ParityReport
-    from paddleport.validate.reports.tables import Table
 
 EXIT_CODES = {"agrees": 0, "differs": 1, "unproven": 2}
 _QUICK_SECONDS = 0.5
@@ -173,6 +164,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     from rich.markup import escape
 
     from paddleport.validate.reports import summary
+    from paddleport.validate.reports.tables import backends
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
@@ -180,7 +172,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print(f"float64    {escape(report.float64_reference)}", style="dim")
     console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
     console.print()
-    console.print(_fitting_table(report))
+    console.print(fitting_table(backends(report.rows), _LEAST_NEEDED))
     console.print()
     for row in report.rows:
         plain = row.verdict in ("reference", "agrees", "skipped") and not row.cause
@@ -194,31 +186,3 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     }
     paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
     console.print(f"{conclusions[report.verdict]} · {paths}")
-
-
-def _fitting_table(report: "ParityReport") -> "RichTable":
-    """The backends' table, without its least needed columns where the terminal is narrow."""
-    from paddleport.validate.reports.tables import backends
-
-    console, found = stdout(), backends(report.rows)
-    columns = list(found.columns)
-    left_out = [column for column in _LEAST_NEEDED if column in columns]
-    table = _rich_table(found, columns)
-    unlimited = console.options.update(max_width=1000)
-    while left_out and console.measure(table, options=unlimited).maximum > console.width:
-        columns.remove(left_out.pop(0))
-        table = _rich_table(found, columns)
-    return table
-
-
-def _rich_table(found: "Table", columns: list[str]) -> "RichTable":
-    from rich.markup import escape
-
-    table = new_table(*columns, numbers=found.columns[found.texts :])
-    for line in found.lines:
-        cells = {
-            column: verdict_text(escape(cell)) if column == "verdict" else escape(cell)
-            for column, cell in zip(found.columns, line, strict=True)
-        }
-        table.add_row(*(cells[column] for column in columns))
-    return table
