@@ -117,6 +117,7 @@ class _Pass:
         self._model, self._rows, self._data, self._plan = model, rows, data, plan
         self._progress = progress
         self._begun = SavedPass.load(plan.folder) if plan.resume else None
+        self._resumed_at = self._begun.position if self._begun else 0
 
     def run(self) -> CompletedPass:
         before = self._begun.rows if self._begun else {}
@@ -136,7 +137,7 @@ class _Pass:
             rows=self._saved.rows,
             skipped=skipped,
             seconds=self._saved.seconds,
-            resumed_at=self._begun.position if self._begun else 0,
+            resumed_at=self._resumed_at,
         )
 
     def _open(self, rows: OpenRows, ended: set[str]) -> None:
@@ -186,21 +187,21 @@ class _Pass:
         """The pass: pictures are decoded ahead, one thread runs the rows, this one counts."""
         shown = PassProgress(self._progress, self._saved.position, self._data.count)
         self._started, self._before_s = time.perf_counter(), self._saved.seconds
-        self._counting, next_save = False, time.monotonic() + _SAVE_EVERY_S
+        whole, next_save = True, time.monotonic() + _SAVE_EVERY_S
         try:
             with closing(self._answers(rows)) as answers:
                 for found in answers:
-                    self._counting = True
+                    whole = False
                     self._add(found)
-                    self._counting = False
+                    self._raise_if_all_ended()
+                    whole = True
                     shown.report(self._saved.position)
-                    if not rows.processes:
-                        self._raise_all_ended()
                     if time.monotonic() >= next_save:
                         next_save = self._save() + _SAVE_EVERY_S
         except BaseException:
-            # Half a chunk is no state to go on from; then the one of some seconds ago stays.
-            if not self._counting and rows.processes:
+            # Half a chunk is no state to go on from, nor is a pass without rows; then the one of
+            # some seconds ago stays.
+            if whole:
                 self._save()
             raise
 
@@ -240,7 +241,9 @@ class _Pass:
         self._saved.rows[name].failed = reason
         self._tally.stop(name, reason)
 
-    def _raise_all_ended(self) -> None:
+    def _raise_if_all_ended(self) -> None:
+        if not all(row.failed for row in self._saved.rows.values()):
+            return
         told = "; ".join(f"{name}: {row.failed}" for name, row in self._saved.rows.items())
         raise WorkerCrashed(f"no backend is left to evaluate: {told}", reason=told, log="")
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from paddleport.errors import ModelFileError, UsageError
 from paddleport.files import write_atomically
+from paddleport.runners.compiled_cache import FROM_CACHE
 from paddleport.tensors import Array
 from paddleport.validate.evaluate.hosted_row import LoadedFacts
 
@@ -41,7 +42,8 @@ class RowProgress:
     def describe(self, facts: LoadedFacts, note: str) -> None:
         """What its runner says of itself, and how it was made."""
         self.precision = facts.computes_in
-        self.note = " · ".join(text for text in (note, *facts.notes) if text)
+        notes = [text for text in facts.notes if text != FROM_CACHE]  # it computes the same
+        self.note = " · ".join(text for text in (note, *notes) if text)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 from paddleport import process
-from paddleport.errors import BackendUnavailableError, WorkerCrashed
+from paddleport.errors import BackendUnavailableError, PortError, WorkerCrashed
 from paddleport.runners import runner_class
 from paddleport.tensors import Array
 from paddleport.validate.evaluate.hosted_row import HostedRow
@@ -49,6 +49,10 @@ class RowProcess:
             except BackendUnavailableError:
                 if source is row.sources[-1]:
                     raise
+            except PortError as error:
+                if source.note and not row.named:  # not every runtime takes a file in bf16
+                    raise BackendUnavailableError(f"{source.note}: {error}") from error
+                raise
 
     def share(self, layout: SlotLayout) -> None:
         """Have the process map the slots."""
