@@ -1,7 +1,7 @@
 """From a model and labelled pictures to a report of how accurate each backend is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -160,7 +160,11 @@ def prepare_evaluation(request: EvaluationRequest, progress: Progress = no_progr
     check_rows(request.rows)
     model, source, warning = _model_of(request, progress)
     data = _data_of(request, model)
-    rows = evaluation_rows(request.rows, model.preprocess, source, progress=progress)
+    rows_asked = request.rows
+    if source is None:  # then the model is a file itself
+        files = (Path(str(request.model)), *rows_asked.files)
+        rows_asked = replace(rows_asked, files=files)
+    rows = evaluation_rows(rows_asked, model.preprocess, source, progress=progress)
     return Evaluation(
         request=request,
         model=model,

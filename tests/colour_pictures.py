@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from paddleport.models.artifact import Artifact
-from paddleport.models.onnx.onnx_file import read_onnx_model
+from paddleport.models.onnx.onnx_file import read_onnx_model, write_metadata
 from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Array
 
@@ -27,7 +27,12 @@ SHARPNESS = 4.0
 
 
 def save_classifier(
-    path: Path, *, batch: int | None = None, pixels: bool = False, classes: int = CLASSES
+    path: Path,
+    *,
+    batch: int | None = None,
+    pixels: bool = False,
+    classes: int = CLASSES,
+    described: bool = False,
 ) -> Artifact:
     """The mean of each channel, times ``SHARPNESS``, and their softmax; [N, 3, 8, 8] to [N, 3].
 
@@ -36,6 +41,7 @@ def save_classifier(
         batch: a batch that it is fixed to.
         pixels: whether it takes [N, 8, 8, 3] uint8 and divides by 255 itself.
         classes: how many scores it gives; all but the first three are those of no colour.
+        described: whether its metadata says how pictures are fed.
     """
     size = batch or "N"
     nodes = [
@@ -59,6 +65,8 @@ def save_classifier(
         [numpy_helper.from_array(weight, "w")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    if described:
+        write_metadata(model, preprocess=PREPROCESS, labels=None, provenance={"source": {}})
     onnx.save(model, str(path))
     return read_onnx_model(path)
 
