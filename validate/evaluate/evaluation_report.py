@@ -187,10 +187,10 @@ class EvaluationReport:
         return _EXIT_CODES[self.verdict]
 
     def class_name(self, label: int) -> str:
-        """A class as a reader knows it: its index, and its name where it has one."""
+        """A class as a reader knows it: its index, and the first of its names, if it has any."""
         if label < 0:
             return "no answer"
-        name = self.labels.get(str(label), "")
+        name = self.labels.get(str(label), "").partition(", ")[0]
         return f"{label} {name}" if name else f"class {label}"
 
     def table(self) -> "Table":

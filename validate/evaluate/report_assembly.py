@@ -85,19 +85,21 @@ def _row(
     row, is_reference = tally.rows[name], name == tally.reference
     reference = None if tally.reference is None else tally.rows[tally.reference]
     against = None if is_reference else reference
-    count = tally.pictures
+    count = row.counts["pictures"]  # fewer than all where it failed
     top1, topk = row_figures.top_shares(row, count)
     loss, error, bins = row_figures.certainty(row, reference or row)
-    changes = None if against is None else row_figures.row_changes(row, count)
+    stopped = bool(row.failure or (reference is not None and reference.failure))
+    changes = None if against is None or stopped else row_figures.row_changes(row, count)
     verdict, reason, needed = _verdict(tally, row, changes, whole, suspicion)
-    alone = len(tally.rows) == 1
+    # with nobody else, it is held against the published figure itself
+    refers = is_reference and len(tally.rows) > 1 and not row.failure
     return EvaluatedRow(
         name=name,
         backend=facts.backend,
         precision=facts.precision,
         version=facts.version,
-        verdict="reference" if is_reference and not alone and not row.failure else verdict,
-        reason="" if is_reference and not alone and not row.failure else reason,
+        verdict="reference" if refers else verdict,
+        reason="" if refers else reason,
         top1=top1,
         topk=topk,
         loss=loss,
@@ -106,7 +108,7 @@ def _row(
         changes=changes,
         not_finite=count - row.counts["finite"],
         not_finite_listed=tuple(row.not_finite),
-        pictures_needed=needed,
+        pictures_needed=None if refers else needed,
         pictures_per_second=facts.pictures_per_second,
         worst_classes=row_figures.worst_classes(tally, row, against),
         confused_pairs=row_figures.confused_pairs(row, against),
@@ -194,8 +196,8 @@ def _notes(tally: Tally, facts: EvaluationFacts) -> list[str]:
     if not own.low - _ROUNDED <= top1 <= own.high + _ROUNDED:
         found.append(
             f"native Paddle itself is right on {own.share:.1%} ({own.low:.1%} to {own.high:.1%}), "
-            f"published is {top1:.1%}: other pictures, labels, weights or preprocessing than the "
-            "published figure's; no backend's fault, and each is held against Paddle's own"
+            f"published is {100 * top1:.4g}%: other pictures, labels, weights or preprocessing "
+            "than the published figure's; no backend's fault, and each is held against Paddle's own"
         )
     return found
 
