@@ -95,7 +95,7 @@ class TestLabels:
 
     def test_the_right_ones_are_not_suspected(self) -> None:
         report = self.report(self.truth)
-        assert report.suspicion == ""
+        assert report.label_problem == ""
         assert report.verdict != "lower"
 
     @pytest.mark.parametrize(
@@ -105,37 +105,37 @@ class TestLabels:
     def test_moved_labels(self, moved: int, what: str) -> None:
         report = self.report((self.truth + moved).clip(0, self.classes - 1))
         assert (report.verdict, report.exit_code) == ("unproven", 2)
-        assert what in report.suspicion
-        assert candidate(report).reason == report.suspicion
+        assert what in report.label_problem
+        assert candidate(report).reason == report.label_problem
 
     def test_labels_that_count_from_one(self) -> None:
         truth = self.truth
         labels = np.where(truth == self.classes - 1, truth, truth + 1)
-        assert "count from 1 and the model from 0" in self.report(labels).suspicion
+        assert "count from 1 and the model from 0" in self.report(labels).label_problem
 
     def test_labels_in_the_order_of_their_texts(self) -> None:
         """Folders 0, 1, 10, 11, ..., 2, ... counted as they are listed."""
         order = sorted(range(self.classes), key=str)
         places = np.array([order.index(label) for label in range(self.classes)])
         report = self.report(places[self.truth])
-        assert "another order of the classes" in report.suspicion
+        assert "another order of the classes" in report.label_problem
         assert report.verdict == "unproven"
 
     def test_labels_of_another_model(self) -> None:
         labels = np.random.default_rng(8).permutation(self.truth)
         report = self.report(labels)
-        assert "are these the labels of this model?" in report.suspicion
+        assert "are these the labels of this model?" in report.label_problem
         assert report.verdict == "unproven"
 
     def test_a_model_that_confuses_much_is_not_suspected_of_another_order(self) -> None:
         report = self.report(self.truth, right=0.3)
-        assert report.suspicion == ""
+        assert report.label_problem == ""
 
     def test_two_classes_swapped(self) -> None:
         truth = drawn_labels(600, 2)
         scores = scores_of(answers_of(truth, 2, 0.95), 2)
         report = judged(tallied(1 - truth, {"paddle": scores, "other": scores}))
-        assert "0 as 1, 1 as 0" in report.suspicion
+        assert "0 as 1, 1 as 0" in report.label_problem
 
 
 def test_one_answer_for_all_proves_nothing() -> None:
@@ -143,7 +143,7 @@ def test_one_answer_for_all_proves_nothing() -> None:
     scores = np.tile(np.arange(10, dtype=np.float32), (2000, 1))
     report = judged(tallied(labels, {"paddle": scores, "other": scores}))
     assert (report.verdict, report.exit_code) == ("unproven", 2)
-    assert "one constant answer" in report.suspicion
+    assert "one constant answer" in report.label_problem
 
 
 def test_pictures_of_one_class_prove_nothing() -> None:
@@ -151,7 +151,7 @@ def test_pictures_of_one_class_prove_nothing() -> None:
     scores = scores_of(labels, 10)
     report = judged(tallied(labels, {"paddle": scores, "other": scores}))
     assert report.verdict == "unproven"
-    assert "one constant answer on 100.0%" in report.suspicion
+    assert "one constant answer on 100.0%" in report.label_problem
 
 
 def test_a_constant_backend_is_lower() -> None:

@@ -36,10 +36,10 @@ def assembled_report(tally: Tally, facts: EvaluationFacts) -> EvaluationReport:
         raise UsageError(
             f"--max-drop {100 * facts.max_drop:g} is not possible: points above 0 and below 100"
         )
-    suspicion = _suspicion(tally, facts.max_drop)
+    label_problem = _label_problem(tally, facts.max_drop)
     known = {row.name: row for row in facts.rows}
     rows = tuple(
-        _row(tally, name, known.get(name, RowFacts(name=name, backend=name)), facts, suspicion)
+        _row(tally, name, known.get(name, RowFacts(name=name, backend=name)), facts, label_problem)
         for name in tally.rows
     )
     return EvaluationReport(
@@ -52,7 +52,7 @@ def assembled_report(tally: Tally, facts: EvaluationFacts) -> EvaluationReport:
         k=ranks_shown(tally.classes),
         max_drop=facts.max_drop,
         rows=rows,
-        suspicion=suspicion,
+        label_problem=label_problem,
         labels=_labels(rows, facts.labels or ()),
         seconds=facts.seconds,
         pictures_per_second=facts.pictures_per_second,
@@ -80,7 +80,7 @@ def _data(tally: Tally, facts: EvaluationFacts) -> EvaluatedData:
 
 
 def _row(
-    tally: Tally, name: str, facts: RowFacts, whole: EvaluationFacts, suspicion: str
+    tally: Tally, name: str, facts: RowFacts, whole: EvaluationFacts, label_problem: str
 ) -> EvaluatedRow:
     row, is_reference = tally.rows[name], name == tally.reference
     reference = None if tally.reference is None else tally.rows[tally.reference]
@@ -90,7 +90,7 @@ def _row(
     loss, error, bins = row_figures.certainty(row, reference or row)
     stopped = bool(row.failure or (reference is not None and reference.failure))
     changes = None if against is None or stopped else row_figures.row_changes(row, count)
-    verdict, reason, needed = _verdict(tally, row, changes, whole, suspicion)
+    verdict, reason, needed = _verdict(tally, row, changes, whole, label_problem)
     # with nobody else, it is held against the published figure itself
     refers = is_reference and len(tally.rows) > 1 and not row.failure
     return EvaluatedRow(
@@ -122,12 +122,12 @@ def _verdict(
     row: RowTally,
     changes: AnswerChanges | None,
     facts: EvaluationFacts,
-    suspicion: str,
+    label_problem: str,
 ) -> tuple[EvaluatedVerdict, str, int | None]:
     if row.failure:
         return "failed", row.failure, None
     reference = None if tally.reference is None else tally.rows[tally.reference]
-    why = _no_verdict(tally, reference, suspicion)
+    why = _no_verdict(tally, reference, label_problem)
     if why:
         return "unproven", why, None
     if changes is not None:
@@ -145,7 +145,7 @@ def _verdict(
     return found.verdict, found.reason, found.needed
 
 
-def _no_verdict(tally: Tally, reference: RowTally | None, suspicion: str) -> str:
+def _no_verdict(tally: Tally, reference: RowTally | None, label_problem: str) -> str:
     """Why nothing can be said of any row; empty where it can."""
     if not tally.pictures:
         return "no picture was read"
@@ -154,10 +154,10 @@ def _no_verdict(tally: Tally, reference: RowTally | None, suspicion: str) -> str
     if reference is not None and reference.counts["finite"] < tally.pictures:
         missing = tally.pictures - reference.counts["finite"]
         return f"native Paddle's own scores are not finite for {missing:,} pictures"
-    return suspicion
+    return label_problem
 
 
-def _suspicion(tally: Tally, max_drop: float) -> str:
+def _label_problem(tally: Tally, max_drop: float) -> str:
     """Why these may not be the labels of this model."""
     if not tally.pictures:
         return ""
