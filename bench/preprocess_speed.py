@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
@@ -38,6 +39,11 @@ CASES = (
         rules=Preprocess(resize_short=None, resize=(224, 224), crop=None),
     ),
     PreprocessCase(what="640x480, cubic", size=(480, 640), rules=Preprocess(interpolation="cubic")),
+    PreprocessCase(
+        what="640x480, bicubic by Pillow",
+        size=(480, 640),
+        rules=Preprocess(resize_backend="pil", interpolation="bicubic"),
+    ),
 )
 
 
@@ -52,7 +58,10 @@ def paddleclas_preprocess(picture: Any, rules: Preprocess, *, from_bgr: bool) ->
         height, width = image.shape[:2]
         percent = float(rules.resize_short) / min(height, width)
         size = round(height * percent), round(width * percent)
-    if size is not None:
+    if size is not None and rules.resize_backend == "pil":
+        filtering = Image.Resampling[rules.interpolation.upper()]
+        image = np.asarray(Image.fromarray(image).resize(size[::-1], filtering))
+    elif size is not None:
         flag = getattr(cv2, f"INTER_{rules.interpolation.upper()}")
         image = cv2.resize(image, (size[1], size[0]), interpolation=flag)
     if rules.crop is not None:

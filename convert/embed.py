@@ -39,6 +39,11 @@ def pixel_input(
             "--embed-preprocess needs a fixed size, and this preprocessing crops or resizes to "
             "none: leave it out"
         )
+    if preprocess.channel_num != 3:
+        raise UsageError(
+            "--embed-preprocess is for pictures of three channels, and this model is fed with "
+            f"{preprocess.channel_num}: leave it out"
+        )
     taken = "; ".join(map(str, inputs)) or "nothing"
     if len(inputs) != 1:
         raise UsageError(

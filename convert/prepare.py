@@ -227,7 +227,10 @@ def fed_shapes(
     if backend.compiles_for_shapes:
         batches = 1, batch_size, max(batch_size, *DEFAULT_BATCHES)
     pixels = takes_pixels(ready.inputs[0])
-    low, best, high = ((batch, *size, 3) if pixels else (batch, 3, *size) for batch in batches)
+    channels = ready.preprocess.channel_num if ready.preprocess else 3
+    low, best, high = (
+        (batch, *size, 3) if pixels else (batch, channels, *size) for batch in batches
+    )
     return {ready.inputs[0].name: ShapeRange(low, best, high)}
 
 

@@ -7,8 +7,17 @@ from typing import Any, Literal, get_args
 
 from paddleport.errors import ModelFileError, UsageError, unknown_name
 
-Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos4"]
+OpenCVInterpolation = Literal["nearest", "linear", "cubic", "area", "lanczos4"]
+PillowInterpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+Interpolation = OpenCVInterpolation | PillowInterpolation
+ResizeBackend = Literal["cv2", "pil"]
 ChannelOrder = Literal["RGB", "BGR"]
+
+INTERPOLATIONS: Mapping[str, tuple[str, ...]] = {
+    "cv2": get_args(OpenCVInterpolation),
+    "pil": get_args(PillowInterpolation),
+}
+"""What each ``resize_backend`` can do, by its own names."""
 
 MAX_SIDE = 1 << 15
 """The largest side in pixels that preprocessing may ask for."""
@@ -25,11 +34,15 @@ class Preprocess:
         resize_short: length the shorter side is resized to, keeping the aspect ratio.
         resize: exact size to resize to.
         crop: size of the centre crop; ``None`` keeps the whole picture.
-        interpolation: OpenCV's name for the resampling, without its ``INTER_`` prefix.
+        resize_backend: what resizes: ``cv2``, or ``pil`` for Pillow, which averages over all the
+            pixels that a smaller one stands for, and so gives other pixels by the same name.
+        interpolation: the name that ``resize_backend`` has for the resampling: OpenCV's without
+            its ``INTER_`` prefix, or Pillow's in lower case.
         scale: factor applied to the 8-bit pixel before the mean is subtracted.
         mean: subtracted from each channel, in the order of ``channels``.
         std: divides each channel, in the order of ``channels``.
         channels: order in which the model takes the colour channels.
+        channel_num: channels of the tensor: 3, or 4 where one of zeros follows the colours.
     """
 
     resize_short: int | None = 256
@@ -40,6 +53,8 @@ class Preprocess:
     mean: tuple[float, ...] = (0.485, 0.456, 0.406)
     std: tuple[float, ...] = (0.229, 0.224, 0.225)
     channels: ChannelOrder = "RGB"
+    resize_backend: ResizeBackend = "cv2"
+    channel_num: Literal[3, 4] = 3
 
     def __post_init__(self) -> None:
         """Raises UsageError: a value that no picture can be prepared with."""
@@ -50,11 +65,16 @@ class Preprocess:
         for name, size in (("resize", self.resize), ("crop", self.crop)):
             if size is not None and not (_is_tuple(size, 2) and all(map(_is_side, size))):
                 raise UsageError(f"{name} is {size!r}, not (height, width) in pixels")
-        if self.interpolation not in get_args(Interpolation):
-            known = get_args(Interpolation)
-            raise UsageError(unknown_name("interpolation", str(self.interpolation), known))
+        if self.resize_backend not in tuple(INTERPOLATIONS):
+            raise UsageError(f"resize_backend is {self.resize_backend!r}, not 'cv2' or 'pil'")
+        known = INTERPOLATIONS[self.resize_backend]
+        if self.interpolation not in known:
+            what = f"interpolation of {self.resize_backend}"
+            raise UsageError(unknown_name(what, str(self.interpolation), known))
         if self.channels not in get_args(ChannelOrder):
             raise UsageError(f"channels is {self.channels!r}, not 'RGB' or 'BGR'")
+        if type(self.channel_num) is not int or self.channel_num not in (3, 4):
+            raise UsageError(f"channel_num is {self.channel_num!r}, not 3 or 4")
         if not _is_finite(self.scale):
             raise UsageError(f"scale is {self.scale!r}, not a number")
         for name, values in (("mean", self.mean), ("std", self.std)):
@@ -69,23 +89,33 @@ class Preprocess:
         return self.crop or self.resize
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; ``from_dict`` reads them back to an equal value."""
-        return asdict(self)
+        """Plain values for JSON; ``from_dict`` reads them back to an equal value.
+
+        What came later is left out where it says nothing new, so that files stay as they were.
+        """
+        values = asdict(self)
+        return {k: v for k, v in values.items() if k not in _LATER or v != _LATER[k]}
 
     @classmethod
     def from_dict(cls, values: Any) -> "Preprocess":
-        """Read what ``to_dict`` gave, through JSON or not. Missing keys are not filled in.
+        """Read what ``to_dict`` gave, through JSON or not; of earlier versions as well.
+
+        Missing keys are not filled in, but for those that came later.
 
         Raises:
             ModelFileError: unknown or missing keys, or values that cannot be.
         """
         expected = {item.name for item in fields(cls)}
-        if not isinstance(values, Mapping) or set(values) != expected:
+        if not isinstance(values, Mapping) or {*values, *_LATER} != expected:
             raise ModelFileError(f"preprocessing must have the keys {', '.join(sorted(expected))}")
         try:
             return cls(**{key: _tupled(value) for key, value in values.items()})
         except UsageError as error:
             raise ModelFileError(f"preprocessing that cannot be: {error}") from None
+
+
+_LATER: Mapping[str, object] = {"resize_backend": "cv2", "channel_num": 3}
+"""Keys that files of earlier versions have not, and what those mean without them."""
 
 
 def _tupled(value: Any) -> Any:

@@ -51,6 +51,8 @@ ODD = Preprocess(
     channels="BGR",
 )
 
+BY_PILLOW = replace(ODD, resize_backend="pil", interpolation="bicubic")
+
 
 @pytest.fixture
 def source(small_pir: Artifact) -> SourceModel:
@@ -68,7 +70,7 @@ def identity(opset: int, shape: tuple[int | str | None, ...]) -> onnx.ModelProto
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=4)
 
 
-@pytest.mark.parametrize("rules", [Preprocess(), ODD])
+@pytest.mark.parametrize("rules", [Preprocess(), ODD, BY_PILLOW])
 @pytest.mark.parametrize("opset", [7, 13, 21])
 def test_the_network_is_fed_the_same_bits(tmp_path: Path, rules: Preprocess, opset: int) -> None:
     proto = identity(opset, ("N", 3, None, None))
@@ -140,6 +142,11 @@ def test_what_reads_the_input_in_a_body_reads_the_normalised_one(tmp_path: Path)
         ([TensorSpec("x", "float32", (None, 243))], RULES, "takes x"),
         ([TensorSpec("x", "float16", (None, 3, 9, 9))], RULES, "takes x float16"),
         ([PIXELS], RULES, "takes x uint8"),
+        (
+            [TensorSpec("x", "float32", (None, 4, 224, 224))],
+            Preprocess(channel_num=4),
+            "three channels, and this model is fed with 4: leave it out",
+        ),
         ([TensorSpec("x", "float32", (1, 3, 9, 9)), PIXELS], RULES, "one input"),
         ([], RULES, "takes nothing"),
     ],

@@ -3,6 +3,7 @@
 import importlib.resources
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from planted_pipelines import IMAGENET, Pipeline
 
+from paddleport.errors import FeedError
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.tensors import Array
@@ -166,3 +168,38 @@ def test_a_row_of_a_batch_and_other_types() -> None:
     half = explained("coffee", Pipeline(dtype="float16"))
     assert half.verdict == "same"
     assert any("float16" in note for note in half.notes)
+
+
+BY_PILLOW = Preprocess(
+    resize_short=248, resize_backend="pil", interpolation="bicubic", scale=1 / 255
+)
+OURS = Pipeline(resize=("short", 248, "round"), kernel="pil bicubic", scale=1 / 255)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "named"),
+    [
+        ("pil bicubic", ""),
+        ("cv2 cubic", "cubic (OpenCV)"),
+        ("cv2 linear", "linear (OpenCV)"),
+        ("pil bilinear", "bilinear (Pillow, antialiased)"),
+        ("cv2-float cubic", "cubic (on floats)"),
+    ],
+)
+def test_what_takes_the_place_of_pillow(kernel: str, named: str) -> None:
+    tensor = replace(OURS, kernel=kernel).apply(picture("chelsea"))
+    found = explain_input(picture("chelsea"), tensor, BY_PILLOW)
+    if not named:
+        assert (found.verdict, found.exact, found.parts) == ("same", True, ())
+        return
+    assert (found.verdict, found.parts) == ("explained", ("interpolation",)), found.sentence
+    assert f"resized with {named} instead of bicubic (Pillow, antialiased)" in found.sentence
+
+
+def test_a_fourth_channel_of_zeros_is_looked_past() -> None:
+    tensor = replace(OURS, kernel="cv2 cubic").apply(picture("chelsea"))
+    four = replace(BY_PILLOW, channel_num=4)
+    padded = np.concatenate([tensor, np.zeros_like(tensor[:1])])
+    assert explain_input(picture("chelsea"), padded, four).parts == ("interpolation",)
+    with pytest.raises(FeedError, match="fourth channel is not the zeros"):
+        explain_input(picture("chelsea"), padded + 1, four)

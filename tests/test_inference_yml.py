@@ -13,7 +13,7 @@ from paddleport.models.paddle.inference_yml import (
     InferenceConfig,
     read_inference_yml,
 )
-from paddleport.models.paddle.transforms import parse_number
+from paddleport.models.paddle.yaml_values import parse_number
 from paddleport.models.preprocess import Preprocess
 
 # PaddleClas: deploy/configs/inference_cls.yaml
@@ -264,11 +264,20 @@ def test_other_tools_pictures_are_unsupported_by_name(
         ("ResizeImage", {"resize_short": 9, "interpolation": 3},
          {"resize_short": 9, "interpolation": "area"}),
         ("ResizeImage", {"resize_short": 9, "interpolation": None}, {"resize_short": 9}),
+        ("ResizeImage", {"resize_short": 9, "backend": "pil"},
+         {"resize_short": 9, "resize_backend": "pil", "interpolation": "bilinear"}),
+        ("ResizeImage", {"resize_short": 9, "backend": "PIL", "interpolation": "Bicubic"},
+         {"resize_short": 9, "resize_backend": "pil", "interpolation": "bicubic"}),
+        ("ResizeImage", {"resize_short": 9, "backend": "pil", "interpolation": 1},
+         {"resize_short": 9, "resize_backend": "pil", "interpolation": "lanczos"}),
+        ("ResizeImage", {"resize_short": 9, "backend": "pil", "return_numpy": False},
+         {"resize_short": 9, "resize_backend": "pil", "interpolation": "bilinear"}),
         ("CropImage", {"size": [100, 60]}, {"crop": (60, 100)}),
         ("NormalizeImage", {}, {"scale": EXACT}),
         ("NormalizeImage", {"scale": None, "order": "chw", "mean": 0.5, "std": ["1/2"] * 3},
          {"scale": EXACT, "mean": (0.5,) * 3, "std": (0.5,) * 3}),
         ("NormalizeImage", {"scale": "1./255."}, {"scale": EXACT}),
+        ("NormalizeImage", {"channel_num": 4}, {"scale": EXACT, "channel_num": 4}),
     ],
 )  # fmt: skip
 def test_arguments_mean_what_paddleclas_means(
@@ -298,14 +307,16 @@ PreProcess:
 @pytest.mark.parametrize(
     ("operator", "arguments", "reason"),
     [
-        ("ResizeImage", {"resize_short": 9, "backend": "pil"}, "backend pil"),
         ("ResizeImage", {"resize_short": 9, "interpolation": "random"}, "interpolation random"),
+        ("ResizeImage", {"resize_short": 9, "interpolation": "box"}, "box, which cv2 has not"),
+        ("ResizeImage", {"resize_short": 9, "interpolation": "area", "backend": "PIL"},
+         "area, which pil has not"),
         ("ResizeImage", {"resize_long": 9}, "resize_long"),
         ("NormalizeImage", {"output_fp16": True}, "output_fp16"),
-        ("NormalizeImage", {"channel_num": 4}, "4 channels"),
+        ("NormalizeImage", {"channel_num": 5}, "5 channels"),
         ("CropImage", {"size": 9, "mode": "TL"}, "mode"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_done_exactly_is_unsupported(
     tmp_path: Path, operator: str, arguments: dict[str, Any], reason: str
 ) -> None:
@@ -325,6 +336,8 @@ def test_what_cannot_be_done_exactly_is_unsupported(
         ("[{NormalizeImage: }]", "no ToCHWImage"),
         ("[{ResizeImage: {size: 9}}, {ResizeImage: {size: 9}}]", "ResizeImage stands twice"),
         ("[]", "no NormalizeImage"),
+        ("[{DecodeImage: {backend: pil}}, {NormalizeImage: }, {ToCHWImage: }]",
+         "DecodeImage asks for the backend pil, not cv2"),
     ],
 )  # fmt: skip
 def test_another_order_is_unsupported(tmp_path: Path, operators: str, reason: str) -> None:

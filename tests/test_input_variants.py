@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -262,6 +263,28 @@ class Asking:
 def test_each_mistake_is_named_on_pictures(name: str) -> None:
     asking = Asking(network(), [feed for feed in made_feeds() if feed.picture is not None])
     assert asking.told_of(MISTAKES[name]) == name
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "interpolation"),
+    [
+        ("cv2", "resized with linear (OpenCV)", "linear"),
+        ("cv2", "resized with cubic (OpenCV)", "cubic"),
+        ("pil", "resized with bilinear (Pillow, antialiased)", "bilinear"),
+    ],
+)
+def test_what_takes_the_place_of_pillow_is_named(
+    library: Any, name: str, interpolation: Any
+) -> None:
+    model = replace(MODEL, resize_backend="pil", interpolation="bicubic")
+    wrong = replace(MODEL, resize_backend=library, interpolation=interpolation)
+    feeds = [
+        NamedFeed(name=str(i), kind="picture", tensors={"x": fed(p, model)}, picture=p)
+        for i, p in enumerate(PICTURES)
+    ]
+    asking = Asking(network(), feeds, model)
+    assert asking.told_of(lambda picture: fed(picture, wrong)) == name
+    assert asking.told_of(lambda picture: fed(picture, model)) == ""
 
 
 def test_pixels_are_told_by_pictures_while_noise_agrees() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from paddleport.cli.models import _feeding
 from paddleport.errors import ModelNotFoundError
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.zoo import registry as zoo
@@ -113,3 +114,9 @@ def test_listing_imports_no_library_that_takes_time() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_pillow_and_a_fourth_channel_are_said() -> None:
+    four = Preprocess(resize_backend="pil", interpolation="bicubic", channel_num=4)
+    said = _feeding(four)["preprocess"]
+    assert said == "short side 256 (bicubic, Pillow), crop 224×224, a fourth channel of zeros, RGB"

@@ -15,11 +15,10 @@ from paddleport.models.metadata import checked_labels
 from paddleport.models.paddle.transforms import (
     Operator,
     UnsupportedTransform,
-    is_null,
+    named_operators,
     read_transforms,
-    shown,
-    text,
 )
+from paddleport.models.paddle.yaml_values import is_null, shown, text
 from paddleport.models.preprocess import Preprocess
 
 logger = logging.getLogger(__name__)
@@ -132,19 +131,7 @@ def _operators(document: Mapping[str, Any]) -> list[Operator] | None:
             break
     if is_null(listed):
         return None
-    if not isinstance(listed, list):
-        raise ValueError("the preprocessing operators are no list")
-    operators: list[Operator] = []
-    for item in listed:
-        if not isinstance(item, dict) or not item:
-            raise ValueError("a preprocessing operator is not a name with its arguments")
-        name = item["type"] if "type" in item else next(iter(item))
-        if ("type" not in item and len(item) != 1) or not isinstance(name, str):
-            raise ValueError("a preprocessing operator has not exactly one name")
-        arguments = item if "type" in item else item[name]
-        arguments = {} if is_null(arguments) else _mapping(arguments, name)
-        operators.append((name, {k: v for k, v in arguments.items() if k != "type"}))
-    return operators
+    return named_operators(listed)
 
 
 def _labels(document: Mapping[str, Any], folder: Path) -> tuple[str, ...] | None:

@@ -1,27 +1,87 @@
 """PaddleClas's preprocessing operators, as its YAML files name them, as one ``Preprocess``."""
 
-import math
-import re
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from paddleport.models.paddle.yaml_values import (
+    as_texts,
+    is_null,
+    parse_number,
+    shown,
+    text,
+    whole_number,
+)
 from paddleport.models.preprocess import Interpolation, Preprocess
+
+logger = logging.getLogger(__name__)
 
 Operator = tuple[str, Mapping[str, Any]]
 """A name and its arguments, whose values are texts, lists and mappings."""
 
-_INTERPOLATIONS: dict[str, Interpolation] = {
-    # the names of PaddleClas and PaddleX, and the numbers of OpenCV, which both pass on
-    **{"nearest": "nearest", "0": "nearest"},
-    **{"bilinear": "linear", "linear": "linear", "1": "linear"},
-    **{"bicubic": "cubic", "cubic": "cubic", "2": "cubic"},
-    **{"area": "area", "3": "area"},
-    **{"lanczos": "lanczos4", "lanczos4": "lanczos4", "4": "lanczos4"},
+_INTERPOLATIONS: dict[str, dict[str, Interpolation]] = {
+    "cv2": {  # the names of PaddleClas and PaddleX, and the numbers of OpenCV, which both pass on
+        **{"nearest": "nearest", "0": "nearest"},
+        **{"bilinear": "linear", "linear": "linear", "1": "linear"},
+        **{"bicubic": "cubic", "cubic": "cubic", "2": "cubic"},
+        **{"area": "area", "3": "area"},
+        **{"lanczos": "lanczos4", "lanczos4": "lanczos4", "4": "lanczos4"},
+    },
+    "pil": {  # and the numbers of Pillow, which are others
+        **{"nearest": "nearest", "0": "nearest"},
+        **{"lanczos": "lanczos", "1": "lanczos"},
+        **{"bilinear": "bilinear", "2": "bilinear"},
+        **{"bicubic": "bicubic", "3": "bicubic"},
+        **{"box": "box", "4": "box"},
+        **{"hamming": "hamming", "5": "hamming"},
+    },
 }
+_DEFAULTS: dict[str, Interpolation] = {"cv2": "linear", "pil": "bilinear"}
 
 
 class UnsupportedTransform(Exception):
     """A preprocessing that is real and that ``Preprocess`` cannot express; says why in short."""
+
+
+def read_eval_transforms(transforms: Sequence[Mapping[str, Any]]) -> Preprocess:
+    """Turn a list as PaddleClas's YAML has it, of values of any plain type, into a ``Preprocess``.
+
+    Args:
+        transforms: one mapping an operator, ``{"ResizeImage": {"resize_short": 256}}``. Decoding
+            and ToCHWImage go without saying and may be left out.
+
+    Raises:
+        UnsupportedTransform: as ``read_transforms`` does.
+        ValueError: no such list, or an argument that cannot be.
+        UsageError: as ``Preprocess`` raises it.
+    """
+    operators = named_operators(as_texts(transforms))
+    if all(name != "ToCHWImage" for name, _ in operators):
+        operators.append(("ToCHWImage", {}))
+    return read_transforms(operators)
+
+
+def named_operators(listed: Any) -> list[Operator]:
+    """The operators of a list in a YAML file, ``- NAME: arguments`` or with ``type: NAME``.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if not isinstance(listed, list):
+        raise ValueError("the preprocessing operators are no list")
+    operators: list[Operator] = []
+    for item in listed:
+        if not isinstance(item, dict) or not item:
+            raise ValueError("a preprocessing operator is not a name with its arguments")
+        name = item["type"] if "type" in item else next(iter(item))
+        if ("type" not in item and len(item) != 1) or not isinstance(name, str):
+            raise ValueError("a preprocessing operator has not exactly one name")
+        arguments = item if "type" in item else item[name]
+        if not is_null(arguments) and not isinstance(arguments, dict):
+            raise ValueError(f"{shown(name)} holds no named values")
+        named = {} if is_null(arguments) else arguments
+        operators.append((name, {k: v for k, v in named.items() if k != "type"}))
+    return operators
 
 
 def read_transforms(operators: Sequence[Operator]) -> Preprocess:
@@ -51,31 +111,13 @@ def read_transforms(operators: Sequence[Operator]) -> Preprocess:
     return Preprocess(**values)
 
 
-def parse_number(text: str) -> float:
-    """A number, or products and quotients of numbers, such as ``1.0/255.0``; never evaluated.
-
-    Raises:
-        ValueError: anything else, or a result that is not finite.
-    """
-    number = r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*"
-    if len(text) > 100 or not re.fullmatch(rf"{number}(?:[*/]{number})*", text):
-        raise ValueError(f"'{shown(text)}' is not a number")
-    first, *rest = re.split(r"([*/])", text)
-    value = float(first)
-    for operator, operand in zip(rest[::2], rest[1::2], strict=True):
-        if operator == "/" and float(operand) == 0:
-            raise ValueError(f"'{text}' divides by zero")
-        value = value * float(operand) if operator == "*" else value / float(operand)
-    if not math.isfinite(value):
-        raise ValueError(f"'{text}' is not a finite number")
-    return value
-
-
 def _decode_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
     _refuse_unknown(
         "DecodeImage", arguments, "to_rgb", "img_mode", "channel_first", "to_np", "backend"
     )
-    _refuse_backend("DecodeImage", arguments)
+    backend = text(arguments.get("backend", "cv2"), "backend")
+    if backend.lower() != "cv2":
+        raise UnsupportedTransform(f"DecodeImage asks for the backend {shown(backend)}, not cv2")
     if _flag(arguments, "channel_first", False):
         raise UnsupportedTransform("DecodeImage asks for channel_first")
     mode = text(arguments.get("img_mode", "RGB"), "img_mode").upper()
@@ -91,20 +133,40 @@ def _resize_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
         arguments,
         *("size", "resize_short", "interpolation", "backend", "return_numpy"),
     )
-    _refuse_backend("ResizeImage", arguments)
-    values: dict[str, Any] = {}
-    asked = arguments.get("interpolation")
-    if not is_null(asked):
-        name = text(asked, "interpolation").lower()
-        if name not in _INTERPOLATIONS:
-            raise UnsupportedTransform(f"ResizeImage asks for the interpolation {shown(name)}")
-        values["interpolation"] = _INTERPOLATIONS[name]
+    values = _resampling(arguments)
     short = arguments.get("resize_short")
     if not is_null(short) and (side := whole_number(short, "resize_short")) > 0:
         return {**values, "resize_short": side}
     if is_null(arguments.get("size")):
         raise ValueError("ResizeImage has neither resize_short nor size")
     return {**values, "resize": _size(arguments["size"], "ResizeImage size")}
+
+
+def _resampling(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Library and interpolation, by the rules of PaddleClas's ``UnifiedResize``."""
+    given = arguments.get("backend")
+    backend = "cv2" if is_null(given) else text(given, "backend").lower()
+    if backend not in _INTERPOLATIONS:
+        logger.warning(
+            "ResizeImage asks for the backend %s, which PaddleClas has not: like PaddleClas, "
+            "OpenCV resizes bilinearly instead",
+            shown(backend),
+        )
+        return {}
+    values: dict[str, Any] = {"resize_backend": backend, "interpolation": _DEFAULTS[backend]}
+    asked = arguments.get("interpolation")
+    if not is_null(asked):
+        name = text(asked, "interpolation").lower()
+        if name == "random":
+            raise UnsupportedTransform(
+                "ResizeImage asks for the interpolation random, which is another every time"
+            )
+        if name not in _INTERPOLATIONS[backend]:
+            raise UnsupportedTransform(
+                f"ResizeImage asks for the interpolation {shown(name)}, which {backend} has not"
+            )
+        values["interpolation"] = _INTERPOLATIONS[backend][name]
+    return values
 
 
 def _crop_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,9 +182,12 @@ def _normalize_image(arguments: Mapping[str, Any]) -> dict[str, Any]:
     )
     if _flag(arguments, "output_fp16", False):
         raise UnsupportedTransform("NormalizeImage asks for output_fp16")
-    if (channels := arguments.get("channel_num", "3")) != "3":
-        raise UnsupportedTransform(f"NormalizeImage asks for {shown(channels)} channels, not 3")
-    values: dict[str, Any] = {"scale": 1.0 / 255.0}  # PaddleClas's default, not Preprocess's
+    if (channels := arguments.get("channel_num", "3")) not in ("3", "4"):
+        raise UnsupportedTransform(
+            f"NormalizeImage asks for {shown(channels)} channels, not 3 or 4"
+        )
+    # PaddleClas's default scale, not that of Preprocess
+    values: dict[str, Any] = {"scale": 1.0 / 255.0, "channel_num": int(channels)}
     if not is_null(arguments.get("scale")):
         values["scale"] = parse_number(text(arguments["scale"], "scale"))
     for name in ("mean", "std"):
@@ -156,13 +221,6 @@ def _size(value: Any, name: str) -> tuple[int, int]:
     return whole_number(sides[1], name), whole_number(sides[0], name)
 
 
-def whole_number(value: Any, name: str) -> int:
-    """Raises ValueError naming ``name`` if ``value`` is not the text of one."""
-    if not isinstance(value, str) or not re.fullmatch(r"-?\d{1,9}", value):
-        raise ValueError(f"{name} is '{shown(value)}', not a whole number")
-    return int(value)
-
-
 def _flag(arguments: Mapping[str, Any], name: str, default: bool) -> bool:
     value = arguments.get(name)
     if is_null(value):
@@ -177,31 +235,3 @@ def _refuse_unknown(operator: str, arguments: Mapping[str, Any], *known: str) ->
     for name in arguments:
         if name not in known:
             raise UnsupportedTransform(f"{operator} asks for {shown(name)}")
-
-
-def _refuse_backend(operator: str, arguments: Mapping[str, Any]) -> None:
-    backend = text(arguments.get("backend", "cv2"), "backend")
-    if backend.lower() != "cv2":
-        raise UnsupportedTransform(f"{operator} asks for the backend {shown(backend)}, not cv2")
-
-
-def text(value: Any, name: str) -> str:
-    """Raises ValueError naming ``name`` if ``value`` is a list or a mapping.
-
-    Never ``str(value)``: aliases can make a small list endless to print.
-    """
-    if not isinstance(value, str):
-        raise ValueError(f"{name} is {shown(value)}, not one value")
-    return value
-
-
-def is_null(value: Any) -> bool:
-    """Whether YAML, or Python's ``None`` written into it, means nothing here."""
-    return value is None or (isinstance(value, str) and value.lower() in ("", "~", "null", "none"))
-
-
-def shown(value: Any) -> str:
-    """A value as a short word for a message; never a list, which aliases can make endless."""
-    if not isinstance(value, str):
-        return f"a {type(value).__name__}"
-    return value if len(value) <= 40 and value.isprintable() else f"{value[:40]!r}..."

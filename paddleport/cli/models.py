@@ -114,12 +114,15 @@ def _feeding(steps: "Preprocess | None") -> dict[str, str]:
     if steps is None:
         return {"preprocess": _NOTHING, "normalise": _NOTHING}
     sizes = []
+    resampling = f"{steps.interpolation}{', Pillow' if steps.resize_backend == 'pil' else ''}"
     if steps.resize_short:
-        sizes.append(f"short side {steps.resize_short} ({steps.interpolation})")
+        sizes.append(f"short side {steps.resize_short} ({resampling})")
     if steps.resize:
-        sizes.append(f"resize {_size(steps.resize)} ({steps.interpolation})")
+        sizes.append(f"resize {_size(steps.resize)} ({resampling})")
     if steps.crop:
         sizes.append(f"crop {_size(steps.crop)}")
+    if steps.channel_num == 4:
+        sizes.append("a fourth channel of zeros")
     return {
         "preprocess": ", ".join((*sizes, steps.channels)),
         "normalise": f"(pixel × {steps.scale:g} − {_three(steps.mean)}) / {_three(steps.std)}",

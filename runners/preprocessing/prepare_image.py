@@ -101,7 +101,7 @@ def preprocess_image(
 ) -> "Tensor":
     """Turn one decoded picture into a model's input, by PaddleClas's rules.
 
-    Resize with OpenCV (short side to ``resize_short``, the other to
+    Resize with OpenCV or Pillow (short side to ``resize_short``, the other to
     ``round(side * (resize_short / short))`` with Python's rounding), centre crop with its
     offsets rounded down, then ``(pixel * scale - mean) / std``, every step of it in float32.
 
@@ -109,12 +109,12 @@ def preprocess_image(
         image: (height, width, 3) uint8, BGR.
         preprocess: the rules.
         name: what to call the picture in an error.
-        out: where to write it, such as one picture of a batch: (3, height, width) float32,
-            C-contiguous. Default: a new array.
+        out: where to write it, such as one picture of a batch: (channel_num, height, width)
+            float32, C-contiguous. Default: a new array.
 
     Returns:
-        (3, height, width) float32, C-contiguous, channels as ``preprocess.channels`` says;
-        ``out`` if that was given.
+        (channel_num, height, width) float32, C-contiguous, channels as ``preprocess.channels``
+        says, a fourth of zeros; ``out`` if that was given.
 
     Raises:
         ImageError: not such an array, a crop that is larger than the picture, or a resized
@@ -124,7 +124,7 @@ def preprocess_image(
     Source: PaddleClas ``deploy/python/preprocess.py``.
     """
     cropped = _cropped(image, preprocess, name)
-    shape = (3, *cropped.shape[:2])
+    shape = (preprocess.channel_num, *cropped.shape[:2])
     if out is None:
         out = np.empty(shape, np.float32)
     elif out.shape != shape or out.dtype != np.float32 or not out.flags.c_contiguous:

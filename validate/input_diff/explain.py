@@ -26,6 +26,7 @@ from paddleport.validate.input_diff.tensor_axes import (
     check_tensor,
     find_row,
     possible_layouts,
+    without_padding,
 )
 
 _FLAT = 2.0  # levels of standard deviation: a picture with less has too little detail to tell
@@ -77,6 +78,8 @@ def explain_input(
         FeedError: a tensor that cannot be a picture.
         UsageError: a preprocessing that makes nothing of a picture.
     """
+    if preprocess.channel_num == 4:
+        tensor, preprocess = without_padding(tensor), replace(preprocess, channel_num=3)
     check_tensor(tensor)
     if preprocess.scale == 0:
         raise UsageError("the model's preprocessing scales by 0, so every picture is the same")

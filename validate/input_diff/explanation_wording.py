@@ -11,7 +11,7 @@ from paddleport.validate.input_diff.known_normalisations import numbers_text, sc
 from paddleport.validate.input_diff.normalisation_fit import ChannelFit, Normalisation
 from paddleport.validate.input_diff.pixel_match import COLOURS, GREY
 from paddleport.validate.input_diff.placement import Placement, PlacementTrials
-from paddleport.validate.input_diff.resampling import Kernel, opencv_kernel
+from paddleport.validate.input_diff.resampling import Kernel, own_kernel
 from paddleport.validate.input_diff.resize_and_crop import crop_offsets, our_resize
 from paddleport.validate.input_diff.tensor_axes import SIDES_SWAPPED
 
@@ -128,7 +128,7 @@ def _resize(trials: PlacementTrials, best: Placement) -> PartComparison:
 
 
 def _kernel(trials: PlacementTrials, best: Placement) -> PartComparison:
-    ours, theirs = opencv_kernel(trials.preprocess.interpolation), best.kernel
+    ours, theirs = own_kernel(trials.preprocess), best.kernel
     have = best.resize.box[2:] if best.resize.box else trials.frame(best.view)
     if tuple(have) == best.resize.size:
         return _compared("interpolation", ours.title, "none: the picture has this size")

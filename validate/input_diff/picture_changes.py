@@ -13,7 +13,7 @@ from paddleport.validate.input_diff.resampling import (
     PILLOW,
     Kernel,
     Size,
-    opencv_kernel,
+    own_kernel,
     resample,
 )
 from paddleport.validate.input_diff.resize_and_crop import (
@@ -42,6 +42,7 @@ _COMBINED = (
     Kernel("Pillow", "bilinear"),
     Kernel("Pillow", "bicubic"),
     Kernel("Pillow", "nearest"),
+    Kernel("OpenCV", "linear"),
     Kernel("OpenCV", "cubic"),
     Kernel("OpenCV", "area"),
 )
@@ -79,7 +80,7 @@ def picture_changes(
         name="",
         advice="",
         resize=lambda have: our_resize(have, preprocess),
-        kernel=opencv_kernel(preprocess.interpolation),
+        kernel=own_kernel(preprocess),
         crop=lambda have, want: crop_offsets(have, want)["centre"],
     )
     sizes = list(_sizes(ours, preprocess, want))

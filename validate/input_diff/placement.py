@@ -8,7 +8,7 @@ from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.input_diff.normalisation_fit import Normalisation, likeliest_normalisation
 from paddleport.validate.input_diff.pixel_match import PixelMatch, colour_orders, match_pixels
-from paddleport.validate.input_diff.resampling import Kernel, Size, opencv_kernel, resample
+from paddleport.validate.input_diff.resampling import Kernel, Size, own_kernel, resample
 from paddleport.validate.input_diff.resize_and_crop import (
     ResizeRule,
     crop_offsets,
@@ -214,7 +214,7 @@ class PlacementTrials:
             + 2 * (view.reading != 0)
             + ((resize.size, resize.box) != (ours.size, ours.box) or resize.kind == "fit")
             + (resize.kind == "padded")  # where a frame explains it as well, that is likelier
-            + (kernel != opencv_kernel(self.preprocess.interpolation))
+            + (kernel != own_kernel(self.preprocess))
             + (offset != crop_offsets(whole.shape[:2], theirs.shape[:2])["centre"])
         )
         placement = Placement(

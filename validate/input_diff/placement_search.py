@@ -20,7 +20,7 @@ from paddleport.validate.input_diff.resampling import (
     PILLOW,
     Kernel,
     Size,
-    opencv_kernel,
+    own_kernel,
 )
 from paddleport.validate.input_diff.resize_and_crop import (
     ResizeRule,
@@ -43,7 +43,12 @@ LIKE = 0.8
 """Share of the variance; what shares less with a picture may show any other."""
 
 _REPRODUCED = 0.5  # levels of root mean square: rounding, not another rule
-_FIRST = (Kernel("Pillow", "bilinear"), Kernel("OpenCV", "area"), Kernel("OpenCV", "nearest"))
+_FIRST = (
+    Kernel("Pillow", "bilinear"),
+    Kernel("OpenCV", "linear"),
+    Kernel("OpenCV", "area"),
+    Kernel("OpenCV", "nearest"),
+)
 _NEAR = 2.0  # times the least misfit: groups beyond are not tried with every kernel
 _FAST_GROUPS = 6  # that are tried with every kernel of OpenCV and Pillow
 _SLOW_GROUPS = 3  # and with those on floats
@@ -128,7 +133,7 @@ def _refine_boxes(
 
 def _try_ours(trials: PlacementTrials) -> None:
     resize = our_resize(trials.size, trials.preprocess)
-    kernel = opencv_kernel(trials.preprocess.interpolation)
+    kernel = own_kernel(trials.preprocess)
     for view in trials.views:
         centre = crop_offsets(resize.size, trials.want(view))["centre"]
         trials.consider(view, resize, kernel, [centre])
@@ -140,7 +145,7 @@ def _refine(
     trials: PlacementTrials, groups: list[PlacementGroup], report: Callable[[float], None]
 ) -> None:
     """Try placements with a few kernels, and the best of them with all, until one agrees."""
-    ours = opencv_kernel(trials.preprocess.interpolation)
+    ours = own_kernel(trials.preprocess)
     first = list(dict.fromkeys([ours, *_FIRST]))
     misfits = []
     for index, group in enumerate(groups):
@@ -220,7 +225,7 @@ def _simplify(trials: PlacementTrials, groups: list[PlacementGroup]) -> None:
     best: Placement | None = trials.best
     if best is None or best.cost < 2:
         return
-    ours = opencv_kernel(trials.preprocess.interpolation)
+    ours = own_kernel(trials.preprocess)
     for group in groups:
         for kernel in dict.fromkeys([best.kernel, ours]):
             _try(trials, group, kernel)

@@ -14,6 +14,8 @@ from paddleport.tensors import Array
 Size = tuple[int, int]
 """(height, width), or (top, left) of an offset, in pixels."""
 
+Library = Literal["OpenCV", "Pillow", "floats"]
+
 
 @dataclass(frozen=True)
 class Kernel:
@@ -24,7 +26,7 @@ class Kernel:
         name: its name there.
     """
 
-    library: Literal["OpenCV", "Pillow", "floats"]
+    library: Library
     name: str
 
     @property
@@ -36,9 +38,10 @@ class Kernel:
         return f"{self.name} ({self.library}{', antialiased' if antialiased else ''})"
 
 
-def opencv_kernel(interpolation: Interpolation) -> Kernel:
-    """The kernel of a ``Preprocess``."""
-    return Kernel("OpenCV", interpolation)
+def own_kernel(preprocess: Preprocess) -> Kernel:
+    """The model's."""
+    library: Library = "Pillow" if preprocess.resize_backend == "pil" else "OpenCV"
+    return Kernel(library, preprocess.interpolation)
 
 
 # The likeliest first.

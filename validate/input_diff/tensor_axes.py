@@ -77,6 +77,24 @@ def check_tensor(tensor: Array) -> None:
         )
 
 
+def without_padding(tensor: Array) -> Array:
+    """The three colours of a tensor whose fourth channel is zeros; any other as it is.
+
+    Raises:
+        FeedError: a fourth channel that holds something.
+    """
+    if tensor.ndim not in (3, 4) or 4 not in (tensor.shape[-3], tensor.shape[-1]):
+        return tensor
+    axis = -3 if tensor.shape[-3] == 4 else -1
+    colours, padding = np.split(tensor, [3], axis=axis)
+    if padding.any():
+        raise FeedError(
+            f"the tensor is [{format_shape(tensor.shape)}], and its fourth channel is not the "
+            "zeros that this model is fed with: set it to 0"
+        )
+    return colours
+
+
 def possible_layouts(tensor: Array, *, batch: bool) -> list[Layout]:
     """Every way of reading one picture's tensor, the usual one first.
 

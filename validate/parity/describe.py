@@ -21,6 +21,7 @@ _PACKAGES = (
     "openvino",
     "numpy",
     "opencv-python-headless",
+    "pillow",
 )
 
 
