@@ -145,7 +145,7 @@ class EvaluationReport:
         k: of top-k, mostly 5.
         max_drop: how much lower an accuracy may be, a share.
         rows: one per backend, in the order of the pass.
-        label_problem: why the labels may not be this model's; empty where nothing speaks against them.
+        label_problem: why the labels may not be this model's; empty where they may be.
         labels: the names of the classes that the report mentions, by index as text.
         seconds: that the pass took.
         pictures_per_second: of the whole pass.
