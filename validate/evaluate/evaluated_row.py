@@ -115,7 +115,7 @@ class EvaluatedRow:
             probabilities of one class among all.
         calibration_error: expected, from 15 bins, likewise.
         calibration: these bins.
-        changes: against native Paddle; ``None`` without it.
+        changes: against native Paddle; ``None`` without it, and where either failed.
         not_finite: pictures without an answer, as their scores are not finite; they count as wrong.
         not_finite_listed: the first of them.
         pictures_needed: how many would tell, where there are too few.

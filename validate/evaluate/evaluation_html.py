@@ -92,6 +92,10 @@ def _groups(row: EvaluatedRow) -> list[ChangedGroup]:
 
 
 def _bars(report: EvaluationReport, row: EvaluatedRow) -> Sequence[ClassBar]:
+    """None for a row that failed or answers all as Paddle does."""
+    found = row.changes
+    if row.verdict == "failed" or (found and not found.lost + found.gained + found.other):
+        return []
     return [
         ClassBar(
             figures=item,

@@ -145,7 +145,7 @@ class EvaluationReport:
         k: of top-k, mostly 5.
         max_drop: how much lower an accuracy may be, a share.
         rows: one per backend, in the order of the pass.
-        suspicion: why the labels may not be this model's; empty where nothing speaks against them.
+        label_problem: why the labels may not be this model's; empty where they may be.
         labels: the names of the classes that the report mentions, by index as text.
         seconds: that the pass took.
         pictures_per_second: of the whole pass.
@@ -162,7 +162,7 @@ class EvaluationReport:
     k: int
     max_drop: float
     rows: tuple[EvaluatedRow, ...]
-    suspicion: str
+    label_problem: str
     labels: Mapping[str, str]
     seconds: float | None
     pictures_per_second: float | None
@@ -187,10 +187,10 @@ class EvaluationReport:
         return _EXIT_CODES[self.verdict]
 
     def class_name(self, label: int) -> str:
-        """A class as a reader knows it: its index, and its name where it has one."""
+        """A class as a reader knows it: its index, and the first of its names, if it has any."""
         if label < 0:
             return "no answer"
-        name = self.labels.get(str(label), "")
+        name = self.labels.get(str(label), "").partition(", ")[0]
         return f"{label} {name}" if name else f"class {label}"
 
     def table(self) -> "Table":

@@ -17,7 +17,7 @@ def headline(report: EvaluationReport) -> str:
     if report.verdict == "lower":
         everywhere = all(row.verdict in ("lower", "reference") for row in report.rows)
         return f"Less accurate than {than}{'' if everywhere else ', on some'}"
-    if report.suspicion:
+    if report.label_problem:
         return "These may not be the model's labels"
     somewhere = any(row.verdict == "passed" for row in report.rows)
     return "Not proven everywhere" if somewhere else "Nothing is proven"

@@ -10,9 +10,8 @@ from paddleport.validate.reports.tables import Table
 
 LEGEND = (
     "Lower by: points of top-1 against native Paddle on the same pictures; p: McNemar's exact "
-    "test; lost, gained: pictures that only Paddle, or only the backend, answers right; other: "
-    "wrong on both, and not the same; loss: mean cross entropy in nats; ECE: expected calibration "
-    "error."
+    "test; changed: answers that only Paddle has right (−), only the backend has right (+), and "
+    "others (~); loss: mean cross entropy in nats; ECE: expected calibration error."
 )
 
 
@@ -24,7 +23,7 @@ def evaluated_rows(report: EvaluationReport) -> Table:
     columns = (
         *("backend", "computes in", "verdict", "top-1 %", "95 %"),
         *((f"top-{report.k} %",) if ranked else ()),
-        *(("lower by", "95 % of that", "p", "lost", "gained", "other") if paired else ()),
+        *(("lower by", "95 % of it", "p", "changed") if paired else ()),
         *("loss", "ECE"),
         *(("pictures/s",) if timed else ()),
     )
@@ -84,6 +83,21 @@ def worst(report: EvaluationReport, row: EvaluatedRow) -> Table:
     )
     columns = ("class", "answered as", "right", *(("by Paddle",) if paired else ()))
     return Table(caption=f"Worst classes of {row.name}", columns=columns, lines=lines, texts=2)
+
+
+def calibration(row: EvaluatedRow) -> Table:
+    """How often a row is right where it is so sure."""
+    ends = [*(item.above for item in row.calibration[1:]), 1.0][: len(row.calibration)]
+    lines = tuple(
+        (
+            f"{100 * item.above:.0f} – {100 * end:.0f}",
+            *(f"{item.count:,}", probability(item.confidence), probability(item.accuracy)),
+        )
+        for item, end in zip(row.calibration, ends, strict=True)
+        if item.count
+    )
+    columns = ("probability %", "pictures", "its mean %", "right %")
+    return Table(caption=f"Calibration of {row.name}", columns=columns, lines=lines, texts=1)
 
 
 def changed(report: EvaluationReport, row: EvaluatedRow) -> Table:
@@ -151,13 +165,12 @@ def speed(value: float | None) -> str:
 
 def _change_cells(changes: AnswerChanges | None) -> tuple[str, ...]:
     if changes is None:
-        return ("",) * 6
+        return ("",) * 4
     low, high = 100 * changes.drop_low, 100 * changes.drop_high
     chance = p_value(changes.mcnemar) + (" noise" if changes.mcnemar > NOISE else "")
-    counts = (changes.lost, changes.gained, changes.other)
     return (
         f"{100 * changes.drop:.2f}".replace("-0.00", "0.00"),
         f"{low:.2f} to {high:.2f}",
         chance,
-        *(f"{count:,}" for count in counts),
+        f"−{changes.lost:,} +{changes.gained:,} ~{changes.other:,}",
     )

@@ -150,4 +150,7 @@ def _paint_line(axes: "Axes", place: int, line: IntervalLine, *, wide: bool) -> 
             ha="left" if wide == bool(edge) else "right",
             va="center" if wide else "bottom",
             color=COLOURS[ink],
+            zorder=5,
+            # a mark's line does not run through the numbers
+            bbox={"facecolor": COLOURS["paper"], "edgecolor": "none", "pad": 1.0},
         )

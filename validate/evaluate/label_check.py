@@ -19,7 +19,8 @@ _NEARLY_ALL = 0.9  # of such answers are different ones
 
 def wrong_labels(confusion: ConfusionCounts, totals: NDArray[np.int64]) -> str:
     """What is wrong with the labels, in a sentence; empty where they may be right."""
-    return _moved(confusion, totals) or _reordered(confusion, totals)
+    # an order of texts has runs that are moved, and a list that is moved is another order
+    return _reordered(confusion, totals) or _moved(confusion, totals)
 
 
 def near_chance(right: int, totals: NDArray[np.int64], max_drop: float, who: str) -> str:
@@ -69,6 +70,9 @@ def _reordered(confusion: ConfusionCounts, totals: NDArray[np.int64]) -> str:
     if len(labels) < 2 or 2 * int(counts.sum()) < total or right > int(counts.sum()) / 2:
         return ""
     if len(np.unique(answers)) < _NEARLY_ALL * len(answers):
+        return ""
+    alike = np.unique(answers - labels, return_counts=True)[1].max()
+    if len(labels) >= _MOVED_CLASSES and alike >= _NEARLY_ALL * len(labels):
         return ""
     pairs = ", ".join(
         f"{label} as {answer}" for label, answer in list(zip(labels, answers, strict=True))[:3]

@@ -36,10 +36,10 @@ def assembled_report(tally: Tally, facts: EvaluationFacts) -> EvaluationReport:
         raise UsageError(
             f"--max-drop {100 * facts.max_drop:g} is not possible: points above 0 and below 100"
         )
-    suspicion = _suspicion(tally, facts.max_drop)
+    label_problem = _label_problem(tally, facts.max_drop)
     known = {row.name: row for row in facts.rows}
     rows = tuple(
-        _row(tally, name, known.get(name, RowFacts(name=name, backend=name)), facts, suspicion)
+        _row(tally, name, known.get(name, RowFacts(name=name, backend=name)), facts, label_problem)
         for name in tally.rows
     )
     return EvaluationReport(
@@ -52,7 +52,7 @@ def assembled_report(tally: Tally, facts: EvaluationFacts) -> EvaluationReport:
         k=ranks_shown(tally.classes),
         max_drop=facts.max_drop,
         rows=rows,
-        suspicion=suspicion,
+        label_problem=label_problem,
         labels=_labels(rows, facts.labels or ()),
         seconds=facts.seconds,
         pictures_per_second=facts.pictures_per_second,
@@ -80,24 +80,26 @@ def _data(tally: Tally, facts: EvaluationFacts) -> EvaluatedData:
 
 
 def _row(
-    tally: Tally, name: str, facts: RowFacts, whole: EvaluationFacts, suspicion: str
+    tally: Tally, name: str, facts: RowFacts, whole: EvaluationFacts, label_problem: str
 ) -> EvaluatedRow:
     row, is_reference = tally.rows[name], name == tally.reference
     reference = None if tally.reference is None else tally.rows[tally.reference]
     against = None if is_reference else reference
-    count = tally.pictures
+    count = row.counts["pictures"]  # fewer than all where it failed
     top1, topk = row_figures.top_shares(row, count)
     loss, error, bins = row_figures.certainty(row, reference or row)
-    changes = None if against is None else row_figures.row_changes(row, count)
-    verdict, reason, needed = _verdict(tally, row, changes, whole, suspicion)
-    alone = len(tally.rows) == 1
+    stopped = bool(row.failure or (reference is not None and reference.failure))
+    changes = None if against is None or stopped else row_figures.row_changes(row, count)
+    verdict, reason, needed = _verdict(tally, row, changes, whole, label_problem)
+    # with nobody else, it is held against the published figure itself
+    refers = is_reference and len(tally.rows) > 1 and not row.failure
     return EvaluatedRow(
         name=name,
         backend=facts.backend,
         precision=facts.precision,
         version=facts.version,
-        verdict="reference" if is_reference and not alone and not row.failure else verdict,
-        reason="" if is_reference and not alone and not row.failure else reason,
+        verdict="reference" if refers else verdict,
+        reason="" if refers else reason,
         top1=top1,
         topk=topk,
         loss=loss,
@@ -106,7 +108,7 @@ def _row(
         changes=changes,
         not_finite=count - row.counts["finite"],
         not_finite_listed=tuple(row.not_finite),
-        pictures_needed=needed,
+        pictures_needed=None if refers else needed,
         pictures_per_second=facts.pictures_per_second,
         worst_classes=row_figures.worst_classes(tally, row, against),
         confused_pairs=row_figures.confused_pairs(row, against),
@@ -120,12 +122,12 @@ def _verdict(
     row: RowTally,
     changes: AnswerChanges | None,
     facts: EvaluationFacts,
-    suspicion: str,
+    label_problem: str,
 ) -> tuple[EvaluatedVerdict, str, int | None]:
     if row.failure:
         return "failed", row.failure, None
     reference = None if tally.reference is None else tally.rows[tally.reference]
-    why = _no_verdict(tally, reference, suspicion)
+    why = _no_verdict(tally, reference, label_problem)
     if why:
         return "unproven", why, None
     if changes is not None:
@@ -143,7 +145,7 @@ def _verdict(
     return found.verdict, found.reason, found.needed
 
 
-def _no_verdict(tally: Tally, reference: RowTally | None, suspicion: str) -> str:
+def _no_verdict(tally: Tally, reference: RowTally | None, label_problem: str) -> str:
     """Why nothing can be said of any row; empty where it can."""
     if not tally.pictures:
         return "no picture was read"
@@ -152,10 +154,10 @@ def _no_verdict(tally: Tally, reference: RowTally | None, suspicion: str) -> str
     if reference is not None and reference.counts["finite"] < tally.pictures:
         missing = tally.pictures - reference.counts["finite"]
         return f"native Paddle's own scores are not finite for {missing:,} pictures"
-    return suspicion
+    return label_problem
 
 
-def _suspicion(tally: Tally, max_drop: float) -> str:
+def _label_problem(tally: Tally, max_drop: float) -> str:
     """Why these may not be the labels of this model."""
     if not tally.pictures:
         return ""
@@ -194,8 +196,8 @@ def _notes(tally: Tally, facts: EvaluationFacts) -> list[str]:
     if not own.low - _ROUNDED <= top1 <= own.high + _ROUNDED:
         found.append(
             f"native Paddle itself is right on {own.share:.1%} ({own.low:.1%} to {own.high:.1%}), "
-            f"published is {top1:.1%}: other pictures, labels, weights or preprocessing than the "
-            "published figure's; no backend's fault, and each is held against Paddle's own"
+            f"published is {100 * top1:.4g}%: other pictures, labels, weights or preprocessing "
+            "than the published figure's; no backend's fault, and each is held against Paddle's own"
         )
     return found
 

@@ -12,7 +12,7 @@ from paddleport.validate.evaluate.confusion_counts import ConfusionCounts
 from paddleport.validate.evaluate.scored_batch import ScoredBatch
 
 _NAMED = 20  # pictures without an answer
-_COUNTS = ("finite", "probabilities", "within_one", "top1", "topk")
+_COUNTS = ("pictures", "finite", "probabilities", "within_one", "top1", "topk")
 
 
 def ranks_shown(classes: int) -> int:
@@ -25,8 +25,9 @@ class RowTally:
 
     Attributes:
         classes: of the model.
-        counts: pictures whose scores are all finite, are probabilities that add up to 1, lie
-            between 0 and 1, and those with the true class first and among the first k.
+        counts: pictures that it was given, those whose scores are all finite, are probabilities
+            that add up to 1, lie between 0 and 1, and those with the true class first and among
+            the first k.
         answers: how often each class was answered.
         losses: summed, in parts of ``FIXED_POINT``: of scores as probabilities, and as logits.
         bins: of the calibration, [2, 3, ``BINS``], likewise.
@@ -58,6 +59,7 @@ class RowTally:
         """Count a batch, against the reference's answers where there are such."""
         finite, right = batch.finite, batch.answers == labels
         found = (
+            np.ones_like(finite),
             finite,
             batch.probabilities,
             batch.within_one,
