@@ -164,7 +164,7 @@ class TestRefusedFolders:
         with pytest.raises(UsageError, match="neither val_list"):
             opened(tmp_path)
         (tmp_path / "cat").mkdir()
-        with pytest.raises(UsageError, match="holds no pictures; 1 folders without .*'cat'"):
+        with pytest.raises(UsageError, match=r"holds no pictures; 1 folders without .*'cat'"):
             opened(tmp_path)
         with pytest.raises(UsageError, match="no such folder"):
             opened(tmp_path / "missing")
@@ -225,9 +225,9 @@ class TestLists:
         file = text(tmp_path / "my.txt", "val/a.png 0\nval/b.png 1\n")
         with pytest.raises(UsageError, match=rf"2 of 2 .* with --root {tmp_path / 'data'}"):
             opened(tmp_path / "data" / "val", list_file=file)
-        with pytest.raises(UsageError, match="--root .*: no such folder"):
+        with pytest.raises(UsageError, match=r"--root .*: no such folder"):
             opened(file, root=tmp_path / "none")
-        with pytest.raises(UsageError, match="--list .*: no such file"):
+        with pytest.raises(UsageError, match=r"--list .*: no such file"):
             opened(tmp_path, list_file=tmp_path / "none.txt")
         with pytest.raises(UsageError, match="--root is for the paths of a list"):
             opened(tree(tmp_path / "tree", ["cat/a.png", "dog/a.png"]), root=tmp_path)

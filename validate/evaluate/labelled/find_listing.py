@@ -105,7 +105,7 @@ def _expanded(data: Path) -> list[Path]:
     missing = [name for name in names if not Path(name).is_file()]
     if missing:
         of = f"{len(missing)} of {len(names)} shards are" if len(names) > 1 else "it is"
-        raise UsageError(f"{data}: {of} not there: {some(missing)}")
+        raise UsageError(f"{data}: {of} not there: {some(Path(name).name for name in missing)}")
     return [Path(name) for name in names]
 
 
