@@ -223,7 +223,9 @@ class TestLists:
     def test_a_wrong_root_and_the_right_one(self, tmp_path: Path) -> None:
         tree(tmp_path / "data", ["val/a.png", "val/b.png"])
         file = text(tmp_path / "my.txt", "val/a.png 0\nval/b.png 1\n")
-        with pytest.raises(UsageError, match=rf"2 of 2 .* with --root {tmp_path / 'data'}"):
+        with pytest.raises(
+            UsageError, match=rf"2 of 2 .* there from .*: --root {tmp_path / 'data'}"
+        ):
             opened(tmp_path / "data" / "val", list_file=file)
         with pytest.raises(UsageError, match=r"--root .*: no such folder"):
             opened(file, root=tmp_path / "none")
