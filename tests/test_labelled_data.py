@@ -295,6 +295,12 @@ class TestTables:
         assert labels_of(data) == {"a, b.png": 2, "c.png": 0}
         assert labels_of(opened(tmp_path)) == labels_of(data)
 
+    def test_beside_a_folder_of_pictures(self, tmp_path: Path) -> None:
+        tree(tmp_path, ["images/a.png", "images/c.png"])
+        text(tmp_path / "sizes.csv", "path,width\n")
+        text(tmp_path / "metadata.csv", "file_name,label\nimages/a.png,2\nimages/c.png,0\n")
+        assert labels_of(opened(tmp_path)) == {"images/a.png": 2, "images/c.png": 0}
+
     def test_other_delimiters_and_texts(self, tmp_path: Path) -> None:
         tree(tmp_path, ["a.png", "c.png"])
         file = text(tmp_path / "labels.tsv", "\ufefflabel\tfile\ndog, hound\ta.png\ncat\tc.png\n")
