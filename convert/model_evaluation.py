@@ -83,6 +83,7 @@ class Evaluation:
         request: what was asked.
         model: whose answers are counted.
         data: the pictures, their labels checked.
+        data_source: what they are of, without the limit.
         rows: native Paddle's first.
         folder: of the state and the reports.
         warning: what a user must not miss; may be empty.
@@ -91,6 +92,7 @@ class Evaluation:
     request: EvaluationRequest
     model: EvaluatedModel
     data: LabelledData
+    data_source: str
     rows: tuple[RowRequest, ...]
     folder: Path
     warning: str = ""
@@ -117,7 +119,7 @@ class Evaluation:
             title=model.title,
             name=model.name,
             weights=model.weights,
-            data=self.data.source,
+            data=self.data_source,
             data_sha256=self.data.sha256,
             count=self.data.listed,
             limit=asked.limit,
@@ -168,7 +170,8 @@ def prepare_evaluation(request: EvaluationRequest, progress: Progress = no_progr
     return Evaluation(
         request=request,
         model=model,
-        data=data,
+        data=data if request.limit is None else data.limited(request.limit),
+        data_source=data.source,
         rows=tuple(rows),
         folder=request.out or Path("out") / model.name,
         warning=warning,
@@ -198,7 +201,7 @@ def _data_of(request: EvaluationRequest, model: EvaluatedModel) -> LabelledData:
             "no labelled pictures are named: paddleport evaluate MODEL DATA, where DATA has a "
             "folder a class, or --list FILE with --root DIR"
         )
-    found = open_labelled(
+    return open_labelled(
         data,
         labels=model.labels,
         classes=model.classes,
@@ -206,7 +209,6 @@ def _data_of(request: EvaluationRequest, model: EvaluatedModel) -> LabelledData:
         root=where.root,
         class_map=where.class_map,
     )
-    return found if request.limit is None else found.limited(request.limit)
 
 
 def _model_of(

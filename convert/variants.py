@@ -97,7 +97,7 @@ def _quantised(
         target=target_class("onnx"),
         onnx=onnx,
         options=options,
-        calibration=pictures.feeds(*inputs),
+        calibration=pictures.held_feeds(*inputs),
     )
     return cached_artifact(
         making,

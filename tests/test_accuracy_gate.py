@@ -209,7 +209,7 @@ def test_invalid_gate_sets_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="Did you mean 'cats'"):
         gate_set(PLAIN, SPEC, labelled=tmp_path / "a", images=(), classes=("cats", "dogs"))
     (tmp_path / "val_list.txt").write_text("a/cat/0.png cat\n")
-    with pytest.raises(UsageError, match="line 1 is not"):
+    with pytest.raises(UsageError, match="label 'cat' names a class"):
         gate_set(PLAIN, SPEC, labelled=tmp_path, images=())
     with pytest.raises(FeedError, match="judged on pictures"):
         gate_set(None, TensorSpec("ids", "int64", (None, 16)), labelled=None, images=())

@@ -104,7 +104,7 @@ def test_shifted_labels_are_seen(digits: Path) -> None:
         digits / "digits", shifted, backends=["onnxruntime"], limit=100, out=digits / "out"
     )
     assert found.rows[0].top1.share < 0.1
-    assert found.suspicion
+    assert found.label_problem
     assert (found.verdict, found.exit_code) == ("unproven", 2)
 
 

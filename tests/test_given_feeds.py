@@ -13,7 +13,7 @@ from paddleport.convert.conversion import Conversion
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array, TensorSpec
-from paddleport.validate.accuracy_gate.gate_set import feed_set
+from paddleport.validate.accuracy_gate.feed_examples import feed_set
 from paddleport.validate.feeds.make_feeds import make_feeds
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 224, 224))

@@ -164,7 +164,7 @@ class TestRefusedFolders:
         with pytest.raises(UsageError, match="neither val_list"):
             opened(tmp_path)
         (tmp_path / "cat").mkdir()
-        with pytest.raises(UsageError, match="holds no pictures; 1 folders without .*'cat'"):
+        with pytest.raises(UsageError, match=r"holds no pictures; 1 folders without .*'cat'"):
             opened(tmp_path)
         with pytest.raises(UsageError, match="no such folder"):
             opened(tmp_path / "missing")
@@ -223,11 +223,13 @@ class TestLists:
     def test_a_wrong_root_and_the_right_one(self, tmp_path: Path) -> None:
         tree(tmp_path / "data", ["val/a.png", "val/b.png"])
         file = text(tmp_path / "my.txt", "val/a.png 0\nval/b.png 1\n")
-        with pytest.raises(UsageError, match=rf"2 of 2 .* with --root {tmp_path / 'data'}"):
+        with pytest.raises(
+            UsageError, match=rf"2 of 2 .* there from .*: --root {tmp_path / 'data'}"
+        ):
             opened(tmp_path / "data" / "val", list_file=file)
-        with pytest.raises(UsageError, match="--root .*: no such folder"):
+        with pytest.raises(UsageError, match=r"--root .*: no such folder"):
             opened(file, root=tmp_path / "none")
-        with pytest.raises(UsageError, match="--list .*: no such file"):
+        with pytest.raises(UsageError, match=r"--list .*: no such file"):
             opened(tmp_path, list_file=tmp_path / "none.txt")
         with pytest.raises(UsageError, match="--root is for the paths of a list"):
             opened(tree(tmp_path / "tree", ["cat/a.png", "dog/a.png"]), root=tmp_path)
@@ -292,6 +294,12 @@ class TestTables:
         data = opened(text(tmp_path / "labels.csv", content))
         assert labels_of(data) == {"a, b.png": 2, "c.png": 0}
         assert labels_of(opened(tmp_path)) == labels_of(data)
+
+    def test_beside_a_folder_of_pictures(self, tmp_path: Path) -> None:
+        tree(tmp_path, ["images/a.png", "images/c.png"])
+        text(tmp_path / "sizes.csv", "path,width\n")
+        text(tmp_path / "metadata.csv", "file_name,label\nimages/a.png,2\nimages/c.png,0\n")
+        assert labels_of(opened(tmp_path)) == {"images/a.png": 2, "images/c.png": 0}
 
     def test_other_delimiters_and_texts(self, tmp_path: Path) -> None:
         tree(tmp_path, ["a.png", "c.png"])

@@ -11,8 +11,9 @@ from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, GivenFeeds, TensorSpec, listed_feeds
-from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
-from paddleport.validate.accuracy_gate.gate_set import (
+from paddleport.validate.accuracy_gate.gate import (
+    DEFAULT_LIMITS,
+    GateLimits,
     GateSet,
     example_set,
     gate_set,
@@ -32,6 +33,7 @@ class GateOptions:
 
     Attributes:
         labelled: the gate's pictures and their labels, as ``gate_set`` takes them.
+        class_map: which class their labels stand for, where somebody wrote it down.
         images: pictures without labels, instead.
         calibrate: a folder of pictures for int8; by default some are drawn.
         feed: tensors to compare answers on instead, whose first axis counts the examples; a model
@@ -41,6 +43,7 @@ class GateOptions:
     """
 
     labelled: Path | None = None
+    class_map: Path | None = None
     images: Sequence[Path] = ()
     calibrate: Path | None = None
     feed: GivenFeeds = ()
@@ -69,7 +72,7 @@ class GateInputs:
     @property
     def calibration_feeds(self) -> list[Feed]:
         """What int8 takes its ranges from; empty for the other precisions."""
-        return self.calibration.feeds(*self.inputs) if self.calibration else []
+        return self.calibration.held_feeds(*self.inputs) if self.calibration else []
 
 
 def gate_inputs(
@@ -99,6 +102,7 @@ def gate_inputs(
         labelled=gate.labelled,
         images=gate.images,
         classes=source.labels,
+        class_map=gate.class_map,
         given=gate.feed,
         ranges=ranges.renamed(own, inputs),
     )

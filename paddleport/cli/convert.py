@@ -65,10 +65,12 @@ def convert(
         Path | None,
         typer.Option(
             "--labelled",
-            metavar="DIR",
-            help="Pictures to check a lower precision on: val_list.txt, or one folder per class.",
+            metavar="DATA",
+            help="Pictures to check a lower precision on: a folder a class, val_list.txt, a CSV, "
+            "or shards (.tar, .parquet).",
         ),
     ] = None,
+    class_map: options.ClassMapOption = None,
     images: Annotated[
         list[Path] | None,
         typer.Option("--images", metavar="DIR", help="The same without labels; repeatable."),
@@ -113,6 +115,7 @@ def convert(
     lower = precision not in (None, "fp32")
     checking = {
         "--labelled": labelled,
+        "--class-map": class_map,
         "--images": images,
         "--calibrate": calibrate,
         "--keep-fp32": keep_fp32,
@@ -145,6 +148,7 @@ def convert(
             compute_capabilities=options.capabilities_from(capability),
             gate=GateOptions(
                 labelled=labelled,
+                class_map=class_map,
                 images=images or (),
                 calibrate=calibrate,
                 backends=backend or (),

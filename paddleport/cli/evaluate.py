@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from paddleport.runners.profile import Profile
     from paddleport.validate.evaluate.evaluation_report import EvaluationReport
 
-_LEAST_NEEDED = ("ECE", "loss", "other", "computes in", "95 % of that", "pictures/s")
+_LEAST_NEEDED = ("ECE", "loss", "computes in", "95 % of it", "pictures/s", "changed")
 
 
 def evaluate(
@@ -236,33 +236,22 @@ def print_evaluation(report: "EvaluationReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
     from rich.markup import escape
 
-    from paddleport.validate.evaluate.evaluation_tables import percent
+    from paddleport.validate.evaluate import evaluation_summary as summary
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
-    data = report.data
-    rate = f" · {report.pictures_per_second:.0f} pictures/s" if report.pictures_per_second else ""
-    console.print(f"{escape(data.source)} · {data.pictures:,} pictures{rate}", style="dim")
-    if report.published.top1 is not None:
-        top5 = f", top-5 {percent(report.published.top5)} %" if report.published.top5 else ""
-        console.print(f"published  top-1 {percent(report.published.top1)} %{top5}", style="dim")
+    speed = f" · {found}" if (found := summary.speed(report)) else ""
+    console.print(f"data       {escape(summary.data(report) + speed)}", style="dim")
+    console.print(f"published  {escape(summary.published(report))}", style="dim")
     console.print()
     console.print(fitting_table(report.table(), _LEAST_NEEDED))
     console.print()
-    for row in report.rows:
-        told = ". ".join(text for text in (row.reason, *row.notes) if text)
-        if told:
-            console.print(f"[bold]{escape(row.name)}[/]: {escape(told)}")
+    for name, told in summary.reasons(report):
+        console.print(f"[bold]{escape(name)}[/]: {escape(told)}")
     for note in report.notes:
         console.print(f"[dim]{escape(note)}[/]")
-    if report.suspicion:
-        console.print(f"[bold red]{escape(report.suspicion)}[/]")
+    if report.label_problem:
+        console.print(f"[bold red]{escape(report.label_problem)}[/]")
+    console.print(f"{escape(summary.outcome(report))}", style="dim")
     paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
-    console.print(f"{_CONCLUSIONS[report.verdict]} · {paths}")
-
-
-_CONCLUSIONS = {
-    "passed": "as accurate as it should be",
-    "lower": "less accurate than it should be",
-    "unproven": "nothing is proven",
-}
+    console.print(f"{summary.headline(report)} · {paths}")

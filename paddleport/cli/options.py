@@ -39,6 +39,14 @@ WeightsOption = Annotated[
         ".tar of an inference model.",
     ),
 ]
+ClassMapOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--class-map",
+        metavar="FILE",
+        help="Which class the labels of the data stand for: 'name index' per line, JSON or CSV.",
+    ),
+]
 OnnxOption = Annotated[
     Path | None,
     typer.Option("--onnx", metavar="FILE", help="An ONNX file that should be the same model."),

@@ -48,9 +48,13 @@ def tune(
     labelled: Annotated[
         Path | None,
         typer.Option(
-            "--labelled", metavar="DIR", help="The same with labels: one folder per class."
+            "--labelled",
+            metavar="DATA",
+            help="The same with labels: a folder a class, val_list.txt, a CSV, or shards "
+            "(.tar, .parquet).",
         ),
     ] = None,
+    class_map: options.ClassMapOption = None,
     calibrate: Annotated[
         Path | None,
         typer.Option("--calibrate", metavar="DIR", help="Pictures that int8 takes ranges from."),
@@ -108,6 +112,7 @@ def tune(
             labelled=labelled,
             images=images or (),
             classes=source.labels,
+            class_map=class_map,
             ranges=input_ranges(source),
         )
         plan = TunePlan(

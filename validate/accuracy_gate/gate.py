@@ -8,12 +8,10 @@ import numpy as np
 
 from paddleport.runners.tasks.base import NOISE, Agreement, Outputs, Task
 from paddleport.tensors import format_shape
-from paddleport.validate.accuracy_gate.gate_set import (
-    GateSet,
-    example_set,
-    gate_set,
-    matched_inputs,
-)
+from paddleport.validate.accuracy_gate.example_set import example_set
+from paddleport.validate.accuracy_gate.feed_examples import matched_inputs
+from paddleport.validate.accuracy_gate.gate_set import GateSet
+from paddleport.validate.accuracy_gate.picture_examples import gate_set
 from paddleport.validate.compare.comparison import output_pairs
 
 __all__ = [

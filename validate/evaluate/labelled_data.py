@@ -4,13 +4,21 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from paddleport.errors import UsageError
 from paddleport.validate.evaluate.labelled.class_map import read_class_map
 from paddleport.validate.evaluate.labelled.class_names import ModelClasses, class_indices
 from paddleport.validate.evaluate.labelled.find_listing import find_listing
-from paddleport.validate.evaluate.labelled.listing import Listing
+from paddleport.validate.evaluate.labelled.listing import ListedPicture, Listing
 from paddleport.validate.evaluate.labelled.mapping_checks import check_mapping, scan
+
+
+class LabelledEntry(NamedTuple):
+    """A picture's name and the index of its class."""
+
+    name: str
+    label: int
 
 
 @dataclass(frozen=True)
@@ -52,17 +60,23 @@ class LabelledData:
     indices: Mapping[str, int] = field(repr=False)
     listed: int
 
+    def entries(self) -> Iterator[LabelledEntry]:
+        """Names and labels of all pictures; none is read.
+
+        Raises:
+            UsageError: the data is no longer what it was.
+        """
+        for entry in self.listing.picked(self._positions(0)):
+            yield LabelledEntry(entry.name, self._label(entry))
+
     def pictures(self, start: int = 0) -> Iterator[LabelledPicture]:
         """The pictures from a number on, always in the same order.
 
         Raises:
             UsageError: the data is no longer what it was.
         """
-        positions = (place * self.listed // self.count for place in range(start, self.count))
-        for entry, source in self.listing.pictures(positions):
-            if entry.label not in self.indices:
-                raise UsageError(f"{self.source} was changed while it was read: start anew")
-            yield LabelledPicture(entry.name, source, self.indices[entry.label])
+        for entry in self.listing.picked(self._positions(start)):
+            yield LabelledPicture(entry.name, self.listing.read(entry), self._label(entry))
 
     def limited(self, limit: int) -> "LabelledData":
         """At most so many pictures, evenly spread over all: the first are often of one class."""
@@ -71,6 +85,15 @@ class LabelledData:
         digest = hashlib.sha256(f"{self.sha256} {limit} of {self.count}".encode()).hexdigest()
         source = f"{self.source}, {limit} of {self.count} pictures"
         return replace(self, source=source, count=limit, sha256=digest)
+
+    def _positions(self, start: int) -> Iterator[int]:
+        """In the listing, from a number on."""
+        return (place * self.listed // self.count for place in range(start, self.count))
+
+    def _label(self, entry: ListedPicture) -> int:
+        if entry.label not in self.indices:
+            raise UsageError(f"{self.source} was changed while it was read: start anew")
+        return self.indices[entry.label]
 
 
 def open_labelled(

@@ -60,9 +60,10 @@ def _folder(data: Path, root: Path | None) -> Listing:
         raise UsageError(f"{data} holds {some(splits)}: give one of them: {data / splits[-1]}")
     shards = [item for item in sorted(data.iterdir()) if item.suffix.lower() in _SHARDS]
     tables = [item for item in sorted(data.iterdir()) if item.suffix.lower() in _TABLES]
+    tables = [item for item in tables if item.name.lower() == "metadata.csv"] or tables
     if shards and not folders:
         return _sharded(shards, data.name, root)
-    if len(tables) == 1 and not folders:
+    if len(tables) == 1 and len(folders) <= 1:  # one folder is no classes
         return _listed(tables[0], root or data, data.name)
     if root is not None:
         raise UsageError(f"--root is for the paths of a list, and {data} has none: add --list FILE")
@@ -105,7 +106,7 @@ def _expanded(data: Path) -> list[Path]:
     missing = [name for name in names if not Path(name).is_file()]
     if missing:
         of = f"{len(missing)} of {len(names)} shards are" if len(names) > 1 else "it is"
-        raise UsageError(f"{data}: {of} not there: {some(missing)}")
+        raise UsageError(f"{data}: {of} not there: {some(Path(name).name for name in missing)}")
     return [Path(name) for name in names]
 
 

@@ -8,8 +8,6 @@ from typing import Any
 
 from paddleport.errors import UsageError
 
-Located = tuple["ListedPicture", "Path | bytes"]
-
 
 @dataclass(frozen=True, slots=True)
 class ListedPicture:
@@ -49,15 +47,19 @@ class Listing(ABC):
     def read(self, entry: ListedPicture) -> Path | bytes:
         """The picture of an entry: its file, or its bytes."""
 
-    def pictures(self, positions: Iterable[int]) -> Iterator[Located]:
-        """The pictures at increasing positions; those between are not read."""
+    def picked(self, positions: Iterable[int]) -> Iterator[ListedPicture]:
+        """The entries at increasing positions.
+
+        Raises:
+            UsageError: there are not so many.
+        """
         wanted = iter(positions)
         following = next(wanted, None)
         if following is None:
             return
         for position, entry in enumerate(self.entries()):
             if position == following:
-                yield entry, self.read(entry)
+                yield entry
                 following = next(wanted, None)
                 if following is None:
                     return

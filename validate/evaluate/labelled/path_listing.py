@@ -31,14 +31,19 @@ class PathListing(Listing):
     def explain_missing(self, names: Sequence[str], count: int, of: int) -> str:
         """One line on paths that lead nowhere: the first of them, and what to type."""
         first = PurePath(names[0])
-        hint = "--root DIR is the folder that the paths of the list start from"
+        hint = "a list's paths start from its own folder, or from --root DIR"
         for above in (self._root, *list(self._root.absolute().parents)[:_LEVELS]):
             for left_out in range(min(_LEVELS, len(first.parts) - 1) + 1):
                 shortened = PurePath(*first.parts[left_out:])
                 if not (above / shortened).is_file():
                     continue
                 if not left_out:
-                    return self._missing(names, count, of, f"they are there with --root {above}")
+                    return self._missing(
+                        names,
+                        count,
+                        of,
+                        f"they are there from {above}: --root {above}, or put the list there",
+                    )
                 gone = "/".join(first.parts[:left_out])
                 hint = f"{above / shortened} is there: take '{gone}/' from the list's paths"
         return self._missing(names, count, of, hint)

@@ -87,10 +87,10 @@ class TarShards(Listing):
                     yield from _finished(sample, shard)
                     sample = _Sample(key)
                 self._add(sample, member, archive, shard)
-            yield from _finished(sample, shard)
             stream.seek(archive.offset)  # tarfile takes whatever is no header for the end
             if stream.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise UsageError(f"{shard} is cut short or damaged: get it anew")
+            yield from _finished(sample, shard)
 
     def _add(
         self, sample: _Sample, member: tarfile.TarInfo, archive: tarfile.TarFile, shard: Path
