@@ -103,7 +103,7 @@ def test_a_limit_and_json(paddleport: Command, folder: Path) -> None:
         (("MODEL.onnx", "val", "--precision", "fp8"), ("unknown precision 'fp8'",)),
         (("MODEL.onnx", "val", "-w", "seeded", "--no-reference"), ("--weights goes with",)),
         (("OTHER.onnx", "val", "--no-reference"), ("does not say how pictures are fed",)),
-        (("MODEL.onnx", "four", "--no-reference"), ("four",)),
+        (("MODEL.onnx", "four", "--no-reference"), ("off by one", "--class-map")),
     ],
 )
 def test_what_cannot_be_is_one_line(

@@ -13,9 +13,10 @@ from sklearn.metrics import accuracy_score, confusion_matrix
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError, WorkerCrashed
 from paddleport.models.artifact import Artifact
+from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing import prepare_image
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import ShapeRange
+from paddleport.tensors import ShapeRange, TensorSpec
 from paddleport.validate.evaluate import picture_chunks, picture_slots
 from paddleport.validate.evaluate.evaluation_pass import CompletedPass, PassPlan, run_pass
 from paddleport.validate.evaluate.evaluation_state import STATE_FILE, SavedPass
@@ -393,6 +394,27 @@ def test_a_picture_is_decoded_once_for_all(
     assert sorted(decoded) == sorted(picture.name for picture in data.pictures())
     counts = [done.tally.rows[item.name].counts["top1"] for item in rows]
     assert len(set(counts)) == 1
+
+
+@pytest.mark.parametrize(
+    "preprocess",
+    [PREPROCESS, replace(PREPROCESS, channel_num=4), replace(PREPROCESS, crop=(6, 4))],
+)
+def test_what_is_prepared_fits_the_slots(data: LabelledData, preprocess: Preprocess) -> None:
+    inputs = (
+        TensorSpec("x", "float32", (None, 3, None, None)),
+        TensorSpec("x", "uint8", (None, None, None, 3)),
+    )
+    reader = picture_chunks.PictureReader(preprocess, inputs)
+    prepared = reader.read(next(data.pictures()))
+    assert [(item.shape, item.dtype.name) for item in prepared.tensors] == reader.shapes
+
+
+def test_pictures_without_one_size_are_refused() -> None:
+    anywhere = replace(PREPROCESS, resize=None)
+    reader = picture_chunks.PictureReader(anywhere, (TensorSpec("x", "float32", (None, 3, 8, 8)),))
+    with pytest.raises(UsageError, match="write a CropImage into its"):
+        reader.chunk_size(1)
 
 
 def test_a_limit_takes_pictures_of_every_class(

@@ -78,8 +78,9 @@ class PictureReader:
                 "preprocessing has neither a crop nor a size: write a CropImage into its "
                 "inference.yml"
             )
+        floats = (self.preprocess.channel_num, *size)
         return [
-            ((*size, 3), "uint8") if takes_pixels(spec) else ((3, *size), "float32")
+            ((*size, 3), "uint8") if takes_pixels(spec) else (floats, "float32")
             for spec in self.inputs
         ]
 
