@@ -1,14 +1,14 @@
 """The rows of an evaluation: each backend in each precision, and the file that it loads."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport import runners
-from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.convert.prepare import Prepared, fed_shapes, loadable
+from paddleport.convert.rows_asked import RowsAsked, plan_for
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_model
@@ -16,10 +16,10 @@ from paddleport.models.preprocess import Preprocess
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Runner
 from paddleport.runners.predictor import MOST_STREAMS, extras_for_pictures
-from paddleport.runners.runner_options import Precision, RunnerOptions, available_threads
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import TensorSpec
 from paddleport.validate.evaluate.row_request import RowRequest, RowSource
-from paddleport.validate.parity.validation_plan import PLAIN, Plan, assign_extras
+from paddleport.validate.parity.validation_plan import PLAIN, assign_extras
 
 if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
@@ -29,52 +29,6 @@ REFERENCE = f"{PLAIN} fp32"
 """Native Paddle's row, with its oneDNN kernels: what a user of Paddle gets."""
 _EXACT = "reference"  # in float64 and slow: only where it is named
 _BY_FILE = ("fp16", "bf16", "int8")
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowsAsked:
-    """What is to be evaluated.
-
-    Attributes:
-        backends: names, each of which must then be available; ``None`` for all there are.
-        precisions: each of them on every backend; empty is each backend's own.
-        files: ONNX files that should be the model, instead of our own conversion.
-        profile: a tuned configuration, a row beside the others; alone where no backend is named.
-        reference: whether native Paddle is a row.
-        device, threads, extras: as ``RunnerOptions`` has them.
-        batch_size: pictures per inference.
-        opset: of our own ONNX file.
-        calibrate: pictures that int8 takes its ranges from; by default drawn ones.
-    """
-
-    backends: tuple[str, ...] | None = None
-    precisions: tuple[Precision, ...] = ()
-    files: tuple[Path, ...] = ()
-    profile: "Profile | None" = None
-    reference: bool = True
-    device: str | None = None
-    threads: int = field(default_factory=available_threads)
-    extras: dict[str, str] = field(default_factory=dict)
-    batch_size: int = 1
-    opset: int = DEFAULT_OPSET
-    calibrate: Path | None = None
-
-
-def check_rows(asked: RowsAsked) -> None:
-    """Refuse, before a conversion that may take long, what can't be.
-
-    Raises:
-        BackendUnavailableError: a named backend, or native Paddle, is not to be had.
-        UsageError: an option that no backend takes.
-    """
-    for name in asked.backends or ():
-        if reason := runners.why_not(name):
-            raise BackendUnavailableError(f"{name} can't be used here: {reason}")
-    if asked.reference and (reason := runners.why_not(PLAIN)):
-        raise BackendUnavailableError(
-            f"native Paddle can't be used here: {reason}; or leave it out: --no-reference"
-        )
-    assign_extras(_plan(asked, None))
 
 
 def evaluation_rows(
@@ -150,7 +104,7 @@ class _RowMaker:
     def rows(self, name: str) -> Iterator[RowRequest]:
         """A backend in every precision that is wanted."""
         named = self._asked.backends is not None
-        if reason := runners.why_not(name):
+        if reason := _why_not(name):
             yield RowRequest(name=name, backend=name, precision="", skipped=reason)
             return
         kind = runners.runner_class(name)
@@ -234,7 +188,7 @@ class _RowMaker:
         asked: RowsAsked,
         inputs: Sequence[TensorSpec],
     ) -> RunnerOptions:
-        extras = assign_extras(_plan(asked, precision))[kind.name].extras if asked.extras else {}
+        extras = assign_extras(plan_for(asked, precision))[kind.name].extras if asked.extras else {}
         options = RunnerOptions(
             device=asked.device, precision=precision, threads=asked.threads, extras=extras
         )
@@ -294,11 +248,9 @@ def _name_of_file(backend: str, precision: Precision | None, path: Path) -> str:
     return f"{backend} {path.name}" + (f" {precision}" if precision else "")
 
 
-def _plan(asked: RowsAsked, precision: Precision | None) -> Plan:
-    return Plan(
-        backends=asked.backends,
-        device=asked.device,
-        precision=precision,
-        threads=asked.threads,
-        extras=asked.extras,
-    )
+def _why_not(name: str) -> str:
+    """Why a backend can't be used here, also where its plug-in can't be imported."""
+    try:
+        return runners.why_not(name)
+    except BackendUnavailableError as error:
+        return str(error)

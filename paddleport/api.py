@@ -252,12 +252,12 @@ def evaluate(
             cannot be.
         PortError: as converting does.
     """
-    from paddleport.convert.evaluation_rows import RowsAsked
     from paddleport.convert.model_evaluation import (
         EvaluationRequest,
         LabelledFiles,
         prepare_evaluation,
     )
+    from paddleport.convert.rows_asked import RowsAsked
     from paddleport.models.resolve import warn_of
     from paddleport.runners.picture_pipeline import default_workers
     from paddleport.runners.runner_options import available_threads

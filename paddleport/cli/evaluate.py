@@ -111,12 +111,12 @@ def evaluate(
 
     [bold]paddleport evaluate MobileNetV2 --list val_list.txt --root ILSVRC2012/ --resume[/]
     """
-    from paddleport.convert.evaluation_rows import RowsAsked
     from paddleport.convert.model_evaluation import (
         EvaluationRequest,
         LabelledFiles,
         prepare_evaluation,
     )
+    from paddleport.convert.rows_asked import RowsAsked
     from paddleport.runners.picture_pipeline import default_workers
     from paddleport.runners.profile import read_profile
     from paddleport.runners.runner_options import available_threads
