@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from paddleport import runners
 from paddleport.convert.prepare import Prepared, fed_shapes, loadable
-from paddleport.convert.rows_asked import RowsAsked, plan_for
+from paddleport.convert.rows_asked import RowsAsked, extras_of
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_model
@@ -19,7 +19,7 @@ from paddleport.runners.predictor import MOST_STREAMS, extras_for_pictures
 from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import TensorSpec
 from paddleport.validate.evaluate.row_request import RowRequest, RowSource
-from paddleport.validate.parity.validation_plan import PLAIN, assign_extras
+from paddleport.validate.parity.validation_plan import PLAIN
 
 if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 REFERENCE = f"{PLAIN} fp32"
 """Native Paddle's row, with its oneDNN kernels: what a user of Paddle gets."""
 _EXACT = "reference"  # in float64 and slow: only where it is named
+WITHOUT_ONEDNN = "try -o onednn=false: Paddle's own kernels may do what oneDNN's do not"
 _BY_FILE = ("fp16", "bf16", "int8")
 
 
@@ -75,11 +76,11 @@ class _RowMaker:
     ) -> None:
         self._asked, self._preprocess, self._source = asked, preprocess, source
         self._progress = progress
-        self._onnx = cache(self._converted)
+        self._onnx, self._extras = cache(self._converted), extras_of(asked)
 
     def reference(self) -> RowRequest:
         """Native Paddle in fp32, on the CPU."""
-        plain = replace(self._asked, device=None, extras={})
+        plain = replace(self._asked, device=None)
         return replace(self._native(PLAIN, "fp32", plain), named=True)
 
     def profiled(self, profile: "Profile") -> RowRequest:
@@ -147,6 +148,7 @@ class _RowMaker:
             backend=name,
             precision=shown,
             sources=(RowSource(make=lambda: program, options=options),),
+            advice=WITHOUT_ONEDNN if name == PLAIN else "",
         )
 
     def _of_files(
@@ -188,7 +190,7 @@ class _RowMaker:
         asked: RowsAsked,
         inputs: Sequence[TensorSpec],
     ) -> RunnerOptions:
-        extras = assign_extras(plan_for(asked, precision))[kind.name].extras if asked.extras else {}
+        extras = self._extras.get(kind.name, {})
         options = RunnerOptions(
             device=asked.device, precision=precision, threads=asked.threads, extras=extras
         )

@@ -57,15 +57,18 @@ def check_rows(asked: RowsAsked) -> None:
         raise BackendUnavailableError(
             f"native Paddle can't be used here: {reason}; or leave it out: --no-reference"
         )
-    assign_extras(plan_for(asked, None))
+    extras_of(asked)
 
 
-def plan_for(asked: RowsAsked, precision: Precision | None) -> Plan:
-    """As ``validate`` plans it, so that extras go to the same backends."""
-    return Plan(
-        backends=asked.backends,
-        device=asked.device,
-        precision=precision,
-        threads=asked.threads,
-        extras=asked.extras,
-    )
+def extras_of(asked: RowsAsked) -> dict[str, dict[str, str]]:
+    """The ``-o`` options of each backend: they go to those that take them, as in ``validate``.
+
+    Native Paddle gets its own as well: ``-o onednn=false`` is for all that it computes.
+    """
+    if not asked.extras:
+        return {}
+    backends = asked.backends
+    if backends is not None and asked.reference:
+        backends = tuple(dict.fromkeys([PLAIN, *backends]))
+    plan = Plan(backends=backends, device=asked.device, threads=asked.threads, extras=asked.extras)
+    return {name: dict(found.extras) for name, found in assign_extras(plan).items()}

@@ -248,8 +248,10 @@ def test_a_backend_that_crashes_midway_ends_its_row_alone(
 ) -> None:
     alone = evaluated(tmp_path / "alone", data, row(model))
     extras = {"after": "20"}  # of 4 pictures each: in the second chunk
-    done = evaluated(tmp_path, data, row(model), row(model, backend, extras=extras))
+    crashing = replace(row(model, backend, extras=extras), advice="Try another")
+    done = evaluated(tmp_path, data, row(model), crashing)
     name = f"{backend} fp32"
+    assert done.rows[name].failed.endswith("Try another") == (backend == "falls")
     assert told in done.rows[name].failed
     assert done.tally.rows[name].failure == done.rows[name].failed
     assert done.rows[name].pictures == 64

@@ -25,13 +25,13 @@ class RowProcess:
     """A runner in a worker, which answers what lies in the shared slots.
 
     Every method raises ``WorkerCrashed`` if the process dies, hangs or takes too much memory, and
-    if the runner raises anything but a ``PortError``.
+    if the runner raises anything but a ``PortError``; the message ends in the row's advice.
 
     Attributes:
         row: what it computes.
         facts: what the runner says of itself.
         source: the one of the row's sources that it was opened with.
-        digest_files: the files that it has loaded.
+        model: what it has loaded.
     """
 
     def __init__(self, row: RowRequest) -> None:
@@ -112,3 +112,8 @@ class RowProcess:
             reason = trace.splitlines()[-1]
             message = f"{self.row.backend} raised {reason}"
             raise WorkerCrashed(message, reason=reason, log=trace) from None
+        except WorkerCrashed as error:
+            if not self.row.advice:
+                raise
+            message = f"{error}. {self.row.advice}"
+            raise WorkerCrashed(message, reason=error.reason, log=error.log) from None

@@ -61,6 +61,7 @@ class RowRequest:
             compute in a precision by itself is given a file in it.
         named: whether somebody asked for the backend, so that it must be available.
         skipped: why it is not run; empty where it is.
+        advice: what to try where its process dies.
     """
 
     name: str
@@ -69,3 +70,4 @@ class RowRequest:
     sources: tuple[RowSource, ...] = ()
     named: bool = False
     skipped: str = ""
+    advice: str = ""
