@@ -112,8 +112,8 @@ def convert(
     given = listed_feeds(feed)
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
-    name = f"{source.name}.pixels" if embed_preprocess else source.name  # beside the plain file
-    path = Path(output or target.file_name(name, precision or "fp32"))
+    name = file_name(source.name, to=to, precision=precision, embed_preprocess=embed_preprocess)
+    path = Path(output or name)
     check_output(path, target, source.model)
     concrete = {name: item.opt for name, item in options.shapes.items()}
     if to == "onnx" and in_fp32:
@@ -157,6 +157,19 @@ def convert(
         progress=progress,
     )
     return target_conversion.make_and_check(request, gate, in_fp32=in_fp32)
+
+
+def file_name(model: str, *, to: str, precision: Precision | None, embed_preprocess: bool) -> str:
+    """What a converted file is called where nobody says; one with pixels stands beside the plain.
+
+    Args:
+        model: its name.
+        to: as ``convert`` takes it, and likewise the others.
+        precision: of the file.
+        embed_preprocess: whether it takes pixels.
+    """
+    name = f"{model}.pixels" if embed_preprocess else model
+    return target_class(to).file_name(name, precision or "fp32")
 
 
 def _check_arguments(model: object, output: object, to: object, opset: object) -> None:

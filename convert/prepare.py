@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
-from paddleport.errors import ModelNotFoundError, UsageError, unknown_name
+from paddleport.errors import ModelNotFoundError, UsageError
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.preprocess import Preprocess
@@ -68,7 +68,7 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
         return first, rest
     if not path.exists() and not path.suffix and not set(first) & set("/\\*?["):
         raise ModelNotFoundError(
-            f"{unknown_name('model', first, zoo.names())}; nor is there a file or folder {first}"
+            f"{zoo.unknown_model(first)}; nor is there a file or folder {first}"
         )
     return default, list(names)
 

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError, unknown_name
+from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.paddle.paddle_program import Program, read_program
@@ -96,8 +96,9 @@ def resolve(
         raise UsageError(f"--weights goes with a name of the zoo, and {name} is none")
     path = Path(name)
     if not path.exists():
-        known = unknown_name("model", str(name), zoo.names())
-        raise ModelNotFoundError(f"{known}; nor is there a folder or file {name}")
+        raise ModelNotFoundError(
+            f"{zoo.unknown_model(str(name))}; nor is there a folder or file {name}"
+        )
     if path.is_file() and params is not None and not is_archive(path):
         return _own_model(path.stem, find_model(path, params))
     return _own_model(path.resolve().name.removesuffix(".tar"), open_source(path, params))
@@ -121,14 +122,15 @@ def warn_of(sentence: str) -> None:
 def resolve_preprocess(model: str) -> Preprocess:
     """How pictures are fed: of a name of the zoo, an .onnx file of ours, or a Paddle model.
 
-    A model of the zoo is neither loaded nor downloaded.
+    A model of the zoo is neither loaded nor downloaded, unless its card says nothing of it.
 
     Raises:
         UsageError: it is not known.
         ModelNotFoundError, ModelFileError: as ``resolve`` and ``read_artifact`` do.
     """
-    if model in zoo.names():
-        preprocess, unknown = zoo.lookup(model).preprocess, "its card has no preprocessing"
+    card = zoo.lookup(model) if model in zoo.names() else None
+    if card is not None and not _says_nothing(card):
+        preprocess, unknown = card.preprocess, card.preprocess_unknown
     elif format_of(Path(model)):
         preprocess, unknown = read_artifact(Path(model)).preprocess, "its metadata say nothing"
     else:
@@ -163,13 +165,15 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
     obtained = obtain(card, weights, progress=progress)
     program = read_program(obtained.model.path)
     preprocess: Preprocess | None = card.preprocess
-    labels, unknown = card.labels, "" if preprocess else "its card has no preprocessing"
+    labels, unknown = card.labels, card.preprocess_unknown
     own_labels = None
-    config = obtained.model.path.with_name("inference.yml")
-    if obtained.kind == "own" and config.is_file():  # the model's own word wins over the card's
-        preprocess, unknown, own_labels = _config(config)
+    beside = obtained.model.path.with_name("inference.yml")
+    config = beside if obtained.kind in ("own", "pretrained") and beside.is_file() else None
+    if config is not None or _says_nothing(card):
+        preprocess, unknown, own_labels = _config(config)  # the model's own word wins
         labels = own_labels or labels
     classes = program.outputs[0].shape[-1] if program.outputs[0].shape else None
+    fits = bool(labels) and (classes == len(labels or ()) or _says_nothing(card))
     return SourceModel(
         name=card.name,
         model=obtained.model,
@@ -179,12 +183,17 @@ def _zoo_model(card: ModelCard, weights: str, progress: Progress) -> SourceModel
         sha256=obtained.sha256,
         preprocess=preprocess,
         preprocess_unknown=unknown,
-        labels=labels if labels and classes == len(labels) else None,
+        labels=labels if fits else None,
         card=card,
         warning=obtained.warning
         or (SEEDED_WARNING if obtained.kind == "seeded" else "")
         or _unfitting_labels(own_labels, program),
     )
+
+
+def _says_nothing(card: ModelCard) -> bool:
+    """Whether a card has no more than name and address: the rest is in what is downloaded."""
+    return card.input is None and card.preprocess is None and card.labels is None
 
 
 def _unfitting_labels(labels: tuple[str, ...] | None, program: Program) -> str:

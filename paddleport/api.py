@@ -8,6 +8,7 @@
     with pp.load(done.artifact, backend="openvino") as predictor:
         print(predictor.predict("photo.jpg"))
     report = pp.validate("MobileNetV2")  # shows itself as a table in a notebook
+    table = pp.validate_all(["MobileNetV2", "MobileNetV2_x0_5"])  # and so does this
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
     from paddleport.runners.runner_options import Precision
     from paddleport.validate import ParityReport, Plan
     from paddleport.validate.evaluate.evaluation_report import EvaluationReport
+    from paddleport.validate.overview.model_overview import ModelOverview
 
-__all__ = ["backends", "evaluate", "load", "models", "validate"]
+__all__ = ["backends", "evaluate", "load", "models", "validate", "validate_all"]
 
 
 def backends() -> "tuple[Backend, ...]":
@@ -195,6 +197,66 @@ def validate(
             conversions=conversions,
             progress=progress,
         )
+
+
+def validate_all(
+    models: Sequence[str | Path],
+    *,
+    out: str | Path = "out",
+    plan: "Plan | None" = None,
+    pictures: Sequence[Path] = (),
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    opset: int = 17,
+    weights: str = "auto",
+    fresh: bool = False,
+    progress: Progress = no_progress,
+) -> "ModelOverview":
+    """``validate`` on several models, one after another, in one table.
+
+    A model that fails is a row and the rest go on. What an earlier call has measured in the same
+    folder with the same options is taken from there.
+
+    Args:
+        models: as ``validate`` takes one; of a family:
+            ``[card.name for card in pp.models() if card.family == "MobileNetV2"]``.
+        out: a folder for the table, as ``index.html``, ``.md`` and ``.json``, and for each model's
+            own reports.
+        plan: as ``validate`` takes it.
+        pictures: files to feed, instead of pictures that are drawn here.
+        shapes: input name to shape, for the models that have such an input.
+        opset: of our own ONNX files.
+        weights: for names of the zoo.
+        fresh: measure again what an earlier call has measured.
+        progress: called with each step and the share done.
+
+    Raises:
+        UsageError: no models, or an argument of another type.
+        OutputError: the folder cannot be written.
+    """
+    from paddleport.convert.model_tasks import validation_task
+    from paddleport.models.resolve import warn_of
+    from paddleport.validate import Plan
+    from paddleport.validate.overview.model_by_model import ModelByModel
+
+    if isinstance(models, str | Path) or not models:
+        raise UsageError(f"models={models!r} is not possible: a list of names or paths is taken")
+    for model in models:
+        check_type("models", model, (str, Path), PADDLE_MODEL)
+    task = validation_task(
+        plan or Plan(), opset=opset, weights=weights, pictures=pictures, shapes=shapes
+    )
+    names = list(dict.fromkeys(map(str, models)))
+    overview = ModelByModel(
+        task=task,
+        names=names,
+        folder=Path(out),
+        title=f"{len(names)} models",
+        fresh=fresh,
+        progress=progress,
+    ).run()
+    for warning in dict.fromkeys(row.warning for row in overview.rows):
+        warn_of(warning)
+    return overview
 
 
 def evaluate(

@@ -55,7 +55,7 @@ def test_names_that_are_rooms_too_are_called_before_and_after_the_rooms_are_impo
         "import paddleport.convert.pipeline, paddleport.validate.parity.validation\n"
         "import paddleport.models.zoo.registry\n"
         "for verb in (pp.convert, pp.validate):\n"
-        "    try: verb('MobileNetV3')\n"
+        "    try: verb('MobilNetV2')\n"
         "    except pp.errors.ModelNotFoundError as error: assert 'MobileNetV2' in str(error)\n"
         "    else: raise SystemExit('nothing was raised')\n"
         "assert len(pp.models()) >= 7\n"

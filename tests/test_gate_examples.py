@@ -3,6 +3,7 @@
 import gc
 import hashlib
 import shutil
+import tarfile
 import tracemalloc
 from collections import namedtuple
 from pathlib import Path
@@ -45,6 +46,25 @@ def test_synset_folders_are_imagenets_classes(tmp_path: Path) -> None:
     assert (found.names, found.labels) == (("a.png", "b.png", "c.png"), (0, 1, 639))
     assert found.sha256 == digest_of(found)
     assert found.source == f"labelled {tmp_path.name}"
+
+
+def test_every_form_is_the_same_set(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "data", ["n01440764/a.png", "n01443537/b.png"])
+    rows = {"n01440764/a.png": 0, "n01443537/b.png": 1}
+    (folder / "labels.csv").write_text(
+        "path,label\n" + "".join(f"{k},{v}\n" for k, v in rows.items())
+    )
+    (folder / "val.txt").write_text("".join(f"{k} {v}\n" for k, v in rows.items()))
+    with tarfile.open(folder / "a.tar", "w") as archive:
+        for path, label in rows.items():
+            archive.add(folder / path, path)
+            (tmp_path / "label").write_text(str(label))
+            archive.add(tmp_path / "label", path.replace(".png", ".cls"))
+    found = [
+        labelled(data, imagenet_labels())
+        for data in (folder, *(folder / name for name in ("labels.csv", "val.txt", "a.tar")))
+    ]
+    assert {item.sha256 for item in found} == {digest_of(found[0])}
 
 
 def test_a_class_map_says_which_is_which(tmp_path: Path) -> None:

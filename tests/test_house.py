@@ -40,6 +40,7 @@ VENDORS = {
         "runners/paddle/paddle_runner.py",
     },
     "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/supported.py"},
+    "huggingface_hub": {"models/weights/hub.py"},
     "nncf": {"convert/precision/lowering.py"},
     "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/paddle2onnx/finish.py"},
     "onnxslim": {

@@ -1,5 +1,6 @@
 """Class folders, lists and tables: which class is meant, and what cannot be right."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,21 @@ class TestFolders:
         assert "1 left out, links to a folder that they are in: 'dog/again'" in said
         assert "1 folders without a picture: 'hound'" in said
         assert "Thumbs" not in said
+
+    def test_of_any_name_and_the_one_that_one_is_in(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        folder = tree(tmp_path / "pets", ["cat/a.png", "dog/b.png"])
+        (folder / "cat" / os.fsdecode(b"\xff\n.png")).write_bytes(png())
+        (folder / "cat" / "gone.png").symlink_to(tmp_path / "nowhere.png")
+        monkeypatch.chdir(folder)
+        data = opened(Path("."))
+        assert (data.source, data.count) == ("pets", 4)
+        (folder / os.fsdecode(b"\xff\n")).mkdir()
+        tree(folder / os.fsdecode(b"\xff\n"), ["c.png"])
+        with pytest.raises(UsageError, match=r"unknown class '\?\?'") as caught:
+            opened(Path("."))
+        assert str(caught.value).isprintable()
 
     def test_may_be_fewer_than_the_classes(self, tmp_path: Path) -> None:
         data = opened(tree(tmp_path, ["cat/a.png", "dog/b.png"]))

@@ -81,9 +81,9 @@ def test_a_made_report_is_as_the_schema_says(name: str) -> None:
 
 
 def test_every_published_figure_of_the_zoo_fits() -> None:
-    for name in zoo.names():
-        report = replace(made_report(), published=dict(zoo.lookup(name).published))
-        assert complaints(written(report)) == []
+    bare = written(bare_report())
+    for card in zoo.cards():
+        assert complaints({**bare, "published": dict(card.published)}) == [], card.name
 
 
 def test_a_computed_report_is_as_the_schema_says(

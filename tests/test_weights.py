@@ -263,10 +263,11 @@ def test_another_network_on_the_card_does_not_find_the_old_entry(
         path.write_bytes(pickle.dumps(state))
         weights = str(path)
     known = card()
+    spec = known.known_input()
     others = [
         replace(known, classes=10),
-        replace(known, input=replace(known.input, shape=(1, 3, 64, 64))),
-        replace(known, input=replace(known.input, name="image")),
+        replace(known, input=replace(spec, shape=(1, 3, 64, 64))),
+        replace(known, input=replace(spec, name="image")),
     ]
     if kind == "seeded":
         others.append(replace(known, arguments={"scale": 0.5}))

@@ -1,14 +1,18 @@
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from paddleport.cli.models import _feeding
+from paddleport.cli.card_page import describe_feeding
 from paddleport.errors import ModelNotFoundError
 from paddleport.models.preprocess import Preprocess
+from paddleport.models.zoo import card_reader
 from paddleport.models.zoo import registry as zoo
 from paddleport.models.zoo.architecture import load_architecture
+from paddleport.models.zoo.card_table import CardTable
+from paddleport.models.zoo.model_card import ModelCard
 
 SERIES = (
     "MobileNetV2_x0_25",
@@ -23,13 +27,14 @@ SCALES = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 1.0)
 
 
 def test_the_whole_series_is_there_in_the_page_s_order() -> None:
-    assert zoo.names() == SERIES
+    assert tuple(card.name for card in zoo.family_cards("MobileNetV2")) == SERIES
 
 
 @pytest.mark.parametrize(("name", "scale"), list(zip(SERIES, SCALES, strict=True)))
 def test_a_card_says_how_to_feed_the_model(name: str, scale: float) -> None:
     card = zoo.lookup(name)
     assert (card.name, card.arguments) == (name, {"scale": scale})
+    assert card.input is not None
     assert (card.input.name, card.input.dtype) == ("x", "float32")
     assert card.input.shape == (None, 3, 224, 224)
     assert card.preprocess == Preprocess(
@@ -43,8 +48,8 @@ def test_a_card_says_how_to_feed_the_model(name: str, scale: float) -> None:
         channels="RGB",
     )
     assert card.labels is not None and len(card.labels) == card.classes == 1000
-    (archive,) = card.archives
-    assert archive.url.endswith(f"/inference/{name}_infer.tar")
+    first = card.archives[0].url
+    assert first is not None and first.endswith(f"/inference/{name}_infer.tar")
     assert card.checkpoint_url is not None
     assert card.checkpoint_url.endswith(f"/dygraph/{name}_pretrained.pdparams")
 
@@ -95,18 +100,65 @@ def test_the_published_size_is_that_of_the_architecture(name: str) -> None:
     assert card.published["mparams"] == pytest.approx(count / 1e6, rel=0.03)
 
 
-@pytest.mark.parametrize("asked", ["mobilenetv2", "MobileNetV2 ", "MobilNetV2"])
-def test_an_unknown_name_is_answered_with_the_likely_one_and_the_list(asked: str) -> None:
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ("mobilenetv2", "'MobileNetV2'"),
+        ("MobileNetV2 ", "'MobileNetV2'"),
+        ("MobilNetV2", "'MobileNetV2'"),
+        ("pp-lcnet-x1_0", "'PPLCNet_x1_0'"),
+        ("ResNet50vd", "'ResNet50_vd'"),
+        ("PP-OCRv5_mobile", "'PP-OCRv5_mobile_det' or 'PP-OCRv5_mobile_rec'"),
+        ("yolox", "'YOLOX-L', 'YOLOX-M', 'YOLOX-N' or 'YOLOX-S'"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_likely_ones(asked: str, answered: str) -> None:
     with pytest.raises(ModelNotFoundError) as caught:
         zoo.lookup(asked)
-    message = str(caught.value)
-    assert message.startswith(f"unknown model '{asked}'. Did you mean 'MobileNetV2'? Known: ")
-    assert all(name in message for name in SERIES)
-    assert "\n" not in message
+    count = len(zoo.names())
+    assert str(caught.value) == (
+        f"unknown model '{asked}'. Did you mean {answered}? paddleport models lists all {count}"
+    )
+
+
+def test_a_name_like_none_is_answered_with_what_lists_them() -> None:
+    with pytest.raises(ModelNotFoundError) as caught:
+        zoo.lookup("qqq")
+    count = len(zoo.names())
+    assert str(caught.value) == f"unknown model 'qqq'. paddleport models lists all {count}"
+
+
+def test_a_family_is_no_model() -> None:
+    with pytest.raises(ModelNotFoundError) as caught:
+        zoo.lookup("resnet")
+    assert str(caught.value) == (
+        "unknown model 'resnet', which is a family: paddleport models --family ResNet"
+    )
+    assert zoo.family_cards("RESNET") == zoo.family_cards("ResNet")
+    with pytest.raises(
+        ModelNotFoundError, match=r"unknown family 'RessNet'\. Did you mean 'ResNet'"
+    ):
+        zoo.family_cards("RessNet")
+
+
+def test_one_model_is_one_card_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five hundred are read when they are listed, and not for every ``convert``."""
+    made = []
+    read = card_reader._model_card
+
+    def counted(family: CardTable, index: int) -> ModelCard:
+        made.append(index)
+        return read(family, index)
+
+    monkeypatch.setattr(card_reader, "_model_card", counted)
+    assert len(zoo.names()) > 500
+    zoo.lookup("PP-OCRv5_mobile_det")
+    assert len(made) == 1
+    assert len(zoo.cards()) == len(made) - 1
 
 
 def test_listing_imports_no_library_that_takes_time() -> None:
-    heavy = "{'paddle', 'onnx', 'cv2', 'httpx', 'onnxruntime', 'openvino', 'asyncio'}"
+    heavy = "{'paddle', 'onnx', 'cv2', 'httpx', 'onnxruntime', 'openvino', 'asyncio', 'yaml'}"
     code = (
         "import sys; from paddleport.models.zoo import registry as zoo; "
         "zoo.names(); zoo.lookup('MobileNetV2'); "
@@ -118,5 +170,5 @@ def test_listing_imports_no_library_that_takes_time() -> None:
 
 def test_pillow_and_a_fourth_channel_are_said() -> None:
     four = Preprocess(resize_backend="pil", interpolation="bicubic", channel_num=4)
-    said = _feeding(four)["preprocess"]
+    said = describe_feeding(replace(zoo.lookup("MobileNetV2"), preprocess=four))["preprocess"]
     assert said == "short side 256 (bicubic, Pillow), crop 224×224, a fourth channel of zeros, RGB"

@@ -16,6 +16,7 @@ import pytest
 from made_report import agreeing_report, made_report
 
 from paddleport.errors import ModelFileError, UsageError
+from paddleport.models.resolve import resolve_preprocess
 from paddleport.models.weights.obtain import obtain
 from paddleport.models.zoo import registry as zoo
 from paddleport.models.zoo.architecture import load_architecture
@@ -24,6 +25,11 @@ from paddleport.validate.reports.tables import Table
 
 TESTS = Path(__file__).parent
 CARD = TESTS / "data" / "cards" / "tiny_conv.json"
+
+OTHER_TRANSFORMS = [
+    {"CropImage": {"size": 32}},
+    {"NormalizeImage": {"scale": 1.0, "mean": [1.5, 2, 3.0], "std": [1.0, 1.0, 1.0], "order": ""}},
+]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -81,7 +87,10 @@ def test_the_family_stands_behind_the_built_in_ones() -> None:
 
 
 def test_what_nobody_published_is_a_dash(paddleport: Run) -> None:
-    listed = paddleport("models").stdout.splitlines()
+    assert "TinyConv " in paddleport("models").stdout
+    families = ("MobileNetV2", "TinyConv")
+    tables = [paddleport("models", "--family", family).stdout for family in families]
+    listed = "".join(tables).splitlines()
     rows = {line.split()[0]: line.split() for line in listed if line}
     assert rows["MobileNetV2"] == [
         "MobileNetV2",
@@ -120,6 +129,40 @@ def test_it_is_seeded_converted_and_agrees_with_paddle(paddleport: Run, tmp_path
     assert report["published"] == json.loads(CARD.read_text())["models"][0]["published"]
     page = (tmp_path / "out" / "TinyConv_16" / "parity.md").read_text()
     assert "| parameters, millions |" in page and "None" not in page
+
+
+def test_what_holds_for_a_family_and_for_one_of_it(cards: Path) -> None:
+    file = cards / CARD.name
+    values = json.loads(file.read_text())
+    values["archives"] = [{"url": "https://host/{name}_infer.tar"}, {"huggingface": "tiny/{name}"}]
+    values["checkpoint_url"] = "https://host/{name}.pdparams"
+    own = {"archives": [], "checkpoint_url": None, "transforms": OTHER_TRANSFORMS, "task": "digits"}
+    values["models"][1].update(own)
+    file.write_text(json.dumps(values))
+    family, model = zoo.family_cards("tinyconv")
+    assert [archive.address for archive in family.archives] == [
+        "https://host/TinyConv_16_infer.tar",
+        "https://huggingface.co/tiny/TinyConv_16",
+    ]
+    assert family.checkpoint_url == "https://host/TinyConv_16.pdparams"
+    assert (family.task, model.task) == ("classification", "digits")
+    assert (model.archives, model.checkpoint_url) == ((), None)
+    assert family.preprocess is not None and model.preprocess is not None
+    assert (family.preprocess.crop, model.preprocess.crop) == ((64, 64), (32, 32))
+    assert (model.preprocess.scale, model.preprocess.mean) == (1.0, (1.5, 2.0, 3.0))
+
+
+def test_an_operator_that_is_unknown_is_named(cards: Path, paddleport: Run) -> None:
+    file = cards / CARD.name
+    values = json.loads(file.read_text())
+    values["models"][1]["transforms"] = [{"TurnImage": {"degrees": 90}}, *OTHER_TRANSFORMS]
+    file.write_text(json.dumps(values))
+    card = zoo.lookup("TinyConv_24")
+    unknown = "unknown preprocessing operator TurnImage"
+    assert (card.preprocess, card.preprocess_unknown) == (None, unknown)
+    assert unknown in paddleport("models", "TinyConv_24").stdout
+    with pytest.raises(UsageError, match=unknown):
+        resolve_preprocess("TinyConv_24")
 
 
 def test_published_latencies_that_are_missing_are_dashes_in_a_report() -> None:
@@ -215,6 +258,36 @@ DAMAGES: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "input.shape has not the four sides of a batch of pictures",
     ),
     "classes": (lambda card: card.update(classes=-1), "classes is no number of classes"),
+    "transforms and preprocess": (
+        lambda card: card.update(transforms=[]),
+        "transforms and preprocess stand side by side: write one of them",
+    ),
+    "transforms": (
+        lambda card: card["models"][1].update(
+            transforms=[{"CropImage": {"size": "large"}}, OTHER_TRANSFORMS[1]]
+        ),
+        "models[1].transforms cannot be: CropImage size is 'large', not a whole number",
+    ),
+    "an operator that is none": (
+        lambda card: card["models"][1].update(transforms=["CropImage"]),
+        "models[1].transforms cannot be: a preprocessing operator is not a name with its arguments",
+    ),
+    "what GFLOP counts": (
+        lambda card: card.update(methodology={"gflops": "additions"}),
+        "methodology.gflops is neither 'multiply-adds' nor 'operations, two for a multiply-add'",
+    ),
+    "a repository that is none": (
+        lambda card: card.update(archives=[{"huggingface": "a/../b"}]),
+        "archives[0].huggingface 'a/../b' is not OWNER/NAME",
+    ),
+    "two sources as one": (
+        lambda card: card.update(archives=[{"huggingface": "a/{name}", "url": "https://host/a"}]),
+        "archives[0].url and huggingface stand side by side: write two archives",
+    ),
+    "an unknown key of an archive": (
+        lambda card: card.update(archives=[{"url": "https://host/a.tar", "md5": ""}]),
+        "archives[0].md5 is no key of a card",
+    ),
     "an archive without a file name": (
         lambda card: card["models"][1].update(archives=[{"url": "https://host/.."}]),
         "models[1].archives[0].url does not end in the name of a file",

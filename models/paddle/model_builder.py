@@ -33,7 +33,7 @@ def build_inference_model(card: ModelCard, state: State, folder: Path) -> Artifa
         folder: where the files go; it must exist.
 
     Raises:
-        UsageError: the card names no architecture.
+        UsageError: the card names no architecture or no input.
         ModelFileError: the state does not fit the architecture.
         BackendUnavailableError: paddle is not installed.
         OutputError: the files cannot be written, or not whole.
@@ -100,7 +100,8 @@ def _build(card: ModelCard, state: State, folder: str) -> None:
     if missing or unexpected:
         raise RuntimeError(f"state keys missing {missing}, unexpected {unexpected}")
     network.eval()
-    spec = paddle.static.InputSpec(list(card.input.shape), card.input.dtype, card.input.name)
+    taken = card.known_input()
+    spec = paddle.static.InputSpec(list(taken.shape), taken.dtype, taken.name)
     try:
         paddle.jit.save(
             paddle.jit.to_static(network, input_spec=[spec], full_graph=True),

@@ -56,7 +56,7 @@ def find_model(path: Path, params: Path | None = None) -> FoundModel:
         raise ModelNotFoundError(f"{params} is not a file")
     if path.is_file():
         return _open(path, params)
-    programs, folder = _programs_in(path)
+    programs, folder = programs_in(path)
     if not programs:
         for damaged in _named_as_programs(folder):
             open_model(damaged, None)  # says what is wrong with it
@@ -81,7 +81,7 @@ def holds_model(path: Path) -> bool:
     So has a file that is taken for one, of which ``open_model`` says what it is.
     """
     if path.is_dir():
-        return bool(_programs_in(path)[0])
+        return bool(programs_in(path)[0])
     if not path.is_file():
         return False
     return program_format(path) is not None or is_archive(path) or _foreign(path) is not None
@@ -210,7 +210,8 @@ def _separate_or_combined(
     return whole[0] if len(whole) == 1 else program.parent
 
 
-def _programs_in(path: Path) -> tuple[list[Path], Path]:
+def programs_in(path: Path) -> tuple[list[Path], Path]:
+    """The programs in a folder or, where it holds none, in its only subfolder; and which it is."""
     folder = path
     while True:
         files = sorted(item for item in folder.iterdir() if item.is_file())

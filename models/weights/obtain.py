@@ -1,9 +1,7 @@
 """The weights for a model of the zoo: downloaded, made here, or the user's own."""
 
 import importlib.metadata
-import json
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +16,13 @@ from paddleport.errors import (
 )
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
-from paddleport.models.cache import cache_dir, cache_key, cached_folder, is_intact
+from paddleport.models.cache import cache_dir, cache_key, cached_folder
 from paddleport.models.paddle.checkpoint import read_checkpoint
 from paddleport.models.paddle.foreign_files import is_checkpoint
 from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import FoundModel, find_model
-from paddleport.models.weights.archive import is_archive, unpack, unpacked
-from paddleport.models.weights.download import ByteProgress, Downloaded, download
+from paddleport.models.weights.archive import is_archive, unpacked
+from paddleport.models.weights.pretrained import pretrained_model
 from paddleport.models.zoo.architecture import State, load_architecture
 from paddleport.models.zoo.model_card import ModelCard
 from paddleport.models.zoo.seeding import SeededStream
@@ -32,7 +30,6 @@ from paddleport.progress import Progress, no_progress
 
 Kind = Literal["pretrained", "seeded", "checkpoint", "own"]
 
-_RECORD = "download.json"
 _logger = logging.getLogger(__name__)
 
 
@@ -129,54 +126,8 @@ def open_source(path: Path, params: Path | None = None, *, cache: Path | None = 
 
 
 def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedModel:
-    addresses = [archive.url for archive in card.archives]  # another one may be another network
-    name = f"pretrained/{card.name}-{cache_key({'archives': addresses})}"
-    offline = os.environ.get("PADDLEPORT_OFFLINE", "0") not in ("", "0")
-    if offline and not is_intact(cache / name):
-        raise DownloadError(
-            f"the weights of {card.name} are not in {cache} and PADDLEPORT_OFFLINE forbids to "
-            "download them"
-        )
-    folder = cached_folder(name, lambda new: _fetch(card, cache, new, progress), cache=cache)
-    record = json.loads((folder / _RECORD).read_text("utf-8"))
-    found = find_model(folder / "model")
-    pinned = [archive.sha256 for archive in card.archives]
-    if pinned and all(pinned) and record["sha256"] not in pinned:
-        raise DownloadError(
-            f"{folder} is from an archive with the sha256 {record['sha256']}, not the pinned "
-            f"{' or '.join(map(str, pinned))}: delete it"
-        )
-    return _obtained(
-        found.model, "pretrained", f"{record['url']} (archive sha256 {record['sha256']})"
-    )
-
-
-def _fetch(card: ModelCard, cache: Path, folder: Path, progress: Progress) -> None:
-    def report(done: int, total: int | None) -> None:
-        progress(f"downloading {card.name}", done / total if total else 0.0)
-
-    archive = _download_first(card, cache / "downloads", report)
-    (folder / "model").mkdir()
-    try:
-        unpack(archive.path, folder / "model")
-        find_model(folder / "model")  # what is no model must not enter the cache
-    except ModelFileError:
-        archive.path.unlink()  # the next attempt downloads it again
-        raise
-    record = {"url": archive.url, "sha256": archive.sha256, "size_bytes": archive.size_bytes}
-    (folder / _RECORD).write_text(json.dumps(record, indent=1), "utf-8")
-
-
-def _download_first(card: ModelCard, folder: Path, progress: ByteProgress) -> Downloaded:
-    """The first of a card's archives that is to be had."""
-    refusals = []
-    for archive in card.archives:
-        target = folder / archive.url.rpartition("/")[2]
-        try:
-            return download(archive.url, target, sha256=archive.sha256, progress=progress)
-        except DownloadError as error:
-            refusals.append(str(error))
-    raise DownloadError("; ".join(refusals) or f"the card of {card.name} has no archive")
+    taken = pretrained_model(card, cache, progress)
+    return _obtained(taken.found.model, "pretrained", taken.source)
 
 
 def _seeded(
@@ -226,12 +177,13 @@ def _built(
 
 def _build_key(card: ModelCard) -> str:
     """A digest of what a card says of the network that is built."""
+    spec = card.known_input()
     return cache_key(
         {
             "architecture": card.architecture,
             "arguments": card.arguments,
             "classes": card.classes,
-            "input": [card.input.name, card.input.dtype, card.input.shape],
+            "input": [spec.name, spec.dtype, spec.shape],
         }
     )
 

@@ -10,10 +10,19 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from paddleport.errors import ModelFileError, ModelNotFoundError, unknown_name
-from paddleport.models.zoo.model_card import Family, ModelCard, read_family
+from paddleport.errors import ModelFileError, ModelNotFoundError
+from paddleport.models.zoo.card_reader import Family, read_family
+from paddleport.models.zoo.model_card import ModelCard
+from paddleport.models.zoo.similar_names import folded, unknown_of_many
 
 GROUP = "paddleport.cards"
+
+# The mobile series come first, the others by name, and last those known by address only.
+_FIRST = (
+    *("mobilenet_v2", "mobilenet_v1", "mobilenet_v3", "pplcnet", "pplcnet_v2"),
+    *("shufflenet_v2", "ghostnet", "esnet"),
+)
+_LAST = "paddlex_"
 
 
 def names() -> tuple[str, ...]:
@@ -29,9 +38,18 @@ def lookup(name: str) -> ModelCard:
         ModelFileError: a card is damaged.
     """
     if name not in _index():
-        raise ModelNotFoundError(unknown_name("model", name, names()))
+        raise ModelNotFoundError(unknown_model(name))
     family, index = _index()[name]
     return family.card(index)
+
+
+def unknown_model(name: str) -> str:
+    """The sentence for a name that no model has, with the likely ones."""
+    families = {folded(family): family for family in family_names()}
+    family = families.get(folded(name))
+    if family is not None and folded(name) not in map(folded, names()):
+        return f"unknown model '{name}', which is a family: paddleport models --family {family}"
+    return unknown_of_many("model", name, names(), "paddleport models")
 
 
 def cards() -> tuple[ModelCard, ...]:
@@ -40,9 +58,27 @@ def cards() -> tuple[ModelCard, ...]:
     Raises:
         ModelFileError: a card is damaged.
     """
-    return tuple(
-        family.card(index) for family in _families() for index in range(len(family.models))
-    )
+    return tuple(card for family in _families() for card in family.cards())
+
+
+def family_names() -> tuple[str, ...]:
+    """Every family, in the order of the data files."""
+    return tuple(dict.fromkeys(family.name for family in _families()))
+
+
+def family_cards(name: str) -> tuple[ModelCard, ...]:
+    """The cards of one family; capitals, dashes and underscores of its name make no difference.
+
+    Raises:
+        ModelNotFoundError: there is no such family.
+        ModelFileError: a card is damaged.
+    """
+    found = [family for family in _families() if folded(family.name) == folded(name)]
+    if not found:
+        raise ModelNotFoundError(
+            unknown_of_many("family", name, family_names(), "paddleport models")
+        )
+    return tuple(card for family in found for card in family.cards())
 
 
 @cache
@@ -63,8 +99,15 @@ def _index() -> Mapping[str, tuple[Family, int]]:
 @cache
 def _families() -> tuple[Family, ...]:
     return tuple(
-        read_family(file) for folder in _folders() for file in sorted(folder.glob("*.json"))
+        read_family(file)
+        for folder in _folders()
+        for file in sorted(folder.glob("*.json"), key=_place)
     )
+
+
+def _place(file: Path) -> tuple[int, bool, str]:
+    first = _FIRST.index(file.stem) if file.stem in _FIRST else len(_FIRST)
+    return first, file.stem.startswith(_LAST), file.name
 
 
 def _folders() -> Iterator[Path]:

@@ -14,16 +14,19 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from paddleport.validate.reports.tables import Table as Texts
+
 _PLAIN_WIDTH = 132  # of tables that go to a file or a pipe
 _STYLES = {
     "agrees": "green",
-    "reference": "cyan",
     "passed": "green",
+    "reference": "cyan",
     "lower": "bold red",
     "differs": "bold red",
     "failed": "bold red",
     "unproven": "yellow",
     "skipped": "dim",
+    "not run": "dim",
 }
 
 
@@ -84,6 +87,34 @@ def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
         table.add_column(
             column, justify="right" if column in numbers else "left", no_wrap=column in numbers
         )
+    return table
+
+
+def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":
+    """A table whose column ``verdict`` is coloured, without what a narrow terminal has no room for.
+
+    Args:
+        found: the texts.
+        least_needed: columns that may be left out, the first of them first.
+    """
+    console, columns = stdout(), list(found.columns)
+    left_out = [column for column in least_needed if column in columns]
+    table = _coloured(found, columns)
+    unlimited = console.options.update(max_width=1000)
+    while left_out and console.measure(table, options=unlimited).maximum > console.width:
+        columns.remove(left_out.pop(0))
+        table = _coloured(found, columns)
+    return table
+
+
+def _coloured(found: "Texts", columns: Sequence[str]) -> "Table":
+    table = new_table(*columns, numbers=found.columns[found.texts :])
+    for line in found.lines:
+        cells = {
+            column: verdict_text(_escaped(cell)) if column == "verdict" else _escaped(cell)
+            for column, cell in zip(found.columns, line, strict=True)
+        }
+        table.add_row(*(cells[column] for column in columns))
     return table
 
 

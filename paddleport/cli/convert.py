@@ -1,8 +1,10 @@
 """``paddleport convert``: Paddle to ONNX, in any precision, and on to every target."""
 
+from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,19 +15,37 @@ from paddleport.cli.console import (
     print_warning,
     progress_bar,
 )
+from paddleport.cli.several_models import (
+    DEFAULT_FOLDER,
+    AllOfOption,
+    FreshOption,
+    ModelsArgument,
+    is_several,
+    names_of_models,
+    refuse_with_several,
+    run_models,
+)
 from paddleport.errors import UsageError
+
+if TYPE_CHECKING:
+    from paddleport.convert.precision.gate_inputs import GateOptions
+    from paddleport.validate.overview.model_by_model import ModelTask
+
+_Gate = Mapping[str, Any]
+"""What ``GateOptions`` is made of; itself it is slow to import."""
 
 
 def convert(
-    model: options.ModelArgument = None,
+    models: ModelsArgument = None,
+    all_of: AllOfOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
-            metavar="FILE",
+            metavar="FILE|DIR",
             help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx (or .xml), "
-            "NAME.TARGET.engine",
+            "NAME.TARGET.engine. With several models a folder, by default out, NAME in it.",
         ),
     ] = None,
     to: Annotated[
@@ -102,11 +122,14 @@ def convert(
             show_default="300, engine 3600",
         ),
     ] = None,
+    fresh: FreshOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Convert a Paddle model to ONNX, and compare the two before the file gets its name.
 
     [bold]paddleport convert MobileNetV2 --opset 11[/]
+
+    [bold]paddleport convert --all-of MobileNetV2[/]
 
     [bold]paddleport convert MobileNetV2 --precision int8 --labelled DIR --calibrate DIR[/]
 
@@ -124,43 +147,48 @@ def convert(
     for option, value in checking.items():
         if value and not lower:
             raise UsageError(f"{option} is of a lower precision: --precision fp16, bf16 or int8")
+    names, several = names_of_models(models, all_of), is_several(models, all_of)
+    feeds = feed_files.feeds_from(feed)
+    wanted: dict[str, Any] = {
+        "to": to,
+        "precision": options.precision_from(precision),
+        "opset": opset,
+        "shapes": options.ranges_from(shape),
+        "allow_upgrade": allow_upgrade,
+        "keep": keep,
+        "simplify": not no_simplify,
+        "embed_preprocess": embed_preprocess,
+        "keep_fp32": [name.strip() for name in (keep_fp32 or "").split(",") if name.strip()],
+        "compute_capabilities": options.capabilities_from(capability),
+        "feed": () if lower else feeds,
+        "timeout_s": timeout,
+    }
+    gate: _Gate | None = None
+    if lower:
+        gate = {
+            "labelled": labelled,
+            "class_map": class_map,
+            "images": images or (),
+            "calibrate": calibrate,
+            "backends": backend or (),
+            "feed": feeds,
+        }
+    if several:
+        refuse_with_several({"--model": program, "--params": params, "--feed": feed})
+        folder = output or DEFAULT_FOLDER
+        task = _conversion_of_each(wanted, gate, weights)
+        run_models(task, names, families=all_of, folder=folder, fresh=fresh, json=json)
+    exports_now = to == "onnx" and not lower  # else Paddle2ONNX may have run long ago
     from paddleport.convert.tools import Tools
 
-    exports_now = to == "onnx" and not lower  # else Paddle2ONNX may have run long ago
     with Tools() if exports_now else nullcontext() as tools, progress_bar() as progress:
         from paddleport.convert.pipeline import convert as convert_model
-        from paddleport.convert.precision.gate_inputs import GateOptions
         from paddleport.models.resolve import resolve
 
+        model = names[0] if names else None
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
-        done = convert_model(
-            source,
-            output,
-            to=to,
-            precision=options.precision_from(precision),
-            opset=opset,
-            shapes=options.ranges_from(shape),
-            allow_upgrade=allow_upgrade,
-            keep=keep,
-            simplify=not no_simplify,
-            embed_preprocess=embed_preprocess,
-            keep_fp32=[name.strip() for name in (keep_fp32 or "").split(",") if name.strip()],
-            compute_capabilities=options.capabilities_from(capability),
-            gate=GateOptions(
-                labelled=labelled,
-                class_map=class_map,
-                images=images or (),
-                calibrate=calibrate,
-                backends=backend or (),
-                feed=feed_files.feeds_from(feed),
-            )
-            if lower
-            else None,
-            feed=() if lower else feed_files.feeds_from(feed),
-            timeout_s=timeout,
-            tools=tools,
-            progress=progress,
-        )
+        wanted["gate"] = _gate_options(gate)
+        done = convert_model(source, output, tools=tools, progress=progress, **wanted)
     if source.warning:
         print_warning(source.warning)
     if json:
@@ -174,3 +202,27 @@ def convert(
     if done.explanation:
         print_error(done.explanation)
         raise typer.Exit(1 if done.verdict in ("differs", "failed") else 2)
+
+
+def _gate_options(gate: _Gate | None) -> "GateOptions | None":
+    if gate is None:
+        return None
+    from paddleport.convert.precision.gate_inputs import GateOptions
+
+    return GateOptions(**gate)
+
+
+def _conversion_of_each(wanted: Mapping[str, Any], gate: _Gate | None, weights: str) -> "ModelTask":
+    """What is done with each of several models, and what makes another file of it."""
+    from paddleport.convert.model_tasks import conversion_task
+
+    shapes = {name: asdict(shape) for name, shape in wanted["shapes"].items()}
+    checked = dict(gate or {})
+    named = (checked.get("labelled"), checked.get("class_map"), checked.get("calibrate"))
+    read = [item for item in (*named, *checked.get("images", ())) if item is not None]
+    changed = {str(item): item.stat().st_mtime_ns for item in read if item.exists()}
+    return conversion_task(
+        {**wanted, "gate": _gate_options(gate)},
+        asked={**wanted, "shapes": shapes, "gate": [changed, str(checked)]},
+        weights=weights,
+    )

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paddleport.cli import options
-from paddleport.cli.console import print_json, print_warning, progress_bar, stderr, stdout
-from paddleport.cli.fitting_table import fitting_table
+from paddleport.cli.console import (
+    fitting_table,
+    print_json,
+    print_warning,
+    progress_bar,
+    stderr,
+    stdout,
+)
 from paddleport.errors import UsageError
 
 if TYPE_CHECKING:

@@ -1,93 +1,88 @@
 """``paddleport models``: the zoo."""
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddleport.cli.console import new_table, print_json, stdout
+from paddleport.cli.console import print_json, stdout
 from paddleport.cli.options import JsonOption
+from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
-    from paddleport.models.preprocess import Preprocess
     from paddleport.models.zoo.model_card import ModelCard
-
-_NOTHING = "–"
-_FIGURES = ("top-1", "top-5", "GFLOP", "M params", "V100 TRT ms")
-_LATENCIES = {"SD855 ms": "sd855_ms", "V100 ms": "v100_trt_fp32_ms"}
 
 
 def models(
     name: Annotated[str | None, typer.Argument(help="Show one model's card.")] = None,
+    family: Annotated[
+        str | None, typer.Option(metavar="FAMILY", help="List the models of one family.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="List those with TEXT in a name.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TASK", help="List those that do it, such as 'text detection'."),
+    ] = None,
+    max_params: Annotated[
+        float | None,
+        typer.Option(metavar="MILLIONS", help="At most so many parameters, as published."),
+    ] = None,
+    min_top1: Annotated[
+        float | None,
+        typer.Option(metavar="PERCENT", help="At least this ImageNet top-1, as published."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
-    """List the models of the zoo, or show one with all its published figures."""
+    """List the families of the zoo, the models that you filter, or one with all its figures.
+
+    [bold]paddleport models --family ResNet[/] · [bold]--min-top1 80 --max-params 30[/] ·
+    [bold]paddleport models ResNet50[/]
+    """
     from paddleport.models.zoo import registry as zoo
+    from paddleport.models.zoo.card_filter import CardFilter, share_of
 
+    given = (family, search, task, max_params, min_top1)
+    filtered = any(value is not None for value in given)
     if name is not None:
-        card = zoo.lookup(name)
-        if json:
-            print_json(_as_dict(card))
-        else:
-            _print_card(card)
-    elif json:
-        print_json([{"name": card.name, **card.published} for card in zoo.cards()])
-    else:
-        for family, cards in groupby(zoo.cards(), lambda card: card.family):
-            _print_family(family, list(cards))
+        if filtered:
+            raise UsageError(f"{name} is one model: name it, or filter, not both")
+        _show(zoo.lookup(name), json=json)
+        return
+    wanted = CardFilter(
+        text=search,
+        task=task,
+        max_mparams=max_params,
+        min_top1=None if min_top1 is None else share_of(min_top1),
+    )
+    found, unpublished = wanted.select(zoo.family_cards(family) if family else zoo.cards())
+    if json:
+        print_json([_row(card) for card in found])
+        return
+    from paddleport.cli import model_tables
+
+    if not filtered:
+        model_tables.print_families(stdout(), found)
+        return
+    model_tables.print_models(stdout(), found, best_first=wanted.by_figures)
+    if unpublished:
+        noun = "model has" if unpublished == 1 else "models have"
+        stdout().print(f"[dim]{unpublished} more {noun} no published figure to go by.[/]")
 
 
-def _print_family(family: str, cards: Sequence["ModelCard"]) -> None:
-    titles = cards[0].argument_titles
-    numbers = (*titles.values(), *_FIGURES)
-    table = new_table("model", *numbers, numbers=numbers)
-    for card in cards:
-        figures = card.published
-        table.add_row(
-            card.name,
-            *(_number(card.arguments.get(key)) for key in titles),
-            _percent(figures.get("top1")),
-            _percent(figures.get("top5")),
-            _number(figures.get("gflops")),
-            _number(figures.get("mparams")),
-            _number((figures.get("v100_trt_fp32_ms") or {}).get("batch1"), ".2f"),
-        )
-    console = stdout()
-    console.print(table)
-    source = cards[0].published.get("source")
-    example = family if any(card.name == family for card in cards) else cards[0].name
-    console.print()
-    if source:
-        console.print(f"[dim]{source}; V100 TensorRT FP32 at batch 1.[/]")
-    console.print(f"[dim]One card: paddleport models {example}[/]")
+def _show(card: "ModelCard", *, json: bool) -> None:
+    if json:
+        print_json(_as_dict(card))
+        return
+    from paddleport.cli.card_page import print_card
+
+    print_card(stdout(), card)
 
 
-def _print_card(card: "ModelCard") -> None:
-    figures, labels = card.published, card.labels
-    rows = {
-        "input": str(card.input),
-        **_feeding(card.preprocess),
-        "labels": f"{len(labels)}: {labels[0]} … {labels[-1]}" if labels else _NOTHING,
-        **{title: _number(card.arguments.get(key)) for key, title in card.argument_titles.items()},
-        "published": f"{_accuracies(figures.get('top1'), figures.get('top5'))}, "
-        f"{_number(figures.get('gflops'))} GFLOP, {_number(figures.get('mparams'))} M parameters, "
-        f"{_number(figures.get('storage_mb'))} MB",
-        "reference": "none published"
-        if figures.get("reference_top1") is None
-        else _accuracies(figures["reference_top1"], figures.get("reference_top5")),
-        **{title: _latency(figures, key) for title, key in _LATENCIES.items()},
-        "inference": "\n".join(archive.url for archive in card.archives) or _NOTHING,
-        "checkpoint": card.checkpoint_url or _NOTHING,
-    }
-    table = new_table(card.name, "")
-    table.columns[0].style = "dim"
-    table.columns[1].overflow = "fold"
-    for key, value in rows.items():
-        table.add_row(key, value)
-    stdout().print(table)
-    if "source" in figures:
-        stdout().print(f"\n[dim]{figures['source']}.[/]")
+def _row(card: "ModelCard") -> dict[str, Any]:
+    """A card's line for a script: its figures as published."""
+    about = {"family": card.family, "task": card.task, "aliases": card.aliases}
+    return {"name": card.name, **card.published, **about}
 
 
 def _as_dict(card: "ModelCard") -> dict[str, Any]:
@@ -96,6 +91,8 @@ def _as_dict(card: "ModelCard") -> dict[str, Any]:
 
     values = asdict(card)
     arguments, archives = values.pop("arguments"), values.pop("archives")
+    if card.preprocess is not None:
+        values["preprocess"] = card.preprocess.to_dict()
     first = archives[0] if archives else {"url": None, "sha256": None}
     shown = ("input", "preprocess", "labels", "published")
     return {
@@ -108,57 +105,3 @@ def _as_dict(card: "ModelCard") -> dict[str, Any]:
         **{key: value for key, value in values.items() if key not in ("name", *shown)},
         "archives": archives,
     }
-
-
-def _feeding(steps: "Preprocess | None") -> dict[str, str]:
-    if steps is None:
-        return {"preprocess": _NOTHING, "normalise": _NOTHING}
-    sizes = []
-    resampling = f"{steps.interpolation}{', Pillow' if steps.resize_backend == 'pil' else ''}"
-    if steps.resize_short:
-        sizes.append(f"short side {steps.resize_short} ({resampling})")
-    if steps.resize:
-        sizes.append(f"resize {_size(steps.resize)} ({resampling})")
-    if steps.crop:
-        sizes.append(f"crop {_size(steps.crop)}")
-    if steps.channel_num == 4:
-        sizes.append("a fourth channel of zeros")
-    return {
-        "preprocess": ", ".join((*sizes, steps.channels)),
-        "normalise": f"(pixel × {steps.scale:g} − {_three(steps.mean)}) / {_three(steps.std)}",
-    }
-
-
-def _size(sides: tuple[int, int]) -> str:
-    return f"{sides[0]}×{sides[1]}"
-
-
-def _three(values: tuple[float, ...]) -> str:
-    return f"[{', '.join(f'{value:g}' for value in values)}]".replace("[", r"\[")
-
-
-def _accuracies(top1: float | None, top5: float | None) -> str:
-    return f"top-1 {_percent(top1)}, top-5 {_percent(top5)}"
-
-
-def _percent(share: float | None) -> str:
-    return _NOTHING if share is None else f"{share * 100:.2f} %"
-
-
-def _number(value: Any, digits: str = "g") -> str:
-    if value is None:
-        return _NOTHING
-    return f"{value:{digits}}" if isinstance(value, int | float) else str(value)
-
-
-def _latency(figures: Mapping[str, Any], key: str) -> str:
-    """The figures of one device, and in brackets how they were measured."""
-    measured = figures.get(key) or {}
-    if not measured:
-        return _NOTHING
-    times = ", ".join(
-        f"{name.replace('threads', 'threads ').replace('batch', 'batch ')}: {_number(value)}"
-        for name, value in measured.items()
-    )
-    method = figures.get("methodology", {}).get(key)
-    return f"{times}  ({method})" if method else times

@@ -1,17 +1,31 @@
 """``paddleport validate``: is it still the same model, and how fast is it."""
 
 import math
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paddleport.cli import feed_files, options
-from paddleport.cli.console import print_json, print_warning, progress_bar, stdout
-from paddleport.cli.fitting_table import fitting_table
+from paddleport.cli.console import (
+    fitting_table,
+    print_json,
+    print_warning,
+    progress_bar,
+    stdout,
+)
 from paddleport.cli.profile_options import ProfileOptions
+from paddleport.cli.several_models import (
+    DEFAULT_FOLDER,
+    AllOfOption,
+    FreshOption,
+    ModelsArgument,
+    is_several,
+    names_of_models,
+    refuse_with_several,
+    run_models,
+    typed_command,
+)
 from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +37,8 @@ _LEAST_NEEDED = ("p90 ms", "vs float64", "p99 ms", "top-1")  # the files hold th
 
 
 def validate(
-    model: options.ModelArgument = None,
+    models: ModelsArgument = None,
+    all_of: AllOfOption = None,
     backend: Annotated[
         list[str] | None,
         typer.Option("--backend", "-b", help="Repeatable; by default every backend."),
@@ -43,7 +58,11 @@ def validate(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where reports go. Default: out/NAME"),
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where reports go. Default: out/NAME; with several models: out, NAME in it",
+        ),
     ] = None,
     opset: options.OpsetOption = 17,
     weights: options.WeightsOption = "auto",
@@ -77,11 +96,14 @@ def validate(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="A JUnit report, for CI.")
     ] = None,
+    fresh: FreshOption = False,
     json: options.JsonOption = False,
 ) -> None:
     """Compare every backend with native Paddle: numbers, causes, and latency side by side.
 
     [bold]paddleport validate MobileNetV2[/]
+
+    [bold]paddleport validate --all-of MobileNetV2[/]
 
     [bold]paddleport validate FOLDER --onnx FILE.onnx --backend onnxruntime --locate[/]
     """
@@ -93,6 +115,11 @@ def validate(
     from paddleport.validate.parity.validation import save_worst, validate_on_feeds
     from paddleport.validate.parity.validation_plan import Plan
 
+    names, several = names_of_models(models, all_of), is_several(models, all_of)
+    if several:
+        of_one = {"--model": program, "--params": params, "--onnx": onnx, "--feed": feed}
+        refuse_with_several({**of_one, "--profile": profile, "--junit": junit})
+    model = names[0] if names else None
     tuned = ProfileOptions.read(profile)
     if tuned.profile is not None:
         backend = [*{tuned.backend(name) or name for name in backend or [tuned.profile.backend]}]
@@ -117,6 +144,20 @@ def validate(
     )
     shapes, tensors = options.shapes_from(shape), feed_files.feeds_from(feed)
     pictures = list(find_pictures(images or []))
+    if several:
+        from paddleport.convert.model_tasks import validation_task
+
+        task = validation_task(
+            plan,
+            opset=opset,
+            weights=weights,
+            pictures=pictures,
+            shapes=shapes,
+            worst=worst,
+            command=typed_command(),
+        )
+        folder = out or DEFAULT_FOLDER
+        run_models(task, names, families=all_of, folder=folder, fresh=fresh, json=json)
     with progress_bar() as progress:
         source, file = prepare_source(
             model,
@@ -139,12 +180,12 @@ def validate(
                 shapes=shapes,
                 feed=tensors,
                 conversions=conversions,
-                command=shlex.join(["paddleport", *sys.argv[1:]]),
+                command=typed_command(),
                 progress=progress,
             )
         progress("write the report", None)
         report = found.report
-        folder = out or Path("out") / source.name
+        folder = out or DEFAULT_FOLDER / source.name
         files = report.write(folder)
     if junit is not None:
         write_atomically(junit, report.to_junit().encode())

@@ -51,7 +51,9 @@ def example_set(
             classes=classes,
             class_map=class_map,
         )
-    if labelled or images:
+    if labelled or images or class_map:
         what = "--feed names tensors" if feeds else "this model is not fed with one picture"
-        raise UsageError(f"{what}, so --labelled and --images can't be: leave them out")
+        raise UsageError(
+            f"{what}, so --labelled, --class-map and --images can't be: leave them out"
+        )
     return feed_set(inputs, feeds, ranges=ranges)

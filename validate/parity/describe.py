@@ -10,6 +10,7 @@ from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_opset
 from paddleport.models.resolve import SourceModel
+from paddleport.models.zoo.published_figures import published_gflop
 
 _PACKAGES = (
     "paddleport",
@@ -32,8 +33,8 @@ def describe_model(source: SourceModel, onnx: Artifact) -> dict[str, Any]:
     title = [source.name, f"opset {opset}", f"weights {source.weights_title}"]
     title.append(_parameters(parameters))
     if source.card is not None:
-        gflops = source.card.published.get("gflops")
-        title.append(f"{'–' if gflops is None else gflops} GFLOP")
+        gflop = published_gflop(source.card.published)
+        title.append(f"{'–' if gflop is None else f'{gflop:.4g}'} GFLOP")
     return {
         "title": " · ".join(title),
         "name": source.name,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paddleport.models.zoo.published_figures import MULTIPLY_ADDS, published_gflop
 from paddleport.validate.benchmark.latency import Latency
 from paddleport.validate.parity.parity_report import BackendRow, Load, ParityReport
 from paddleport.validate.reports import figures
@@ -79,20 +80,22 @@ def published_sources(published: Mapping[str, Any]) -> list[str]:
     for key, (title, _) in _DEVICES.items():
         if isinstance(methods, Mapping) and key in methods:
             sentences.append(f"{title}: {methods[key]}.")
+    if isinstance(methods, Mapping) and methods.get("gflops") == MULTIPLY_ADDS:
+        sentences.append("Operations: published as multiply-adds, shown as two each.")
     return sentences
 
 
 def model_figures(report: ParityReport) -> Table:
     """Size, operations and accuracy as published, beside what was counted here."""
     lines = []
-    for title, key, scale, published in (
-        ("parameters, millions", "parameters", 1e6, "mparams"),
-        ("operations, GFLOP", "flops", 1e9, "gflops"),
-        ("file, MB", "onnx bytes", 1e6, "storage_mb"),
+    published = report.published
+    for title, key, scale, value in (
+        ("parameters, millions", "parameters", 1e6, published.get("mparams")),
+        ("operations, GFLOP", "flops", 1e9, published_gflop(published)),
+        ("file, MB", "onnx bytes", 1e6, published.get("storage_mb")),
     ):
         found = report.model.get(key)
         here = f"{found / scale:.2f}" if isinstance(found, int | float) else ""
-        value = report.published.get(published)
         if report.published:
             lines.append((title, here, figures.NOTHING if value is None else str(value)))
     for key, title in (("top1", "ImageNet top-1"), ("top5", "ImageNet top-5")):

@@ -57,8 +57,8 @@ class ClassFolders(Listing):
 
     what = "folder"
 
-    def __init__(self, folder: Path) -> None:
-        self.title = folder.name or str(folder)
+    def __init__(self, folder: Path, title: str) -> None:
+        self.title = title
         self._folder = folder
         self._left_out = LeftOut()
 

@@ -39,21 +39,22 @@ def find_listing(data: Path, *, list_file: Path | None, root: Path | None) -> Li
             raise UsageError(f"--list {list_file}: no such file")
         return _listed(file, root or (data if data.is_dir() else data.parent), file.name)
     shards = _expanded(data)
+    title = data.name or data.absolute().name or str(data)  # of '.' and '/'
     form = data.suffix.lower()
     if form not in _SHARDS and data.is_file():
         if form in _PACKED:
             raise UsageError(f"{data} is packed: unpack it first, and give the folder or the .tar")
-        return _listed(data, root or data.parent, data.name)
+        return _listed(data, root or data.parent, title)
     if shards:
-        return _sharded(shards, data.name, root)
+        return _sharded(shards, title, root)
     if not data.is_dir():
         raise UsageError(f"{data}: no such folder or list")
-    return _folder(data, root)
+    return _folder(data, root, title)
 
 
-def _folder(data: Path, root: Path | None) -> Listing:
+def _folder(data: Path, root: Path | None, title: str) -> Listing:
     if (data / LIST_NAME).is_file():
-        return _listed(data / LIST_NAME, root or data, data.name)
+        return _listed(data / LIST_NAME, root or data, title)
     folders = class_folder_names(data)
     splits = [name for name in folders if name.lower() in _SPLITS]
     if splits and len(splits) == len(folders):
@@ -62,13 +63,13 @@ def _folder(data: Path, root: Path | None) -> Listing:
     tables = [item for item in sorted(data.iterdir()) if item.suffix.lower() in _TABLES]
     tables = [item for item in tables if item.name.lower() == "metadata.csv"] or tables
     if shards and not folders:
-        return _sharded(shards, data.name, root)
+        return _sharded(shards, title, root)
     if len(tables) == 1 and len(folders) <= 1:  # one folder is no classes
-        return _listed(tables[0], root or data, data.name)
+        return _listed(tables[0], root or data, title)
     if root is not None:
         raise UsageError(f"--root is for the paths of a list, and {data} has none: add --list FILE")
     if folders:
-        return ClassFolders(data)
+        return ClassFolders(data, title)
     raise UsageError(
         f"{data} holds neither {LIST_NAME} ('path label' per line) nor one folder per class"
     )
