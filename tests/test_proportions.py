@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm
+from scipy.stats import binomtest, norm  # type: ignore[import-untyped]  # has no type hints
 
 from paddleport.validate.evaluate.accuracy_verdict import (
     answer_changes,

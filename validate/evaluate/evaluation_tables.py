@@ -167,7 +167,8 @@ def _change_cells(changes: AnswerChanges | None) -> tuple[str, ...]:
     if changes is None:
         return ("",) * 4
     low, high = 100 * changes.drop_low, 100 * changes.drop_high
-    chance = p_value(changes.mcnemar) + (" noise" if changes.mcnemar > NOISE else "")
+    noise = changes.mcnemar > NOISE and changes.lost + changes.gained > 0
+    chance = p_value(changes.mcnemar) + (" (noise)" if noise else "")
     return (
         f"{100 * changes.drop:.2f}".replace("-0.00", "0.00"),
         f"{low:.2f} to {high:.2f}",
