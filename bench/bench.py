@@ -18,6 +18,7 @@ from pathlib import Path
 from claims import NO_LIMIT, Claim, Results, spread, table, write
 from command_timing import BINARIES, RUNS, in_turn, seconds
 from conversion_memory import memory_results
+from evaluate_speed import evaluate_claims
 from fp32_claims import TIMEOUT_S, fp32_results
 from fp32_speed import SIZES
 from long_run import long_run_results
@@ -37,7 +38,7 @@ from paddleport.worker import run_in_worker
 
 PARTS = (
     *("help", "startup", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
-    *("others", "tuned", "growth", "memory"),
+    *("others", "tuned", "growth", "memory", "evaluate"),
 )
 OUT = Path("out")
 
@@ -178,6 +179,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Results:
         lambda: tuned_results(folder, asked.seconds),
         lambda: long_run_results(source, onnx, folder, asked.pictures),
         lambda: memory_results(folder, BINARIES),
+        lambda: evaluate_claims(source, onnx, folder),
     )
     found = [
         one if isinstance(one := part(), Results) else Results(one, {}, {})

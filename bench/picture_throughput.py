@@ -71,14 +71,19 @@ class PlainLoop:
         started, cpu = time.perf_counter(), time.process_time()
         for file in files:
             picture = cv2.cvtColor(cv2.imread(str(file)), cv2.COLOR_BGR2RGB)
-            self._given.copy_from_cpu(self._prepared(picture)[None])
-            self._predictor.run()
-            scores = self._taken.copy_to_cpu()[0]
+            scores = self.scores(self.prepared(picture)[None])[0]
             best = scores.argsort()[-5:][::-1]
             [(int(index), float(scores[index])) for index in best]
-        return _measured_pass(len(files), started, cpu)
+        return measured_pass(len(files), started, cpu)
 
-    def _prepared(self, picture: Any) -> Any:
+    def scores(self, tensor: Any) -> Any:
+        """The model's output for a batch."""
+        self._given.copy_from_cpu(tensor)
+        self._predictor.run()
+        return self._taken.copy_to_cpu()
+
+    def prepared(self, picture: Any) -> Any:
+        """One picture, RGB, as the model takes it."""
         height, width = picture.shape[:2]
         percent = self._short / min(height, width)
         picture = cv2.resize(picture, (round(width * percent), round(height * percent)))
@@ -102,10 +107,11 @@ class PredictorPipeline:
         answers = self._predictor.predict_many(files, work=work)
         if any(answer.error for answer in answers):
             raise RuntimeError("a picture was not read")
-        return _measured_pass(len(files), started, cpu, **work.shares())
+        return measured_pass(len(files), started, cpu, **work.shares())
 
 
-def _measured_pass(pictures: int, started: float, cpu: float, **shares: float) -> PipelinePass:
+def measured_pass(pictures: int, started: float, cpu: float, **shares: float) -> PipelinePass:
+    """What a pass took since it was started, by the wall clock and the process's own."""
     wall_s, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     return PipelinePass(pictures_per_s=pictures / wall_s, cpu_ms=cpu_s / pictures * 1e3, **shares)
 

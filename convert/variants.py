@@ -69,6 +69,23 @@ def variants_of(
         return found, [f"int8 is not tried: {error}"]
 
 
+def lowered_variant(
+    source: SourceModel, onnx: Artifact, *, precision: Precision, calibrate: Path | None = None
+) -> Artifact:
+    """The file in a lower precision, from the cache or made now; it is not checked.
+
+    Raises:
+        PortError: as making it does.
+    """
+    options = TargetOptions(precision=precision)
+    target_class("onnx").check_here(options)
+    if precision == "int8":
+        return _quantised(source, onnx, calibrate, options)
+    making = Making(target=target_class("onnx"), onnx=onnx, options=options)
+    record = {"lowered": {"precision": precision, "calibration": None, "gate": None}}
+    return cached_artifact(making, record=record)
+
+
 def _quantised(
     source: SourceModel, onnx: Artifact, calibrate: Path | None, options: TargetOptions
 ) -> Artifact:

@@ -30,9 +30,10 @@ if TYPE_CHECKING:
     from paddleport.runners.predictor import Predictor
     from paddleport.runners.runner_options import Precision
     from paddleport.validate import ParityReport, Plan
+    from paddleport.validate.evaluate.evaluation_report import EvaluationReport
     from paddleport.validate.overview.model_overview import ModelOverview
 
-__all__ = ["backends", "load", "models", "validate", "validate_all"]
+__all__ = ["backends", "evaluate", "load", "models", "validate", "validate_all"]
 
 
 def backends() -> "tuple[Backend, ...]":
@@ -256,6 +257,111 @@ def validate_all(
     for warning in dict.fromkeys(row.warning for row in overview.rows):
         warn_of(warning)
     return overview
+
+
+def evaluate(
+    model: str | Path,
+    data: Path | str,
+    *,
+    backends: Sequence[str] | None = None,
+    precisions: "Sequence[Precision]" = (),
+    onnx: Sequence[Path | str] = (),
+    list_file: Path | str | None = None,
+    root: Path | str | None = None,
+    class_map: Path | str | None = None,
+    reference: bool = True,
+    max_drop: float = 0.01,
+    limit: int | None = None,
+    batch_size: int = 1,
+    workers: int | None = None,
+    threads: int | None = None,
+    device: str | None = None,
+    resume: bool = False,
+    out: Path | str | None = None,
+    opset: int = 17,
+    weights: str = "auto",
+    progress: Progress = no_progress,
+) -> "EvaluationReport":
+    """How accurate a model is on labelled pictures, in one pass through several backends.
+
+    Args:
+        model: a name of the zoo, or a folder, tar or program file with a Paddle model; an .onnx
+            file without ``reference``.
+        data: the pictures: a folder with a folder a class, a list, a CSV or shards.
+        backends: names, each of which must then be available; by default all there are, but for
+            ``reference``, which is slow.
+        precisions: each of them on every backend; by default each backend's own.
+        onnx: ONNX files that should be the model, instead of our own conversion.
+        list_file: a list or CSV of the pictures below ``data``.
+        root: what the list's paths start from.
+        class_map: a file that says which class each label stands for.
+        reference: whether native Paddle is among them, which the others are held against.
+        max_drop: how much lower than native Paddle's an accuracy may be, a share.
+        limit: at most so many pictures, spread evenly over all.
+        batch_size: pictures in one inference.
+        workers: threads that decode; by default as many as CPUs.
+        threads: CPU threads inside one inference; by default all.
+        device: one that the backends list; by default each one's first.
+        resume: go on with the interrupted pass in ``out``, if there is one.
+        out: the folder of its state; by default ``out/NAME``. Reports are written by ``write``.
+        opset: of our own ONNX file.
+        weights: for a name of the zoo, as ``--weights`` takes it.
+        progress: called with each step and the share done.
+
+    Raises:
+        BackendUnavailableError: a backend that was named is not available.
+        UsageError: the model is no image classifier, the labels can't be its own, or an argument
+            cannot be.
+        PortError: as converting does.
+    """
+    from paddleport.convert.model_evaluation import (
+        EvaluationRequest,
+        LabelledFiles,
+        prepare_evaluation,
+    )
+    from paddleport.convert.rows_asked import RowsAsked
+    from paddleport.models.resolve import warn_of
+    from paddleport.runners.picture_pipeline import default_workers
+    from paddleport.runners.runner_options import available_threads
+
+    check_type("model", model, (str, Path), PADDLE_MODEL)
+    check_type("data", data, (str, Path), "a path")
+    check_type("opset", opset, Integral, "a whole number")
+    for name, count in (("threads", threads), ("batch_size", batch_size), ("limit", limit)):
+        check_count(name, count)
+    rows = RowsAsked(
+        backends=None if backends is None else tuple(backends),
+        precisions=tuple(precisions),
+        files=tuple(map(Path, onnx)),
+        reference=reference,
+        device=device,
+        threads=available_threads() if threads is None else threads,
+        batch_size=batch_size,
+        opset=opset,
+    )
+    request = EvaluationRequest(
+        model=str(model),
+        pictures=LabelledFiles(
+            data=Path(data),
+            list_file=_path(list_file),
+            root=_path(root),
+            class_map=_path(class_map),
+        ),
+        rows=rows,
+        weights=weights,
+        limit=limit,
+        workers=default_workers() if workers is None else workers,
+        resume=resume,
+        out=_path(out),
+        max_drop=max_drop,
+    )
+    evaluation = prepare_evaluation(request, progress)
+    warn_of(evaluation.warning)
+    return evaluation.run(progress)
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _as_typed(options: Mapping[str, object]) -> dict[str, str]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "convert": True,
     "run": False,
     "validate": False,
+    "evaluate": True,
     "locate": True,
     "tune": True,
     "compare": True,

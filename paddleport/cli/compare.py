@@ -1,4 +1,4 @@
-"""``paddleport compare``: what changed between two parity reports beyond noise."""
+"""``paddleport compare``: what changed between two reports beyond noise."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,8 +15,12 @@ _STYLES = {"regression": "bold red", "improvement": "green", "change": "default"
 
 
 def compare(
-    old: Annotated[Path, typer.Argument(metavar="OLD.json", help="The parity.json before.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW.json", help="The parity.json after.")],
+    old: Annotated[
+        Path, typer.Argument(metavar="OLD.json", help="The parity.json or evaluate.json before.")
+    ],
+    new: Annotated[
+        Path, typer.Argument(metavar="NEW.json", help="The one after, of the same kind.")
+    ],
     latency_threshold: Annotated[
         float,
         typer.Option(
@@ -35,6 +39,8 @@ def compare(
     """Say what changed between two reports beyond noise; exit code 1 if anything is worse.
 
     [bold]paddleport compare before/parity.json out/MobileNetV2/parity.json[/]
+
+    [bold]paddleport compare before/evaluate.json out/MobileNetV2/evaluate.json[/]
     """
     from paddleport.files import write_atomically
     from paddleport.validate.report_diff import compare_reports

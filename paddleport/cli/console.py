@@ -21,6 +21,7 @@ _STYLES = {
     "agrees": "green",
     "passed": "green",
     "reference": "cyan",
+    "lower": "bold red",
     "differs": "bold red",
     "failed": "bold red",
     "unproven": "yellow",

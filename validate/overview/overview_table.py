@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from paddleport.models.zoo.published_figures import published_gflop
 from paddleport.validate.overview.model_overview import ModelBackend, ModelOverview, OverviewRow
 from paddleport.validate.reports import figures
-from paddleport.validate.reports.markdown import markdown_table, safe_markdown
+from paddleport.validate.reports.markdown_blocks import safe, table_block
 from paddleport.validate.reports.tables import Table
 
 LEAST_NEEDED = ("top-5", "of its limit", "M params", "GFLOP", "limit", "MB", "top-1")
@@ -108,18 +108,15 @@ def explanations(overview: ModelOverview) -> list[tuple[OverviewRow, str]]:
 def to_markdown(overview: ModelOverview) -> str:
     """Table, notes and explanations."""
     blocks = [
-        f"# {safe_markdown(overview.title)}",
-        f"**{safe_markdown(tally(overview))}**",
-        markdown_table(models_table(overview)),
-        "\n".join(f"- {safe_markdown(note)}" for note in notes(overview)),
-        "\n".join(
-            f"- {safe_markdown(row.name)}: {safe_markdown(text)}"
-            for row, text in explanations(overview)
-        ),
+        f"# {safe(overview.title)}",
+        f"**{safe(tally(overview))}**",
+        table_block(models_table(overview)),
+        "\n".join(f"- {safe(note)}" for note in notes(overview)),
+        "\n".join(f"- {safe(row.name)}: {safe(text)}" for row, text in explanations(overview)),
     ]
     latencies = latencies_table(overview)
     if latencies.lines:
-        blocks += [f"## {latencies.caption}", markdown_table(latencies)]
+        blocks += [f"## {latencies.caption}", table_block(latencies)]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 

@@ -1,8 +1,9 @@
-"""Two parity reports of one model: what changed between them beyond noise.
+"""Two reports of one model: what changed between them beyond noise.
 
 ``recorded_report`` reads and checks a report; ``result_changes`` and ``performance_changes`` find
 what changed, with what counts as noise; ``report_comparison`` does both and notes what differs
-between the runs; ``changes`` is the result.
+between the runs; ``changes`` is the result. ``recorded_evaluation`` and ``evaluation_changes`` are
+the same for two evaluations.
 """
 
 from typing import TYPE_CHECKING

@@ -17,6 +17,7 @@ from paddleport.validate.report_diff.median import Median
 SPEED_REFERENCE = "paddle"  # as validation_plan has it, which this must not import to read a file
 MAX_BYTES = 64 << 20  # a report with all its pictures has less than one MB
 READABLE_SCHEMAS = (2, 3)
+EVALUATION = "evaluation"  # as evaluation_report has it
 _EXPECTED = "give it a parity.json of paddleport validate"
 
 Configuration = tuple[int, int, str]  # batch, threads, scope, as figures has it
@@ -196,22 +197,17 @@ class RecordedReport(Struct, frozen=True, kw_only=True, dict=True):
         return named
 
 
-def read_report(report: Mapping[str, Any] | str | Path, title: str) -> RecordedReport:
+def read_report(value: Any, source: str) -> RecordedReport:
     """A report whose schema is known here.
 
     Args:
-        report: a file, or what ``ParityReport.to_dict`` gives.
-        title: what to call a mapping in an error.
+        value: what ``ParityReport.to_dict`` gives, or what a file holds instead.
+        source: what to call it in an error.
 
     Raises:
-        ModelNotFoundError: there is no such file.
-        OutputError: it cannot be read, is no parity report of a schema that is known, or a value
-            is missing or not of its type.
+        OutputError: it is no parity report of a schema that is known, or a value is missing or
+            not of its type.
     """
-    if isinstance(report, Mapping):
-        source, value = title, report
-    else:
-        source, value = str(report), _loaded(Path(report))
     if not isinstance(value, Mapping) or not {"schema", "model", "rows"} <= set(value):
         raise OutputError(f"{source} is no parity report; {_EXPECTED}")
     schema = value["schema"]
@@ -229,6 +225,23 @@ def read_report(report: Mapping[str, Any] | str | Path, title: str) -> RecordedR
         why, _, path = str(error).partition(" - at ")
         place = path.strip("`").removeprefix("$.")
         raise OutputError(f"{source} is no parity report: {place}: {why}; {_EXPECTED}") from None
+
+
+def report_values(report: Mapping[str, Any] | str | Path, title: str) -> tuple[str, Any]:
+    """What to call a report in an error, and its values as its file has them.
+
+    Raises:
+        ModelNotFoundError: there is no such file.
+        OutputError: it cannot be read, or is no JSON.
+    """
+    if isinstance(report, Mapping):
+        return title, report
+    return str(report), _loaded(Path(report))
+
+
+def is_evaluation(value: Any) -> bool:
+    """Whether a report's values are an evaluation's."""
+    return isinstance(value, Mapping) and value.get("kind") == EVALUATION
 
 
 def _loaded(path: Path) -> Any:

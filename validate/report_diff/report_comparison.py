@@ -1,25 +1,29 @@
 """Two reports compared, and what differs between the runs besides their results."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from paddleport.errors import UsageError
 from paddleport.validate.report_diff.changes import ReportChange, ReportDiff, in_order
+from paddleport.validate.report_diff.evaluation_changes import compare_evaluations
 from paddleport.validate.report_diff.performance_changes import (
     OTHER_MACHINE,
     LatencyChanges,
     compare_costs,
     compare_models,
 )
+from paddleport.validate.report_diff.recorded_evaluation import read_evaluation
 from paddleport.validate.report_diff.recorded_report import (
     SPEED_REFERENCE,
     RecordedFeed,
     RecordedReport,
+    is_evaluation,
     read_report,
+    report_values,
 )
 from paddleport.validate.report_diff.result_changes import compare_rows
+from paddleport.validate.report_diff.run_notes import order_notes, version_notes
 
 LATENCY_THRESHOLD_PERCENT = 5.0
 Report = Mapping[str, Any] | str | Path
@@ -34,24 +38,36 @@ def compare_reports(
     """What changed from one report to the next beyond noise.
 
     What counts as noise is said where it is decided: errors in ``result_changes``, latencies,
-    load time and memory in ``performance_changes``.
+    load time and memory in ``performance_changes``, accuracy in ``evaluation_changes``.
 
     Args:
-        old: a ``parity.json`` file, or what ``ParityReport.to_dict`` gives.
-        new: another, likewise.
+        old: a ``parity.json`` or ``evaluate.json`` file, or what the report's ``to_dict`` gives.
+        new: another of the same kind, likewise.
         latency_threshold_percent: the smallest change of a median latency that counts.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        OutputError: what is there is no parity report, or one of a schema not known here.
-        UsageError: the threshold is no percentage.
+        OutputError: what is there is no report, or one of a schema not known here.
+        UsageError: the threshold is no percentage, or one is a parity report and the other an
+            evaluation.
     """
     if not 0 <= latency_threshold_percent < float("inf"):
         raise UsageError(
             f"a latency threshold of {latency_threshold_percent:g} % is not possible: 0 or more"
         )
-    before = read_report(old, "the old report")
-    after = read_report(new, "the new report")
+    old_source, old_values = report_values(old, "the old report")
+    new_source, new_values = report_values(new, "the new report")
+    kinds = [is_evaluation(values) for values in (old_values, new_values)]
+    if all(kinds):
+        return compare_evaluations(
+            read_evaluation(old_values, old_source), read_evaluation(new_values, new_source)
+        )
+    if any(kinds):
+        evaluated, other = (old_source, new_source) if kinds[0] else (new_source, old_source)
+        raise UsageError(
+            f"{evaluated} is a report of evaluate and {other} is none: give two of one kind"
+        )
+    before, after = read_report(old_values, old_source), read_report(new_values, new_source)
     latencies = LatencyChanges(old=before, new=after, threshold=latency_threshold_percent / 100)
     same = same_task(before, after)
     changes: list[ReportChange] = []
@@ -80,7 +96,7 @@ def same_task(old: RecordedReport, new: RecordedReport) -> bool:
 
 def notes(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
     """A sentence for whatever is not the same, the weightiest first."""
-    yield from _order(old, new)
+    yield from order_notes(old.created, new.created)
     yield from _models(old, new)
     yield from _limits(old, new)
     yield from _feeds(old, new)
@@ -92,18 +108,9 @@ def notes(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
     if old.strict != new.strict:
         yield f"only {'NEW' if new.strict else 'OLD'} counts a skipped backend as a failure"
     yield from _machines(old, new)
-    yield from _versions(old, new)
+    yield from version_notes(old.environment, new.environment)
     if old.command != new.command:
         yield f"command: {old.command or '(none)'} → {new.command or '(none)'}"
-
-
-def _order(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
-    try:
-        swapped = datetime.fromisoformat(new.created) < datetime.fromisoformat(old.created)
-    except (ValueError, TypeError):  # no time, or one without a zone
-        return
-    if swapped:
-        yield f"OLD ({old.created}) was made after NEW ({new.created}): are they swapped?"
 
 
 def _models(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
@@ -162,22 +169,6 @@ def _machines(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
     one, two = old.peak_gflops.get(key), new.peak_gflops.get(key)
     if one and two and max(one, two) > _PEAK_MOVED * min(one, two):
         yield f"the machine's own peak: {one:.0f} → {two:.0f} GFLOP/s on {key} threads"
-
-
-def _versions(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
-    one, two = old.environment, new.environment
-    pairs = {"python": (one.python, two.python), "platform": (one.platform, two.platform)}
-    pairs |= {
-        name: (one.packages.get(name, ""), two.packages.get(name, ""))
-        for name in dict.fromkeys((*one.packages, *two.packages))
-    }
-    texts = [
-        f"{name} {before or 'none'} → {after or 'none'}"
-        for name, (before, after) in pairs.items()
-        if before != after
-    ]
-    if texts:
-        yield f"versions: {', '.join(texts)}"
 
 
 def _feeds_text(feeds: Sequence[RecordedFeed]) -> str:

@@ -154,10 +154,18 @@ def stylesheet() -> str:
 
 @cache
 def html_template(package: str, name: str) -> "Template":
-    """A template in a package's folder: text is escaped, and a name it lacks is an error."""
-    from jinja2 import Environment, StrictUndefined
+    """A template in a package's folder: text is escaped, and a name it lacks is an error.
 
+    What it imports, such as ``macros.html.j2``, lies beside the parity report's.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    shared = files("paddleport.validate.reports")
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: shared.joinpath(name).read_text("utf-8")),
     )
     return environment.from_string(files(package).joinpath(name).read_text("utf-8"))

@@ -1,0 +1,263 @@
+"""``paddleport evaluate``: how accurate a model is on labelled pictures, on each backend."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paddleport.cli import options
+from paddleport.cli.console import (
+    fitting_table,
+    print_json,
+    print_warning,
+    progress_bar,
+    stderr,
+    stdout,
+)
+from paddleport.errors import UsageError
+
+if TYPE_CHECKING:
+    from paddleport.runners.profile import Profile
+    from paddleport.validate.evaluate.evaluation_report import EvaluationReport
+
+_LEAST_NEEDED = ("ECE", "loss", "computes in", "95 % of it", "pictures/s", "changed")
+
+
+def evaluate(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL DATA",
+            help="MODEL: a name of the zoo, a folder, .tar or program file; an .onnx file with "
+            "--no-reference. DATA: labelled pictures, such as a folder with a folder a class.",
+        ),
+    ] = None,
+    list_file: Annotated[
+        Path | None,
+        typer.Option("--list", metavar="FILE", help="Pictures and labels, one a line; or a CSV."),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="What the list's paths start from."),
+    ] = None,
+    class_map: Annotated[
+        Path | None,
+        typer.Option("--class-map", metavar="FILE", help="Which class each label stands for."),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option("--backend", "-b", help="Repeatable; by default every backend."),
+    ] = None,
+    precision: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--precision",
+            help="Repeatable: each on every backend. A file in it is made where the runtime does "
+            "not compute in it by itself; int8 needs the extra quantize.",
+            show_default="each backend's own",
+        ),
+    ] = None,
+    onnx: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--onnx", metavar="FILE", help="An ONNX file that should be the model; repeatable."
+        ),
+    ] = None,
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="FILE", help="A configuration of paddleport tune."),
+    ] = None,
+    no_reference: Annotated[
+        bool, typer.Option("--no-reference", help="Without native Paddle.")
+    ] = False,
+    max_drop: Annotated[
+        float,
+        typer.Option(
+            "--max-drop",
+            metavar="POINTS",
+            help="How much lower than native Paddle's top-1 may be, in percentage points.",
+        ),
+    ] = 1.0,
+    limit: Annotated[
+        int | None,
+        typer.Option("--limit", help="At most so many pictures, spread evenly over all."),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", help="Pictures per inference.", show_default="1")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option("--workers", help="Threads that decode pictures; by default as many as CPUs."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted pass was.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where reports go. Default: out/NAME"),
+    ] = None,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option("--calibrate", metavar="DIR", help="Pictures that int8 takes ranges from."),
+    ] = None,
+    opset: options.OpsetOption = 17,
+    weights: options.WeightsOption = "auto",
+    program: options.ProgramOption = None,
+    params: options.ParamsOption = None,
+    device: options.DeviceOption = None,
+    threads: options.ThreadsOption = None,
+    extra: options.ExtraOption = None,
+    json: options.JsonOption = False,
+) -> None:
+    """Count right answers on labelled pictures: native Paddle and every backend in one pass.
+
+    [bold]paddleport evaluate MobileNetV2 val/ -b openvino --precision fp32 --precision bf16[/]
+
+    [bold]paddleport evaluate MobileNetV2 --list val_list.txt --root ILSVRC2012/ --resume[/]
+    """
+    from paddleport.convert.model_evaluation import (
+        EvaluationRequest,
+        LabelledFiles,
+        prepare_evaluation,
+    )
+    from paddleport.convert.rows_asked import RowsAsked
+    from paddleport.runners.picture_pipeline import default_workers
+    from paddleport.runners.profile import read_profile
+    from paddleport.runners.runner_options import available_threads
+
+    tuned = read_profile(profile) if profile is not None else None
+    model, data = _model_and_data(
+        names or [], tuned, program=program, listed=bool(list_file or root)
+    )
+    if tuned is not None and model is not None and Path(model).name != tuned.model:
+        raise UsageError(
+            f"the profile is of {tuned.model}, not of {model}: paddleport tune {model}"
+        )
+    rows = RowsAsked(
+        backends=tuple(backend) if backend else None,
+        precisions=tuple(options.precision_from(item) for item in precision or ()),
+        files=tuple(onnx or ()),
+        profile=tuned,
+        reference=not no_reference,
+        device=device,
+        threads=available_threads() if threads is None else threads,
+        extras=options.extras_from(extra),
+        batch_size=_batch_size(batch_size, tuned),
+        opset=opset,
+        calibrate=calibrate,
+    )
+    request = EvaluationRequest(
+        model=model,
+        pictures=LabelledFiles(data=data, list_file=list_file, root=root, class_map=class_map),
+        rows=rows,
+        weights=weights,
+        program=program,
+        params=params,
+        limit=limit,
+        workers=default_workers() if workers is None else workers,
+        resume=resume,
+        out=out,
+        max_drop=max_drop / 100,
+        command=shlex.join(["paddleport", *sys.argv[1:]]),
+    )
+    with progress_bar() as progress:
+        evaluation = prepare_evaluation(request, progress)
+    for line in _state_notes(evaluation.folder, resume=resume):
+        print_warning(line)
+    try:
+        with progress_bar() as progress:
+            report = evaluation.run(progress)
+            progress("write the report", None)
+            files = report.write(evaluation.folder)
+    except KeyboardInterrupt:
+        _print_interrupted(evaluation.folder)
+        raise
+    if evaluation.warning:
+        print_warning(evaluation.warning)
+    if json:
+        print_json(report.to_dict())
+    else:
+        print_evaluation(report, files)
+    raise typer.Exit(report.exit_code)
+
+
+def _model_and_data(
+    names: list[str], tuned: "Profile | None", *, program: Path | None, listed: bool
+) -> tuple[str | None, Path | None]:
+    """The model and the pictures among what was typed: MODEL DATA, or the one that is missing."""
+    if len(names) > 2:
+        raise UsageError(
+            f"a model and labelled pictures are taken, and there are {len(names)}: "
+            f"paddleport evaluate {names[0]} {names[1]}"
+        )
+    if program is not None or (tuned is not None and len(names) < 2 and not listed):
+        if len(names) > 1:
+            raise UsageError(f"name either {names[0]} or --model {program}, not both")
+        model = None if program is not None or tuned is None else tuned.model
+        return model, Path(names[0]) if names else None
+    if not names and tuned is not None:
+        return tuned.model, None
+    if len(names) < (1 if listed else 2):
+        raise UsageError(
+            f"{'labelled pictures are' if names else 'a model and labelled pictures are'} missing: "
+            f"paddleport evaluate {names[0] if names else 'MODEL'} DATA, where DATA has a folder a "
+            "class; or --list FILE --root DIR"
+        )
+    return names[0], Path(names[1]) if len(names) > 1 else None
+
+
+def _batch_size(typed: int | None, tuned: "Profile | None") -> int:
+    if typed is not None:
+        return typed
+    return tuned.batch if tuned is not None else 1
+
+
+def _state_notes(folder: Path, *, resume: bool) -> list[str]:
+    """What a user may not know of an interrupted pass in the folder."""
+    from paddleport.validate.evaluate.evaluation_state import STATE_FILE, SavedPass
+
+    found = (folder / STATE_FILE).is_file()
+    if resume and not found:
+        return [f"nothing to go on with in {folder}: this begins at the first picture"]
+    if found and not resume:
+        saved = SavedPass.load(folder)
+        done = f" of {saved.position:,} pictures" if saved else ""
+        return [f"the interrupted pass{done} in {folder} is begun anew: --resume would go on"]
+    return []
+
+
+def _print_interrupted(folder: Path) -> None:
+    from paddleport.validate.evaluate.evaluation_state import SavedPass
+
+    saved = SavedPass.load(folder)
+    if saved is not None:
+        stderr().print(
+            f"stopped after {saved.position:,} pictures: the same command with --resume goes on"
+        )
+
+
+def print_evaluation(report: "EvaluationReport", files: list[Path]) -> None:
+    """The report as a table, with a sentence for whatever needs one."""
+    from rich.markup import escape
+
+    from paddleport.validate.evaluate import evaluation_summary as summary
+
+    console = stdout()
+    console.print(f"[bold]{escape(str(report.model['title']))}[/]")
+    speed = f" · {found}" if (found := summary.speed(report)) else ""
+    console.print(f"data       {escape(summary.data(report) + speed)}", style="dim")
+    console.print(f"published  {escape(summary.published(report))}", style="dim")
+    console.print()
+    console.print(fitting_table(report.table(), _LEAST_NEEDED))
+    console.print()
+    for name, told in summary.reasons(report):
+        console.print(f"[bold]{escape(name)}[/]: {escape(told)}")
+    for note in report.notes:
+        console.print(f"[dim]{escape(note)}[/]")
+    if report.label_problem:
+        console.print(f"[bold red]{escape(report.label_problem)}[/]")
+    console.print(f"{escape(summary.outcome(report))}", style="dim")
+    paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
+    console.print(f"{summary.headline(report)} · {paths}")
