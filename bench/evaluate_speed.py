@@ -30,8 +30,8 @@ from paddleport.validate.evaluate.row_request import EvaluatedModel, RowRequest,
 from paddleport.worker import Worker
 
 DIFFERENT = 24  # pictures; the others are copies
-PICTURES = 1440  # of a pass: filling and draining the pipeline must not count
-PASSES = 7
+PICTURES = 960  # of a pass: filling and draining the pipeline must not count
+PASSES = 5
 PADDLECLAS_BATCH = 64  # of its evaluation
 TIMEOUT_S = 600.0
 CLASSES = 1000
