@@ -25,8 +25,8 @@ from paddleport.models.resolve import SourceModel
 from paddleport.models.synthetic.samples import draw_picture
 from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.evaluate.evaluation_pass import PassPlan, run_pass
-from paddleport.validate.evaluate.labelled_data import open_labelled
-from paddleport.validate.evaluate.row_request import EvaluatedModel, RowRequest, RowSource
+from paddleport.validate.evaluate.rows.row_request import EvaluatedModel, RowRequest, RowSource
+from paddleport.validate.labelled.labelled_data import open_labelled
 from paddleport.worker import Worker
 
 DIFFERENT = 24  # pictures; the others are copies

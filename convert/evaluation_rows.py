@@ -18,7 +18,7 @@ from paddleport.runners.base import Runner
 from paddleport.runners.predictor import MOST_STREAMS, extras_for_pictures
 from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import TensorSpec
-from paddleport.validate.evaluate.row_request import RowRequest, RowSource
+from paddleport.validate.evaluate.rows.row_request import RowRequest, RowSource
 from paddleport.validate.parity.validation_plan import PLAIN
 
 if TYPE_CHECKING:

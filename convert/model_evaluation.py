@@ -13,15 +13,15 @@ from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.picture_pipeline import default_workers
 from paddleport.validate.evaluate.evaluation_pass import CompletedPass, PassPlan, run_pass
-from paddleport.validate.evaluate.evaluation_report import (
+from paddleport.validate.evaluate.report.evaluation_report import (
     MAX_DROP,
     EvaluationFacts,
     EvaluationReport,
     RowFacts,
     evaluation_report,
 )
-from paddleport.validate.evaluate.labelled_data import LabelledData, open_labelled
-from paddleport.validate.evaluate.row_request import EvaluatedModel, RowRequest
+from paddleport.validate.evaluate.rows.row_request import EvaluatedModel, RowRequest
+from paddleport.validate.labelled.labelled_data import LabelledData, open_labelled
 from paddleport.validate.parity.describe import describe_environment
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from paddleport.models.resolve import SourceModel, resolve
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.tasks.classification import Classification
 from paddleport.tensors import TensorSpec
-from paddleport.validate.evaluate.row_request import EvaluatedModel
+from paddleport.validate.evaluate.rows.row_request import EvaluatedModel
 
 
 def model_to_evaluate(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from paddleport.runners.predictor import Predictor
     from paddleport.runners.runner_options import Precision
     from paddleport.validate import ParityReport, Plan
-    from paddleport.validate.evaluate.evaluation_report import EvaluationReport
+    from paddleport.validate.evaluate.report.evaluation_report import EvaluationReport
     from paddleport.validate.overview.model_overview import ModelOverview
 
 __all__ = ["backends", "evaluate", "load", "models", "validate", "validate_all"]

@@ -13,14 +13,14 @@ from PIL import Image
 
 from paddleport.models.labels import imagenet_labels
 from paddleport.models.synthetic.samples import draw_picture
-from paddleport.validate.evaluate.evaluation_report import (
+from paddleport.validate.evaluate.counts.picture_thumbnail import picture_thumbnail
+from paddleport.validate.evaluate.counts.tally import Tally
+from paddleport.validate.evaluate.report.evaluation_report import (
     EvaluationFacts,
     EvaluationReport,
     RowFacts,
     evaluation_report,
 )
-from paddleport.validate.evaluate.picture_thumbnail import picture_thumbnail
-from paddleport.validate.evaluate.tally import Tally
 
 Scores = NDArray[np.float32]
 FACTS = EvaluationFacts(

@@ -20,7 +20,7 @@ import paddleport as pp
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.resolve import resolve
 from paddleport.tensors import Array
-from paddleport.validate.evaluate.evaluation_report import EvaluationReport
+from paddleport.validate.evaluate.report.evaluation_report import EvaluationReport
 
 pytestmark = [pytest.mark.slow, pytest.mark.conversion]
 

@@ -13,7 +13,7 @@ import pytest
 from made_evaluation import FACTS, made_evaluation, paired
 
 from paddleport.errors import OutputError, UsageError
-from paddleport.validate.evaluate.evaluation_report import evaluation_report
+from paddleport.validate.evaluate.report.evaluation_report import evaluation_report
 from paddleport.validate.report_diff import ReportDiff, compare_reports
 
 Json = dict[str, Any]

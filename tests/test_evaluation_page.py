@@ -30,9 +30,16 @@ from test_html_in_chromium import (
 )
 from test_report_markdown import tables_of, tokens_of
 
-from paddleport.validate.evaluate.evaluation_report import EvaluationReport, evaluation_report
-from paddleport.validate.evaluate.interval_chart import ChartMark, IntervalChart, IntervalLine
-from paddleport.validate.evaluate.picture_thumbnail import picture_thumbnail
+from paddleport.validate.evaluate.counts.picture_thumbnail import picture_thumbnail
+from paddleport.validate.evaluate.report.evaluation_report import (
+    EvaluationReport,
+    evaluation_report,
+)
+from paddleport.validate.evaluate.report.interval_chart import (
+    ChartMark,
+    IntervalChart,
+    IntervalLine,
+)
 
 __all__ = ["browser"]  # the fixture
 

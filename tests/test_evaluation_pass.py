@@ -17,13 +17,14 @@ from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing import prepare_image
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import ShapeRange, TensorSpec
-from paddleport.validate.evaluate import picture_chunks, picture_slots
+from paddleport.validate.evaluate import picture_chunks
+from paddleport.validate.evaluate.counts.tally import Tally
 from paddleport.validate.evaluate.evaluation_pass import CompletedPass, PassPlan, run_pass
 from paddleport.validate.evaluate.evaluation_state import STATE_FILE, SavedPass
-from paddleport.validate.evaluate.labelled_data import LabelledData, open_labelled
 from paddleport.validate.evaluate.pass_progress import PassProgress, shown_duration
-from paddleport.validate.evaluate.row_request import EvaluatedModel, RowRequest, RowSource
-from paddleport.validate.evaluate.tally import Tally
+from paddleport.validate.evaluate.rows import picture_slots
+from paddleport.validate.evaluate.rows.row_request import EvaluatedModel, RowRequest, RowSource
+from paddleport.validate.labelled.labelled_data import LabelledData, open_labelled
 
 ORT, OTHER = "onnxruntime fp32", "other"
 PICTURES = 150  # three chunks, the last one smaller

@@ -16,9 +16,7 @@ from made_evaluation import (
 )
 from test_report_schema import check_fields, place_at, places, reach
 
-from paddleport.validate.evaluate.calibration import CalibrationBin
-from paddleport.validate.evaluate.changed_pictures import ChangedPicture
-from paddleport.validate.evaluate.evaluated_row import (
+from paddleport.validate.evaluate.accuracy.evaluated_row import (
     AnswerChanges,
     ClassAnswer,
     ClassFigures,
@@ -26,7 +24,9 @@ from paddleport.validate.evaluate.evaluated_row import (
     CountedShare,
     EvaluatedRow,
 )
-from paddleport.validate.evaluate.evaluation_report import (
+from paddleport.validate.evaluate.counts.calibration import CalibrationBin
+from paddleport.validate.evaluate.counts.changed_pictures import ChangedPicture
+from paddleport.validate.evaluate.report.evaluation_report import (
     KIND,
     SCHEMA_VERSION,
     EvaluatedData,
@@ -36,7 +36,7 @@ from paddleport.validate.evaluate.evaluation_report import (
 )
 
 SCHEMA: dict[str, Any] = json.loads(
-    files("paddleport.validate.evaluate").joinpath("evaluate.schema.json").read_text("utf-8")
+    files("paddleport.validate.evaluate.report").joinpath("evaluate.schema.json").read_text("utf-8")
 )
 VALIDATOR = Draft202012Validator(SCHEMA)
 CLASSES = (

@@ -15,9 +15,12 @@ from made_evaluation import (
 )
 
 from paddleport.errors import UsageError
-from paddleport.validate.evaluate.evaluated_row import EvaluatedRow
-from paddleport.validate.evaluate.evaluation_report import EvaluationReport, evaluation_report
-from paddleport.validate.evaluate.tally import Tally
+from paddleport.validate.evaluate.accuracy.evaluated_row import EvaluatedRow
+from paddleport.validate.evaluate.counts.tally import Tally
+from paddleport.validate.evaluate.report.evaluation_report import (
+    EvaluationReport,
+    evaluation_report,
+)
 
 
 def judged(

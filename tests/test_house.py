@@ -50,7 +50,7 @@ VENDORS = {
     },
     "openvino": {"runners/openvino.py"},
     "polygraphy": {"runners/tensorrt/library.py"},
-    "pyarrow": {"validate/evaluate/labelled/parquet_files.py"},
+    "pyarrow": {"validate/labelled/parquet_files.py"},
     "tensorrt": {"runners/tensorrt/library.py"},
     "tensorrt_rtx": {"runners/tensorrt/library.py"},
     "cv2": {

@@ -10,12 +10,12 @@ from labelled_trees import png, tree
 
 from paddleport.errors import UsageError
 from paddleport.models.labels import imagenet_labels
-from paddleport.validate.evaluate.labelled.class_names import (
+from paddleport.validate.labelled.class_names import (
     ModelClasses,
     class_indices,
     imagenet_synsets,
 )
-from paddleport.validate.evaluate.labelled_data import LabelledData, open_labelled
+from paddleport.validate.labelled.labelled_data import LabelledData, open_labelled
 
 PETS = ("cat", "dog, hound", "guinea pig, Cavia cobaya")
 IMAGENET = imagenet_labels()

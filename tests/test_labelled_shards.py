@@ -14,8 +14,8 @@ from labelled_trees import png
 
 from paddleport.errors import UsageError
 from paddleport.models.labels import imagenet_labels
-from paddleport.validate.evaluate.labelled import parquet_files, tar_shards
-from paddleport.validate.evaluate.labelled_data import LabelledData, open_labelled
+from paddleport.validate.labelled import parquet_files, tar_shards
+from paddleport.validate.labelled.labelled_data import LabelledData, open_labelled
 
 PETS = ("cat", "dog", "pig")
 Member = tuple[str, bytes]

@@ -9,8 +9,8 @@ import pytest
 from labelled_trees import png
 
 from paddleport.models.labels import imagenet_labels
-from paddleport.validate.evaluate.labelled.class_names import imagenet_synsets
-from paddleport.validate.evaluate.labelled_data import open_labelled
+from paddleport.validate.labelled.class_names import imagenet_synsets
+from paddleport.validate.labelled.labelled_data import open_labelled
 
 FEW, MANY = 2_000, 50_000
 # The names alone of 50,000 pictures are 12 MB; pathlib leaves up to 4 MB in Python's own table of

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm  # type: ignore[import-untyped]  # has no type hints
 
-from paddleport.validate.evaluate.accuracy_verdict import (
+from paddleport.validate.evaluate.accuracy.accuracy_verdict import (
     answer_changes,
     judge_against_published,
     judge_drop,
 )
-from paddleport.validate.evaluate.proportions import (
+from paddleport.validate.evaluate.accuracy.proportions import (
     Z_ONE_SIDED,
     Z_POWER,
     Z_TWO_SIDED,

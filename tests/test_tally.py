@@ -20,11 +20,14 @@ from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, top_k_ac
 
 from paddleport.errors import OutputError, UsageError
 from paddleport.runners.tasks.classification import top_k
-from paddleport.validate.evaluate import confusion_counts
-from paddleport.validate.evaluate.changed_pictures import KEPT
-from paddleport.validate.evaluate.confusion_counts import ConfusionCounts, most_confused
-from paddleport.validate.evaluate.evaluation_report import EvaluationReport, evaluation_report
-from paddleport.validate.evaluate.tally import Tally
+from paddleport.validate.evaluate.counts import confusion_counts
+from paddleport.validate.evaluate.counts.changed_pictures import KEPT
+from paddleport.validate.evaluate.counts.confusion_counts import ConfusionCounts, most_confused
+from paddleport.validate.evaluate.counts.tally import Tally
+from paddleport.validate.evaluate.report.evaluation_report import (
+    EvaluationReport,
+    evaluation_report,
+)
 
 CLASSES = 12
 

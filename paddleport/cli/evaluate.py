@@ -20,7 +20,7 @@ from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
     from paddleport.runners.profile import Profile
-    from paddleport.validate.evaluate.evaluation_report import EvaluationReport
+    from paddleport.validate.evaluate.report.evaluation_report import EvaluationReport
 
 _LEAST_NEEDED = ("ECE", "loss", "computes in", "95 % of it", "pictures/s", "changed")
 
@@ -242,7 +242,7 @@ def print_evaluation(report: "EvaluationReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
     from rich.markup import escape
 
-    from paddleport.validate.evaluate import evaluation_summary as summary
+    from paddleport.validate.evaluate.report import evaluation_summary as summary
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")

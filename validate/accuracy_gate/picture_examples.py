@@ -12,8 +12,8 @@ from paddleport.runners.preprocessing.picture_files import find_pictures
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, takes_pixels
 from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.accuracy_gate.gate_set import GateSet, collected
-from paddleport.validate.evaluate.labelled_data import LabelledData, open_labelled
 from paddleport.validate.feeds.named_feed import DEFAULT_SIZE, SAMPLE_SIZE
+from paddleport.validate.labelled.labelled_data import LabelledData, open_labelled
 
 DRAWN_PICTURES = 200  # where none are given
 

@@ -1,8 +1,7 @@
 """How accurate a model is on labelled pictures, and whether a runtime's answers are less so.
 
-``labelled_data`` reads the pictures, ``evaluation_pass`` gives them to the backends: there
-``picture_chunks`` decodes, ``picture_slots`` is the memory that the backends' processes share with
-it, ``row_process`` is such a process and ``hosted_row`` what runs in it, ``evaluation_state`` is
-what an interrupted pass goes on from. ``tally`` counts the answers, ``evaluation_report`` is what
-comes of them, with the verdicts.
+``evaluation_pass`` gives the pictures of ``validate.labelled`` to the backends: ``picture_chunks``
+decodes them, ``rows`` holds the backends' processes, ``counts`` counts the answers, ``accuracy``
+says what they prove, and ``report`` is what is written of it. An interrupted pass goes on from
+``evaluation_state``.
 """

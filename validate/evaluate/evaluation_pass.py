@@ -16,14 +16,14 @@ from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.in_order import in_order
 from paddleport.runners.picture_pipeline import default_workers
+from paddleport.validate.evaluate.counts.picture_thumbnail import picture_thumbnail
+from paddleport.validate.evaluate.counts.tally import Tally
 from paddleport.validate.evaluate.evaluation_state import (
     RowProgress,
     SavedPass,
     check_same,
     remove_state,
 )
-from paddleport.validate.evaluate.labelled_data import LabelledData
-from paddleport.validate.evaluate.open_rows import ChunkAnswers, OpenRows
 from paddleport.validate.evaluate.pass_progress import PassProgress
 from paddleport.validate.evaluate.picture_chunks import (
     SLOTS,
@@ -31,10 +31,10 @@ from paddleport.validate.evaluate.picture_chunks import (
     PictureReader,
     picture_chunks,
 )
-from paddleport.validate.evaluate.picture_thumbnail import picture_thumbnail
-from paddleport.validate.evaluate.row_process import RowProcess
-from paddleport.validate.evaluate.row_request import EvaluatedModel, RowRequest
-from paddleport.validate.evaluate.tally import Tally
+from paddleport.validate.evaluate.rows.open_rows import ChunkAnswers, OpenRows
+from paddleport.validate.evaluate.rows.row_process import RowProcess
+from paddleport.validate.evaluate.rows.row_request import EvaluatedModel, RowRequest
+from paddleport.validate.labelled.labelled_data import LabelledData
 
 _SAVE_EVERY_S = 10.0
 _SAVING_SHARE = 0.02  # of the time, where writing the state takes long

@@ -14,7 +14,7 @@ from paddleport.errors import ModelFileError, UsageError
 from paddleport.files import write_atomically
 from paddleport.runners.compiled_cache import FROM_CACHE
 from paddleport.tensors import Array
-from paddleport.validate.evaluate.hosted_row import LoadedFacts
+from paddleport.validate.evaluate.rows.hosted_row import LoadedFacts
 
 STATE_FILE = "evaluate.state.npz"
 _REST = "state.json"

@@ -19,7 +19,7 @@ from paddleport.models.preprocess import Preprocess
 from paddleport.runners.in_order import Pending, in_order
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, takes_pixels
 from paddleport.tensors import Array, TensorSpec
-from paddleport.validate.evaluate.labelled_data import LabelledPicture
+from paddleport.validate.labelled.labelled_data import LabelledPicture
 
 SLOTS = 2  # one is read by the rows while the other is filled
 _SLOT_BYTES = 24 << 20

@@ -7,7 +7,7 @@ beyond it has changed, and what lies within is shown as a change, neither better
 
 from collections.abc import Iterator
 
-from paddleport.validate.evaluate.proportions import newcombe_interval
+from paddleport.validate.evaluate.accuracy.proportions import newcombe_interval
 from paddleport.validate.report_diff.changes import (
     MODEL,
     Kind,

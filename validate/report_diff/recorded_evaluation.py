@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Struct, ValidationError, convert
 
 from paddleport.errors import OutputError
-from paddleport.validate.evaluate.evaluated_row import EvaluatedVerdict
+from paddleport.validate.evaluate.accuracy.evaluated_row import EvaluatedVerdict
 from paddleport.validate.report_diff.recorded_report import Count, Number, RecordedEnvironment
 
 READABLE_EVALUATIONS = (1,)

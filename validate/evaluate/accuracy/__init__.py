@@ -1,0 +1,1 @@
+"""What the counts say: shares and intervals, verdicts, and whether the labels can be right."""

@@ -1,1 +1,0 @@
-"""Labelled pictures in the forms that people have them in, a module a form."""

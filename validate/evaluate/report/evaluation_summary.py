@@ -1,0 +1,75 @@
+"""The evaluation in sentences."""
+
+from collections import Counter
+
+from paddleport.validate.evaluate.accuracy.evaluated_row import EvaluatedVerdict
+from paddleport.validate.evaluate.report.evaluation_report import EvaluationReport
+from paddleport.validate.reports import figures
+
+_VERDICTS: tuple[EvaluatedVerdict, ...] = ("lower", "failed", "unproven", "passed")
+
+
+def headline(report: EvaluationReport) -> str:
+    """The verdict in a few words."""
+    than = "native Paddle" if report.reference and len(report.rows) > 1 else "published"
+    if report.verdict == "passed":
+        return f"As accurate as {than}"
+    if report.verdict == "lower":
+        everywhere = all(row.verdict in ("lower", "reference") for row in report.rows)
+        return f"Less accurate than {than}{'' if everywhere else ', on some'}"
+    if report.label_problem:
+        return "These may not be the model's labels"
+    somewhere = any(row.verdict == "passed" for row in report.rows)
+    return "Not proven everywhere" if somewhere else "Nothing is proven"
+
+
+def outcome(report: EvaluationReport) -> str:
+    """How many backends came out how, and on what."""
+    counts = Counter(row.verdict for row in report.rows)
+    texts = [f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict]]
+    let_pass = f"{100 * report.max_drop:g} point{'' if report.max_drop == 0.01 else 's'}"
+    seen = report.data.classes_seen
+    where = f"{report.data.pictures:,} pictures of {seen:,} class{'' if seen == 1 else 'es'}"
+    return f"{', '.join(texts)}; on {where}, with a drop of {let_pass} let pass."
+
+
+def published(report: EvaluationReport) -> str:
+    """The published accuracy, or that there is none."""
+    found = report.published
+    texts = [
+        f"{name} {100 * share:.4g} %"
+        for name, share in (("top-1", found.top1), ("top-5", found.top5))
+        if share is not None
+    ]
+    if not texts:
+        return "none is known of this model"
+    return f"{', '.join(texts)}{f' ({found.source})' if found.source else ''}"
+
+
+def data(report: EvaluationReport) -> str:
+    """What was read, and how much of it."""
+    found = report.data
+    of = f" of {found.count:,}" if found.count not in (None, found.pictures) else ""
+    limit = f", --limit {found.limit}" if found.limit is not None else ""
+    return f"{found.source}: {found.pictures:,}{of} pictures{limit}"
+
+
+def speed(report: EvaluationReport) -> str:
+    """How fast the pass was; empty where nobody measured."""
+    texts = []
+    if report.pictures_per_second:
+        texts.append(f"{report.pictures_per_second:.0f} pictures a second through all of it")
+    if report.seconds:
+        minutes, seconds = divmod(round(report.seconds), 60)
+        texts.append(f"{minutes} min {seconds} s" if minutes else f"{seconds} s")
+    return ", ".join(texts)
+
+
+def reasons(report: EvaluationReport) -> list[tuple[str, str]]:
+    """Of each row with something to say, its name and that."""
+    found = []
+    for row in report.rows:
+        parts = [figures.one_line(part) for part in (row.reason, *row.notes) if part]
+        if parts:
+            found.append((row.name, "; ".join(parts)))
+    return found

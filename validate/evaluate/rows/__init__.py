@@ -1,0 +1,1 @@
+"""Backends that answer one pass: a process each, with the pictures in memory that all share."""
