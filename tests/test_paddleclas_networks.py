@@ -74,7 +74,7 @@ def logits(card: ModelCard, swapped: bool) -> Array:
 
     network: Any = new_network(paddleclas, card, card.classes)
     stream = SeededStream(card.name, paddleclas.RECIPE)
-    paddleclas.seed(network, card.arguments, card.classes, stream, card.input)
+    paddleclas.seed(network, card.arguments, card.classes, stream, card.known_input())
     feed = unseen(card)
     with paddle.no_grad():
         found: Array = network.backbone(paddle.to_tensor(feed[:, ::-1] if swapped else feed))
@@ -85,7 +85,7 @@ def unseen(card: ModelCard) -> Array:
     """Drawn pictures after those that calibrate."""
     from paddleport.models.synthetic.samples import sample_pictures
 
-    height, width = (side or 0 for side in card.input.shape[2:])
+    height, width = (side or 0 for side in card.known_input().shape[2:])
     pictures = sample_pictures(CALIBRATION_PICTURES + 6, (height, width))[CALIBRATION_PICTURES:]
     rgb = np.stack(pictures)[..., ::-1] / np.float32(255)
     scaled = (rgb - (0.485, 0.456, 0.406)) / (0.229, 0.224, 0.225)
@@ -93,7 +93,7 @@ def unseen(card: ModelCard) -> Array:
 
 
 def test_every_picture_calibrates_twice_and_differently() -> None:
-    batch = calibration_batch(card("any", side=32).input)
+    batch = calibration_batch(card("any", side=32).known_input())
     assert batch.shape == (2 * CALIBRATION_PICTURES, 3, 32, 32)
     half = batch[CALIBRATION_PICTURES:]
     np.testing.assert_allclose(half[2], batch[2, ::-1] * 1.5, rtol=1e-6)
