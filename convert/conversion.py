@@ -179,6 +179,7 @@ class Conversion:
             "opset": self.opset,
             "model": self.source.name,
             "weights": self.source.weights,
+            "weights_from": self.source.weights_from,
             "source_sha256": self.source.sha256,
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,

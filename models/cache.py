@@ -33,7 +33,7 @@ def cache_key(parts: Mapping[str, object]) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def cached_folder(name: str, build: Callable[[Path], None], *, cache: Path | None = None) -> Path:
+def cached_folder(name: str, build: Callable[[Path], object], *, cache: Path | None = None) -> Path:
     """The intact folder ``name``, made by ``build`` if it is not there.
 
     ``build`` fills an empty temporary folder, which gets its name only when it is complete. Of
@@ -109,7 +109,7 @@ def not_writable(folder: Path, error: OSError) -> OutputError:
     )
 
 
-def _build(folder: Path, build: Callable[[Path], None]) -> None:
+def _build(folder: Path, build: Callable[[Path], object]) -> None:
     for leftover in folder.parent.glob(f".{folder.name}.*.building"):  # of a killed process
         shutil.rmtree(leftover, ignore_errors=True)
     temporary = folder.with_name(f".{folder.name}.{os.urandom(4).hex()}.building")

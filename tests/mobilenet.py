@@ -6,10 +6,10 @@ import numpy as np
 
 from paddleport.models.zoo import mobilenet_v2 as family
 from paddleport.models.zoo import registry as zoo
-from paddleport.models.zoo.architecture import State
 from paddleport.models.zoo.conv_norm import ConvNorm, convolve, normalise
 from paddleport.models.zoo.mobilenet_v2 import MobileNetV2, pooled_features
 from paddleport.models.zoo.model_card import ModelCard
+from paddleport.models.zoo.network_state import State
 from paddleport.models.zoo.seeding import SeededStream
 from paddleport.tensors import Array, TensorSpec
 

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from conftest import skip_or_fail
 from onnx import numpy_helper
 
 from paddleport.errors import DownloadError
+from paddleport.models.zoo.paddleclas import prepare
+from paddleport.progress import no_progress
 from paddleport.worker import run_in_worker
 
 FOLDER = Path(__file__).parent.parent / "bench" / "architectures"
@@ -138,36 +141,17 @@ def test_a_command_without_an_answer_is_told_from_one_that_broke(load: Any) -> N
 
 
 @pytest.fixture
-def wheel(load: Any) -> Path:
+def wheel() -> None:
     try:
-        folder: Path = load("paddleclas_wheel").unpacked_wheel()
+        prepare(no_progress)
     except DownloadError as error:
-        pytest.skip(str(error))
-    return folder
-
-
-def test_another_wheel_than_the_pinned_one_is_refused(
-    load: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = load("paddleclas_wheel")
-    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path))
-
-    def download(command: list[str], **_: Any) -> Any:
-        folder = Path(command[command.index("--dest") + 1])
-        (folder / module._WHEEL).write_bytes(b"something else")
-        return module.subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(module.subprocess, "run", download)
-    with pytest.raises(DownloadError, match="another paddleclas"):
-        module.unpacked_wheel()
-    assert not list(tmp_path.rglob("*.whl"))
+        skip_or_fail("paddleclas", str(error))
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("wheel")
 @pytest.mark.parametrize("name", ["MobileFaceNet", "ShuffleNetV2_x0_25"])
-def test_a_network_of_paddleclas_is_measured(
-    load: Any, wheel: Path, tmp_path: Path, name: str
-) -> None:
+def test_a_network_of_paddleclas_is_measured(load: Any, tmp_path: Path, name: str) -> None:
     (chosen,) = (item for item in load("architecture").architectures() if item.name == name)
     measurement = load("measurement")
     found = measurement.measure(chosen, tmp_path, measurement.Limits())

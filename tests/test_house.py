@@ -37,6 +37,9 @@ VENDORS = {
         "models/paddle/model_builder.py",
         "models/zoo/architecture.py",  # a type, for mypy alone
         "models/zoo/mobilenet_v2.py",
+        "models/zoo/network_state.py",  # a type, too
+        "models/zoo/paddleclas/__init__.py",
+        "models/zoo/seeded_weights.py",
         "runners/paddle/paddle_runner.py",
     },
     "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/supported.py"},

@@ -1,14 +1,18 @@
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from mobilenet import mobilenet_card, seeded_state
 
 from paddleport.errors import ModelFileError
-from paddleport.models.paddle.model_builder import build_inference_model, check_state
+from paddleport.models.paddle.model_builder import build_inference_model
 from paddleport.models.paddle.source import open_model
+from paddleport.models.zoo.architecture import load_architecture
+from paddleport.models.zoo.network_state import counted_classes, set_state
 from paddleport.tensors import Array
+from paddleport.worker import Worker
 
 SCALE = 0.25
 CARD = mobilenet_card(SCALE)
@@ -38,8 +42,45 @@ def test_the_same_state_gives_the_same_bytes(state: dict[str, Array], tmp_path: 
     assert found.program.parameters["fc10_weights"].shape == (1280, 19)
 
 
-def test_a_state_that_fits(state: dict[str, Array]) -> None:
-    check_state(CARD, state, "it")
+@pytest.fixture(scope="module")
+def worker() -> Any:
+    if find_spec("paddle") is None:
+        pytest.skip("paddle is not installed")
+    with Worker() as worker:
+        yield worker
+
+
+def fit(state: dict[str, Array], classes: int) -> dict[str, Array]:
+    """What the network holds once the state is set; runs in a worker."""
+    network = load_architecture(CARD).build(CARD.arguments, classes)
+    counted = counted_classes(network, state, classes)
+    if counted != classes:
+        network = load_architecture(CARD).build(CARD.arguments, counted)
+    set_state(network, state, "it is no state")
+    return {key: value.numpy() for key, value in network.state_dict().items()}
+
+
+def names_of(classes: int) -> dict[str, str]:
+    """Key to parameter's name; runs in a worker."""
+    network = load_architecture(CARD).build(CARD.arguments, classes)
+    return {key: value.name for key, value in network.state_dict().items()}
+
+
+@pytest.mark.parametrize("classes", [19, 1000])
+def test_a_state_that_fits_counts_its_own_classes(
+    state: dict[str, Array], worker: Worker, classes: int
+) -> None:
+    found = worker.call(fit, 120.0, state, classes)
+    assert found.keys() == state.keys()
+    assert all(np.array_equal(found[key], state[key]) for key in state)
+
+
+def test_keys_by_parameter_name(state: dict[str, Array], worker: Worker) -> None:
+    names = worker.call(names_of, 120.0, 19)
+    named = {names[key]: value for key, value in state.items()}
+    assert "conv1_1_bn_mean" in named
+    found = worker.call(fit, 120.0, named, 1000)
+    assert all(np.array_equal(found[key], state[key]) for key in state)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +101,8 @@ def test_a_state_that_fits(state: dict[str, Array]) -> None:
     ],
 )
 def test_a_state_that_does_not_fit(
-    state: dict[str, Array], change: dict[str, Array | None], reason: str
+    state: dict[str, Array], worker: Worker, change: dict[str, Array | None], reason: str
 ) -> None:
     changed = {key: value for key, value in (state | change).items() if value is not None}
-    with pytest.raises(
-        ModelFileError, match=f"it is no state of MobileNetV2 at scale 0.25: {reason}"
-    ):
-        check_state(CARD, changed, "it")
+    with pytest.raises(ModelFileError, match=f"it is no state: {reason}"):
+        worker.call(fit, 120.0, changed, 1000)

@@ -73,9 +73,13 @@ def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
 def quick_build(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the content doesn't matter: the same model for whatever is to be built."""
 
-    def build(card: object, state: object, target: Path) -> None:
+    def seeded(card: object, target: Path, **_: object) -> None:
         shutil.copytree(folder, target, dirs_exist_ok=True)
 
+    def build(card: object, state: object, target: Path, **_: object) -> None:
+        shutil.copytree(folder, target, dirs_exist_ok=True)
+
+    monkeypatch.setattr(module, "build_seeded_model", seeded)
     monkeypatch.setattr(module, "build_inference_model", build)
 
 
@@ -201,7 +205,7 @@ def test_seeded_is_made_once_and_rebuilt_where_it_was_changed(
     def never(*args: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr(mobilenet_v2, "seeded_state", never)
+    monkeypatch.setattr(module, "build_seeded_model", never)
     assert obtain(card(), "seeded", cache=tmp_path) == first
 
 

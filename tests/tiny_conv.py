@@ -1,38 +1,38 @@
 """A family of the zoo as a plug-in adds it: one convolution and a classifier."""
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from paddleport.models.zoo.architecture import Arguments, StateEntry
+from paddleport.models.zoo.architecture import Arguments
 from paddleport.models.zoo.conv_norm import ConvNorm, seed_conv_norm
+from paddleport.models.zoo.network_state import set_state
 from paddleport.models.zoo.seeding import SeededStream, sample_input, seed_classifier
-from paddleport.tensors import Array
+from paddleport.tensors import Array, TensorSpec
 
 if TYPE_CHECKING:
     from paddle import nn
 
 RECIPE = 3
-CLASSES_KEY = "out.bias"
 
 
-def state_entries(arguments: Arguments, classes: int) -> Iterator[StateEntry]:
-    yield from layer_of(arguments).entries()
-    yield StateEntry(key="out.weight", name="out_weights", shape=(arguments["channels"], classes))
-    yield StateEntry(key=CLASSES_KEY, name="out_offset", shape=(classes,))
-
-
-def seeded_state(arguments: Arguments, classes: int, stream: SeededStream) -> dict[str, Array]:
+def seed(
+    network: "nn.Layer",
+    arguments: Arguments,
+    classes: int | None,
+    stream: SeededStream,
+    fed: TensorSpec,
+) -> None:
+    assert classes is not None
     state: dict[str, Array] = {}
     features = seed_conv_norm(layer_of(arguments), sample_input(64), stream, state)
     pooled = features.mean(axis=(2, 3)).T
-    state["out.weight"], state[CLASSES_KEY] = seed_classifier(pooled, classes, stream)
-    return state
+    state["out.weight"], state["out.bias"] = seed_classifier(pooled, classes, stream)
+    set_state(network, state, "the seeded state does not fit")
 
 
-def build(arguments: Arguments, classes: int) -> "nn.Layer":
+def build(arguments: Arguments, classes: int | None) -> "nn.Layer":
     from paddle import nn
 
-    layer = layer_of(arguments)
+    layer, outputs = layer_of(arguments), classes or 0
 
     class Stem(nn.Layer):
         def __init__(self) -> None:
@@ -47,7 +47,7 @@ def build(arguments: Arguments, classes: int) -> "nn.Layer":
         def __init__(self) -> None:
             super().__init__()
             self.stem = Stem()
-            self.out = nn.Linear(layer.outputs, classes)
+            self.out = nn.Linear(layer.outputs, outputs)
 
         def forward(self, x: Any) -> Any:
             pooled = self.stem(x).mean(axis=(2, 3))

@@ -16,12 +16,12 @@ from typing import Any
 
 from architecture import Architecture, architectures
 from measurement import Limits, measure
-from paddleclas_wheel import VERSION
 from results_page import page, summary, terminal_table, totals
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from paddleport.files import write_atomically
+from paddleport.models.zoo.paddleclas.paddleclas_wheel import VERSION
 
 OUT = Path("out") / "architectures"
 _VERSIONS = ("paddleport", "paddlepaddle", "paddle2onnx", "onnx", "onnxruntime", "openvino")

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from seeded_weights import first_output
 
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.synthetic.samples import draw_picture
+from paddleport.models.zoo.seeded_weights import first_output
 from paddleport.tensors import Array
 
 _FIRST_PICTURE = 20  # beyond those that set the statistics, and those that paddleport feeds

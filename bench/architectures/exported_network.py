@@ -9,11 +9,15 @@ from typing import Any
 import double_precision
 import numpy as np
 from architecture import Architecture
-from paddleclas_wheel import SHA256, import_networks, unpacked_wheel
-from seeded_weights import RECIPE, first_output, seed_network
 
 from paddleport.models.cache import cache_key, cached_folder
-from paddleport.tensors import Array
+from paddleport.models.paddle.model_builder import save_network
+from paddleport.models.zoo.paddleclas import backbone, exported, prepare
+from paddleport.models.zoo.paddleclas.paddleclas_wheel import SHA256
+from paddleport.models.zoo.seeded_weights import RECIPE, seed_network
+from paddleport.models.zoo.seeding import SeededStream
+from paddleport.progress import no_progress
+from paddleport.tensors import Array, TensorSpec
 from paddleport.worker import Worker
 
 TIMEOUT_S = 900.0
@@ -69,16 +73,15 @@ def exported_network(architecture: Architecture, folder: Path) -> ExportedNetwor
 
 
 def _build_in_worker(architecture: Architecture, folder: Path) -> None:
-    wheel = unpacked_wheel()
+    prepare(no_progress)
     with Worker(environ={"FLAGS_enable_pir_api": str(int(not architecture.old_format))}) as worker:
-        worker.call(build, TIMEOUT_S, wheel, architecture, folder)
+        worker.call(build, TIMEOUT_S, architecture, folder)
 
 
-def build(wheel: Path, architecture: Architecture, folder: Path) -> None:
+def build(architecture: Architecture, folder: Path) -> None:
     """Write the model, its facts and its truth; in a process of its own.
 
     Args:
-        wheel: where the networks' sources lie.
         architecture: what to build.
         folder: where the files go; it exists.
     """
@@ -86,43 +89,17 @@ def build(wheel: Path, architecture: Architecture, folder: Path) -> None:
 
     paddle.device.set_device("cpu")
     paddle.seed(0)  # for what a constructor draws and keeps outside the parameters
-    constructor = getattr(import_networks(wheel), architecture.name)
-    network = constructor(**dict(architecture.arguments))
-    seed_network(network, architecture.name, architecture.sides, architecture.logit_std)
-    batch = None
-    try:
-        _save(network, architecture, folder, batch)
-    except Exception as error:  # a batch that the network's Python computes with
-        print(f"a free batch is not traced, one of 1 is tried: {error}")
-        batch = 1
-        _save(network, architecture, folder, batch)
+    name = architecture.name
+    fed = TensorSpec("x", "float32", (None, 3, *architecture.sides))
+    network = backbone({"network": name, **dict(architecture.arguments)}, None)
+    seed_network(network, SeededStream(name, RECIPE), fed, architecture.logit_std)
+    whole = exported(network, softmax=architecture.softmax)
     facts = {
-        "batch": batch,
+        "batch": save_network(whole, fed, folder / _PREFIX, name),
         "parameters": sum(int(np.prod(parameter.shape)) for parameter in network.parameters()),
         "no_double": _write_truth(network, architecture, folder / _TRUTH),
     }
     (folder / _FACTS).write_text(json.dumps(facts), "utf-8")
-
-
-def _save(network: Any, architecture: Architecture, folder: Path, batch: int | None) -> None:
-    import paddle
-
-    class Exported(paddle.nn.Layer):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, x: Any) -> Any:
-            outputs = first_output(self.network(x))
-            if architecture.softmax:
-                outputs = paddle.nn.functional.softmax(outputs, axis=-1)
-            return outputs
-
-    exported = Exported()
-    exported.eval()
-    spec = paddle.static.InputSpec([batch, 3, *architecture.sides], "float32", name="x")
-    traced = paddle.jit.to_static(exported, input_spec=[spec], full_graph=True)
-    paddle.jit.save(traced, str(folder / _PREFIX))
 
 
 def _write_truth(network: Any, architecture: Architecture, file: Path) -> str:

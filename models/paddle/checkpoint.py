@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 
 from paddleport.errors import ModelFileError, ModelNotFoundError
-from paddleport.models.paddle.model_builder import check_state
-from paddleport.models.zoo.architecture import load_architecture
-from paddleport.models.zoo.model_card import ModelCard
 from paddleport.tensors import Array
 
 MAX_BYTES = 2 << 30
 _NAMES_KEY = "StructuredToParameterName@@"  # paddle.save's own table, no tensor
+
+_STUDENT = "Student"  # PaddleClas's DistillationModel; the other is the Teacher
 
 _MARK = object()
 
@@ -38,35 +37,44 @@ _ALLOWED = {
 _DTYPES = {"f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "b1"}
 
 
-def read_checkpoint(path: Path, card: ModelCard) -> dict[str, Array]:
-    """Read a checkpoint of a model of the zoo: a state dict that fits its architecture.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a .pdparams file holds of one model.
 
-    Its keys may be those of the layers (``conv1._conv.weight``) or the parameters' names
-    (``conv1_1_weights``). The number of classes is that of its classifier.
+    Attributes:
+        state: its tensors by their keys, as the file has them but for the part's prefix.
+        part: of several models in the file the one that this is; empty where there is one.
+    """
+
+    state: dict[str, Array]
+    part: str = ""
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read the weights of a model: every value is finite.
+
+    Of a distillation, which PaddleClas saves as one table, it is the student's.
 
     Args:
         path: a .pdparams file.
-        card: the model that it must fit.
-
-    Returns:
-        float32 tensors by the layers' keys, in the order of the architecture.
 
     Raises:
         ModelNotFoundError: there is no such file.
-        UsageError: the card names no architecture.
-        ModelFileError: the file is no checkpoint, asks for something a checkpoint does not
-            need, or does not fit: the message names the first key or shape.
+        ModelFileError: the file is no checkpoint, or asks for something that a checkpoint does
+            not need.
     """
-    tensors = read_tensors(path)
-    entries = list(load_architecture(card).state_entries(card.arguments, card.classes or 0))
-    if any(entry.name in tensors for entry in entries):
-        keys = {entry.name: entry.key for entry in entries}
-        tensors = {keys.get(name, name): value for name, value in tensors.items()}
-    check_state(card, tensors, str(path))
+    tensors, part = read_tensors(path), ""
+    if any(key.startswith(f"{_STUDENT}.") for key in tensors):
+        part, prefix = _STUDENT, f"{_STUDENT}."
+        tensors = {
+            key.removeprefix(prefix): value
+            for key, value in tensors.items()
+            if key.startswith(prefix)
+        }
     for key, value in tensors.items():
-        if not np.isfinite(value).all():
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
             raise ModelFileError(f"{path} holds values in {key} that are not finite")
-    return {entry.key: tensors[entry.key] for entry in entries}
+    return Checkpoint(tensors, part)
 
 
 def read_tensors(path: Path) -> dict[str, Array]:

@@ -12,20 +12,18 @@ from paddleport.errors import (
     DownloadError,
     ModelFileError,
     ModelNotFoundError,
-    UsageError,
 )
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cache_key, cached_folder
 from paddleport.models.paddle.checkpoint import read_checkpoint
 from paddleport.models.paddle.foreign_files import is_checkpoint
-from paddleport.models.paddle.model_builder import build_inference_model
+from paddleport.models.paddle.model_builder import build_inference_model, build_seeded_model
 from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.weights.archive import is_archive, unpacked
 from paddleport.models.weights.pretrained import pretrained_model
-from paddleport.models.zoo.architecture import State, load_architecture
+from paddleport.models.zoo.architecture import load_architecture
 from paddleport.models.zoo.model_card import ModelCard
-from paddleport.models.zoo.seeding import SeededStream
 from paddleport.progress import Progress, no_progress
 
 Kind = Literal["pretrained", "seeded", "checkpoint", "own"]
@@ -71,7 +69,7 @@ def obtain(
         progress: called with what is going on and the share done, from 0 to 1.
 
     Raises:
-        DownloadError: ``pretrained`` and not to be had.
+        DownloadError: ``pretrained`` and not to be had, or what a network is built from is not.
         UsageError: the card has nothing to build a network from.
         ModelNotFoundError, ModelFileError: the path holds nothing, or nothing that fits.
         BackendUnavailableError: a model must be built and paddle is not installed.
@@ -93,14 +91,15 @@ def obtain(
     try:
         return _pretrained(card, cache, progress)
     except DownloadError as error:
-        return _seeded(
-            card,
-            cache,
-            progress,
-            warning=f"{card.name} has seeded weights, not the pretrained ones: {error}. Numbers "
-            "and latency can be judged as with trained weights, LABELS MEAN NOTHING. "
-            "--weights seeded chooses this, --weights pretrained insists",
+        warning = (
+            f"{card.name} has seeded weights, not the pretrained ones: {error}. Numbers and "
+            "latency can be judged as with trained weights, LABELS MEAN NOTHING. --weights seeded "
+            "chooses this, --weights pretrained insists"
         )
+        try:
+            return _seeded(card, cache, progress, warning=warning)
+        except DownloadError as second:
+            raise DownloadError(f"{error}. Nor can seeded weights be made: {second}") from None
 
 
 def open_source(path: Path, params: Path | None = None, *, cache: Path | None = None) -> FoundModel:
@@ -133,19 +132,15 @@ def _pretrained(card: ModelCard, cache: Path, progress: Progress) -> ObtainedMod
 def _seeded(
     card: ModelCard, cache: Path, progress: Progress, *, warning: str | None = None
 ) -> ObtainedModel:
-    architecture = load_architecture(card)
-    if card.classes is None:
-        raise UsageError(f"{card.name} cannot be seeded, since its card says no number of classes")
-    classes, recipe = card.classes, architecture.RECIPE
-
-    def make() -> State:
-        progress(f"making seeded weights for {card.name}", 0.0)
-        stream = SeededStream(card.name, recipe)
-        return architecture.seeded_state(card.arguments, classes, stream)
-
-    model = _built(f"seeded/{card.name}-recipe{recipe}", card, make, cache, progress)
-    source = f"seeded here from the name {card.name}, recipe {recipe}"
-    return _obtained(model, "seeded", source, warning=warning)
+    recipe = load_architecture(card).RECIPE
+    found = _built(
+        f"seeded/{card.name}-recipe{recipe}",
+        card,
+        lambda folder: build_seeded_model(card, folder, progress=progress),
+        cache,
+    )
+    source = f"seeded here from the name {card.name}, recipe {recipe}{_fixed_batch(card, found)}"
+    return _obtained(found.model, "seeded", source, warning=warning)
 
 
 def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> ObtainedModel:
@@ -156,23 +151,31 @@ def _from_path(card: ModelCard, path: Path, cache: Path, progress: Progress) -> 
     if not (path.is_file() and is_checkpoint(path)):
         found = open_source(path, cache=cache)
         return _obtained(found.model, "own", str(path))
-    state = read_checkpoint(path, card)
-    name = f"checkpoint/{card.name}-{sha256([path])[:32]}"
-    model = _built(name, card, lambda: state, cache, progress)
-    return _obtained(model, "checkpoint", str(path))
+    checkpoint = read_checkpoint(path)
+    found = _built(
+        f"checkpoint/{card.name}-{sha256([path])[:32]}",
+        card,
+        lambda folder: build_inference_model(
+            card, checkpoint.state, folder, source=str(path), progress=progress
+        ),
+        cache,
+    )
+    part = f", its {checkpoint.part}" if checkpoint.part else ""
+    return _obtained(found.model, "checkpoint", f"{path}{part}{_fixed_batch(card, found)}")
 
 
-def _built(
-    name: str, card: ModelCard, make: Callable[[], State], cache: Path, progress: Progress
-) -> Artifact:
-    def build(folder: Path) -> None:
-        state = make()
-        progress(f"building {card.name} with Paddle", 0.5)
-        build_inference_model(card, state, folder)
-
+def _built(name: str, card: ModelCard, build: Callable[[Path], object], cache: Path) -> FoundModel:
     # The program's format depends on the Paddle that wrote it, and older ones don't read newer.
     entry = f"{name}-{_build_key(card)}-paddle{_paddle_version()}"
-    return find_model(cached_folder(entry, build, cache=cache)).model
+    return find_model(cached_folder(entry, build, cache=cache))
+
+
+def _fixed_batch(card: ModelCard, found: FoundModel) -> str:
+    """What to say where the program takes another batch than the card says."""
+    wanted, given = card.known_input().shape[:1], found.program.inputs[0].shape[:1]
+    if wanted == given:
+        return ""
+    return f"; takes a batch of {given[0]} alone, since Paddle traces {card.name} with no free one"
 
 
 def _build_key(card: ModelCard) -> str:

@@ -1,64 +1,74 @@
 """What a module must offer that builds the networks of a family, found through the card."""
 
 import importlib
-import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from paddleport.errors import ModelFileError, UsageError
 from paddleport.models.zoo.model_card import ModelCard
 from paddleport.models.zoo.seeding import SeededStream
-from paddleport.tensors import Array
+from paddleport.progress import Progress
+from paddleport.tensors import TensorSpec
 
 if TYPE_CHECKING:
     from paddle import nn
 
-State = Mapping[str, Array]
 Arguments = Mapping[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class StateEntry:
-    """One tensor of a state dict: its key, its name in a program, its shape."""
-
-    key: str
-    name: str
-    shape: tuple[int, ...]
-    trainable: bool = True
-
-    @property
-    def size(self) -> int:
-        """How many numbers it holds."""
-        return math.prod(self.shape)
 
 
 class Architecture(Protocol):
     """The module that a card's ``architecture`` names.
 
-    It imports paddle in ``build`` alone, which runs in a worker.
+    It imports paddle in ``build`` and ``seed`` alone, which run in a worker. It may offer
+    ``prepare(progress)``, which runs before them in the caller's process: what they need is
+    fetched there.
 
     Attributes:
-        RECIPE: raise it when ``seeded_state`` gives other weights: caches are named after it.
-        CLASSES_KEY: the key of the state's tensor whose last dimension counts the classes.
+        RECIPE: raise it when ``seed`` gives other weights: caches are named after it.
     """
 
     RECIPE: int
-    CLASSES_KEY: str
 
-    def state_entries(self, arguments: Arguments, classes: int) -> Iterable[StateEntry]:
-        """Every float32 tensor of the state dict, in its order.
+    def build(self, arguments: Arguments, classes: int | None) -> "nn.Layer":
+        """The network as it is exported, with the state dict that its checkpoints have.
 
-        A checkpoint may have the entries' keys or their names.
+        Args:
+            arguments: of the card.
+            classes: of its classifier; ``None`` where the card's task is another one.
         """
 
-    def build(self, arguments: Arguments, classes: int) -> "nn.Layer":
-        """The network as it is exported, with the state dict that ``state_entries`` lists."""
+    def seed(
+        self,
+        network: "nn.Layer",
+        arguments: Arguments,
+        classes: int | None,
+        stream: SeededStream,
+        fed: TensorSpec,
+    ) -> None:
+        """Set what ``build`` has built to weights that load it as trained ones do.
 
-    def seeded_state(
-        self, arguments: Arguments, classes: int, stream: SeededStream
-    ) -> dict[str, Array]:
-        """Weights from ``stream`` alone, the same on every machine (see ``zoo.seeding``)."""
+        ``zoo.seeding`` has what weights are made of that are the same on every machine;
+        ``zoo.seeded_weights`` seeds any network of pictures, the same on one machine.
+
+        Args:
+            network: with the weights that its constructor gave it.
+            arguments: as ``build`` had them.
+            classes: as ``build`` had them.
+            stream: where every number comes from.
+            fed: the card's input.
+        """
+
+
+def prepare(card: ModelCard, progress: Progress) -> None:
+    """Let the architecture fetch what it builds from.
+
+    Raises:
+        UsageError, ModelFileError: as ``load_architecture``.
+        DownloadError: it cannot be had.
+    """
+    prepare_module = getattr(load_architecture(card), "prepare", None)
+    if prepare_module is not None:
+        prepare_module(progress)
 
 
 def load_architecture(card: ModelCard) -> Architecture:
@@ -80,7 +90,7 @@ def load_architecture(card: ModelCard) -> Architecture:
         if error.name is None or not f"{card.architecture}.".startswith(f"{error.name}."):
             raise  # broken code, not a missing module: the traceback says where
         raise ModelFileError(f"{named} is not installed") from None
-    for attribute in ("RECIPE", "CLASSES_KEY", "state_entries", "build", "seeded_state"):
+    for attribute in ("RECIPE", "build", "seed"):
         if not hasattr(module, attribute):
             raise ModelFileError(f"{named} has no {attribute}")
     return cast(Architecture, module)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddleport.models.zoo.architecture import State, StateEntry
+from paddleport.models.zoo.network_state import State
 from paddleport.models.zoo.seeding import SeededStream, channel_statistics
 from paddleport.tensors import Array
 
@@ -46,19 +46,6 @@ class ConvNorm:
     def weight_shape(self) -> tuple[int, int, int, int]:
         """Outputs, inputs per group, height, width."""
         return (self.outputs, self.inputs // self.groups, self.kernel, self.kernel)
-
-    def entries(self) -> Iterator[StateEntry]:
-        """Its tensors in the state dict, in PaddleClas's order."""
-        norm, name, shape = f"{self.key}._batch_norm", f"{self.name}_bn", (self.outputs,)
-        yield StateEntry(
-            key=f"{self.key}._conv.weight", name=f"{self.name}_weights", shape=self.weight_shape
-        )
-        yield StateEntry(key=f"{norm}.weight", name=f"{name}_scale", shape=shape)
-        yield StateEntry(key=f"{norm}.bias", name=f"{name}_offset", shape=shape)
-        yield StateEntry(key=f"{norm}._mean", name=f"{name}_mean", shape=shape, trainable=False)
-        yield StateEntry(
-            key=f"{norm}._variance", name=f"{name}_variance", shape=shape, trainable=False
-        )
 
 
 def convolve(layer: ConvNorm, weight: Array, x: Array) -> Array:

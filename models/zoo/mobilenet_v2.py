@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import ModelFileError
-from paddleport.models.zoo.architecture import Arguments, StateEntry
+from paddleport.models.zoo.architecture import Arguments
 from paddleport.models.zoo.conv_norm import EPSILON, ConvNorm, seed_conv_norm
+from paddleport.models.zoo.network_state import set_state
 from paddleport.models.zoo.seeding import SeededStream, sample_input, seed_classifier
-from paddleport.tensors import Array
+from paddleport.tensors import Array, TensorSpec
 
 if TYPE_CHECKING:
     from paddle import nn
 
 RECIPE = 1
-CLASSES_KEY = "out.bias"
 
 Layer = Callable[[ConvNorm, Array], Array]
 
@@ -64,23 +64,26 @@ class MobileNetV2:
         yield self.head
 
 
-def state_entries(arguments: Arguments, classes: int) -> Iterator[StateEntry]:
-    """Every tensor of the network's state dict, in PaddleClas's order.
+def build(arguments: Arguments, classes: int | None) -> "nn.Layer":
+    """The network in Paddle with a softmax behind it, as PaddleClas exports it.
 
     Args:
         arguments: ``scale``, the width multiplier.
         classes: of the classifier.
     """
-    model = mobilenet_v2(_scale(arguments), classes)
-    for layer in model.layers():
-        yield from layer.entries()
-    yield StateEntry(key="out.weight", name="fc10_weights", shape=(model.head.outputs, classes))
-    yield StateEntry(key=CLASSES_KEY, name="fc10_offset", shape=(classes,))
+    return build_network(mobilenet_v2(_scale(arguments), _counted(classes)), softmax=True)
 
 
-def build(arguments: Arguments, classes: int) -> "nn.Layer":
-    """The network in Paddle with a softmax behind it, as PaddleClas exports it."""
-    return build_network(mobilenet_v2(_scale(arguments), classes), softmax=True)
+def seed(
+    network: "nn.Layer",
+    arguments: Arguments,
+    classes: int | None,
+    stream: SeededStream,
+    fed: TensorSpec,
+) -> None:
+    """Set the network to ``seeded_state``."""
+    state = seeded_state(arguments, _counted(classes), stream)
+    set_state(network, state, "the seeded state does not fit")
 
 
 def seeded_state(arguments: Arguments, classes: int, stream: SeededStream) -> dict[str, Array]:
@@ -96,7 +99,7 @@ def seeded_state(arguments: Arguments, classes: int, stream: SeededStream) -> di
 
     model = mobilenet_v2(_scale(arguments), classes)
     features = pooled_features(model, calibrate, sample_input())
-    state["out.weight"], state[CLASSES_KEY] = seed_classifier(features, classes, stream)
+    state["out.weight"], state["out.bias"] = seed_classifier(features, classes, stream)
     return state
 
 
@@ -118,6 +121,12 @@ def _scale(arguments: Arguments) -> float:
             f"MobileNetV2 takes one argument, the number scale, and its card has {arguments!r}"
         )
     return float(scale)
+
+
+def _counted(classes: int | None) -> int:
+    if classes is None:
+        raise ModelFileError("MobileNetV2 is a classifier, and its card says no number of classes")
+    return classes
 
 
 def mobilenet_v2(scale: float, classes: int = 1000) -> MobileNetV2:
