@@ -122,7 +122,9 @@ def test_the_page_counts_mistakes_and_gives_reasons(load: Any) -> None:
     totals = results_page.totals(results)
     counts = {key: len(lines) for key, lines in totals.items() if lines}
     assert counts == {"converted": 1, "refused": 2, "false alarm": 1, "broken": 5, "unknown": 1}
-    page = results_page.page(results, "2.6.0", {"onnx": "1.17.0"})
+    measured = [item | {"commit": "0a1b2c3"} for item in results]
+    page = results_page.page(measured, "2.6.0", {"onnx": "1.17.0"})
+    assert "At the commits 0a1b2c3 (4)." in page
     assert "- alarmed: convert: error: alarmed / why" in page
     assert "| crashed | 0.0 | refused (-11) |" in page
     assert results_page.terminal_table(results).row_count == 4

@@ -86,6 +86,7 @@ def _measure_all(todo: Mapping[Architecture, Path], options: argparse.Namespace)
 
 def _keep(file: Path, values: dict[str, Any]) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
+    values |= {"commit": _commit()}
     write_atomically(file, json.dumps(values, indent=1).encode())
 
 

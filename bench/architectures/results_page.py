@@ -127,6 +127,8 @@ def page(results: Sequence[Result], version: str, versions: Mapping[str, str]) -
     """The page in Markdown: totals, what was refused and why, the table."""
     parts = [_INTRODUCTION.format(count=len(results), version=version)]
     parts.append("Measured with " + ", ".join(f"{key} {it}" for key, it in versions.items()) + ".")
+    commits = Counter(item["commit"] for item in results).most_common()
+    parts.append("At the commits " + ", ".join(f"{it} ({count})" for it, count in commits) + ".")
     found = totals(results)
     parts.append(_table(("", ""), [(key, str(len(names))) for key, names in found.items()]))
     for key, names in found.items():
