@@ -42,6 +42,20 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that may be there, with those above it.
+
+    Raises:
+        OutputError: a file is in the way, or it may not be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file is in the way" if in_the_way else error.strerror or str(error)
+        raise OutputError(f"{path} cannot be made: {reason}. Choose another folder") from None
+
+
 def full_disk(error: OSError) -> OutputError | None:
     """The one-line error for a disk that takes no more, wherever that was met; else ``None``."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):

@@ -13,6 +13,7 @@ from made_overview import made_overview
 from markdown_it import MarkdownIt
 
 import paddleport as pp
+from paddleport.convert.model_tasks import conversion_task
 from paddleport.errors import ModelFileError, OutputError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
@@ -123,7 +124,15 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
         (lambda planted, folder: setattr(planted, "asked", {"opset": 11}), list(NAMES)),
         (lambda planted, folder: (folder / "second" / "parity.html").unlink(), ["second"]),
         (
+            lambda planted, folder: (folder / "second" / "parity.html").write_text("another"),
+            ["second"],
+        ),
+        (
             lambda planted, folder: (folder / "third" / "validate.row.json").write_text("{"),
+            ["third"],
+        ),
+        (
+            lambda planted, folder: (folder / "third" / "validate.row.json").write_text("[]"),
             ["third"],
         ),
         (
@@ -139,7 +148,16 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
             list(NAMES),
         ),
     ],
-    ids=["nothing", "option", "report gone", "damaged", "weights", "labels"],
+    ids=[
+        "nothing",
+        "option",
+        "report gone",
+        "report changed",
+        "damaged",
+        "no row",
+        "weights",
+        "labels",
+    ],
 )
 def test_what_is_measured_again(
     planted: Planted, tmp_path: Path, change: Callable[..., None], measured: list[str]
@@ -197,10 +215,24 @@ def test_two_of_one_name_have_each_a_folder(planted: Planted, tmp_path: Path) ->
     assert [row.page for row in overview.rows] == ["model/parity.html", "model-2/parity.html"]
 
 
-def test_a_folder_that_cannot_be_written_ends_the_run(planted: Planted, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["out", "out/below"])
+def test_a_folder_that_cannot_be_written_ends_the_run_before_it_begins(
+    planted: Planted, tmp_path: Path, folder: str
+) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError):
-        run(planted, tmp_path / "out" / "below")
+    with pytest.raises(OutputError, match="a file is in the way"):
+        run(planted, tmp_path / folder)
+    assert not planted.measured
+
+
+def test_a_file_in_place_of_a_model_s_folder_is_that_model_s_failure(
+    planted: Planted, tmp_path: Path
+) -> None:
+    names = ("to", "precision", "embed_preprocess")
+    task = conversion_task(dict.fromkeys(names) | {"to": "onnx"}, asked={})
+    (tmp_path / "first").write_text("a file")
+    with pytest.raises(OutputError, match=r"first cannot be made: a file is in the way"):
+        task.measure(planted.source, tmp_path, tmp_path / "first", lambda step, share: None)
 
 
 def test_the_schema_and_its_failures() -> None:
