@@ -82,9 +82,13 @@ def conversion_task(
         options: as ``convert`` takes them, but for model, output and progress.
         asked: the same, and what the files have in them that they name, of JSON's types.
         weights: for names of the zoo.
-    """
-    from paddleport.convert.pipeline import convert, file_name
 
+    Raises:
+        PortError: the options go with no model.
+    """
+    from paddleport.convert.pipeline import check_options, convert, file_name
+
+    check_options(**{key: value for key, value in options.items() if key != "feed"})
     naming = {key: options[key] for key in ("to", "precision", "embed_preprocess")}
 
     def measure(source: SourceModel, root: Path, own: Path, progress: Progress) -> OverviewRow:

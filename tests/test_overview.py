@@ -14,7 +14,7 @@ from markdown_it import MarkdownIt
 
 import paddleport as pp
 from paddleport.convert.model_tasks import conversion_task
-from paddleport.errors import ModelFileError, OutputError, UsageError
+from paddleport.errors import ModelFileError, OutputError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.progress import Progress
@@ -29,6 +29,11 @@ VALIDATOR = Draft202012Validator(
     )
 )
 NAMES = ("first", "second", "third")
+CONVERT: Mapping[str, Any] = {
+    **{"to": "onnx", "precision": None, "opset": 17, "shapes": {}, "allow_upgrade": False},
+    **{"keep": False, "simplify": True, "embed_preprocess": False, "keep_fp32": ()},
+    **{"compute_capabilities": (), "gate": None, "timeout_s": None, "feed": ()},
+}
 
 
 @dataclass
@@ -117,6 +122,10 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
     assert "1 of 3 are from an earlier run" in " ".join(overview_table.notes(resumed))
 
 
+def _edit(row: Path) -> None:
+    row.write_text(row.read_text().replace("differs", "agrees"))
+
+
 @pytest.mark.parametrize(
     ("change", "measured"),
     [
@@ -135,6 +144,7 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
             lambda planted, folder: (folder / "third" / "validate.row.json").write_text("[]"),
             ["third"],
         ),
+        (lambda planted, folder: _edit(folder / "second" / "validate.row.json"), ["second"]),
         (
             lambda planted, folder: setattr(
                 planted, "source", replace(planted.source, sha256="another")
@@ -155,6 +165,7 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
         "report changed",
         "damaged",
         "no row",
+        "edited",
         "weights",
         "labels",
     ],
@@ -228,11 +239,25 @@ def test_a_folder_that_cannot_be_written_ends_the_run_before_it_begins(
 def test_a_file_in_place_of_a_model_s_folder_is_that_model_s_failure(
     planted: Planted, tmp_path: Path
 ) -> None:
-    names = ("to", "precision", "embed_preprocess")
-    task = conversion_task(dict.fromkeys(names) | {"to": "onnx"}, asked={})
+    task = conversion_task(CONVERT, asked={})
     (tmp_path / "first").write_text("a file")
     with pytest.raises(OutputError, match=r"first cannot be made: a file is in the way"):
         task.measure(planted.source, tmp_path, tmp_path / "first", lambda step, share: None)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("opset", 99, "opset 99 is not possible"),
+        ("to", "nothing", "unknown target 'nothing'"),
+        ("timeout_s", -1.0, "a timeout of -1 s"),
+    ],
+)
+def test_what_goes_with_no_model_is_said_before_the_first(
+    option: str, value: object, said: str
+) -> None:
+    with pytest.raises(PortError, match=said):
+        conversion_task({**CONVERT, option: value}, asked={})
 
 
 def test_the_schema_and_its_failures() -> None:

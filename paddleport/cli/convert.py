@@ -182,12 +182,17 @@ def convert(
     from paddleport.convert.tools import Tools
 
     with Tools() if exports_now else nullcontext() as tools, progress_bar() as progress:
+        from paddleport.convert.naming import check_name
+        from paddleport.convert.pipeline import check_options
         from paddleport.convert.pipeline import convert as convert_model
         from paddleport.models.resolve import resolve
 
+        wanted["gate"] = _gate_options(gate)
+        target, _ = check_options(**{key: wanted[key] for key in wanted if key != "feed"})
+        if output is not None:
+            check_name(output, target)
         model = names[0] if names else None
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
-        wanted["gate"] = _gate_options(gate)
         done = convert_model(source, output, tools=tools, progress=progress, **wanted)
     if source.warning:
         print_warning(source.warning)

@@ -60,8 +60,14 @@ def keep(row: OverviewRow, key: str, file: Path, folder: Path) -> None:
     Raises:
         OutputError: it cannot be written.
     """
-    content = {"key": key, "files": _digests(row, folder), "row": asdict(row)}
-    write_atomically(file, json.dumps(json_value(content), indent=1).encode())
+    values = json_value(asdict(row))
+    content = {
+        "key": key,
+        "files": _digests(row, folder),
+        "row_key": cache_key(values),
+        "row": values,
+    }
+    write_atomically(file, json.dumps(content, indent=1).encode())
 
 
 def kept(key: str, file: Path, folder: Path) -> OverviewRow | None:
@@ -76,7 +82,8 @@ def kept(key: str, file: Path, folder: Path) -> OverviewRow | None:
         found = json.loads(file.read_text("utf-8"))
         row = OverviewRow.from_dict(found["row"])
         there = _digests(row, folder)
-        if found["key"] == key and found["files"].items() <= there.items():
+        whole = found["row_key"] == cache_key(found["row"])  # else somebody's editor was there
+        if whole and found["key"] == key and found["files"].items() <= there.items():
             return replace(row, from_before=True)
     return None
 
