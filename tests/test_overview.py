@@ -13,6 +13,7 @@ from made_overview import made_overview
 from markdown_it import MarkdownIt
 
 import paddleport as pp
+from paddleport.cli.convert import _conversion_of_each
 from paddleport.convert.model_tasks import conversion_task
 from paddleport.errors import ModelFileError, OutputError, PortError, UsageError
 from paddleport.models.artifact import Artifact
@@ -258,6 +259,26 @@ def test_what_goes_with_no_model_is_said_before_the_first(
 ) -> None:
     with pytest.raises(PortError, match=said):
         conversion_task({**CONVERT, option: value}, asked={})
+
+
+@pytest.mark.parametrize("change", ["overwritten", "one more", "gone", "nothing"])
+def test_another_picture_in_a_folder_of_the_gate_converts_again(
+    tmp_path: Path, change: str
+) -> None:
+    picture = tmp_path / "data" / "class" / "a.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"one")
+    gate = {"labelled": tmp_path / "data", "images": ()}
+    wanted = {**CONVERT, "precision": "fp16"}
+    before = _conversion_of_each(wanted, gate, "seeded").asked
+    if change == "overwritten":
+        picture.write_bytes(b"other")
+    elif change == "one more":
+        picture.with_name("b.png").write_bytes(b"one")
+    elif change == "gone":
+        picture.unlink()
+    after = _conversion_of_each(wanted, gate, "seeded").asked
+    assert (before == after) == (change == "nothing")
 
 
 def test_the_schema_and_its_failures() -> None:

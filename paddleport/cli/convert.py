@@ -220,12 +220,13 @@ def _gate_options(gate: _Gate | None) -> "GateOptions | None":
 def _conversion_of_each(wanted: Mapping[str, Any], gate: _Gate | None, weights: str) -> "ModelTask":
     """What is done with each of several models, and what makes another file of it."""
     from paddleport.convert.model_tasks import conversion_task
+    from paddleport.files import change_stamp
 
     shapes = {name: asdict(shape) for name, shape in wanted["shapes"].items()}
     checked = dict(gate or {})
     named = (checked.get("labelled"), checked.get("class_map"), checked.get("calibrate"))
     read = [item for item in (*named, *checked.get("images", ())) if item is not None]
-    changed = {str(item): item.stat().st_mtime_ns for item in read if item.exists()}
+    changed = {str(item): change_stamp(item) for item in read}
     return conversion_task(
         {**wanted, "gate": _gate_options(gate)},
         asked={**wanted, "shapes": shapes, "gate": [changed, str(checked)]},
