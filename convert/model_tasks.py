@@ -9,7 +9,7 @@ from typing import Any
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.conversion import Conversion
 from paddleport.convert.remaking import RemadeConversion
-from paddleport.files import sha256
+from paddleport.files import make_folder, sha256
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.progress import Progress, part_of
 from paddleport.validate.overview.model_by_model import ModelTask
@@ -82,13 +82,17 @@ def conversion_task(
         options: as ``convert`` takes them, but for model, output and progress.
         asked: the same, and what the files have in them that they name, of JSON's types.
         weights: for names of the zoo.
-    """
-    from paddleport.convert.pipeline import convert, file_name
 
+    Raises:
+        PortError: the options go with no model.
+    """
+    from paddleport.convert.pipeline import check_options, convert, file_name
+
+    check_options(**{key: value for key, value in options.items() if key != "feed"})
     naming = {key: options[key] for key in ("to", "precision", "embed_preprocess")}
 
     def measure(source: SourceModel, root: Path, own: Path, progress: Progress) -> OverviewRow:
-        own.mkdir(parents=True, exist_ok=True)
+        make_folder(own)
         path = own / file_name(source.name, **naming)
         return _row_of_conversion(convert(source, path, progress=progress, **options), root)
 

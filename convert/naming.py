@@ -30,7 +30,17 @@ def check_output(path: Path, target: type[Target], source: Artifact) -> None:
     """Refuse, before a long conversion, a name that the file can't have.
 
     Raises:
-        OutputError: a folder, another format's ending, or one of the files that are converted.
+        OutputError: as ``check_name`` does, or it is one of the files that are converted.
+    """
+    check_name(path, target)
+    _refuse_source([path, *([] if target.format == "onnx" else [sidecar(path)])], source)
+
+
+def check_name(path: Path, target: type[Target]) -> None:
+    """Refuse, before the model is there, a name that no file of the target can have.
+
+    Raises:
+        OutputError: a folder, or another format's ending.
     """
     suffix = target.suffix
     if path.is_dir():
@@ -40,7 +50,6 @@ def check_output(path: Path, target: type[Target], source: Artifact) -> None:
     known = format_of(path) if path.suffix in (".onnx", ".xml") else ""
     if known and known != target.format:
         raise OutputError(f"{path} would be taken for {known}; try -o {path}{suffix}")
-    _refuse_source([path, *([] if target.format == "onnx" else [sidecar(path)])], source)
 
 
 def path_by_verdict(path: Path, verdict: str, keep: bool) -> Path | None:

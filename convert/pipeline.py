@@ -20,7 +20,7 @@ from paddleport.convert.naming import check_output
 from paddleport.convert.onnx_attempt import OnnxRequest
 from paddleport.convert.onnx_conversion import convert_to_onnx
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET, check_opset
-from paddleport.convert.targets import TargetOptions, target_class
+from paddleport.convert.targets import Target, TargetOptions, target_class
 from paddleport.convert.tools import Tools
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
@@ -95,20 +95,21 @@ def convert(
         PortError: as ``resolve`` and ``make_feeds`` do, and for a file that can't be written.
     """
     _check_arguments(model, output, to, opset)
-    target = target_class(to)
-    options = TargetOptions(
+    target, options = check_options(
+        to=to,
         precision=precision,
-        keep_fp32=tuple(keep_fp32),
-        shapes={name: _as_range(shape) for name, shape in (shapes or {}).items()},
-        compute_capabilities=tuple(compute_capabilities),
+        opset=opset,
+        shapes=shapes,
+        allow_upgrade=allow_upgrade,
+        keep=keep,
+        simplify=simplify,
+        embed_preprocess=embed_preprocess,
+        keep_fp32=keep_fp32,
+        compute_capabilities=compute_capabilities,
         tf32=tf32,
+        gate=gate,
+        timeout_s=timeout_s,
     )
-    target.check_options(options)
-    check_opset(opset)
-    if timeout_s is not None and not 0 < timeout_s < math.inf:
-        raise UsageError(f"a timeout of {timeout_s:g} s is not possible: a number above 0")
-    if precision in (None, "fp32") and gate is not None:
-        raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
     given = listed_feeds(feed)
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
@@ -130,17 +131,6 @@ def convert(
         return convert_to_onnx(source, path, export, keep, tools or Tools(), progress)
     from paddleport.convert import target_conversion  # much that the ONNX file has no use for
 
-    target_conversion.check_request(
-        target,
-        options,
-        gate,
-        keep=keep,
-        of_onnx_only={
-            "--allow-upgrade": allow_upgrade,
-            "--no-simplify": not simplify,
-            "--embed-preprocess": embed_preprocess,
-        },
-    )
     onnx = cached_onnx(source, opset=opset, shapes=concrete, feed=given, progress=progress)
     options = target().check(onnx, options)
     request = target_conversion.TargetRequest(
@@ -157,6 +147,53 @@ def convert(
         progress=progress,
     )
     return target_conversion.make_and_check(request, gate, in_fp32=in_fp32)
+
+
+def check_options(
+    *,
+    to: str,
+    precision: Precision | None,
+    opset: int,
+    shapes: Mapping[str, Sequence[int] | ShapeRange] | None,
+    allow_upgrade: bool,
+    keep: bool,
+    simplify: bool,
+    embed_preprocess: bool,
+    keep_fp32: Sequence[str],
+    compute_capabilities: Sequence[tuple[int, int]],
+    gate: "GateOptions | None",
+    timeout_s: float | None,
+    tf32: bool = False,
+) -> tuple[type[Target], TargetOptions]:
+    """Refuse what goes with no model, before one is downloaded or built.
+
+    Args are those of ``convert``, and so is what is raised.
+    """
+    target = target_class(to)
+    options = TargetOptions(
+        precision=precision,
+        keep_fp32=tuple(keep_fp32),
+        shapes={name: _as_range(shape) for name, shape in (shapes or {}).items()},
+        compute_capabilities=tuple(compute_capabilities),
+        tf32=tf32,
+    )
+    target.check_options(options)
+    check_opset(opset)
+    if timeout_s is not None and not 0 < timeout_s < math.inf:
+        raise UsageError(f"a timeout of {timeout_s:g} s is not possible: a number above 0")
+    in_fp32 = precision in (None, "fp32")
+    if in_fp32 and gate is not None:
+        raise UsageError("a file in fp32 is compared with native Paddle and takes no gate")
+    if to != "onnx" or not in_fp32:
+        from paddleport.convert.target_conversion import check_request
+
+        of_onnx_only = {
+            "--allow-upgrade": allow_upgrade,
+            "--no-simplify": not simplify,
+            "--embed-preprocess": embed_preprocess,
+        }
+        check_request(target, options, gate, keep=keep, of_onnx_only=of_onnx_only)
+    return target, options
 
 
 def file_name(model: str, *, to: str, precision: Precision | None, embed_preprocess: bool) -> str:

@@ -42,6 +42,20 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
             temporary.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder that may be there, with those above it.
+
+    Raises:
+        OutputError: a file is in the way, or it may not be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "a file is in the way" if in_the_way else error.strerror or str(error)
+        raise OutputError(f"{path} cannot be made: {reason}. Choose another folder") from None
+
+
 def full_disk(error: OSError) -> OutputError | None:
     """The one-line error for a disk that takes no more, wherever that was met; else ``None``."""
     if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS):
@@ -62,3 +76,31 @@ def sha256(paths: Iterable[Path]) -> str:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     return digest.hexdigest()
+
+
+def change_stamp(path: Path) -> str:
+    """Hex digest over name, size and time of change of a file, or of every file below a folder.
+
+    Another one means that something was changed; contents are not read. Of what is not there it
+    is a digest, too.
+    """
+    import hashlib  # with OpenSSL in it, slow to load
+
+    digest = hashlib.sha256()
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            file = Path(folder, name)
+            digest.update(
+                f"{file.relative_to(path)}\0{_stamp_of(file)}\0".encode("utf-8", "replace")
+            )
+    digest.update(_stamp_of(path).encode())
+    return digest.hexdigest()
+
+
+def _stamp_of(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return "not there"
+    return "folder" if path.is_dir() else f"{found.st_size} {found.st_mtime_ns}"

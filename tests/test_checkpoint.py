@@ -174,6 +174,13 @@ def test_what_a_checkpoint_does_not_hold(tmp_path: Path, content: Any) -> None:
         read_tensors(written(tmp_path / "model.pdparams", content))
 
 
+def test_weights_below_a_key_are_named(state: dict[str, Array], tmp_path: Path) -> None:
+    content = {"epoch": 3, "model": state, "optimizer": {"lr": 0.1}}
+    path = written(tmp_path / "model.pdparams", content)
+    with pytest.raises(ModelFileError, match=r"a table of its own in 'model'. Next: .*paddle.save"):
+        read_tensors(path)
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -19,6 +19,7 @@ from paddleport.validate.feeds.make_feeds import (
     make_feeds,
 )
 from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.feeds.pixel_feeds import PixelInput
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 224, 224))
 FREE = TensorSpec("x", "float32", (None, 3, None, None))
@@ -29,6 +30,25 @@ def test_pictures_and_noise_for_an_image_model() -> None:
     assert [feed.kind for feed in feeds] == ["picture", "picture", "noise"]
     assert {feed.tensors["x"].shape for feed in feeds} == {(1, 3, 224, 224)}
     assert not np.array_equal(feeds[0].tensors["x"], feeds[1].tensors["x"])
+
+
+@pytest.mark.parametrize("short", [None, 224])
+def test_pictures_are_drawn_in_the_size_that_a_preprocessing_leaves_to_them(
+    short: int | None,
+) -> None:
+    whole = Preprocess(resize_short=short, crop=None)
+    assert {feed.tensors["x"].shape for feed in make_feeds([IMAGE], preprocess=whole)} == {
+        (1, 3, 224, 224)
+    }
+    pixels = PixelInput(TensorSpec("x", "uint8", (None, 224, 224, 3)), whole, whole)
+    made = make_feeds([IMAGE], preprocess=whole, pixels=pixels)
+    assert {feed.to_file["x"].shape for feed in made} == {(1, 224, 224, 3)}
+
+
+def test_a_preprocessing_that_makes_another_size_is_named() -> None:
+    odd = Preprocess(resize_short=None, resize=(200, 300), crop=None)
+    with pytest.raises(FeedError, match=r"its preprocessing makes that of sample 0. Correct"):
+        make_feeds([IMAGE], preprocess=odd)
 
 
 def test_the_same_bytes_every_time() -> None:

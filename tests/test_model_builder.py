@@ -83,6 +83,18 @@ def test_keys_by_parameter_name(state: dict[str, Array], worker: Worker) -> None
     assert all(np.array_equal(found[key], state[key]) for key in state)
 
 
+def test_a_network_behind_a_prefix_is_said_and_not_guessed(
+    state: dict[str, Array], worker: Worker
+) -> None:
+    wrapped = {f"module.{key}": value for key, value in state.items()}
+    said = "conv1._conv.weight is missing, since all keys of the network stand behind 'module.'"
+    with pytest.raises(ModelFileError, match=said):
+        worker.call(fit, 120.0, wrapped, 19)
+    wrapped.pop("module.out.bias")
+    with pytest.raises(ModelFileError, match=r"conv1._conv.weight is missing$"):
+        worker.call(fit, 120.0, wrapped, 19)
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -97,7 +109,12 @@ def test_keys_by_parameter_name(state: dict[str, Array], worker: Worker) -> None
             {"out.bias": np.zeros(20, np.float32)},
             r"out.weight has the shape \[1280, 19\], not \[1280, 20\]",
         ),
-        ({"out.bias": np.zeros(19, np.float16)}, "out.bias is float16, not float32"),
+        (
+            {"out.bias": np.zeros(19, np.float16)},
+            r"out.bias is float16, not float32: save .* astype\('float32'\)",
+        ),
+        ({"out.bias": np.zeros(19, np.uint16)}, "out.bias is bfloat16, not float32: save"),
+        ({"out.bias": np.zeros(19, np.int64)}, "out.bias is int64, not float32$"),
     ],
 )
 def test_a_state_that_does_not_fit(

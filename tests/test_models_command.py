@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from typing import Any
 
 import pytest
@@ -108,6 +109,22 @@ def test_models_without_figures_are_counted(capsys: pytest.CaptureFixture[str]) 
 def test_an_accuracy_that_cannot_be(accuracy: float) -> None:
     with pytest.raises(UsageError, match=r"is no accuracy: write a share such as 0\.75, or 75"):
         share_of(accuracy)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"search": ""}, "--search '' has no letter"),
+        ({"search": "--"}, "--search '--' has no letter"),
+        ({"task": " "}, "--task ' ' has no letter"),
+        ({"max_params": -1.0}, "-1 is no number of parameters"),
+        ({"max_params": math.nan}, "nan is no number of parameters"),
+        ({"family": ""}, "unknown family ''"),
+    ],
+)
+def test_a_filter_that_filters_nothing_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises((UsageError, ModelNotFoundError), match=said):
+        command.models(**options)
 
 
 def test_what_nobody_has_is_answered() -> None:

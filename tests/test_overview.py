@@ -13,7 +13,9 @@ from made_overview import made_overview
 from markdown_it import MarkdownIt
 
 import paddleport as pp
-from paddleport.errors import ModelFileError, OutputError, UsageError
+from paddleport.cli.convert import _conversion_of_each
+from paddleport.convert.model_tasks import conversion_task
+from paddleport.errors import ModelFileError, OutputError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.progress import Progress
@@ -28,6 +30,11 @@ VALIDATOR = Draft202012Validator(
     )
 )
 NAMES = ("first", "second", "third")
+CONVERT: Mapping[str, Any] = {
+    **{"to": "onnx", "precision": None, "opset": 17, "shapes": {}, "allow_upgrade": False},
+    **{"keep": False, "simplify": True, "embed_preprocess": False, "keep_fp32": ()},
+    **{"compute_capabilities": (), "gate": None, "timeout_s": None, "feed": ()},
+}
 
 
 @dataclass
@@ -116,6 +123,10 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
     assert "1 of 3 are from an earlier run" in " ".join(overview_table.notes(resumed))
 
 
+def _edit(row: Path) -> None:
+    row.write_text(row.read_text().replace("differs", "agrees"))
+
+
 @pytest.mark.parametrize(
     ("change", "measured"),
     [
@@ -123,9 +134,18 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
         (lambda planted, folder: setattr(planted, "asked", {"opset": 11}), list(NAMES)),
         (lambda planted, folder: (folder / "second" / "parity.html").unlink(), ["second"]),
         (
+            lambda planted, folder: (folder / "second" / "parity.html").write_text("another"),
+            ["second"],
+        ),
+        (
             lambda planted, folder: (folder / "third" / "validate.row.json").write_text("{"),
             ["third"],
         ),
+        (
+            lambda planted, folder: (folder / "third" / "validate.row.json").write_text("[]"),
+            ["third"],
+        ),
+        (lambda planted, folder: _edit(folder / "second" / "validate.row.json"), ["second"]),
         (
             lambda planted, folder: setattr(
                 planted, "source", replace(planted.source, sha256="another")
@@ -139,7 +159,17 @@ def test_an_interrupted_run_goes_on_where_it_was(planted: Planted, tmp_path: Pat
             list(NAMES),
         ),
     ],
-    ids=["nothing", "option", "report gone", "damaged", "weights", "labels"],
+    ids=[
+        "nothing",
+        "option",
+        "report gone",
+        "report changed",
+        "damaged",
+        "no row",
+        "edited",
+        "weights",
+        "labels",
+    ],
 )
 def test_what_is_measured_again(
     planted: Planted, tmp_path: Path, change: Callable[..., None], measured: list[str]
@@ -197,10 +227,58 @@ def test_two_of_one_name_have_each_a_folder(planted: Planted, tmp_path: Path) ->
     assert [row.page for row in overview.rows] == ["model/parity.html", "model-2/parity.html"]
 
 
-def test_a_folder_that_cannot_be_written_ends_the_run(planted: Planted, tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["out", "out/below"])
+def test_a_folder_that_cannot_be_written_ends_the_run_before_it_begins(
+    planted: Planted, tmp_path: Path, folder: str
+) -> None:
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(OutputError):
-        run(planted, tmp_path / "out" / "below")
+    with pytest.raises(OutputError, match="a file is in the way"):
+        run(planted, tmp_path / folder)
+    assert not planted.measured
+
+
+def test_a_file_in_place_of_a_model_s_folder_is_that_model_s_failure(
+    planted: Planted, tmp_path: Path
+) -> None:
+    task = conversion_task(CONVERT, asked={})
+    (tmp_path / "first").write_text("a file")
+    with pytest.raises(OutputError, match=r"first cannot be made: a file is in the way"):
+        task.measure(planted.source, tmp_path, tmp_path / "first", lambda step, share: None)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("opset", 99, "opset 99 is not possible"),
+        ("to", "nothing", "unknown target 'nothing'"),
+        ("timeout_s", -1.0, "a timeout of -1 s"),
+    ],
+)
+def test_what_goes_with_no_model_is_said_before_the_first(
+    option: str, value: object, said: str
+) -> None:
+    with pytest.raises(PortError, match=said):
+        conversion_task({**CONVERT, option: value}, asked={})
+
+
+@pytest.mark.parametrize("change", ["overwritten", "one more", "gone", "nothing"])
+def test_another_picture_in_a_folder_of_the_gate_converts_again(
+    tmp_path: Path, change: str
+) -> None:
+    picture = tmp_path / "data" / "class" / "a.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes(b"one")
+    gate = {"labelled": tmp_path / "data", "images": ()}
+    wanted = {**CONVERT, "precision": "fp16"}
+    before = _conversion_of_each(wanted, gate, "seeded").asked
+    if change == "overwritten":
+        picture.write_bytes(b"other")
+    elif change == "one more":
+        picture.with_name("b.png").write_bytes(b"one")
+    elif change == "gone":
+        picture.unlink()
+    after = _conversion_of_each(wanted, gate, "seeded").asked
+    assert (before == after) == (change == "nothing")
 
 
 def test_the_schema_and_its_failures() -> None:

@@ -94,6 +94,13 @@ def read_tensors(path: Path) -> dict[str, Array]:
         content = _read_pickle(path.read_bytes())
         if not isinstance(content, dict):
             raise _Refused("it holds no table of tensors")
+        for key, value in content.items():
+            if isinstance(value, dict) and value and key != _NAMES_KEY:
+                raise _Refused(
+                    f"it holds a table of its own in {key[:80]!a}. Next: where those are the "
+                    f"weights, save them alone, paddle.save(paddle.load(FILE)[{key[:80]!a}], "
+                    "WEIGHTS.pdparams)"
+                )
         return {str(key): _tensor(value) for key, value in content.items() if key != _NAMES_KEY}
     except _Refused as error:
         raise ModelFileError(f"{path} is not a checkpoint that can be read: {error}") from None

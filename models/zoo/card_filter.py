@@ -24,6 +24,16 @@ class CardFilter:
     max_mparams: float | None = None
     min_top1: float | None = None
 
+    def __post_init__(self) -> None:
+        """Raises UsageError: what no model, or every one, would be."""
+        for option, words in (("--search", self.text), ("--task", self.task)):
+            if words is not None and not folded(words):
+                raise UsageError(f"{option} {words!r} has no letter or digit to look for")
+        if self.max_mparams is not None and not self.max_mparams > 0:
+            raise UsageError(
+                f"{self.max_mparams:g} is no number of parameters: write millions, such as 5"
+            )
+
     @property
     def by_figures(self) -> bool:
         """Whether it asks for figures, which not every model has."""

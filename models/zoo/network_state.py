@@ -1,6 +1,6 @@
 """A state dict held against a network of Paddle's, and set in it; for a worker."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import ModelFileError
@@ -32,7 +32,7 @@ def set_state(network: "nn.Layer", state: State, complaint: str) -> None:
     }
     for key in expected:
         if key not in state and key not in computed:
-            raise ModelFileError(f"{complaint}: {key} is missing")
+            raise ModelFileError(f"{complaint}: {key} is missing{_under_a_prefix(expected, state)}")
     for key in state:
         if key not in expected:
             raise ModelFileError(f"{complaint}: it has no place for {key}")
@@ -44,7 +44,7 @@ def set_state(network: "nn.Layer", state: State, complaint: str) -> None:
             )
         dtype = _dtype(expected[key])
         if value.dtype != dtype:
-            raise ModelFileError(f"{complaint}: {key} is {value.dtype}, not {dtype}")
+            raise ModelFileError(f"{complaint}: {key} is {_another_type(value, dtype)}")
     tensors: Any = dict(state)  # it takes arrays as well as tensors
     network.set_state_dict(tensors)
 
@@ -74,6 +74,24 @@ def keyed(network: "nn.Layer", state: State) -> State:
     if not any(name in keys for name in state):
         return state
     return {keys.get(name, name): value for name, value in state.items()}
+
+
+def _under_a_prefix(expected: Iterable[str], state: State) -> str:
+    """What to add where the whole network is in the state, each key behind the same words."""
+    first, *others = expected
+    for name in state:
+        prefix = name.removesuffix(first)
+        if name.endswith(f".{first}") and all(f"{prefix}{key}" in state for key in others):
+            return f", since all keys of the network stand behind {prefix!r}: save them without it"
+    return ""
+
+
+def _another_type(value: Array, wanted: str) -> str:
+    """A dtype that is not the network's, with what to do where weights are in another precision."""
+    if wanted != "float32" or value.dtype not in ("float16", "uint16", "float64"):
+        return f"{value.dtype}, not {wanted}"
+    found = "bfloat16" if value.dtype == "uint16" else value.dtype  # which paddle.save writes so
+    return f"{found}, not {wanted}: save every tensor as it is after astype({wanted!r})"
 
 
 def _dtype(tensor: Any) -> str:

@@ -182,12 +182,17 @@ def convert(
     from paddleport.convert.tools import Tools
 
     with Tools() if exports_now else nullcontext() as tools, progress_bar() as progress:
+        from paddleport.convert.naming import check_name
+        from paddleport.convert.pipeline import check_options
         from paddleport.convert.pipeline import convert as convert_model
         from paddleport.models.resolve import resolve
 
+        wanted["gate"] = _gate_options(gate)
+        target, _ = check_options(**{key: wanted[key] for key in wanted if key != "feed"})
+        if output is not None:
+            check_name(output, target)
         model = names[0] if names else None
         source = resolve(model, weights=weights, program=program, params=params, progress=progress)
-        wanted["gate"] = _gate_options(gate)
         done = convert_model(source, output, tools=tools, progress=progress, **wanted)
     if source.warning:
         print_warning(source.warning)
@@ -215,12 +220,13 @@ def _gate_options(gate: _Gate | None) -> "GateOptions | None":
 def _conversion_of_each(wanted: Mapping[str, Any], gate: _Gate | None, weights: str) -> "ModelTask":
     """What is done with each of several models, and what makes another file of it."""
     from paddleport.convert.model_tasks import conversion_task
+    from paddleport.files import change_stamp
 
     shapes = {name: asdict(shape) for name, shape in wanted["shapes"].items()}
     checked = dict(gate or {})
     named = (checked.get("labelled"), checked.get("class_map"), checked.get("calibrate"))
     read = [item for item in (*named, *checked.get("images", ())) if item is not None]
-    changed = {str(item): item.stat().st_mtime_ns for item in read if item.exists()}
+    changed = {str(item): change_stamp(item) for item in read}
     return conversion_task(
         {**wanted, "gate": _gate_options(gate)},
         asked={**wanted, "shapes": shapes, "gate": [changed, str(checked)]},

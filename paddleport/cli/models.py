@@ -55,7 +55,7 @@ def models(
         max_mparams=max_params,
         min_top1=None if min_top1 is None else share_of(min_top1),
     )
-    found, unpublished = wanted.select(zoo.family_cards(family) if family else zoo.cards())
+    found, unpublished = wanted.select(zoo.cards() if family is None else zoo.family_cards(family))
     if json:
         print_json([_row(card) for card in found])
         return

@@ -13,6 +13,7 @@ from paddleport.validate.feeds.made_feed import is_picture, made_feed
 from paddleport.validate.feeds.named_feed import (
     DEFAULT_LENGTH,
     DEFAULT_SIZE,
+    SAMPLE_SIZE,
     NamedFeed,
     extreme_pictures,
     named_pictures,
@@ -65,7 +66,8 @@ def make_feeds(
     if pixels is not None:
         (spec,) = concrete_inputs(inputs, shapes or {})
         batch = (shapes and spec.shape[0]) or inputs[0].shape[0] or pixels.batch
-        made = pixel_feeds(pixels, named_pictures(pictures, samples), batch)
+        size = _drawn_size(pixels.file, pixels.spec.shape[1:3])
+        made = pixel_feeds(pixels, named_pictures(pictures, samples, size), batch)
         for feed in made:
             check_feed([spec] if shapes else inputs, feed.tensors)
         return made
@@ -230,8 +232,24 @@ def _picture_feeds(
             },
             picture=picture,
         )
-        for name, picture in named_pictures(pictures, samples)
+        for name, picture in named_pictures(
+            pictures, samples, _drawn_size(preprocess, spec.shape[2:4])
+        )
     ]
     for feed in feeds:
-        check_feed([spec], feed.tensors)
+        try:
+            check_feed([spec], feed.tensors)
+        except FeedError as error:
+            raise FeedError(
+                f"{error}: its preprocessing makes that of {feed.name}. Correct the sizes in its "
+                f"inference.yml, or give tensors: --feed {spec.name}=FILE.npy"
+            ) from None
     return feeds
+
+
+def _drawn_size(preprocess: Preprocess, sides: Sequence[int | None]) -> tuple[int, int]:
+    """Height and width of drawn pictures: the input's own where the size is left to a picture."""
+    match tuple(sides):
+        case (int(height), int(width)) if preprocess.size is None:
+            return height, width
+    return SAMPLE_SIZE

@@ -55,15 +55,22 @@ class NamedFeed:
         return self.tensors if self.pixels is None else dict.fromkeys(self.tensors, self.pixels)
 
 
-def named_pictures(pictures: Sequence[Path], samples: int) -> list[tuple[str, Array]]:
+def named_pictures(
+    pictures: Sequence[Path], samples: int, size: tuple[int, int] = SAMPLE_SIZE
+) -> list[tuple[str, Array]]:
     """Name and picture of every file, or of ``samples`` that the package draws; BGR.
+
+    Args:
+        pictures: files.
+        samples: how many to draw where there are none.
+        size: height and width of a drawn picture.
 
     Raises:
         ImageError: a file that is no picture.
     """
     if pictures:
         return [(path.name, decode_image(path)) for path in pictures]
-    drawn = sample_pictures(samples, SAMPLE_SIZE)
+    drawn = sample_pictures(samples, size)
     return [(f"sample {index}", picture) for index, picture in enumerate(drawn)]
 
 

@@ -1,13 +1,14 @@
 """What earlier runs measured, kept beside each model's report under all that it depends on."""
 
 import contextlib
+import glob
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from paddleport.files import write_atomically
+from paddleport.files import sha256, write_atomically
 from paddleport.models.cache import cache_key
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import describe_all
@@ -47,27 +48,50 @@ def key_of(source: SourceModel, around: Mapping[str, Any]) -> str:
     )
 
 
-def keep(row: OverviewRow, key: str, file: Path) -> None:
+def keep(row: OverviewRow, key: str, file: Path, folder: Path) -> None:
     """Write a row, so that the next run need not measure it.
+
+    Args:
+        row: what was measured.
+        key: of what was asked.
+        file: where it is kept.
+        folder: of the overview, which the row's page is in.
 
     Raises:
         OutputError: it cannot be written.
     """
-    content = json.dumps(json_value({"key": key, "row": asdict(row)}), indent=1)
-    write_atomically(file, content.encode())
+    values = json_value(asdict(row))
+    content = {
+        "key": key,
+        "files": _digests(row, folder),
+        "row_key": cache_key(values),
+        "row": values,
+    }
+    write_atomically(file, json.dumps(content, indent=1).encode())
 
 
 def kept(key: str, file: Path, folder: Path) -> OverviewRow | None:
-    """The row of an earlier run that was asked the same, if the report that it had is still there.
+    """The row of an earlier run that was asked the same, if what it speaks of is unchanged.
 
     Args:
         key: of what is asked now.
         file: where it was kept.
         folder: of the overview, which the row's page is in.
     """
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         found = json.loads(file.read_text("utf-8"))
         row = OverviewRow.from_dict(found["row"])
-        if found["key"] == key and (not row.page or (folder / row.page).is_file()):
+        there = _digests(row, folder)
+        whole = found["row_key"] == cache_key(found["row"])  # else somebody's editor was there
+        if whole and found["key"] == key and found["files"].items() <= there.items():
             return replace(row, from_before=True)
     return None
+
+
+def _digests(row: OverviewRow, folder: Path) -> dict[str, str]:
+    """The sha256 of a model's report or converted file, and of the files named after it."""
+    if not row.page:
+        return {}
+    page = folder / row.page
+    named = [page, *page.parent.glob(f"{glob.escape(page.stem)}.*")]
+    return {file.name: sha256([file]) for file in named if file.is_file()}

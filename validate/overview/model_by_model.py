@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from paddleport.errors import PortError
-from paddleport.files import full_disk
+from paddleport.files import full_disk, make_folder
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
 from paddleport.validate.overview.kept_rows import keep, kept, key_of, surroundings
@@ -74,6 +74,7 @@ class ModelByModel:
         Raises:
             OutputError: a report or the overview cannot be written.
         """
+        make_folder(self.folder)  # found out before a model has taken hours
         rows: list[OverviewRow] = []
         around = surroundings(self.task.asked)
         clock = _Clock(len(self.names), self.progress)
@@ -143,7 +144,7 @@ class ModelByModel:
             seconds=time.monotonic() - started,
             measured=row.measured or _now(),
         )
-        keep(row, key, file)
+        keep(row, key, file, self.folder)
         return row
 
 
