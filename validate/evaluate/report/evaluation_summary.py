@@ -31,7 +31,7 @@ def outcome(report: EvaluationReport) -> str:
     allowed = f"{100 * report.max_drop:g} point{'' if report.max_drop == 0.01 else 's'}"
     seen = report.data.classes_seen
     where = f"{report.data.pictures:,} pictures of {seen:,} class{'' if seen == 1 else 'es'}"
-    return f"{', '.join(texts)}; on {where}; a drop of {allowed} is allowed."
+    return f"{', '.join(texts)} on {where}; a drop of {allowed} is allowed."
 
 
 def published(report: EvaluationReport) -> str:
