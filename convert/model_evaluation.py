@@ -23,6 +23,7 @@ from paddleport.validate.evaluate.report.evaluation_report import (
 from paddleport.validate.evaluate.rows.row_request import EvaluatedModel, RowRequest
 from paddleport.validate.labelled.labelled_data import LabelledData, open_labelled
 from paddleport.validate.parity.describe import describe_environment
+from paddleport.validate.reports.told_together import told_together
 
 if TYPE_CHECKING:
     pass
@@ -200,7 +201,7 @@ def _data_of(request: EvaluationRequest, model: EvaluatedModel) -> LabelledData:
     if data is None:
         raise UsageError(
             "no labelled pictures are named: paddleport evaluate MODEL DATA, where DATA has a "
-            "folder a class, or --list FILE with --root DIR"
+            "folder for each class, or --list FILE with --root DIR"
         )
     return open_labelled(
         data,
@@ -213,7 +214,8 @@ def _data_of(request: EvaluationRequest, model: EvaluatedModel) -> LabelledData:
 
 
 def _notes(done: CompletedPass, warning: str) -> list[str]:
-    found = [f"{name} was skipped: {reason}" for name, reason in done.skipped.items()]
+    skipped = told_together(done.skipped.items())
+    found = [f"{', '.join(names)} skipped: {reason}" for names, reason in skipped]
     if done.resumed_at:
         found.append(f"interrupted, and gone on with after {done.resumed_at:,} pictures")
     return [*found, *([warning] if warning else [])]

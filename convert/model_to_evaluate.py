@@ -41,7 +41,9 @@ def model_to_evaluate(
     """
     if name is not None and program is None and format_of(Path(name)) == "onnx":
         if weights != "auto":
-            raise UsageError(f"--weights goes with a name of the zoo, and {name} is none")
+            raise UsageError(
+                f"--weights goes with a name of the zoo, and {name} has its own: leave it out"
+            )
         return _file_alone(read_artifact(Path(name)), reference=reference)
     source = resolve(name, weights=weights, program=program, params=params, progress=progress)
     outputs = source.program.outputs
@@ -52,6 +54,8 @@ def model_to_evaluate(
             "inference.yml with its preprocessing beside the program; or, for a model of the zoo "
             "with your files: paddleport evaluate NAME DATA -w FOLDER"
         )
+    card = source.card  # whose figures are of its own classes, not of a checkpoint's others
+    published = card.published if card and card.classes in (None, classes) else {}
     model = EvaluatedModel(
         name=source.name,
         title=f"{source.name} · weights {source.weights_title}",
@@ -60,7 +64,7 @@ def model_to_evaluate(
         preprocess=source.preprocess,
         classes=classes,
         labels=source.labels if source.classes == classes else None,
-        published=dict(source.card.published) if source.card else {},
+        published=dict(published),
     )
     return model, source, source.warning
 

@@ -11,6 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from digits import lay_out_digits
+
 DOCS = Path(__file__).parent
 PAGES = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
 _BLOCK = re.compile(r"```console\n\$ paddleport (?P<words>[^\n]*)\n(?P<output>.*?)```", re.DOTALL)
@@ -18,7 +20,7 @@ _NUMBER = re.compile(r"\d+(\.\d+)*(e[+-]\d+)?")
 
 
 def printed(words: str, folder: str) -> str:
-    """What a command prints, stdout then stderr, run in an empty folder."""
+    """What a command prints, stdout then stderr, run where there are the digits and no more."""
     done = subprocess.run(
         [sys.executable, "-m", "paddleport", *shlex.split(words)],
         cwd=folder,
@@ -40,6 +42,7 @@ def main() -> None:
     stale = []
 
     with tempfile.TemporaryDirectory() as folder:
+        lay_out_digits(Path(folder))
 
         def renewed(match: re.Match[str]) -> str:
             output = printed(match["words"], folder)

@@ -92,12 +92,14 @@ def resolve(
         if params is not None:
             raise UsageError(f"--params goes with --model FILE, not with the zoo's {name}")
         return _zoo_model(zoo.lookup(str(name)), weights, progress)
-    if weights != "auto":
-        raise UsageError(f"--weights goes with a name of the zoo, and {name} is none")
     path = Path(name)
     if not path.exists():
         raise ModelNotFoundError(
             f"{zoo.unknown_model(str(name))}; nor is there a folder or file {name}"
+        )
+    if weights != "auto":
+        raise UsageError(
+            f"--weights goes with a name of the zoo, and {name} has its own: leave it out"
         )
     if path.is_file() and params is not None and not is_archive(path):
         return _own_model(path.stem, find_model(path, params))

@@ -287,7 +287,7 @@ def evaluate(
     Args:
         model: a name of the zoo, or a folder, tar or program file with a Paddle model; an .onnx
             file without ``reference``.
-        data: the pictures: a folder with a folder a class, a list, a CSV or shards.
+        data: the pictures: a folder with a folder for each class, a list, a CSV or shards.
         backends: names, each of which must then be available; by default all there are, but for
             ``reference``, which is slow.
         precisions: each of them on every backend; by default each backend's own.

@@ -201,6 +201,7 @@ def test_run_ends_at_once_when_interrupted(
     ("arguments", "words"),
     [
         (["convert", "MobilNetV2"], ["Did you mean 'MobileNetV2'?"]),
+        (["convert", "MobilNetV2", "--weights", "seeded"], ["Did you mean 'MobileNetV2'?"]),
         (["run", "MobilNetV2"], ["Did you mean 'MobileNetV2'?"]),
         (["run", "--backend", "openvno"], ["Did you mean 'openvino'?"]),
         (["validate", "MobileNetV2", "-b", "openvno"], ["Did you mean 'openvino'?"]),

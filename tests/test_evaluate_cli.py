@@ -91,6 +91,7 @@ def test_a_limit_and_json(paddleport: Command, folder: Path) -> None:
     ("words", "told"),
     [
         (("MODEL.onnx",), ("labelled pictures are missing", "DATA")),
+        (("val",), ("paddleport evaluate MODEL val",)),
         (("MODEL.onnx", "val"), ("holds no Paddle program", "--onnx", "or --no-reference")),
         (("MODEL.onnx", "val", "--no-reference", "-b", "paddle"), ("there is only the ONNX file",)),
         (("MODEL.onnx", "val", "--no-reference", "-b", "tensorrt"), ("tensorrt can't be used",)),

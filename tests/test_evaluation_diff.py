@@ -104,7 +104,12 @@ def test_what_differs_between_the_runs_is_noted() -> None:
     new = evaluated(max_drop=0.02, command="paddleport evaluate x", environment={"cpu": "other"})
     new["model"]["name"] = "another"
     notes = " | ".join(compare_reports(evaluated(), new).notes)
-    for text in ("another model: name", "let pass: 1 → 2 points", "another machine", "command: "):
+    for text in (
+        "another model: name",
+        "allowed drop: 1 → 2 points",
+        "another machine",
+        "command: ",
+    ):
         assert text in notes
 
 

@@ -91,7 +91,7 @@ def test_marks_that_are_near_do_not_lie_on_one_another(
         name="near",
         title="near",
         lines=lines,
-        marks=[ChartMark(0.0, "as Paddle"), ChartMark(at, f"{at:g} let pass")],
+        marks=[ChartMark(0.0, "as Paddle"), ChartMark(at, f"{at:g} allowed")],
     )
     for wide in (True, False):
         browser.resize(DESK if wide else PHONE)
@@ -103,7 +103,7 @@ def test_marks_that_are_near_do_not_lie_on_one_another(
 def test_what_the_page_shows(browser: Browser, tmp_path: Path) -> None:
     browser.open(saved(tmp_path, made_evaluation().to_html()))
     texts = browser.value("document.body.textContent")
-    for text in ("published 72.15", "openvino int8", "Right on Paddle, wrong here", "let pass"):
+    for text in ("published 72.15", "openvino int8", "Right on Paddle, wrong here", "allowed"):
         assert text in texts
     loaded = "[...document.images].filter(x => x.naturalWidth > 30).length"
     made = [item for row in made_evaluation().rows for item in row.changed_pictures]
@@ -184,4 +184,4 @@ def test_thumbnails(tmp_path: Path) -> None:
 def test_a_report_on_few_pictures_says_what_would_do() -> None:
     text = evaluation_report(paired(100, lost=0.0, gained=0.0), FACTS).to_markdown()
     assert "would do" in text
-    assert "none is known of this model" in text
+    assert "no figure for this model with these weights" in text

@@ -13,6 +13,7 @@ from PIL import Image
 import paddleport as pp
 from paddleport import runners
 from paddleport.convert.evaluation_rows import REFERENCE, evaluation_rows
+from paddleport.convert.model_to_evaluate import model_to_evaluate
 from paddleport.convert.rows_asked import RowsAsked, check_rows
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
@@ -113,3 +114,10 @@ def test_native_paddle_alone_needs_no_conversion(
     assert report.data.pictures == 12
     (row,) = evaluation_rows(RowsAsked(backends=("paddle",)), PREPROCESS, resolve(paddle_model))
     assert "onednn=false" in row.advice
+
+
+def test_the_published_figure_is_not_of_a_model_with_other_classes(paddle_model: Path) -> None:
+    """As where a checkpoint with a classifier for ten classes is the weights of a zoo's name."""
+    own, _, _ = model_to_evaluate("MobileNetV2", reference=True, weights=str(paddle_model))
+    assert own.classes != 1000
+    assert own.published == {}

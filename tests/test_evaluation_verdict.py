@@ -129,6 +129,7 @@ class TestLabels:
         report = self.report(labels)
         assert "are these the labels of this model?" in report.label_problem
         assert report.verdict == "unproven"
+        assert report.to_markdown().count("are these the labels of this model?") == 1
 
     def test_a_model_that_confuses_much_is_not_suspected_of_another_order(self) -> None:
         report = self.report(self.truth, right=0.3)

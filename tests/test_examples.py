@@ -48,6 +48,15 @@ def test_parity_gate(tmp_path: Path, small_pir: Artifact) -> None:
     assert (tmp_path / "report" / "parity.html").is_file()
 
 
+def test_accuracy_gate(tmp_path: Path) -> None:
+    """On the digits and the checkpoint that the pages show."""
+    ran(tmp_path, "../docs/digits.py", tmp_path)
+    words = ("MobileNetV2_x0_25", tmp_path / "digits", tmp_path / "out", "digits.pdparams")
+    printed = ran(tmp_path, "accuracy_gate.py", *words)
+    assert "onnxruntime fp32   passed     top-1 95" in printed
+    assert (tmp_path / "out" / "evaluate.html").is_file()
+
+
 def test_predictor_in_workers(tmp_path: Path) -> None:
     pictures(tmp_path, 3)
     lines = ran(tmp_path, "predictor_in_workers.py", tmp_path).splitlines()

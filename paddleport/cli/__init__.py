@@ -69,9 +69,9 @@ def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
-        epilog="Exit codes: [bold]0[/] done and agreed · [bold]1[/] compared and found different, "
-        "or some pictures not read · [bold]2[/] no answer · [bold]70[/] a fault of paddleport's "
-        "own. Results go to stdout, progress and errors to stderr.",
+        epilog="Exit codes: [bold]0[/] done and agreed · [bold]1[/] compared and found different "
+        "or less accurate, or some pictures not read · [bold]2[/] no answer · [bold]70[/] a fault "
+        "of paddleport's own. Results go to stdout, progress and errors to stderr.",
     )
     app.callback()(_common)
     for name in names:

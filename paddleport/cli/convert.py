@@ -86,14 +86,16 @@ def convert(
         typer.Option(
             "--labelled",
             metavar="DATA",
-            help="Pictures to check a lower precision on: a folder a class, val_list.txt, a CSV, "
-            "or shards (.tar, .parquet).",
+            help="Pictures to check a lower precision on: a folder for each class, "
+            "val_list.txt, a CSV, or shards (.tar, .parquet).",
         ),
     ] = None,
     class_map: options.ClassMapOption = None,
     images: Annotated[
         list[Path] | None,
-        typer.Option("--images", metavar="DIR", help="The same without labels; repeatable."),
+        typer.Option(
+            "--images", metavar="DIR", help="Pictures without labels to check it on; repeatable."
+        ),
     ] = None,
     calibrate: Annotated[
         Path | None,

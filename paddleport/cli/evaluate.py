@@ -31,7 +31,8 @@ def evaluate(
         typer.Argument(
             metavar="MODEL DATA",
             help="MODEL: a name of the zoo, a folder, .tar or program file; an .onnx file with "
-            "--no-reference. DATA: labelled pictures, such as a folder with a folder a class.",
+            "--no-reference. DATA: labelled pictures: a folder for each class, val_list.txt, a "
+            "CSV, or shards (.tar, .parquet).",
         ),
     ] = None,
     list_file: Annotated[
@@ -44,7 +45,11 @@ def evaluate(
     ] = None,
     class_map: Annotated[
         Path | None,
-        typer.Option("--class-map", metavar="FILE", help="Which class each label stands for."),
+        typer.Option(
+            "--class-map",
+            metavar="FILE",
+            help="Which class each label stands for: 'name index' per line, JSON or CSV.",
+        ),
     ] = None,
     backend: Annotated[
         list[str] | None,
@@ -54,8 +59,9 @@ def evaluate(
         list[str] | None,
         typer.Option(
             "--precision",
-            help="Repeatable: each on every backend. A file in it is made where the runtime does "
-            "not compute in it by itself; int8 needs the extra quantize.",
+            help="fp32, fp16, bf16 or int8; repeatable: each on every backend. A file in it is "
+            "made where the runtime does not compute in it by itself; int8 needs the extra "
+            "quantize.",
             show_default="each backend's own",
         ),
     ] = None,
@@ -70,7 +76,11 @@ def evaluate(
         typer.Option("--profile", metavar="FILE", help="A configuration of paddleport tune."),
     ] = None,
     no_reference: Annotated[
-        bool, typer.Option("--no-reference", help="Without native Paddle.")
+        bool,
+        typer.Option(
+            "--no-reference",
+            help="Without native Paddle: accuracies are held against the published figure.",
+        ),
     ] = False,
     max_drop: Annotated[
         float,
@@ -112,6 +122,8 @@ def evaluate(
     json: options.JsonOption = False,
 ) -> None:
     """Count right answers on labelled pictures: native Paddle and every backend in one pass.
+
+    Exit code 1 if a backend is less accurate than Paddle, 2 if there are too few pictures to tell.
 
     [bold]paddleport evaluate MobileNetV2 val/ -b openvino --precision fp32 --precision bf16[/]
 
@@ -174,9 +186,9 @@ def evaluate(
     except KeyboardInterrupt:
         _print_interrupted(evaluation.folder)
         raise
-    if evaluation.warning:
-        print_warning(evaluation.warning)
     if json:
+        if evaluation.warning:  # without --json it is among the report's notes
+            print_warning(evaluation.warning)
         print_json(report.to_dict())
     else:
         print_evaluation(report, files)
@@ -200,12 +212,26 @@ def _model_and_data(
     if not names and tuned is not None:
         return tuned.model, None
     if len(names) < (1 if listed else 2):
-        raise UsageError(
-            f"{'labelled pictures are' if names else 'a model and labelled pictures are'} missing: "
-            f"paddleport evaluate {names[0] if names else 'MODEL'} DATA, where DATA has a folder a "
-            "class; or --list FILE --root DIR"
-        )
+        raise UsageError(_missing(names))
     return names[0], Path(names[1]) if len(names) > 1 else None
+
+
+def _missing(names: list[str]) -> str:
+    """What to type where the model, the pictures or both were not named."""
+    if (
+        names
+        and Path(names[0]).is_dir()
+        and any(item.is_dir() for item in Path(names[0]).iterdir())
+    ):
+        return (
+            f"one of two is missing: {names[0]} looks like labelled pictures, so "
+            f"paddleport evaluate MODEL {names[0]}"
+        )
+    what = "labelled pictures are" if names else "a model and labelled pictures are"
+    return (
+        f"{what} missing: paddleport evaluate {names[0] if names else 'MODEL'} DATA, where DATA "
+        "has a folder for each class; or --list FILE --root DIR"
+    )
 
 
 def _batch_size(typed: int | None, tuned: "Profile | None") -> int:

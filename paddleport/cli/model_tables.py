@@ -66,7 +66,7 @@ def print_models(
 ) -> None:
     """One line a model, with as many of its figures as there is room for."""
     if not cards:
-        console.print("No model of the zoo is like this. All families: paddleport models")
+        console.print("No model of the zoo fits. All families: paddleport models")
         return
     titles = cards[0].argument_titles if len({card.family for card in cards}) == 1 else {}
     room = console.width - max(len(card.name) for card in cards) - 8 * len(titles)

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def models(
-    name: Annotated[str | None, typer.Argument(help="Show one model's card.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="MODEL", help="Show all that is known of one.")
+    ] = None,
     family: Annotated[
         str | None, typer.Option(metavar="FAMILY", help="List the models of one family.")
     ] = None,
@@ -36,7 +38,10 @@ def models(
 ) -> None:
     """List the families of the zoo, the models that you filter, or one with all its figures.
 
-    [bold]paddleport models --family ResNet[/] · [bold]--min-top1 80 --max-params 30[/] ·
+    [bold]paddleport models --family ResNet[/]
+
+    [bold]paddleport models --min-top1 80 --max-params 30[/]
+
     [bold]paddleport models ResNet50[/]
     """
     from paddleport.models.zoo import registry as zoo

@@ -73,7 +73,8 @@ PrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="What the arithmetic is done in; by default fp32 (reference: fp64).",
+        help="What the arithmetic is done in: fp32, fp16, bf16 or int8; by default fp32 "
+        "(reference: fp64).",
     ),
 ]
 ExtraOption = Annotated[

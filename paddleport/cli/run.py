@@ -37,7 +37,10 @@ def run(
     backend: Annotated[
         str | None,
         typer.Option(
-            "--backend", "-b", help="One of: paddleport backends.", show_default=DEFAULT_BACKEND
+            "--backend",
+            "-b",
+            help="One that paddleport backends lists.",
+            show_default=DEFAULT_BACKEND,
         ),
     ] = None,
     topk: Annotated[int, typer.Option("--topk", help="How many classes to show.")] = 5,

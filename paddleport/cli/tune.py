@@ -50,7 +50,7 @@ def tune(
         typer.Option(
             "--labelled",
             metavar="DATA",
-            help="The same with labels: a folder a class, val_list.txt, a CSV, or shards "
+            help="The same with labels: a folder for each class, val_list.txt, a CSV, or shards "
             "(.tar, .parquet).",
         ),
     ] = None,

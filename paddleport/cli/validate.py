@@ -206,6 +206,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
 
     from paddleport.validate.reports import summary
     from paddleport.validate.reports.tables import backends
+    from paddleport.validate.reports.told_together import told_together
 
     console = stdout()
     console.print(f"[bold]{escape(str(report.model['title']))}[/]")
@@ -215,11 +216,14 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print()
     console.print(fitting_table(backends(report.rows), _LEAST_NEEDED))
     console.print()
-    for row in report.rows:
-        plain = row.verdict in ("reference", "agrees", "skipped") and not row.cause
-        style = "dim" if plain else "default"
-        if text := summary.explained(row):
-            console.print(f"[{style}][bold]{escape(row.name)}[/]: {escape(text)}[/]")
+    plain = {
+        row.name
+        for row in report.rows
+        if row.verdict in ("reference", "agrees", "skipped") and not row.cause
+    }
+    for names, text in told_together((row.name, summary.explained(row)) for row in report.rows):
+        style = "dim" if plain.issuperset(names) else "default"
+        console.print(f"[{style}][bold]{escape(', '.join(names))}[/]: {escape(text)}[/]")
     conclusions = {
         "agrees": "all agree" if all(row.counts for row in report.rows) else "all others agree",
         "differs": "not all agree",

@@ -70,7 +70,12 @@ class BackendComparison:
         return rows
 
     def _candidate_row(self, name: str) -> BackendRow:
+        reason = runners.why_not(name)  # asked without a process
+        if reason and self._backends.plan.backends is None:
+            return BackendRow(name=name, verdict="skipped", reason=reason)
         try:
+            if reason:
+                raise BackendUnavailableError(f"{name} can't be used here: {reason}")
             session = self._start(name)
         except BackendUnavailableError as error:
             if self._backends.plan.backends is not None:
@@ -98,8 +103,6 @@ class BackendComparison:
         )
 
     def _start(self, name: str) -> Session:
-        if reason := runners.why_not(name):  # asked without a process
-            raise BackendUnavailableError(f"{name} can't be used here: {reason}")
         options = self._backends.options_for(name)
         if name == self.float64.runner and options == RunnerOptions(threads=options.threads):
             if self.float64.error is not None:

@@ -140,7 +140,7 @@ def _notes(old: RecordedEvaluation, new: RecordedEvaluation, *, same: bool) -> I
     if old.reference != new.reference:
         yield f"reference: {old.reference or 'none'} → {new.reference or 'none'}"
     if old.max_drop != new.max_drop:
-        yield f"let pass: {100 * old.max_drop:g} → {100 * new.max_drop:g} points"
+        yield f"allowed drop: {100 * old.max_drop:g} → {100 * new.max_drop:g} points"
     before, after = old.environment.cpu, new.environment.cpu
     if before != after:
         yield f"another machine: {before or 'unknown'} → {after or 'unknown'}"

@@ -13,13 +13,15 @@ from paddleport.validate.reports.markdown_blocks import (
     table_block,
 )
 from paddleport.validate.reports.summary import explained
+from paddleport.validate.reports.told_together import told_together
 
 _LOG_LINES = 40
 
 
 def reasons(rows: Sequence[BackendRow]) -> list[str]:
-    """A sentence for every row that has something to explain."""
-    return [f"{row.name}: {text}" for row in rows if (text := explained(row))]
+    """A sentence for every row that has something to explain, or for several that have the same."""
+    told = told_together((row.name, explained(row)) for row in rows)
+    return [f"{', '.join(names)}: {text}" for names, text in told]
 
 
 def to_markdown(report: ParityReport) -> str:

@@ -55,7 +55,7 @@ def answer_changes(lost: int, gained: int, other: int, count: int) -> AnswerChan
 
 def judge_drop(changes: AnswerChanges, count: int, max_drop: float) -> AccuracyVerdict:
     """Hold a paired drop against what is let pass."""
-    found, allowed = drop_text(changes), f"{points(max_drop)} let pass"
+    found, allowed = drop_text(changes), f"{points(max_drop)} allowed"
     if changes.at_least > max_drop:
         return AccuracyVerdict(
             verdict="lower",
@@ -77,10 +77,10 @@ def judge_against_published(
     word = "lower" if drop > 0 else "higher"
     found = f"{points(abs(drop))} {word} than the published {published:.1%}"
     if high < limit:
-        reason = f"{found}: beyond the {points(max_drop)} let pass, by more than chance explains"
+        reason = f"{found}: beyond the {points(max_drop)} allowed, by more than chance explains"
         return AccuracyVerdict(verdict="lower", reason=reason)
     if low > limit:
-        reason = f"{found}: within the {points(max_drop)} let pass"
+        reason = f"{found}: within the {points(max_drop)} allowed"
         return AccuracyVerdict(verdict="passed", reason=reason)
     score = (right - count * limit) / math.sqrt(count * limit * (1 - limit))
     far = abs(score) > 1e-3
@@ -112,7 +112,7 @@ def p_value(value: float) -> str:
 
 def _too_few(found: str, count: int, needed: int | None, max_drop: float) -> AccuracyVerdict:
     if needed is None or needed > _UNREACHABLE:
-        rest = f"so near the {points(max_drop)} let pass that no number of pictures would tell"
+        rest = f"so near the {points(max_drop)} allowed that no number of pictures would tell"
         return AccuracyVerdict(
             verdict="unproven", reason=f"{found}: {rest}; choose another --max-drop"
         )
@@ -121,7 +121,7 @@ def _too_few(found: str, count: int, needed: int | None, max_drop: float) -> Acc
         verdict="unproven",
         reason=(
             f"{found}: {count:,} pictures are too few to tell whether that is more than the "
-            f"{points(max_drop)} let pass; about {needed:,} would do"
+            f"{points(max_drop)} allowed; about {needed:,} would do"
         ),
         needed=needed,
     )

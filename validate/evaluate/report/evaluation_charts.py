@@ -53,7 +53,7 @@ def drop_chart(report: EvaluationReport) -> IntervalChart | None:
         name="drop",
         title="Points of top-1 lost against native Paddle, with 95 % intervals",
         lines=lines,
-        marks=[ChartMark(0.0, "as Paddle"), ChartMark(limit, f"{limit:g} let pass")],
+        marks=[ChartMark(0.0, "as Paddle"), ChartMark(limit, f"{limit:g} allowed")],
         band=(limit, 101.0),
     )
 

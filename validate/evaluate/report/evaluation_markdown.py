@@ -20,6 +20,7 @@ def evaluation_markdown(report: EvaluationReport) -> str:
     blocks = [
         f"# {title}: accuracy",
         f"{head} {safe(evaluation_summary.outcome(report))}",
+        safe(report.label_problem),
         bullets([f"{name}: {text}" for name, text in context.items() if text]),
         table_block(evaluation_tables.evaluated_rows(report)),
         bullets([f"{name}: {text}" for name, text in evaluation_summary.reasons(report)]),

@@ -5,6 +5,7 @@ from collections import Counter
 from paddleport.validate.evaluate.accuracy.evaluated_row import EvaluatedVerdict
 from paddleport.validate.evaluate.report.evaluation_report import EvaluationReport
 from paddleport.validate.reports import figures
+from paddleport.validate.reports.told_together import told_together
 
 _VERDICTS: tuple[EvaluatedVerdict, ...] = ("lower", "failed", "unproven", "passed")
 
@@ -27,10 +28,10 @@ def outcome(report: EvaluationReport) -> str:
     """How many backends came out how, and on what."""
     counts = Counter(row.verdict for row in report.rows)
     texts = [f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict]]
-    let_pass = f"{100 * report.max_drop:g} point{'' if report.max_drop == 0.01 else 's'}"
+    allowed = f"{100 * report.max_drop:g} point{'' if report.max_drop == 0.01 else 's'}"
     seen = report.data.classes_seen
     where = f"{report.data.pictures:,} pictures of {seen:,} class{'' if seen == 1 else 'es'}"
-    return f"{', '.join(texts)}; on {where}, with a drop of {let_pass} let pass."
+    return f"{', '.join(texts)} on {where}; a drop of {allowed} is allowed."
 
 
 def published(report: EvaluationReport) -> str:
@@ -42,7 +43,7 @@ def published(report: EvaluationReport) -> str:
         if share is not None
     ]
     if not texts:
-        return "none is known of this model"
+        return "no figure for this model with these weights"
     return f"{', '.join(texts)}{f' ({found.source})' if found.source else ''}"
 
 
@@ -66,10 +67,10 @@ def speed(report: EvaluationReport) -> str:
 
 
 def reasons(report: EvaluationReport) -> list[tuple[str, str]]:
-    """Of each row with something to say, its name and that."""
+    """What is to be said of which rows; the problem with the labels stands in the report alone."""
     found = []
     for row in report.rows:
-        parts = [figures.one_line(part) for part in (row.reason, *row.notes) if part]
-        if parts:
-            found.append((row.name, "; ".join(parts)))
-    return found
+        reason = "" if row.reason == report.label_problem else row.reason
+        parts = [figures.one_line(part) for part in (reason, *row.notes) if part]
+        found.append((row.name, "; ".join(parts)))
+    return [(", ".join(names), text) for names, text in told_together(found)]

@@ -21,7 +21,7 @@ class EvaluatedModel:
         preprocess: how pictures are fed.
         classes: how many it tells apart.
         labels: their names, if known.
-        published: the card's figures, such as ``top1`` and ``top5`` in percent.
+        published: the card's figures as shares of 1; none where its classes are others.
     """
 
     name: str
