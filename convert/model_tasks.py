@@ -120,7 +120,7 @@ def _of_this_model(
 def _row_of_conversion(done: Conversion, root: Path) -> OverviewRow:
     worst = max(done.comparisons, key=share_of_limit, default=None)
     by_value = worst is not None and worst.measure != "equality"
-    card, specs = done.source.card, done.source.program.parameters.values()
+    specs = done.source.program.parameters.values()
     return OverviewRow(
         name=done.source.name,
         verdict=done.verdict,
@@ -133,7 +133,7 @@ def _row_of_conversion(done: Conversion, root: Path) -> OverviewRow:
         worst_error=worst.worst_error if worst and by_value else None,
         limit=worst.limit if worst and by_value else None,
         size_bytes=done.size_bytes,
-        parameters=None if card else sum(math.prod(spec.shape) for spec in specs),
-        published=dict(card.published) if card else {},
+        parameters=None if done.source.published else sum(math.prod(spec.shape) for spec in specs),
+        published=done.source.published,
         page=done.path.relative_to(root).as_posix() if done.path else "",
     )

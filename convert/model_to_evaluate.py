@@ -54,8 +54,6 @@ def model_to_evaluate(
             "inference.yml with its preprocessing beside the program; or, for a model of the zoo "
             "with your files: paddleport evaluate NAME DATA -w FOLDER"
         )
-    card = source.card  # whose figures are of its own classes, not of a checkpoint's others
-    published = card.published if card and card.classes in (None, classes) else {}
     model = EvaluatedModel(
         name=source.name,
         title=f"{source.name} · weights {source.weights_title}",
@@ -64,7 +62,7 @@ def model_to_evaluate(
         preprocess=source.preprocess,
         classes=classes,
         labels=source.labels if source.classes == classes else None,
-        published=dict(published),
+        published=source.published,
     )
     return model, source, source.warning
 

@@ -3,6 +3,7 @@
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError
 from paddleport.files import sha256
@@ -53,6 +54,15 @@ class SourceModel:
         """The kind of weights in a few words, with what a reader must not miss."""
         untrained = " (untrained: labels mean nothing)" if self.weights == "seeded" else ""
         return self.weights + untrained
+
+    @property
+    def published(self) -> dict[str, Any]:
+        """The card's figures; none where the model has other classes than the card's."""
+        if self.card is None:
+            return {}
+        counted = [spec.shape[-1] for spec in self.program.outputs[:1] if spec.shape]
+        others = self.card.classes is not None and counted not in ([self.card.classes], [None])
+        return {} if others else dict(self.card.published)
 
     @property
     def classes(self) -> int:

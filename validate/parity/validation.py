@@ -137,7 +137,7 @@ def validate_on_feeds(
         feeds=_feed_rows(feeds, rows, source),
         threads=plan.threads,
         rows=tuple(rows),
-        published=dict(source.card.published) if source.card else {},
+        published=source.published,
         peak_gflops=timing.peak_gflops,
         environment=describe_environment(),
         command=command,
