@@ -29,7 +29,11 @@ def outcome(report: EvaluationReport) -> str:
     texts = [f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict]]
     let_pass = f"{100 * report.max_drop:g} point{'' if report.max_drop == 0.01 else 's'}"
     seen = report.data.classes_seen
-    where = f"{report.data.pictures:,} pictures of {seen:,} class{'' if seen == 1 else 'es'}"
+    pictures = report.data.pictures
+    where = (
+        f"{pictures:,} picture{'' if pictures == 1 else 's'} of {seen:,} "
+        f"class{'' if seen == 1 else 'es'}"
+    )
     return f"{', '.join(texts)}; on {where}, with a drop of {let_pass} let pass."
 
 
@@ -69,7 +73,10 @@ def reasons(report: EvaluationReport) -> list[tuple[str, str]]:
     """Of each row with something to say, its name and that."""
     found = []
     for row in report.rows:
-        parts = [figures.one_line(part) for part in (row.reason, *row.notes) if part]
+        counted = ""
+        if row.verdict == "failed" and row.top1.count:  # its share is of other pictures
+            counted = f"its figures are of the {row.top1.count:,} pictures before"
+        parts = [figures.one_line(part) for part in (row.reason, counted, *row.notes) if part]
         if parts:
             found.append((row.name, "; ".join(parts)))
     return found
