@@ -7,7 +7,7 @@ from pathlib import Path
 from paddleport.convert.evaluation_rows import REFERENCE, evaluation_rows
 from paddleport.convert.model_to_evaluate import model_to_evaluate
 from paddleport.convert.rows_asked import RowsAsked, check_rows
-from paddleport.errors import UsageError
+from paddleport.errors import OutputError, UsageError
 from paddleport.files import check_writable
 from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
@@ -106,7 +106,13 @@ class Evaluation:
         check_writable(self.folder)
         report = self._run(progress, keep_state=True)
         progress("write the report", None)
-        files = report.write(self.folder)
+        try:
+            files = report.write(self.folder)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; or make room: what was counted is kept, and the same command with "
+                "--resume writes the report alone"
+            ) from None
         remove_state(self.folder)
         return report, files
 

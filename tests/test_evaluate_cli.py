@@ -193,7 +193,7 @@ def test_a_report_that_cannot_be_written_does_not_cost_the_pass(
 ) -> None:
     page = tmp_path / "out" / "colours" / "evaluate.html"
     page.mkdir(parents=True)  # in the way, as a disk may be full
-    one_line_error(paddleport(*words_for(folder)), "evaluate.html", "cannot be written")
+    one_line_error(paddleport(*words_for(folder)), "evaluate.html", "cannot be written", "--resume")
     saved = SavedPass.load(page.parent)
     assert saved is not None
     assert saved.position == PICTURES
