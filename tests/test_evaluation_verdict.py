@@ -242,16 +242,17 @@ def test_paddle_that_stopped_leaves_nothing_to_compare_with() -> None:
 
 
 def test_paddle_that_never_started_does_not_tell_what_scores_are() -> None:
-    tally = Tally(["paddle", "candidate"], "paddle", 20)
-    tally.stop("paddle", "it does not load")
     labels = drawn_labels(30, 20)
-    tally.add(["a"] * 30, labels, {"candidate": scores_of(labels, 20)})
-    alone = Tally(["candidate"], None, 20)
-    alone.add(["a"] * 30, labels, {"candidate": scores_of(labels, 20)})
-    row, expected = judged(tally).rows[1], judged(alone).rows[0]
+    chances = np.exp(scores_of(answers_of(labels, 20, 0.5), 20))
+    chances /= chances.sum(axis=1, keepdims=True)
+    stopped, alone = Tally(["paddle", "candidate"], "paddle", 20), Tally(["candidate"], None, 20)
+    stopped.stop("paddle", "it does not load")
+    for tally in (stopped, alone):
+        tally.add(["a"] * 30, labels, {"candidate": chances})
+    row, expected = judged(stopped).rows[1], judged(alone).rows[0]
+    assert row.loss == pytest.approx(-np.log(chances[np.arange(30), labels]).mean(), rel=1e-6)
     assert (row.loss, row.calibration_error) == (expected.loss, expected.calibration_error)
-    assert row.loss is not None
-    assert all(item.reference_right is None for item in row.worst_classes)
+    assert row.worst_classes == expected.worst_classes  # with nothing of Paddle's beside them
 
 
 def test_one_lower_row_is_enough() -> None:

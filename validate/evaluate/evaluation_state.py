@@ -138,8 +138,9 @@ def check_same(saved: SavedPass, asked: Mapping[str, Any], folder: Path) -> None
     ]
     if differing:
         raise UsageError(
-            f"--resume goes on with what {folder / STATE_FILE} was begun with, and other are: "
-            f"{'; '.join(differing)}. Ask for the same again, or leave --resume out to begin anew"
+            f"--resume goes on with what {folder / STATE_FILE} was begun with, and not the same "
+            f"are: {'; '.join(differing)}. Ask for the same again, or leave --resume out to begin "
+            "anew"
         )
 
 
@@ -158,5 +159,7 @@ def _differences(name: str, before: Any, now: Any) -> list[str]:
 def _shown(value: Any) -> str:
     if value is None:
         return "not there"
+    if isinstance(value, dict):
+        return "there"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= 60 else f"{text[:12]}…"
