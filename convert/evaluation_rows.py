@@ -1,5 +1,6 @@
 """The rows of an evaluation: each backend in each precision, and the file that it loads."""
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -156,11 +157,13 @@ class _RowMaker:
     ) -> Iterator[RowRequest]:
         kind = runners.runner_class(name)
         shown = precision or kind.precisions[0]
-        files = [self._given(path) for path in self._asked.files] or [self._onnx()]
-        for onnx in files:
-            own = not self._asked.files
+        asked = _titles(self._asked.files)
+        files = [(self._given(path), title) for path, title in asked.items()]
+        own = not files
+        for onnx, title in files or [(self._onnx(), "")]:
+            of_file = f"{name} {title}" + (f" {precision}" if precision else "")
             yield RowRequest(
-                name=f"{name} {shown}" if own else _name_of_file(name, precision, onnx.path),
+                name=f"{name} {shown}" if own else of_file,
                 backend=name,
                 precision=shown,
                 sources=tuple(self._sources(kind, precision, onnx, own=own)),
@@ -246,8 +249,17 @@ class _RowMaker:
         return loadable(onnx, kind.formats, progress=self._progress)
 
 
-def _name_of_file(backend: str, precision: Precision | None, path: Path) -> str:
-    return f"{backend} {path.name}" + (f" {precision}" if precision else "")
+def _titles(files: Sequence[Path]) -> dict[Path, str]:
+    """A title for each file, which is there once: its name, and the folders that tell two apart."""
+    found = list(dict.fromkeys(Path(os.path.abspath(path)) for path in files))
+    titles = {}
+    for path in found:
+        for length in range(1, len(path.parts) + 1):
+            end = path.parts[-length:]
+            if sum(other.parts[-length:] == end for other in found) == 1:
+                titles[path] = "/".join(end)
+                break
+    return titles
 
 
 def _why_not(name: str) -> str:

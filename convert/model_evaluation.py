@@ -3,16 +3,17 @@
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from paddleport.convert.evaluation_rows import REFERENCE, evaluation_rows
 from paddleport.convert.model_to_evaluate import model_to_evaluate
 from paddleport.convert.rows_asked import RowsAsked, check_rows
-from paddleport.errors import UsageError
+from paddleport.errors import OutputError, UsageError
+from paddleport.files import check_writable
 from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.picture_pipeline import default_workers
 from paddleport.validate.evaluate.evaluation_pass import CompletedPass, PassPlan, run_pass
+from paddleport.validate.evaluate.evaluation_state import remove_state
 from paddleport.validate.evaluate.report.evaluation_report import (
     MAX_DROP,
     EvaluationFacts,
@@ -24,9 +25,6 @@ from paddleport.validate.evaluate.rows.row_request import EvaluatedModel, RowReq
 from paddleport.validate.labelled.labelled_data import LabelledData, open_labelled
 from paddleport.validate.parity.describe import describe_environment
 from paddleport.validate.reports.told_together import told_together
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +92,32 @@ class Evaluation:
 
     def run(self, progress: Progress = no_progress) -> EvaluationReport:
         """The pass and its report; raises as ``run_pass`` does."""
+        return self._run(progress, keep_state=False)
+
+    def run_and_write(
+        self, progress: Progress = no_progress
+    ) -> tuple[EvaluationReport, list[Path]]:
+        """``run``, with the report's files written before the state goes.
+
+        Raises:
+            OutputError: the folder takes no files, which is tried before the pass; or it is full
+                afterwards, and ``resume`` then writes the report alone.
+            PortError: as ``run_pass`` does.
+        """
+        check_writable(self.folder)
+        report = self._run(progress, keep_state=True)
+        progress("write the report", None)
+        try:
+            files = report.write(self.folder)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}; or make room: what was counted is kept, and the same command with "
+                "--resume writes the report alone"
+            ) from None
+        remove_state(self.folder)
+        return report, files
+
+    def _run(self, progress: Progress, *, keep_state: bool) -> EvaluationReport:
         asked = self.request
         plan = PassPlan(
             folder=self.folder,
@@ -101,6 +125,7 @@ class Evaluation:
             batch_size=asked.rows.batch_size,
             workers=asked.workers,
             resume=asked.resume,
+            keep_state=keep_state,
         )
         done = run_pass(self.model, self.rows, self.data, plan, progress=progress)
         return evaluation_report(done.tally, self._facts(done))

@@ -20,6 +20,22 @@ def write_atomically(path: Path, content: bytes) -> None:
         stream.write(content)
 
 
+def check_writable(folder: Path) -> None:
+    """Make a folder and see that it takes a file, before what is to lie there is computed.
+
+    Raises:
+        OutputError: it does not.
+    """
+    import tempfile
+
+    make_folder(folder)
+    try:
+        with tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(b"?")
+    except OSError as error:
+        raise _cannot_write(folder, folder, error) from None
+
+
 @contextlib.contextmanager
 def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
     """A stream whose content gets the name ``path`` when the block ends without an error.
@@ -34,9 +50,7 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
             yield stream
         temporary.replace(path)
     except OSError as error:
-        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-        reason = f"{path.parent} is no folder" if in_the_way else error.strerror or str(error)
-        raise OutputError(f"{path} cannot be written: {reason}. Choose another place") from None
+        raise _cannot_write(path, path.parent, error) from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -54,6 +68,12 @@ def make_folder(path: Path) -> None:
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         reason = "a file is in the way" if in_the_way else error.strerror or str(error)
         raise OutputError(f"{path} cannot be made: {reason}. Choose another folder") from None
+
+
+def _cannot_write(path: Path, folder: Path, error: OSError) -> OutputError:
+    in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+    reason = f"{folder} is no folder" if in_the_way else error.strerror or str(error)
+    return OutputError(f"{path} cannot be written: {reason}. Choose another place")
 
 
 def full_disk(error: OSError) -> OutputError | None:

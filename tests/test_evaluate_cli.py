@@ -181,6 +181,46 @@ def test_an_interrupted_command_goes_on_to_the_same_table(
     assert not state.exists()
 
 
+def test_a_folder_that_takes_nothing_is_refused_before_the_pass(
+    paddleport: Command, folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "taken").touch()
+    done = paddleport(*words_for(folder, "--out", "taken"))
+    one_line_error(done, "taken cannot be made", "a file is in the way")
+
+
+def test_a_report_that_cannot_be_written_does_not_cost_the_pass(
+    paddleport: Command, folder: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "out" / "colours" / "evaluate.html"
+    page.mkdir(parents=True)  # in the way, as a disk may be full
+    one_line_error(paddleport(*words_for(folder)), "evaluate.html", "cannot be written", "--resume")
+    saved = SavedPass.load(page.parent)
+    assert saved is not None
+    assert saved.position == PICTURES
+    page.rmdir()
+    done = paddleport(*words_for(folder, "--resume"))
+    assert done.code == 2, done.err
+    assert page.is_file()
+    assert json.loads((page.parent / "evaluate.json").read_text())["data"]["pictures"] == PICTURES
+    assert not (page.parent / STATE_FILE).exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK nothing"])
+def test_a_damaged_state_is_begun_anew_without_resume(
+    paddleport: Command, folder: Path, tmp_path: Path, content: bytes
+) -> None:
+    state = tmp_path / "out" / "colours" / STATE_FILE
+    state.parent.mkdir(parents=True)
+    state.write_bytes(content)
+    done = paddleport(*words_for(folder, "--limit", 9, "--resume"))
+    one_line_error(done, "is no state that evaluate wrote", "leave --resume out")
+    done = paddleport(*words_for(folder, "--limit", 9))
+    assert "evaluate.state.npz is damaged: this begins at the first picture" in done.err
+    assert (state.parent / "evaluate.json").is_file()
+    assert not state.exists()
+
+
 def test_what_is_said_of_a_state(paddleport: Command, folder: Path, tmp_path: Path) -> None:
     done = paddleport(*words_for(folder, "--limit", 9, "--resume"))
     assert "nothing to go on with in out/colours" in done.err

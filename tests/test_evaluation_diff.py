@@ -100,6 +100,33 @@ def test_every_kind_of_change(name: str) -> None:
     assert wanted in listed(compare_reports(evaluated(), new))
 
 
+def test_a_row_that_failed_is_no_less_accurate() -> None:
+    new = evaluated()
+    new["rows"][1].update(verdict="failed", changes=None)
+    new["rows"][1]["top1"].update(right=0, count=0)
+    found = listed(compare_reports(evaluated(), new))
+    assert [kind for kind in found if kind[0] == "candidate"] == [
+        ("candidate", "verdict", "regression")
+    ]
+    del (gone := evaluated())["rows"][1]
+    (change,) = [item for item in compare_reports(new, gone).changes if item.what == "row"]
+    assert change.old == "top-1 –"  # and no 0.00 %
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (lambda row: row["top1"].update(right=5000), r"rows\[1\].top1: 5000 right of 4000"),
+        (lambda row: row["changes"].update(other=4001), r"rows\[1\]: 4001 changed of 4000"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(edit: Callable[[Json], object], told: str) -> None:
+    new = evaluated()
+    edit(new["rows"][1])
+    with pytest.raises(OutputError, match=told):
+        compare_reports(evaluated(), new)
+
+
 def test_what_differs_between_the_runs_is_noted() -> None:
     new = evaluated(max_drop=0.02, command="paddleport evaluate x", environment={"cpu": "other"})
     new["model"]["name"] = "another"

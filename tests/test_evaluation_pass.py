@@ -274,7 +274,9 @@ def test_scores_of_another_shape_end_the_row(
     assert "not a row of scores for each" in done.rows["crooked fp32"].failed
     more = save_classifier(tmp_path / "more.onnx", classes=7)
     done = evaluated(tmp_path, data, row(model), row(more, name=OTHER))
-    assert done.rows[OTHER].failed == "7 scores, and the model has 3"
+    assert done.rows[OTHER].failed == (
+        "it gives 7 scores a picture, and the model has 3 classes: this is another model"
+    )
 
 
 def test_what_is_not_to_be_had(

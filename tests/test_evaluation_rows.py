@@ -69,6 +69,20 @@ def test_precisions_of_files_that_are_given_are_the_runtime_s_own(tmp_path: Path
         evaluation_rows(replace(asked, precisions=("fp16",)), PREPROCESS, None)
 
 
+def test_files_of_one_name_are_rows_of_their_own(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    one, other = (
+        save_classifier(tmp_path / name / "m.onnx", described=True).path for name in ("a", "b")
+    )
+    again = tmp_path / "a" / ".." / "b" / "m.onnx"
+    asked = RowsAsked(files=(one, other, again), reference=False, backends=("onnxruntime",))
+    found = evaluation_rows(asked, PREPROCESS, None)
+    assert [row.name for row in found] == ["onnxruntime a/m.onnx", "onnxruntime b/m.onnx"]
+    made = [row.sources[0].make().path.parent.name for row in found]
+    assert made == ["a", "b"]
+
+
 def test_a_file_of_another_preprocessing_is_refused(tmp_path: Path) -> None:
     file = save_classifier(tmp_path / "m.onnx", described=True).path
     asked = RowsAsked(files=(file,), reference=False, backends=("onnxruntime",))

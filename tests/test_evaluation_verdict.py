@@ -21,6 +21,7 @@ from paddleport.validate.evaluate.report.evaluation_report import (
     EvaluationReport,
     evaluation_report,
 )
+from paddleport.validate.evaluate.report.evaluation_summary import reasons
 
 
 def judged(
@@ -200,7 +201,7 @@ def test_pictures_that_cannot_be_read_are_told_and_change_the_exit_code() -> Non
         tally.unreadable(f"broken{index}.jpg", "truncated")
     report = judged(tally)
     assert (report.verdict, report.exit_code) == ("passed", 1)
-    assert "60 of 3,060 pictures (1.96%) could not be read" in report.notes[0]
+    assert "60 of 3,060 pictures (1.96%) could not be read (" in report.notes[0]
     assert report.data.unreadable == 60
     assert len(report.data.unreadable_listed) == 50
     assert report.rows[0].top1.count == 3000
@@ -217,6 +218,20 @@ def test_a_backend_that_stopped() -> None:
     assert (row.verdict, row.reason) == ("failed", "worker ended: signal 9")
     assert (row.top1.count, report.rows[0].top1.count) == (3000, 3010)
     assert row.changes is None
+    # the ten pictures that it was not given are no wrong answers
+    assert (row.worst_classes, row.confused_pairs) == ((), ())
+    assert "its figures are of the 3,000 pictures before" in dict(reasons(report))["candidate"]
+
+
+def test_a_row_that_never_answered_has_no_share() -> None:
+    tally = Tally(["paddle", "candidate"], "paddle", 20)
+    tally.stop("candidate", "it does not load")
+    labels = drawn_labels(30, 20)
+    tally.add(["a"] * 30, labels, {"paddle": scores_of(labels, 20)})
+    table = judged(tally).table()
+    line = dict(zip(table.columns, table.lines[1], strict=True))
+    shares = {line[name] for name in ("top-1 %", "95 %", "top-5 %", "loss", "ECE")}
+    assert shares == {"–"}, line
 
 
 def test_paddle_that_stopped_leaves_nothing_to_compare_with() -> None:
@@ -225,6 +240,20 @@ def test_paddle_that_stopped_leaves_nothing_to_compare_with() -> None:
     report = judged(tally)
     assert [row.verdict for row in report.rows] == ["failed", "unproven"]
     assert "native Paddle stopped" in report.rows[1].reason
+
+
+def test_paddle_that_never_started_does_not_tell_what_scores_are() -> None:
+    labels = drawn_labels(30, 20)
+    chances = np.exp(scores_of(answers_of(labels, 20, 0.5), 20))
+    chances /= chances.sum(axis=1, keepdims=True)
+    stopped, alone = Tally(["paddle", "candidate"], "paddle", 20), Tally(["candidate"], None, 20)
+    stopped.stop("paddle", "it does not load")
+    for tally in (stopped, alone):
+        tally.add(["a"] * 30, labels, {"candidate": chances})
+    row, expected = judged(stopped).rows[1], judged(alone).rows[0]
+    assert row.loss == pytest.approx(-np.log(chances[np.arange(30), labels]).mean(), rel=1e-6)
+    assert (row.loss, row.calibration_error) == (expected.loss, expected.calibration_error)
+    assert row.worst_classes == expected.worst_classes  # with nothing of Paddle's beside them
 
 
 def test_one_lower_row_is_enough() -> None:

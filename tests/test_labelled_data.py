@@ -416,3 +416,12 @@ def test_a_picture_that_is_none_is_for_the_decoder(tmp_path: Path) -> None:
     tree(tmp_path, ["cat/a.png", "dog/b.png"])
     (tmp_path / "cat" / "a.png").write_bytes(png()[:20])
     assert opened(tmp_path).count == 2
+
+
+def test_a_link_that_leads_to_itself_is_no_folder(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "val", ["0/a.png", "1/b.png"])
+    for link in ("0/loop", "0/c.png", "2"):
+        (folder / link).symlink_to(Path(link).name)
+    data = open_labelled(folder, labels=None, classes=2)
+    assert [entry.name for entry in data.entries()] == ["0/a.png", "0/c.png", "1/b.png"]
+    assert any("'0/loop', '2'" in note for note in data.notes), data.notes

@@ -256,6 +256,16 @@ class TestParquet:
         header["info"]["features"]["label"]["names"] = list(PETS)
         assert opened(write("b.parquet", self.rows(9), header)).count == 9
 
+    def test_a_row_without_a_picture_is_one_that_cannot_be_read(
+        self, write: Callable[..., Path]
+    ) -> None:
+        table = self.rows(9)
+        table["image"][2] = None
+        data = opened(write("a.parquet", table))
+        found = list(data.pictures())
+        assert (found[2].name, found[2].source) == ("a.parquet/2", b"")
+        assert found[3].name == "a.parquet/3.png"
+
     def test_no_parquet(self, tmp_path: Path) -> None:
         pytest.importorskip("pyarrow")
         (tmp_path / "a.parquet").write_bytes(b"PAR1" * 10)

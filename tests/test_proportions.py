@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm  # type: ignore[import-untyped]  # has no type hints
+from scipy.stats import binom, binomtest, norm  # type: ignore[import-untyped]  # has no type hints
 
 from paddleport.validate.evaluate.accuracy.accuracy_verdict import (
     answer_changes,
@@ -149,6 +149,17 @@ def test_equal_answers_pass_from_some_number_on() -> None:
     few = judge_drop(answer_changes(0, 0, 0, 267), 267, 0.01)
     assert few.verdict == "unproven"
     assert few.needed == pictures_needed(0, 0, 267, 0.01)
+
+
+def test_false_alarms_where_nothing_is_gained() -> None:
+    """The worst case, which the documentation has: the lost pictures alone, a binomial tail."""
+    worst = 0.0
+    for count in (300, 380, 520, 820, 980, 3000):
+        lost = 0
+        while not tango_score(lost, 0, count, 0.01) > Z_ONE_SIDED:
+            lost += 1
+        worst = max(worst, float(binom.sf(lost - 1, count, 0.01)))
+    assert 0.085 < worst < 0.09
 
 
 def test_false_alarms_and_false_passes_are_rare() -> None:

@@ -168,7 +168,7 @@ def test_scores_that_are_not_finite_are_wrong_and_named() -> None:
     assert row.not_finite_listed == ("picture_00003.jpg", "picture_00077.jpg", "picture_00200.jpg")
     right = outputs["paddle"].argmax(axis=1) == labels
     assert own.top1.right - row.top1.right == right[[3, 77, 200]].sum()
-    assert "no finite scores for 3 pictures (picture_00003.jpg" in row.notes[0]
+    assert "no finite scores for 3 pictures ('picture_00003.jpg'" in row.notes[0]
     assert {item.answer for item in row.changed_pictures} == {-1}
     assert report.class_name(-1) == "no answer"
     report.to_json()

@@ -16,7 +16,7 @@ from paddleport.cli.console import (
     stderr,
     stdout,
 )
-from paddleport.errors import UsageError
+from paddleport.errors import ModelFileError, UsageError
 
 if TYPE_CHECKING:
     from paddleport.runners.profile import Profile
@@ -180,9 +180,7 @@ def evaluate(
         print_warning(line)
     try:
         with progress_bar() as progress:
-            report = evaluation.run(progress)
-            progress("write the report", None)
-            files = report.write(evaluation.folder)
+            report, files = evaluation.run_and_write(progress)
     except KeyboardInterrupt:
         _print_interrupted(evaluation.folder)
         raise
@@ -242,25 +240,38 @@ def _batch_size(typed: int | None, tuned: "Profile | None") -> int:
 
 def _state_notes(folder: Path, *, resume: bool) -> list[str]:
     """What a user may not know of an interrupted pass in the folder."""
-    from paddleport.validate.evaluate.evaluation_state import STATE_FILE, SavedPass
+    from paddleport.validate.evaluate.evaluation_state import STATE_FILE
 
     found = (folder / STATE_FILE).is_file()
     if resume and not found:
         return [f"nothing to go on with in {folder}: this begins at the first picture"]
     if found and not resume:
-        saved = SavedPass.load(folder)
-        done = f" of {saved.position:,} pictures" if saved else ""
-        return [f"the interrupted pass{done} in {folder} is begun anew: --resume would go on"]
+        position = _saved_position(folder)
+        if position is None:
+            return [f"{folder / STATE_FILE} is damaged: this begins at the first picture"]
+        return [
+            f"the interrupted pass of {position:,} pictures in {folder} is begun anew: --resume "
+            "would go on"
+        ]
     return []
 
 
-def _print_interrupted(folder: Path) -> None:
+def _saved_position(folder: Path) -> int | None:
+    """How many pictures the state in a folder has counted; ``None`` where it is of no use."""
     from paddleport.validate.evaluate.evaluation_state import SavedPass
 
-    saved = SavedPass.load(folder)
-    if saved is not None:
+    try:
+        saved = SavedPass.load(folder)
+    except ModelFileError:
+        return None
+    return saved.position if saved else None
+
+
+def _print_interrupted(folder: Path) -> None:
+    position = _saved_position(folder)
+    if position is not None:
         stderr().print(
-            f"stopped after {saved.position:,} pictures: the same command with --resume goes on"
+            f"stopped after {position:,} pictures: the same command with --resume goes on"
         )
 
 

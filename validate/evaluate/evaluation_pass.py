@@ -50,6 +50,8 @@ class PassPlan:
         batch_size: pictures per inference.
         workers: threads that decode.
         resume: go on with the state in ``folder``, if there is one.
+        keep_state: leave the state of the complete pass, to remove it once its report is written:
+            a disk that is full by then must not cost the pass.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class PassPlan:
     batch_size: int = 1
     workers: int = field(default_factory=default_workers)
     resume: bool = False
+    keep_state: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +92,8 @@ def run_pass(
     """Give every picture to every row, and count the answers.
 
     Each row's backend lives in a process of its own; one that crashes ends its row alone. The
-    state is written every few seconds, and when the pass is interrupted; it goes when the pass is
-    complete.
+    state is written every few seconds, when the pass is interrupted, and at its end where
+    ``plan.keep_state`` asks for it; else it goes when the pass is complete.
 
     Raises:
         BackendUnavailableError: a row that was named is not to be had.
@@ -131,7 +134,10 @@ class _Pass:
             self._count(rows)
         finally:
             rows.close()
-        remove_state(self._plan.folder)
+        if self._plan.keep_state:
+            self._save()
+        else:
+            remove_state(self._plan.folder)
         return CompletedPass(
             tally=self._tally,
             rows=self._saved.rows,

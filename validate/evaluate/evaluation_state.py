@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from paddleport.errors import ModelFileError, UsageError
+from paddleport.errors import ModelFileError, OutputError, UsageError
 from paddleport.files import write_atomically
 from paddleport.runners.compiled_cache import FROM_CACHE
 from paddleport.tensors import Array
@@ -19,6 +19,10 @@ from paddleport.validate.evaluate.rows.hosted_row import LoadedFacts
 STATE_FILE = "evaluate.state.npz"
 _REST = "state.json"
 _TALLY = "tally."
+_DAMAGED = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, IndexError),
+    *(EOFError, NotImplementedError, zipfile.BadZipFile),  # what numpy and zipfile add to these
+)
 
 
 @dataclass
@@ -103,7 +107,7 @@ class SavedPass:
                 rows={name: RowProgress(**row) for name, row in rest["rows"].items()},
                 tally={**arrays, **rest["tally"]},
             )
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise ModelFileError(
                 f"{path} is no state that evaluate wrote ({error}): leave --resume out to begin "
                 "anew"
@@ -111,8 +115,13 @@ class SavedPass:
 
 
 def remove_state(folder: Path) -> None:
-    """A pass that is complete is not gone on with."""
-    (folder / STATE_FILE).unlink(missing_ok=True)
+    """A pass that is complete is not gone on with; raises OutputError."""
+    try:
+        (folder / STATE_FILE).unlink(missing_ok=True)
+    except NotADirectoryError:  # then nothing was written there
+        pass
+    except OSError as error:
+        raise OutputError(f"{folder / STATE_FILE} cannot be removed: {error.strerror}") from None
 
 
 def check_same(saved: SavedPass, asked: Mapping[str, Any], folder: Path) -> None:
@@ -129,8 +138,9 @@ def check_same(saved: SavedPass, asked: Mapping[str, Any], folder: Path) -> None
     ]
     if differing:
         raise UsageError(
-            f"--resume goes on with what {folder / STATE_FILE} was begun with, and other are: "
-            f"{'; '.join(differing)}. Ask for the same again, or leave --resume out to begin anew"
+            f"--resume goes on with what {folder / STATE_FILE} was begun with, and not the same "
+            f"are: {'; '.join(differing)}. Ask for the same again, or leave --resume out to begin "
+            "anew"
         )
 
 
@@ -149,5 +159,7 @@ def _differences(name: str, before: Any, now: Any) -> list[str]:
 def _shown(value: Any) -> str:
     if value is None:
         return "not there"
+    if isinstance(value, dict):
+        return "there"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= 60 else f"{text[:12]}…"

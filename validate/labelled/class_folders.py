@@ -66,7 +66,7 @@ class ClassFolders(Listing):
         """By folder, then by path, as ``sorted`` has paths."""
         self._left_out = LeftOut()
         for item in _children(self._folder):
-            if not item.is_dir():
+            if not _is_folder(item):
                 self._leave_out(item.name, item.name)
             elif _is_hidden(item.name):
                 self._left_out.add("hidden", item.name)
@@ -99,7 +99,7 @@ class ClassFolders(Listing):
             return
         for item in _children(folder):
             path = f"{inside}/{item.name}"
-            if item.is_dir():
+            if _is_folder(item):
                 if _is_hidden(item.name):
                     self._left_out.add("hidden", path)
                 else:
@@ -116,7 +116,9 @@ class ClassFolders(Listing):
 
 def class_folder_names(folder: Path) -> list[str]:
     """The folders in a folder, but for hidden ones."""
-    return [item.name for item in _children(folder) if item.is_dir() and not _is_hidden(item.name)]
+    return [
+        item.name for item in _children(folder) if _is_folder(item) and not _is_hidden(item.name)
+    ]
 
 
 def _children(folder: Path) -> list["os.DirEntry[str]"]:
@@ -125,6 +127,14 @@ def _children(folder: Path) -> list["os.DirEntry[str]"]:
             return sorted(found, key=lambda item: item.name)
     except OSError as error:
         raise UsageError(f"{folder} cannot be read: {error.strerror}") from None
+
+
+def _is_folder(item: "os.DirEntry[str]") -> bool:
+    """Whether it is one, or leads to one; a link that leads to itself does not."""
+    try:
+        return item.is_dir()
+    except OSError:  # what it is to lead to cannot be found out: then it is no folder to read
+        return False
 
 
 def _is_hidden(name: str) -> bool:

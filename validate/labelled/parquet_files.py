@@ -116,7 +116,7 @@ def _entry(file: Path, row: int, values: Mapping[str, Any], columns: _Columns) -
     label = values[columns.label]
     if label is None:
         raise UsageError(f"{file} row {row} has no label in '{shown(columns.label)}'")
-    path = (values[columns.picture] or {})["path"] if columns.has_path else None
+    path = (values[columns.picture] or {}).get("path") if columns.has_path else None
     return ListedPicture(f"{file.name}/{path or row}", str(label), (file, row))
 
 

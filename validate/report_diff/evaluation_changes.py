@@ -40,6 +40,8 @@ def compare_evaluations(old: RecordedEvaluation, new: RecordedEvaluation) -> Rep
             changes.append(_row(name, one, two))
             continue
         changes += _verdicts(one, two)
+        if "failed" in (one.verdict, two.verdict):
+            continue  # its figures are of the pictures before, not of all
         changes += _shares(name, "top-1", one.top1, two.top1, same=same)
         if one.topk and two.topk and old.k == new.k:
             changes += _shares(name, f"top-{new.k}", one.topk, two.topk, same=same)
@@ -154,7 +156,7 @@ def _short(key: str, text: str) -> str:
 
 
 def _percent(item: RecordedShare) -> str:
-    return f"{100 * item.share:.2f} %"
+    return f"{100 * item.share:.2f} %" if item.count else "–"
 
 
 def _change(backend: str, what: str, old: str, new: str, change: str, kind: Kind) -> ReportChange:

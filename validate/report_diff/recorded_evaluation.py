@@ -19,6 +19,10 @@ class RecordedShare(Struct, frozen=True, kw_only=True):
     right: Count
     count: Count
 
+    def __post_init__(self) -> None:
+        if self.right > self.count:
+            raise ValueError(f"{self.right} right of {self.count}")
+
     @property
     def share(self) -> float:
         """0 to 1."""
@@ -51,6 +55,10 @@ class RecordedEvaluatedRow(Struct, frozen=True, kw_only=True):
     changes: RecordedChanges | None = None
     not_finite: Count = 0
     pictures_per_second: Number | None = None
+
+    def __post_init__(self) -> None:
+        if self.changes and self.changes.total > self.top1.count:
+            raise ValueError(f"{self.changes.total} changed of {self.top1.count}")
 
 
 class RecordedData(Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.validate.evaluate.accuracy.evaluated_row import EvaluatedRow, EvaluationVerdict
 from paddleport.validate.evaluate.counts.tally import Tally
+from paddleport.validate.labelled.listing import shown
 
 if TYPE_CHECKING:
     from paddleport.validate.reports.tables import Table
@@ -190,7 +191,7 @@ class EvaluationReport:
         """A class as a reader knows it: its index, and the first of its names, if it has any."""
         if label < 0:
             return "no answer"
-        name = self.labels.get(str(label), "").partition(", ")[0]
+        name = shown(self.labels.get(str(label), "").partition(", ")[0])
         return f"{label} {name}" if name else f"class {label}"
 
     def table(self) -> "Table":

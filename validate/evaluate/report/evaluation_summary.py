@@ -30,7 +30,11 @@ def outcome(report: EvaluationReport) -> str:
     texts = [f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict]]
     allowed = f"{100 * report.max_drop:g} point{'' if report.max_drop == 0.01 else 's'}"
     seen = report.data.classes_seen
-    where = f"{report.data.pictures:,} pictures of {seen:,} class{'' if seen == 1 else 'es'}"
+    pictures = report.data.pictures
+    where = (
+        f"{pictures:,} picture{'' if pictures == 1 else 's'} of {seen:,} "
+        f"class{'' if seen == 1 else 'es'}"
+    )
     return f"{', '.join(texts)} on {where}; a drop of {allowed} is allowed."
 
 
@@ -71,6 +75,9 @@ def reasons(report: EvaluationReport) -> list[tuple[str, str]]:
     found = []
     for row in report.rows:
         reason = "" if row.reason == report.label_problem else row.reason
-        parts = [figures.one_line(part) for part in (reason, *row.notes) if part]
+        counted = ""
+        if row.verdict == "failed" and row.top1.count:  # its share is of other pictures
+            counted = f"its figures are of the {row.top1.count:,} pictures before"
+        parts = [figures.one_line(part) for part in (reason, counted, *row.notes) if part]
         found.append((row.name, "; ".join(parts)))
     return [(", ".join(names), text) for names, text in told_together(found)]

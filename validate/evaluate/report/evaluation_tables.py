@@ -35,9 +35,9 @@ def evaluated_rows(report: EvaluationReport) -> Table:
     for row in report.rows:
         lines.append(
             (
-                *(row.name, row.precision, row.verdict, percent(row.top1.share)),
+                *(row.name, row.precision, row.verdict, percent(row.top1)),
                 interval(row.top1),
-                *((percent(row.topk.share) if row.topk else "",) if ranked else ()),
+                *((percent(row.topk),) if ranked else ()),
                 *(_change_cells(row.changes) if paired else ()),
                 *(certain(row.loss), certain(row.calibration_error)),
                 *((speed(row.pictures_per_second),) if timed else ()),
@@ -147,13 +147,17 @@ def probability(value: float | None) -> str:
     return figures.NOTHING if value is None else f"{100 * value:.1f}"
 
 
-def percent(share: float | None) -> str:
-    """Two decimals, without the sign."""
-    return "" if share is None else f"{100 * share:.2f}"
+def percent(item: CountedShare | None) -> str:
+    """Two decimals, without the sign; of no pictures there is no share."""
+    if item is None:
+        return ""
+    return f"{100 * item.share:.2f}" if item.count else figures.NOTHING
 
 
 def interval(item: CountedShare) -> str:
     """Such as ``71.8 – 72.6``."""
+    if not item.count:
+        return figures.NOTHING
     return f"{100 * item.low:.1f} – {100 * item.high:.1f}"
 
 

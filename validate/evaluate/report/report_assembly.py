@@ -25,9 +25,9 @@ from paddleport.validate.evaluate.report.evaluation_report import (
     RowFacts,
     UnreadablePicture,
 )
+from paddleport.validate.labelled.listing import some
 
 _ROUNDED = 0.0005  # published figures have three decimals or more
-_NAMED = 3
 
 
 def assembled_report(tally: Tally, facts: EvaluationFacts) -> EvaluationReport:
@@ -87,9 +87,11 @@ def _row(
     against = None if is_reference else reference
     count = row.counts["pictures"]  # fewer than all where it failed
     top1, topk = row_figures.top_shares(row, count)
+    if reference is not None and reference.failure:  # it was given other pictures
+        reference, against = None, None
     loss, error, bins = row_figures.certainty(row, reference or row)
-    stopped = bool(row.failure or (reference is not None and reference.failure))
-    changes = None if against is None or stopped else row_figures.row_changes(row, count)
+    judged = against is not None and not row.failure
+    changes = row_figures.row_changes(row, count) if judged else None
     verdict, reason, needed = _verdict(tally, row, changes, whole, label_problem)
     # with nobody else, it is held against the published figure itself
     refers = is_reference and len(tally.rows) > 1 and not row.failure
@@ -110,8 +112,9 @@ def _row(
         not_finite_listed=tuple(row.not_finite),
         pictures_needed=None if refers else needed,
         pictures_per_second=facts.pictures_per_second,
-        worst_classes=row_figures.worst_classes(tally, row, against),
-        confused_pairs=row_figures.confused_pairs(row, against),
+        # what it was not given any more is not answered wrong
+        worst_classes=() if row.failure else row_figures.worst_classes(tally, row, against),
+        confused_pairs=() if row.failure else row_figures.confused_pairs(row, against),
         changed_pictures=row.changes.in_order,
         notes=(*facts.notes, *_not_finite(row, count)),
     )
@@ -161,10 +164,11 @@ def _label_problem(tally: Tally, max_drop: float) -> str:
     """Why these may not be the labels of this model."""
     if not tally.pictures:
         return ""
-    name = tally.reference or max(tally.rows, key=lambda name: tally.rows[name].counts["top1"])
-    row = tally.rows[name]
-    if row.failure:
+    going = [name for name, row in tally.rows.items() if not row.failure]
+    if not going or (tally.reference and tally.reference not in going):
         return ""
+    name = tally.reference or max(going, key=lambda name: tally.rows[name].counts["top1"])
+    row = tally.rows[name]
     who = "native Paddle" if name == tally.reference else name
     found = wrong_labels(row.confusion, tally.totals)
     return found or near_chance(row.counts["top1"], tally.totals, max_drop, who)
@@ -174,7 +178,7 @@ def _not_finite(row: RowTally, count: int) -> list[str]:
     missing = count - row.counts["finite"]
     if not missing or row.failure:
         return []
-    names = ", ".join(row.not_finite[:_NAMED]) + (", ..." if missing > _NAMED else "")
+    names = some(row.not_finite, missing)
     return [f"no finite scores for {missing:,} pictures ({names}): they count as wrong"]
 
 
@@ -183,9 +187,10 @@ def _notes(tally: Tally, facts: EvaluationFacts) -> list[str]:
     total = tally.pictures + tally.unreadable_count
     if tally.unreadable_count:
         share = tally.unreadable_count / total
+        names = some([name for name, _ in tally.unreadable_listed], tally.unreadable_count)
         found.append(
-            f"{tally.unreadable_count:,} of {total:,} pictures ({share:.2%}) could not be read; no "
-            "backend was given them, and they are in no share"
+            f"{tally.unreadable_count:,} of {total:,} pictures ({share:.2%}) could not be read "
+            f"({names}); no backend was given them, and they are in no share"
         )
     if tally.reference is None or not tally.pictures or tally.rows[tally.reference].failure:
         return found

@@ -96,7 +96,10 @@ class OpenRows:
             try:
                 found, took = process.answers(chunk.slot, len(chunk.names), batch)
                 if found.shape[1] != classes:
-                    raise OutputError(f"{found.shape[1]} scores, and the model has {classes}")
+                    raise OutputError(
+                        f"it gives {found.shape[1]} scores a picture, and the model has {classes} "
+                        "classes: this is another model"
+                    )
                 outputs[name], seconds[name] = found, took
             except PortError as error:
                 failed[name] = str(error)
