@@ -20,7 +20,7 @@ _GROUPS = (
     "broken",
     "unknown",
 )
-_HEADER = ("architecture", "million", "convert", *BACKENDS, "rounding moves", "file", "seconds")
+_HEADER = ("architecture", "million", "convert", *BACKENDS, "rounding moves", "file")
 _INTRODUCTION = """\
 # Architectures
 
@@ -90,7 +90,6 @@ def rows(results: Iterable[Result]) -> Iterator[tuple[str, ...]]:
             *(_row_verdict(found.get(name)) for name in BACKENDS),
             _number(truth),
             truth.get("reference", {}).get("truth", "unknown"),
-            f"{convert['seconds']:.0f} + {validate['seconds']:.0f}",
         )
 
 
