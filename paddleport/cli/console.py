@@ -93,11 +93,15 @@ def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
 def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":
     """A table whose column ``verdict`` is coloured, without what a narrow terminal has no room for.
 
+    A column that is empty in every line is left out, too.
+
     Args:
         found: the texts.
         least_needed: columns that may be left out, the first of them first.
     """
-    console, columns = stdout(), list(found.columns)
+    console = stdout()
+    filled = zip(found.columns, zip(*found.lines, strict=True), strict=True) if found.lines else ()
+    columns = [column for column, cells in filled if any(cells)] or list(found.columns)
     left_out = [column for column in least_needed if column in columns]
     table = _coloured(found, columns)
     unlimited = console.options.update(max_width=1000)
