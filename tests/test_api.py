@@ -114,6 +114,7 @@ def test_backends_and_models_are_listed() -> None:
     assert card.published["top1"] == pytest.approx(0.722, abs=0.01)
 
 
+@pytest.mark.slow
 def test_seeded_weights_are_warned_of(tmp_path: Path) -> None:
     with pytest.warns(ModelWarning, match="untrained, so its labels mean nothing"):
         done = pp.convert("MobileNetV2_x0_25", tmp_path / "it.onnx", weights="seeded")

@@ -110,6 +110,7 @@ def test_the_same_bytes_twice(paddleport: Command, small_pir: Artifact, tmp_path
     assert (tmp_path / "first.onnx").read_bytes() == (tmp_path / "second.onnx").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_changed_weight_is_found(
     paddleport: Command, small_pir: Artifact, tmp_path: Path
 ) -> None:

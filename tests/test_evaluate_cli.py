@@ -131,7 +131,14 @@ def test_what_is_no_classifier_is_refused(paddleport: Command, tmp_path: Path) -
     one_line_error(done, "is no image classifier", "paddleport validate")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_command_goes_on_to_the_same_table(
     folder: Path,
     tmp_path: Path,

@@ -73,6 +73,7 @@ def test_a_file_changed_afterwards(small_pir: Artifact, tmp_path: Path) -> None:
     assert f"The step that did it is {CHANGED}." in row.explanation
 
 
+@pytest.mark.slow
 def test_the_simplifier(
     small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,6 +52,7 @@ def report_and_steps(
     return found, steps
 
 
+@pytest.mark.slow
 def test_what_there_is_no_time_for_is_left_out_and_said(
     source: SourceModel,
     small_onnx: Artifact,

@@ -42,6 +42,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.slow
 def test_every_planted_fault_is_named(
     source: SourceModel,
     small_onnx: Artifact,
@@ -172,6 +173,7 @@ def test_options_go_to_those_who_know_them(source: SourceModel, small_onnx: Arti
         validate(source, small_onnx, Plan(backends=("paddle",), extras={"onedn": "0"}))
 
 
+@pytest.mark.slow
 def test_the_report_in_its_forms(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

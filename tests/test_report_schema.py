@@ -86,6 +86,7 @@ def test_every_published_figure_of_the_zoo_fits() -> None:
         assert complaints({**bare, "published": dict(card.published)}) == [], card.name
 
 
+@pytest.mark.slow
 def test_a_computed_report_is_as_the_schema_says(
     small_pir: Artifact,
     small_onnx: Artifact,

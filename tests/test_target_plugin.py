@@ -70,6 +70,7 @@ def test_a_file_is_checked_by_its_runner_and_says_how_it_was_made(
 
 
 @pytest.mark.parametrize("fault", ["conversion", "runtime"])
+@pytest.mark.slow
 def test_a_faulty_one_gets_no_name(
     small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -107,6 +108,7 @@ def row_of(source: SourceModel, onnx: Artifact) -> BackendRow:
         ("runtime", "runtime", "", "npz computes the graph otherwise"),
     ],
 )
+@pytest.mark.slow
 def test_who_is_to_blame(
     small_pir: Artifact,
     monkeypatch: pytest.MonkeyPatch,
