@@ -1,16 +1,14 @@
 """The overview: one row a model, with its verdict, speed, size and published figures."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from paddleport.files import write_atomically
 from paddleport.validate.diagnose.causes import Cause
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport, share_of_limit
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.summary import explained
+from paddleport.validate.reports.written_report import WrittenReport
 
 SCHEMA_VERSION = 1
 ModelVerdict = Literal["agrees", "differs", "unproven", "passed", "failed", "not run"]
@@ -109,7 +107,7 @@ class OverviewRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelOverview:
+class ModelOverview(WrittenReport):
     """Several models in one table. In a notebook it shows itself as one.
 
     Attributes:
@@ -140,15 +138,16 @@ class ModelOverview:
         """The highest of its models'."""
         return max((row.exit_code for row in self.rows), default=0)
 
+    @property
+    def file_stem(self) -> str:
+        """``index``, or ``conversions`` where nothing was validated."""
+        return "index" if self.task == "validate" else "conversions"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as ``overview.schema.json`` describes them."""
         head = {"schema": SCHEMA_VERSION, "complete": self.complete, "exit_code": self.exit_code}
         values: dict[str, Any] = figures.json_value({**head, **asdict(self)})
         return values
-
-    def to_json(self) -> str:
-        """As JSON text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_markdown(self) -> str:
         """As Markdown, to paste into a pull request."""
@@ -161,24 +160,6 @@ class ModelOverview:
         from paddleport.validate.overview.overview_page import to_html
 
         return to_html(self)
-
-    def _repr_markdown_(self) -> str:
-        return self.to_markdown()
-
-    def __str__(self) -> str:
-        return self.to_markdown()
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write page, Markdown and JSON into ``folder`` and return their paths."""
-        texts, files = (self.to_html(), self.to_markdown(), self.to_json()), self.files(folder)
-        for file, text in zip(files, texts, strict=True):
-            write_atomically(file, text.encode())
-        return files
-
-    def files(self, folder: Path) -> list[Path]:
-        """Where page, Markdown and JSON are."""
-        stem = "index" if self.task == "validate" else "conversions"
-        return [folder / f"{stem}.{suffix}" for suffix in ("html", "md", "json")]
 
 
 def row_of_report(report: ParityReport, *, page: str) -> OverviewRow:

@@ -1,16 +1,15 @@
 """The parity report: what was compared, with what result and why; plain values throughout."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 from paddleport.validate.benchmark.latency import Latency
 from paddleport.validate.bisect.divergence import Divergence
 from paddleport.validate.compare.comparison import OutputComparison
 from paddleport.validate.diagnose.causes import Cause
+from paddleport.validate.reports.written_report import WrittenReport
 
 SCHEMA_VERSION = 3
 RowVerdict = Literal["reference", "agrees", "differs", "unproven", "skipped", "failed"]
@@ -122,7 +121,7 @@ class FeedRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParityReport:
+class ParityReport(WrittenReport):
     """Whether a model is still the same on every backend, and how fast it is there.
 
     In a notebook it shows itself as a table.
@@ -168,6 +167,11 @@ class ParityReport:
             return "differs"
         return "agrees" if verdicts and set(verdicts) == {"agrees"} else "unproven"
 
+    @property
+    def file_stem(self) -> str:
+        """Of ``parity.html``, ``.md`` and ``.json``."""
+        return "parity"
+
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values, as ``reports/parity.schema.json`` describes them."""
         from paddleport.validate.reports.figures import json_value
@@ -176,10 +180,6 @@ class ParityReport:
             {"schema": SCHEMA_VERSION, "verdict": self.verdict, **asdict(self)}
         )
         return values
-
-    def to_json(self) -> str:
-        """The report as JSON text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_markdown(self) -> str:
         """The report as Markdown, to paste into a pull request."""
@@ -198,19 +198,3 @@ class ParityReport:
         from paddleport.validate.reports.junit import to_junit
 
         return to_junit(self)
-
-    def _repr_markdown_(self) -> str:
-        return self.to_markdown()
-
-    def __str__(self) -> str:
-        return self.to_markdown()
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write ``parity.html``, ``.md`` and ``.json`` into ``folder`` and return their paths."""
-        from paddleport.files import write_atomically
-
-        texts = {"html": self.to_html(), "md": self.to_markdown(), "json": self.to_json()}
-        files = [folder / f"parity.{suffix}" for suffix in texts]
-        for file, text in zip(files, texts.values(), strict=True):
-            write_atomically(file, text.encode())
-        return files

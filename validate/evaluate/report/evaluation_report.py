@@ -1,14 +1,13 @@
 """The evaluation's report: how accurate each backend is, and whether that is lower than Paddle."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddleport.validate.evaluate.accuracy.evaluated_row import EvaluatedRow, EvaluationVerdict
 from paddleport.validate.evaluate.counts.tally import Tally
 from paddleport.validate.labelled.listing import shown
+from paddleport.validate.reports.written_report import WrittenReport
 
 if TYPE_CHECKING:
     from paddleport.validate.reports.tables import Table
@@ -133,7 +132,7 @@ class PublishedAccuracy:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluationReport:
+class EvaluationReport(WrittenReport):
     """How accurate a model is on each backend, on labelled pictures.
 
     In a notebook it shows itself as a table.
@@ -200,6 +199,11 @@ class EvaluationReport:
 
         return evaluated_rows(self)
 
+    @property
+    def file_stem(self) -> str:
+        """Of ``evaluate.html``, ``.md`` and ``.json``."""
+        return "evaluate"
+
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values, as ``evaluate.schema.json`` describes them."""
         from paddleport.validate.reports.figures import json_value
@@ -207,10 +211,6 @@ class EvaluationReport:
         head = {"schema": SCHEMA_VERSION, "kind": KIND, "verdict": self.verdict}
         values: dict[str, Any] = json_value({**head, **asdict(self)})
         return values
-
-    def to_json(self) -> str:
-        """The report as JSON text."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     def to_markdown(self) -> str:
         """The report as Markdown, to paste into a pull request."""
@@ -223,22 +223,6 @@ class EvaluationReport:
         from paddleport.validate.evaluate.report.evaluation_html import evaluation_html
 
         return evaluation_html(self)
-
-    def _repr_markdown_(self) -> str:
-        return self.to_markdown()
-
-    def __str__(self) -> str:
-        return self.to_markdown()
-
-    def write(self, folder: Path) -> list[Path]:
-        """Write ``evaluate.html``, ``.md`` and ``.json`` into ``folder``, and give their paths."""
-        from paddleport.files import write_atomically
-
-        texts = {"html": self.to_html(), "md": self.to_markdown(), "json": self.to_json()}
-        files = [folder / f"evaluate.{suffix}" for suffix in texts]
-        for file, text in zip(files, texts.values(), strict=True):
-            write_atomically(file, text.encode())
-        return files
 
 
 def evaluation_report(tally: Tally, facts: EvaluationFacts) -> EvaluationReport:
