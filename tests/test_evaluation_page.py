@@ -5,16 +5,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from made_evaluation import (
-    FACTS,
-    agreeing_evaluation,
-    bare_evaluation,
-    hostile_evaluation,
-    made_evaluation,
-    paired,
-)
-from made_report import HOSTILE
-from test_html_in_chromium import (
+from chromium_pages import (
     COLLISIONS,
     CONTRAST,
     DESK,
@@ -28,6 +19,15 @@ from test_html_in_chromium import (
     overflows,
     saved,
 )
+from made_evaluation import (
+    FACTS,
+    agreeing_evaluation,
+    bare_evaluation,
+    hostile_evaluation,
+    made_evaluation,
+    paired,
+)
+from made_report import HOSTILE
 from test_report_markdown import tables_of, tokens_of
 
 from paddleport.validate.evaluate.counts.picture_thumbnail import picture_thumbnail

@@ -4,8 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from made_overview import made_overview
-from test_html_in_chromium import (
+from chromium_pages import (
     COLLISIONS,
     CONTRAST,
     DESK,
@@ -19,6 +18,7 @@ from test_html_in_chromium import (
     overflows,
     saved,
 )
+from made_overview import made_overview
 
 from paddleport.cli.console import fitting_table, stdout
 from paddleport.cli.several_models import print_overview
