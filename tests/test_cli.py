@@ -191,7 +191,10 @@ def test_run_ends_at_once_when_interrupted(
             assert process.stdout.readline()
         process.send_signal(signal.SIGINT)
         started = time.perf_counter()
-        rest = process.communicate(timeout=30)[0]
+        try:
+            rest = process.communicate(timeout=30)[0]
+        finally:
+            process.kill()
         assert time.perf_counter() - started < 10
         assert process.returncode != 0
         assert rest.count(b".jpg") < 2500

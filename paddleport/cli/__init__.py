@@ -3,7 +3,6 @@
 import contextlib
 import logging
 import os
-import signal
 import sys
 from collections.abc import Collection
 from importlib import import_module
@@ -13,6 +12,7 @@ import typer
 
 from paddleport import __version__
 from paddleport.cli.console import print_error, print_whatever_comes
+from paddleport.cli.interrupts import end_by_signals
 from paddleport.errors import PortError
 from paddleport.files import full_disk
 
@@ -81,20 +81,9 @@ def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
     return app
 
 
-def _clean_up_when_terminated() -> None:
-    """Have SIGTERM end this process as an error does, so that temporary files are removed."""
-
-    def leave(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it at once
-        sys.exit(128 + number)
-
-    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, leave)
-
-
 def main() -> None:
     """The console script: every way that a command ends is an exit code and at most one line."""
-    _clean_up_when_terminated()
+    end_by_signals()
     print_whatever_comes()
     try:
         code = _flushed(_run())
