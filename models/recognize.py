@@ -17,7 +17,14 @@ from paddleport.models.metadata import (
 )
 from paddleport.models.onnx.onnx_file import read_onnx_model
 
-_SUFFIXES = {".onnx": "onnx", ".xml": "openvino"}
+_SUFFIXES = {
+    ".onnx": "onnx",
+    ".xml": "openvino",
+    ".param": "ncnn",
+    ".mnn": "mnn",
+    ".nb": "paddle-lite",
+}
+_WITH_WEIGHTS = ("openvino", "ncnn")  # their runtimes load a .bin, whatever was recorded
 
 
 def sidecar(path: Path) -> Path:
@@ -29,8 +36,8 @@ def format_of(path: Path) -> str:
     """The format of a converted file: by what its sidecar says, else by how it is named.
 
     Returns:
-        ``onnx``, ``openvino``, the format of a plug-in's target, or an empty text for what is
-        none of them: a Paddle model, or no model at all.
+        ``onnx``, ``openvino``, ``ncnn``, ``mnn``, ``paddle-lite``, the format of a plug-in's
+        target, or an empty text for what is none of them: a Paddle model, or no model at all.
     """
     if path.suffix.lower() in _SUFFIXES:
         return _SUFFIXES[path.suffix.lower()]
@@ -96,7 +103,7 @@ def _other_files(path: Path, format: str, recorded: Mapping[str, Any]) -> list[P
     """What belongs to a converted file, which may have been renamed together with it."""
     names = checked_names(recorded.get("files", []), "files")
     weights = path.with_suffix(".bin")
-    if format == "openvino":  # OpenVINO loads this one, whatever was recorded
+    if format in _WITH_WEIGHTS:
         if names and not weights.is_file():
             raise ModelFileError(f"{path} needs {weights.name} beside it, which is not there")
         return [weights] if weights.is_file() else []
