@@ -18,8 +18,8 @@ class Artifact:
     """A model on disk.
 
     Attributes:
-        format: ``paddle``, ``onnx``, ``openvino``, ``tensorrt``, ``tensorrt-rtx``, ``ncnn``, ``mnn``,
-            ``paddle-lite``, or what a plug-in's target makes.
+        format: ``paddle``, ``onnx``, ``openvino``, ``tensorrt``, ``tensorrt-rtx``, ``ncnn``,
+            ``mnn``, ``paddle-lite``, or what a plug-in's target makes.
         files: the main file, then what belongs to it: a Paddle program and its parameters, an
             IR's .xml and .bin, ncnn's .param and .bin.
         encoding: of a Paddle program, ``pir`` (JSON, Paddle 3) or ``protobuf`` (ProgramDesc,
