@@ -15,6 +15,7 @@ from paddleport.validate.device.folder import DeviceFolder
 from paddleport.validate.device.folder_reference import NO_MODEL, FolderReference
 from paddleport.validate.device.native_answers import NativeAnswers
 from paddleport.validate.device.returned_answers import ReturnedAnswers
+from paddleport.validate.diagnose.causes import NEXT_LOCATE
 from paddleport.validate.diagnose.output_patterns import find_narrow_precision
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs
 from paddleport.validate.parity.compared_row import RowComparison
@@ -25,6 +26,10 @@ from paddleport.validate.reports.brought_in import BroughtInLatency
 OpenModel = Callable[[], AbstractContextManager[NativeAnswers]]
 """Gets the Paddle model that a folder was made of; raises ``PortError`` where it can't."""
 
+_NEXT = (
+    "Next: see that every option that lowers precision is off on the device, or say so with "
+    "--precision, and run the program of README.md as it stands."
+)
 _COPIED = "it is native Paddle's bit for bit in every value: were the expected answers copied?"
 
 
@@ -119,6 +124,7 @@ class AnswerCheck:
     def _explained(
         self, row: BackendRow, given: CandidateOutputs, comparison: RowComparison
     ) -> BackendRow:
+        """The cause: what the answers show by themselves, then what the model can be asked."""
         mistake = find_mistake(
             self.folder.expected,
             given.outputs,
@@ -127,12 +133,14 @@ class AnswerCheck:
         )
         if mistake is not None:
             return replace(row, cause=mistake.cause, explanation=mistake.explanation)
+        if any(item.worst_error is None for item in row.comparisons):
+            return replace(row, cause="runtime", explanation=f"{row.reason}. {_NEXT}")
         missing = NO_MODEL
         if self.open_model is not None:
             try:
                 with self.open_model() as native:
                     made = read_artifact(self.folder.model_path)
-                    return native.explained(row, given, made)
+                    return self._on_the_device(native.explained(row, given, made), given)
             except PortError as error:
                 if self.insists:
                     raise
@@ -140,6 +148,14 @@ class AnswerCheck:
         row = comparison.explained(row, given, None)
         row = replace(row, notes=(*row.notes, f"looked into without float64: {missing}"))
         return row if row.cause != "undetermined" else self._by_the_same_file(row, given)
+
+    def _on_the_device(self, row: BackendRow, given: CandidateOutputs) -> BackendRow:
+        """An explanation with what can be done about a runtime that is not here."""
+        if row.cause != "runtime":
+            return replace(row, explanation=row.explanation.replace(NEXT_LOCATE, _NEXT))
+        narrow = "" if "fits into" in row.explanation else self._narrow(row, given)
+        explanation = row.explanation.replace(f" {NEXT_LOCATE}", "")
+        return replace(row, explanation=f"{explanation}{narrow} {_NEXT}")
 
     def _by_the_same_file(self, row: BackendRow, given: CandidateOutputs) -> BackendRow:
         """The cause, where the same file is known to agree on these feeds on another machine."""
@@ -151,8 +167,7 @@ class AnswerCheck:
         explanation = (
             f"The file is right: on these feeds {here.backend} {here.version} agreed with native "
             "Paddle when the folder was written. So it is the runtime on the device, its options, "
-            f"or the program around it.{narrow} Next: see that every option that lowers "
-            "precision is off, and run the program of README.md as it stands."
+            f"or the program around it.{narrow} {_NEXT}"
         )
         return replace(row, cause="runtime", explanation=explanation)
 
