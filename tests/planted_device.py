@@ -64,7 +64,11 @@ def write_folder(path: Path) -> Path:
     (path / "model").mkdir(parents=True)
     small_network.save_onnx(path / "model" / "small.onnx")
     expected = answers()
-    np.savez(path / FEEDS, **{f"x.{number}": item for number, item in enumerate(feeds())})
+    np.savez(
+        path / FEEDS,
+        allow_pickle=False,
+        **{f"x.{number}": item for number, item in enumerate(feeds())},
+    )
     np.savez(path / EXPECTED, allow_pickle=False, **packed(expected))
     manifest = Manifest(
         schema=1,

@@ -16,7 +16,9 @@ import small_network
 from jsonschema import Draft202012Validator
 from planted_device import answers, write_npz, write_raw
 
+from paddleport.convert.device.folder_texts import preprocess_text
 from paddleport.errors import FeedError, ModelFileError, UsageError
+from paddleport.models.preprocess import Preprocess
 from paddleport.tensors import Array
 from paddleport.validate.compare.comparison import FeedName
 from paddleport.validate.device.answer_check import AnswerCheck
@@ -176,7 +178,9 @@ class TestRefusals:
         assert "\n" not in str(error.value)
 
     def test_missing_feeds(self, folder: DeviceFolder, tmp_path: Path) -> None:
-        np.savez(tmp_path / "a.npz", **{"logits.0": np.zeros((1, 5), np.float32)})
+        np.savez(
+            tmp_path / "a.npz", allow_pickle=True, **{"logits.0": np.zeros((1, 5), np.float32)}
+        )
         self.refused(folder, tmp_path / "a.npz", "has no scores.0, logits.1, scores.1, logits.2")
 
     def test_extra_names(self, folder: DeviceFolder, tmp_path: Path) -> None:
@@ -200,7 +204,7 @@ class TestRefusals:
         self.refused(folder, raw, "as float16 would have")
 
     def test_a_pickle(self, folder: DeviceFolder, tmp_path: Path) -> None:
-        np.savez(tmp_path / "a.npz", **{"logits.0": np.array([{}], object)})
+        np.savez(tmp_path / "a.npz", allow_pickle=True, **{"logits.0": np.array([{}], object)})
         self.refused(folder, tmp_path / "a.npz", "allow_pickle=False")
 
     def test_texts(self, folder: DeviceFolder, tmp_path: Path) -> None:
@@ -263,6 +267,12 @@ class TestFolder:
     def test_no_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ModelFileError, match="is no device folder"):
             read_folder(tmp_path)
+
+
+def test_every_constant_of_a_preprocessing_is_explained() -> None:
+    text = json.loads(preprocess_text(Preprocess(resize_backend="pil", interpolation="bicubic")))
+    assert text.keys() - {"schema", "meaning"} == text["meaning"].keys()
+    assert (text["resize_backend"], text["layout"], text["mean"][0]) == ("pil", "NCHW", 0.485)
 
 
 def test_file_names_are_safe_and_differ() -> None:
