@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from conftest import skip_or_fail
 
-from paddleport.convert.device.device_files import DeviceRequest, write_device_folder
+from paddleport.convert.device.device_files import write_device_folder
+from paddleport.convert.device.device_request import DeviceRequest
 from paddleport.errors import NotProvenError, OutputError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import resolve

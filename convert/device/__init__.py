@@ -1,4 +1,6 @@
-"""The folder that a phone or board is given: ``device_files`` writes it, with its own README.
+"""The folder that a phone or board is given.
 
-What it holds, and what becomes of the answers, is ``paddleport.validate.device``'s.
+``device_files`` makes one as a ``device_request`` has it: the model file as ``convert`` makes it,
+and what ``folder_writer`` puts beside it, with ``folder_texts`` for people. What becomes of the
+answers is ``paddleport.validate.device``'s.
 """
