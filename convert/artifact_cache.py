@@ -5,7 +5,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from paddleport.errors import NotProvenError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cache_dir, cache_key, cached_folder, is_intact
-from paddleport.models.onnx.onnx_file import external_files, onnx_tensors, read_onnx_model
+from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_model
 from paddleport.models.recognize import read_artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.tensors import GivenFeeds
@@ -130,7 +129,7 @@ def cached_artifact(
     record: Mapping[str, Any] | None = None,
     timeout_s: float | None = None,
 ) -> Artifact:
-    """A target's file of an ONNX file, from the cache or made now; it is not checked.
+    """A target's file of a model, from the cache or made now; it is not checked.
 
     For those that compare it themselves: ``validate``, ``tune``'s gate, and ``run`` on a file
     whose ONNX file was proven.
@@ -144,21 +143,21 @@ def cached_artifact(
     Raises:
         PortError: as the target does.
     """
-    target, options, onnx = making.target, making.options, making.onnx
+    target, options, model = making.target, making.options, making.model
     key = cache_key(
         {
-            "onnx": sha256([onnx.path, *external_files(onnx.path)]),
+            model.format: making.sha256,
             "target": target.name,
             "options": {
                 **asdict(options),
                 "shapes": {name: asdict(item) for name, item in sorted(options.shapes.items())},
             },
             "calibration": calibration,
-            "tools": tool_versions() | versions_of(target),
+            "tools": tool_versions() | target.tool_versions(options),
             "code": _code_of(target),
         }
     )
-    source = onnx.provenance.get("source", {}).get("name", onnx.path.stem)
+    source = model.provenance.get("source", {}).get("name", model.path.stem)
     name = f"{_FILE}{target.suffix}"
 
     def build(folder: Path) -> None:
@@ -174,17 +173,6 @@ def cached_artifact(
         made_in.rmdir()
 
     return read_artifact(cached_folder(f"conversions/{source}-{target.name}-{key}", build) / name)
-
-
-def versions_of(target: "type[Target]") -> dict[str, str]:
-    """The versions of the packages that have a say in a target's files, those that are there."""
-    found = {}
-    for name in target.distributions:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _code_of(target: "type[Target]") -> str:

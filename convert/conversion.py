@@ -63,11 +63,12 @@ class Conversion:
             lower precision ``passed`` or ``failed``, by the gate; ``unproven`` where the check
             could not have failed, rounding alone makes another answer, or nothing ran the file;
             ``not run`` where the device that loads this format is not here.
-        opset: of the ONNX file, or of the one that it was made of.
+        opset: of the ONNX file, or of the one that it was made of, if it was.
         proof: how it compares with native Paddle, in fp32.
         feeds: names of the feeds that were compared.
         gate: what the gate found, in a lower precision.
         onnx_facts: of the ONNX file, where it is the target and was made just now.
+        made_of: the proven ``onnx`` file, or the ``paddle`` program with no ONNX file on the way.
         onnx_sha256: of the proven ONNX file that another target's was made of.
         facts: what the target's tools say of the file.
         not_run: why nothing here loads the file; empty where something did.
@@ -88,6 +89,7 @@ class Conversion:
     feeds: tuple[str, ...] = ()
     gate: "GateReport | None" = None
     onnx_facts: OnnxFacts | None = None
+    made_of: Literal["onnx", "paddle"] = "onnx"
     onnx_sha256: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     not_run: str = ""
@@ -147,8 +149,9 @@ class Conversion:
             step = f", step {self.step}" if self.step else ""
             next_step = f"Cause: {self.cause}{step}. {self.why}" if self.cause else self.why
         made = "" if self.target == "onnx" else f" to {self.target}"
+        opset = f" at opset {self.opset}" if self.made_of == "onnx" else ""
         text = (
-            f"the conversion of {self.source.name}{made} at opset {self.opset} {what} native "
+            f"the conversion of {self.source.name}{made}{opset} {what} native "
             f"Paddle: {reasons}. {next_step.rstrip('.')}"
         )
         return text if self.written is not None else f"{text}; {_KEEP}"
@@ -176,7 +179,7 @@ class Conversion:
             "format": self.target,
             "verdict": self.verdict,
             "precision": self.precision,
-            "opset": self.opset,
+            "opset": self.opset if self.made_of == "onnx" else None,
             "model": self.source.name,
             "weights": self.source.weights,
             "weights_from": self.source.weights_from,
@@ -205,6 +208,7 @@ class Conversion:
             values |= self.gate.to_dict()
         if self.target != "onnx":
             values |= {
+                "made_of": self.made_of,
                 "onnx_sha256": self.onnx_sha256,
                 "not_run": self.not_run,
                 "files_sha256": dict(self.files_sha256),

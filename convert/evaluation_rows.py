@@ -246,7 +246,7 @@ class _RowMaker:
         )
 
     def _file(self, kind: type[Runner], onnx: Artifact) -> Artifact:
-        return loadable(onnx, kind.formats, progress=self._progress)
+        return loadable(onnx, kind.formats, source=self._source, progress=self._progress)
 
 
 def _titles(files: Sequence[Path]) -> dict[Path, str]:

@@ -115,7 +115,7 @@ def explainer(
         onnx: reads the ONNX file.
         feeds: those that were compared.
         progress: called with each step.
-        made: what a target made of the ONNX file; by default that itself is compared.
+        made: what a target made; by default the ONNX file itself is compared.
     """
 
     def explain(backends: Sequence[str]) -> "Sequence[BackendRow]":

@@ -1,4 +1,4 @@
-"""One file of a target out of a proven ONNX file: made in a process of its own, not checked yet."""
+"""One file of a target out of a model: made in a process of its own, not checked yet."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.convert.precision.lowering import PrecisionChange, lower_onnx
-from paddleport.convert.provenance import PRECISION, step, with_step
+from paddleport.convert.provenance import (
+    PRECISION,
+    source_record,
+    step,
+    tool_versions,
+    with_step,
+)
 from paddleport.convert.targets import MadeFile, Target, TargetOptions
 from paddleport.errors import ConversionError, PortError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.onnx_file import external_files, onnx_tensors
 from paddleport.models.recognize import sidecar
+from paddleport.models.resolve import SourceModel
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Feed
 from paddleport.worker import run_in_worker
@@ -27,15 +34,23 @@ class Making:
 
     Attributes:
         target: the class.
-        onnx: the proven file, float32 or what it was converted to by somebody else.
+        model: the proven ONNX file, float32 or what it was converted to by somebody else; or, for
+            a target that is made of it, the Paddle program as ``paddle_model`` gives it.
         options: settled by the target's ``check``.
         calibration: feeds that int8 takes its ranges from.
     """
 
     target: type[Target]
-    onnx: Artifact
+    model: Artifact
     options: TargetOptions
     calibration: Sequence[Feed] = ()
+
+    @property
+    def sha256(self) -> str:
+        """Of all the model's files."""
+        if self.model.format == "onnx":
+            return sha256([self.model.path, *external_files(self.model.path)])
+        return sha256(self.model.files)
 
     def run(self, path: Path, timeout_s: float) -> tuple[Artifact, MadeFile]:
         """Write the file as ``path``, the precision step first where the target takes no part.
@@ -44,8 +59,7 @@ class Making:
             PortError: as ``lower_onnx`` and the target's ``make`` do.
         """
         made, lowered = run_in_worker(_make, timeout_s, self, path)
-        provenance = dict(self.onnx.provenance)
-        digest = sha256([self.onnx.path, *external_files(self.onnx.path)])
+        provenance, digest = dict(self.model.provenance), self.sha256
         if lowered is not None:
             provenance = with_step(
                 provenance,
@@ -60,16 +74,18 @@ class Making:
             own = self._precision_options(made.settings) if lowered is None else made.settings
             added = step(self.target.name, tools=made.tools, options=own, input_sha256=digest)
             provenance = with_step(provenance, added)
-        inputs, outputs = onnx_tensors(self.onnx.path)
+        inputs, outputs = self.model.inputs, self.model.outputs
+        if self.model.format == "onnx":
+            inputs, outputs = onnx_tensors(self.model.path)
         file = Artifact(
             format=self.target.format,
             files=made.files,
             inputs=made.inputs or inputs,
             outputs=made.outputs or outputs,
-            preprocess=self.onnx.preprocess,
-            labels=self.onnx.labels,
+            preprocess=self.model.preprocess,
+            labels=self.model.labels,
             provenance=provenance,
-            input_format=self.onnx.input_format,
+            input_format=self.model.input_format,
         )
         if lowered is not None:
             made = replace(
@@ -85,13 +101,35 @@ class Making:
         return {"precision": precision, "keep_fp32": list(self.options.keep_fp32), **settings}
 
 
+def paddle_model(target: type[Target], source: SourceModel) -> Artifact:
+    """The program that a target is made of, with all that is known of it.
+
+    Raises:
+        PortError: as the target's ``program_for`` does.
+    """
+    program = target.program_for(source)
+    tools = tool_versions()
+    return replace(
+        program,
+        inputs=source.program.inputs,
+        outputs=source.program.outputs,
+        preprocess=source.preprocess,
+        labels=source.labels,
+        provenance={
+            "source": source_record(source),
+            "made_of": "paddle",
+            "tools": {name: tools[name] for name in ("paddleport", "paddlepaddle")},
+        },
+    )
+
+
 def _make(making: Making, path: Path) -> tuple[MadeFile, PrecisionChange | None]:
     """In a process of its own: converters and quantisers crash, and take what memory they like."""
-    target, options, onnx = making.target, making.options, making.onnx
+    target, options, model = making.target, making.options, making.model
     if options.precision in (None, "fp32", *target.lowers):
-        return _made_by(target, onnx, path, options, making.calibration), None
+        return _made_by(target, model, path, options, making.calibration), None
     lowered_file = path.with_name(f"{path.stem}.lowered.onnx")
-    lowered = lower_onnx(onnx.path, lowered_file, options, making.calibration)
+    lowered = lower_onnx(model.path, lowered_file, options, making.calibration)
     try:
         lowered_onnx = onnx_artifact(lowered_file)
         return _made_by(target, lowered_onnx, path, options, ()), lowered
@@ -101,14 +139,14 @@ def _make(making: Making, path: Path) -> tuple[MadeFile, PrecisionChange | None]
 
 def _made_by(
     target: type[Target],
-    onnx: Artifact,
+    model: Artifact,
     path: Path,
     options: TargetOptions,
     calibration: Sequence[Feed],
 ) -> MadeFile:
     """What a target makes; whatever else it raises, and a file that is not there, is one line."""
     try:
-        made = target().make(onnx, path, options, calibration)
+        made = target().make(model, path, options, calibration)
     except PortError:
         raise
     except Exception as error:  # converters raise what they like; the cause is kept

@@ -88,12 +88,14 @@ def conversion_task(
     """
     from paddleport.convert.pipeline import check_options, convert, file_name
 
-    check_options(**{key: value for key, value in options.items() if key != "feed"})
-    naming = {key: options[key] for key in ("to", "precision", "embed_preprocess")}
+    target, wanted = check_options(
+        **{key: value for key, value in options.items() if key != "feed"}
+    )
+    pixels = options["embed_preprocess"]
 
     def measure(source: SourceModel, root: Path, own: Path, progress: Progress) -> OverviewRow:
         make_folder(own)
-        path = own / file_name(source.name, **naming)
+        path = own / file_name(source.name, target, wanted, embed_preprocess=pixels)
         return _row_of_conversion(convert(source, path, progress=progress, **options), root)
 
     return ModelTask(name="convert", asked=asked, resolve=_resolving(weights), measure=measure)

@@ -1,8 +1,8 @@
 """From a Paddle model to a checked file of any target, in one pipeline.
 
 Paddle2ONNX, simplifier, ONNX's checker and a comparison with native Paddle make the proven ONNX
-file; the precision step lowers it; the target makes its format of that. The result is loaded and
-compared with native Paddle again, and only then gets its name.
+file; the precision step lowers it; the target makes its format of that, or of the Paddle program
+itself. The result is loaded and compared with native Paddle, and only then gets its name.
 """
 
 import math
@@ -25,6 +25,7 @@ from paddleport.convert.tools import Tools
 from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve_with_warning
+from paddleport.process import environment
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import GivenFeeds, ShapeRange, listed_feeds
@@ -52,6 +53,8 @@ def convert(
     keep_fp32: Sequence[str] = (),
     compute_capabilities: Sequence[tuple[int, int]] = (),
     tf32: bool = False,
+    lite_target: str = "",
+    lite_python: str | Path = "",
     gate: "GateOptions | None" = None,
     feed: GivenFeeds | None = None,
     explain: bool = True,
@@ -79,6 +82,8 @@ def convert(
         keep_fp32: names of the ONNX nodes that a lower precision leaves in fp32.
         compute_capabilities: of the GPUs to build for, for targets that can choose.
         tf32: whether float32 products of an engine may be rounded to TF32.
+        lite_target: the device that Paddle Lite optimises for, by default arm.
+        lite_python: the interpreter that has Paddle Lite; by default PADDLEPORT_LITE_PYTHON.
         gate: how a lower precision is checked.
         feed: input name to tensor, or several such mappings, instead of made-up feeds.
         explain: whether a file that differs is held against float64 as well, to name the cause;
@@ -107,13 +112,15 @@ def convert(
         keep_fp32=keep_fp32,
         compute_capabilities=compute_capabilities,
         tf32=tf32,
+        lite_target=lite_target,
+        lite_python=lite_python,
         gate=gate,
         timeout_s=timeout_s,
     )
     given = listed_feeds(feed)
     source = model if isinstance(model, SourceModel) else resolve_with_warning(model, weights)
     in_fp32 = precision in (None, "fp32")
-    name = file_name(source.name, to=to, precision=precision, embed_preprocess=embed_preprocess)
+    name = file_name(source.name, target, options, embed_preprocess=embed_preprocess)
     path = Path(output or name)
     check_output(path, target, source.model)
     concrete = {name: item.opt for name, item in options.shapes.items()}
@@ -130,12 +137,16 @@ def convert(
         )
         return convert_to_onnx(source, path, export, keep, tools or Tools(), progress)
     from paddleport.convert import target_conversion  # much that the ONNX file has no use for
+    from paddleport.convert.making import paddle_model
 
-    onnx = cached_onnx(source, opset=opset, shapes=concrete, feed=given, progress=progress)
-    options = target().check(onnx, options)
+    if target.made_of == "paddle":
+        made_of = paddle_model(target, source)
+    else:
+        made_of = cached_onnx(source, opset=opset, shapes=concrete, feed=given, progress=progress)
+    options = target().check(made_of, options)
     request = target_conversion.TargetRequest(
         source=source,
-        onnx=onnx,
+        model=made_of,
         target=target,
         options=options,
         path=path,
@@ -146,7 +157,8 @@ def convert(
         timeout_s=timeout_s or target.timeout_s,
         progress=progress,
     )
-    return target_conversion.make_and_check(request, gate, in_fp32=in_fp32)
+    with environment(target.environ(options)):
+        return target_conversion.make_and_check(request, gate, in_fp32=in_fp32)
 
 
 def check_options(
@@ -164,6 +176,8 @@ def check_options(
     gate: "GateOptions | None",
     timeout_s: float | None,
     tf32: bool = False,
+    lite_target: str = "",
+    lite_python: str | Path = "",
 ) -> tuple[type[Target], TargetOptions]:
     """Refuse what goes with no model, before one is downloaded or built.
 
@@ -176,6 +190,8 @@ def check_options(
         shapes={name: _as_range(shape) for name, shape in (shapes or {}).items()},
         compute_capabilities=tuple(compute_capabilities),
         tf32=tf32,
+        lite_target=lite_target,
+        lite_python=str(lite_python),
     )
     target.check_options(options)
     check_opset(opset)
@@ -196,17 +212,18 @@ def check_options(
     return target, options
 
 
-def file_name(model: str, *, to: str, precision: Precision | None, embed_preprocess: bool) -> str:
+def file_name(
+    model: str, target: type[Target], options: TargetOptions, *, embed_preprocess: bool
+) -> str:
     """What a converted file is called where nobody says; one with pixels stands beside the plain.
 
     Args:
         model: its name.
-        to: as ``convert`` takes it, and likewise the others.
-        precision: of the file.
+        target: what makes it.
+        options: what it is asked to be.
         embed_preprocess: whether it takes pixels.
     """
-    name = f"{model}.pixels" if embed_preprocess else model
-    return target_class(to).file_name(name, precision or "fp32")
+    return target.file_name_with(f"{model}.pixels" if embed_preprocess else model, options)
 
 
 def _check_arguments(model: object, output: object, to: object, opset: object) -> None:

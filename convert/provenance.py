@@ -58,14 +58,7 @@ def onnx_provenance(
         "command": f"paddleport convert {source.name} --opset {raw.opset}"
         + ("" if source.weights == "own" else f" --weights {source.weights}")
         + (" --embed-preprocess" if embedded else ""),
-        "source": {
-            "name": source.name,
-            "format": source.model.encoding,
-            "format_version": source.program.version,
-            "sha256": source.sha256,
-            "weights": source.weights,
-            "weights_from": source.weights_from,
-        },
+        "source": source_record(source),
         "opset": raw.opset,
         "mends": list(fixups),
         **({"narrowed": list(narrowing.sentences)} if narrowing.sentences else {}),
@@ -74,6 +67,18 @@ def onnx_provenance(
         **({"weights_not_kept_out": raw.not_offloaded} if raw.not_offloaded else {}),
         "tools": tools,
         "steps": steps,
+    }
+
+
+def source_record(source: "SourceModel") -> dict[str, Any]:
+    """What a file says of the Paddle model that it was made of."""
+    return {
+        "name": source.name,
+        "format": source.model.encoding,
+        "format_version": source.program.version,
+        "sha256": source.sha256,
+        "weights": source.weights,
+        "weights_from": source.weights_from,
     }
 
 

@@ -56,7 +56,7 @@ class RemadeConversion:
         """As ``paddleport.convert.prepare.loadable``, unless it was made already."""
         if self._made is not None and self._made.format in formats:
             return self._made
-        return loadable(self._onnx, formats, shapes=shapes)
+        return loadable(self._onnx, formats, source=self._source, shapes=shapes)
 
     def stages(self) -> Sequence[Stage]:
         """What the provenance of the file names, made again; empty for a file from elsewhere."""

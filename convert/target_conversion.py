@@ -1,4 +1,4 @@
-"""The pipeline's half for other targets and precisions: made of the ONNX file, then checked."""
+"""The pipeline's half for other targets and precisions: made of what they take, then checked."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from paddleport.convert.precision.gate_check import (
 )
 from paddleport.convert.precision.gate_inputs import GateInputs, GateOptions, gate_inputs
 from paddleport.convert.provenance import examples_record, precision_record
-from paddleport.convert.target_proof import compare_with_paddle, device_missing
+from paddleport.convert.target_proof import ComparedFile, compare_with_paddle, device_missing
 from paddleport.convert.targets import MadeFile, Target, TargetOptions
 from paddleport.errors import UsageError
 from paddleport.files import sha256
@@ -35,15 +35,17 @@ def check_request(
     keep: bool,
     of_onnx_only: Mapping[str, bool],
 ) -> None:
-    """Refuse, before a long conversion, what a file made of an ONNX file can't be asked for."""
+    """Refuse, before a long conversion, what a file of a target can't be asked for."""
     for option, given in of_onnx_only.items():
         if given:
             raise UsageError(
                 f"{option} is of ONNX files in fp32: leave them out, or convert to ONNX first"
             )
+    if target.made_of == "paddle" and gate is not None:
+        raise UsageError(f"{target.name} is made of the Paddle program in fp32: leave --precision")
     backends_for(target.format, gate.backends if gate else ())
     target.check_here(options)
-    if keep and (missing := device_missing(target.format)):
+    if keep and (missing := why_not_run(target, options)):
         raise UsageError(
             f"--keep is for files that do not pass their check, and nothing here loads a "
             f"{target.name} file to check it ({missing}): leave it out"
@@ -52,10 +54,14 @@ def check_request(
 
 @dataclass(frozen=True, kw_only=True)
 class TargetRequest:
-    """A file that is to be made of a proven ONNX file, with everything settled."""
+    """A file that is to be made, with everything settled.
+
+    Attributes:
+        model: what it is made of, as ``Making`` has it.
+    """
 
     source: SourceModel
-    onnx: Artifact
+    model: Artifact
     target: type[Target]
     options: TargetOptions
     path: Path
@@ -78,19 +84,19 @@ def make_and_check(
         in_fp32: compared with native Paddle by the tolerance instead.
     """
     gate = None if in_fp32 else gate or GateOptions()
-    source, onnx, target, options = request.source, request.onnx, request.target, request.options
+    source, model, target, options = request.source, request.model, request.target, request.options
     precision = options.precision or "fp32"
     backends = backends_for(target.format, gate.backends if gate else ())
-    not_run = device_missing(target.format)
+    not_run = why_not_run(target, options)
     inputs = None
     if gate is not None and not not_run:
         request.progress("read or draw pictures", None)
-        inputs = gate_inputs(source, onnx, options, gate, request.shapes)
+        inputs = gate_inputs(source, model, options, gate, request.shapes)
     with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
         folder = Path(name)
         making = Making(
             target=target,
-            onnx=onnx,
+            model=model,
             options=options,
             calibration=inputs.calibration_feeds if inputs else (),
         )
@@ -104,8 +110,9 @@ def make_and_check(
             report = _gated(request, making, file, made, inputs, backends)
             verdict = report.verdict
         elif not not_run:
+            compared = ComparedFile(file=file, source=source, model=model, opset=request.opset)
             proof, feeds = compare_with_paddle(
-                file, source, onnx, backends, request.shapes, request.feed, request.progress
+                compared, backends, request.shapes, request.feed, request.progress
             )
             verdict = proof.verdict
         record = precision_record(options, target.format, made, inputs, report)
@@ -124,12 +131,18 @@ def make_and_check(
             proof=proof,
             feeds=tuple(feeds),
             gate=report,
-            onnx_sha256=sha256([onnx.path]),
+            made_of=target.made_of,
+            onnx_sha256=sha256([model.path]) if target.made_of == "onnx" else "",
             facts=made.facts,
             not_run=not_run,
         )
         path = path_by_verdict(request.path, verdict, request.keep)
         return replace(done, written=None) if path is None else name_file(done, path)
+
+
+def why_not_run(target: type[Target], options: TargetOptions) -> str:
+    """Why nothing on a machine like this one loads a file made so; empty where something may."""
+    return target.runs_here(options) or device_missing(target.format)
 
 
 def _gated(
@@ -156,5 +169,5 @@ def _gated(
         advice=advice,
         pictures=examples_record(inputs.gate),
         calibration=examples_record(inputs.calibration) if inputs.calibration else None,
-        fp32_bytes=request.onnx.path.stat().st_size,
+        fp32_bytes=request.model.path.stat().st_size,
     )

@@ -1,18 +1,21 @@
 """A file in fp32 against native Paddle, on every backend here that loads its format."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from paddleport import runners
+from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.convert.fp32_proof import Proof, explainer, prove
 from paddleport.errors import ConversionError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import Array, GivenFeeds, ShapeRange
+from paddleport.tensors import Array, Feed, GivenFeeds, ShapeRange
 from paddleport.validate.compare.comparison import FeedName, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
+from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
 from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
@@ -20,10 +23,37 @@ from paddleport.validate.session import PLAIN_PADDLE, Session
 CHECKED_PICTURES = 2
 
 
+@dataclass(frozen=True, kw_only=True)
+class ComparedFile:
+    """What was made, and of what.
+
+    Attributes:
+        file: it itself.
+        source: the Paddle model.
+        model: what it was made of, whose input names it has: the proven ONNX file, or a program.
+        opset: of the ONNX file that says why a file differs that none was needed for.
+    """
+
+    file: Artifact
+    source: SourceModel
+    model: Artifact
+    opset: int
+
+    def feeds(self, feeds: Sequence[NamedFeed]) -> list[Feed]:
+        """The feeds under the file's own input names."""
+        if self.model.format == "onnx":
+            return OnnxFeeds(self.source, self.model).of(feeds)
+        return [feed.tensors for feed in feeds]
+
+    def onnx(self) -> Artifact:
+        """The proven ONNX file; made now where none was needed."""
+        if self.model.format == "onnx":
+            return self.model
+        return cached_onnx(self.source, opset=self.opset)
+
+
 def compare_with_paddle(
-    file: Artifact,
-    source: SourceModel,
-    onnx: Artifact,
+    compared: ComparedFile,
     backends: Mapping[str, str],
     shapes: Mapping[str, Sequence[int]],
     feed: GivenFeeds,
@@ -32,9 +62,7 @@ def compare_with_paddle(
     """Compare what every usable backend makes of a file with native Paddle.
 
     Args:
-        file: what was made.
-        source: of what.
-        onnx: the proven file between, whose input names it has.
+        compared: what was made, and of what.
         backends: those that load it, and why some cannot; empty for those that can.
         shapes: input name to shape, where the model leaves it free.
         feed: input name to tensor, or several such mappings, instead of made-up feeds.
@@ -46,6 +74,7 @@ def compare_with_paddle(
     Raises:
         ConversionError: no backend here loads it, or one refuses it.
     """
+    file, source = compared.file, compared.source
     usable = [name for name, unusable in backends.items() if not unusable]
     if not usable:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in backends.items())
@@ -62,7 +91,7 @@ def compare_with_paddle(
         ranges=input_ranges(source),
     )
     reference = _outputs("paddle", source.model, PLAIN_PADDLE, [item.tensors for item in feeds])
-    theirs = OnnxFeeds(source, onnx).of(feeds)
+    theirs = compared.feeds(feeds)
     names = [FeedName(item.name, item.kind, item.batch) for item in feeds]
     found = {}
     for name in usable:
@@ -77,7 +106,7 @@ def compare_with_paddle(
         found[name] = compare_outputs(
             reference, outputs, TOLERANCES["fp32"], feeds=names, classes=source.classes
         )
-    proof = prove(found, explainer(source, lambda: onnx, feeds, progress, file))
+    proof = prove(found, explainer(source, compared.onnx, feeds, progress, file))
     return proof, [item.name for item in feeds]
 
 

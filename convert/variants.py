@@ -81,7 +81,7 @@ def lowered_variant(
     target_class("onnx").check_here(options)
     if precision == "int8":
         return _quantised(source, onnx, calibrate, options)
-    making = Making(target=target_class("onnx"), onnx=onnx, options=options)
+    making = Making(target=target_class("onnx"), model=onnx, options=options)
     record = {"lowered": {"precision": precision, "calibration": None, "gate": None}}
     return cached_artifact(making, record=record)
 
@@ -95,7 +95,7 @@ def _quantised(
     pictures = calibration_pictures(source, inputs, calibrate)
     making = Making(
         target=target_class("onnx"),
-        onnx=onnx,
+        model=onnx,
         options=options,
         calibration=pictures.held_feeds(*inputs),
     )

@@ -3,6 +3,7 @@
 Source of the format: protobuf's "Encoding" page; of the fields: Paddle's framework.proto.
 """
 
+import struct
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -51,13 +52,22 @@ def raw_fields(message: memoryview) -> Iterator[tuple[int, Value, memoryview]]:
 
 def tag(number: int, size: int) -> bytes:
     """What stands before the ``size`` bytes of a field that is bytes or a message."""
-    written = bytearray()
-    for value in (number << 3 | BYTES, size):
-        while value >= 0x80:
-            written.append(value & 0x7F | 0x80)
-            value >>= 7
-        written.append(value)
-    return bytes(written)
+    return _written(number << 3 | BYTES) + _written(size)
+
+
+def bytes_field(number: int, content: bytes) -> bytes:
+    """A whole field that is bytes, a text or a message."""
+    return tag(number, len(content)) + content
+
+
+def varint_field(number: int, value: int) -> bytes:
+    """A whole field that is a number, a truth value or one of an enumeration."""
+    return _written(number << 3 | VARINT) + _written(value % (1 << 64))
+
+
+def float_field(number: int, value: float) -> bytes:
+    """A whole field that is a float32."""
+    return _written(number << 3 | FIXED32) + struct.pack("<f", value)
 
 
 def messages(message: memoryview, number: int) -> Iterator[memoryview]:
@@ -86,6 +96,15 @@ def integers(message: memoryview, number: int) -> list[int]:
             item, position = _varint(value, position)
             found.append(item)
     return [item - (1 << 64) if item >= 1 << 63 else item for item in found]
+
+
+def _written(value: int) -> bytes:
+    written = bytearray()
+    while value >= 0x80:
+        written.append(value & 0x7F | 0x80)
+        value >>= 7
+    written.append(value)
+    return bytes(written)
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:

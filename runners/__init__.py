@@ -7,7 +7,6 @@
 """
 
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact
@@ -77,7 +76,7 @@ def _describe(name: str) -> Backend:
         name=name,
         version=installed,
         formats=found.formats,
-        devices=found.devices_of(installed_distribution(found)),
+        devices=found.devices_of(found.found_distribution()),
         precisions=found.precisions,
         usable=not (reason := _why_not(found, installed)),
         reason=reason,
@@ -103,17 +102,5 @@ def why_not(name: str) -> str:
 
 
 def installed_version(runner: type[Runner]) -> str | None:
-    """The version of the runner's distribution that is installed."""
-    distribution = installed_distribution(runner)
-    return version(distribution) if distribution else None
-
-
-def installed_distribution(runner: type[Runner]) -> str | None:
-    """The first of the runner's distributions that is installed."""
-    for distribution in runner.distributions:
-        try:
-            version(distribution)
-        except PackageNotFoundError:
-            continue
-        return distribution
-    return None
+    """The version of the runner's vendor that is installed."""
+    return runner.found_version()

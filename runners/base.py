@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar
@@ -151,6 +152,23 @@ class Runner(ABC):
         for_gpu = distribution is None or distribution.endswith("-gpu")
         either = len(cls.devices) > 1
         return tuple(item for item in cls.devices if item != "cuda" or for_gpu or not either)
+
+    @classmethod
+    def found_version(cls) -> str | None:
+        """The version of the vendor's package that is installed, by what costs milliseconds."""
+        found = cls.found_distribution()
+        return version(found) if found else None
+
+    @classmethod
+    def found_distribution(cls) -> str | None:
+        """The first of its distributions that is installed."""
+        for distribution in cls.distributions:
+            try:
+                version(distribution)
+            except PackageNotFoundError:
+                continue
+            return distribution
+        return None
 
     @classmethod
     def how_to_install(cls) -> str:

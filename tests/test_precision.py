@@ -70,7 +70,7 @@ def made(
     feeds = calibration if options.precision == "int8" else []
     making = Making(
         target=target_class(target),
-        onnx=onnx_artifact(onnx_file),
+        model=onnx_artifact(onnx_file),
         options=options,
         calibration=feeds,
     )

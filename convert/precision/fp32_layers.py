@@ -97,7 +97,7 @@ def _ranked(
     return run_in_worker(
         rank_layers,
         timeout_s,
-        making.onnx.path,
+        making.model.path,
         lowered,
         folder,
         making.options,

@@ -3,13 +3,17 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
+
+if TYPE_CHECKING:
+    from paddleport.models.resolve import SourceModel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +28,8 @@ class TargetOptions:
         shapes: input name to its shapes, for targets that compile for shapes.
         compute_capabilities: of the GPUs to build for, for targets that can choose.
         tf32: whether float32 products may be rounded to TF32.
+        lite_target: the device that Paddle Lite optimises for; empty is the target's default.
+        lite_python: the interpreter that has Paddle Lite; empty is the environment's.
     """
 
     precision: Precision | None = None
@@ -32,6 +38,8 @@ class TargetOptions:
     shapes: Mapping[str, ShapeRange] = field(default_factory=dict)
     compute_capabilities: tuple[tuple[int, int], ...] = ()
     tf32: bool = False
+    lite_target: str = ""
+    lite_python: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +52,8 @@ class MadeFile:
         settings: what the tools were given.
         kept_fp32: nodes that the conversion itself left in fp32, and why.
         facts: what the tools say of the file, plain values, for people and programs.
-        inputs, outputs: what it takes and gives; empty where that is what the ONNX file says.
+        inputs, outputs: what it takes and gives; empty where that is what the model says that it
+            was made of.
     """
 
     files: tuple[Path, ...]
@@ -57,7 +66,7 @@ class MadeFile:
 
 
 class Target(ABC):
-    """One format that a proven ONNX file is made into.
+    """One format that a proven ONNX file, or a Paddle program, is made into.
 
     A new target sets the class attributes and writes ``make``; with ``evaluate`` a fault of its
     conversion can be told from one of its runtime. Its module imports no vendor library at the
@@ -66,6 +75,8 @@ class Target(ABC):
     Attributes:
         name: the entry point's name, what ``--to`` takes.
         format: of the artifact that it makes; runners that load it check the file.
+        made_of: what ``make`` is given: the ``onnx`` file, once that is proven, or the ``paddle``
+            program itself, with no ONNX file on the way and in fp32 alone.
         suffix: of its main file.
         fixed_suffix: whether files of this format are recognised by that suffix, so that no
             other will do; what else it is stands in a JSON file beside it.
@@ -79,6 +90,7 @@ class Target(ABC):
 
     name: ClassVar[str]
     format: ClassVar[str]
+    made_of: ClassVar[Literal["onnx", "paddle"]] = "onnx"
     suffix: ClassVar[str]
     fixed_suffix: ClassVar[bool] = False
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
@@ -89,9 +101,9 @@ class Target(ABC):
 
     @abstractmethod
     def make(
-        self, onnx: Artifact, path: Path, options: TargetOptions, calibration: Sequence[Feed]
+        self, model: Artifact, path: Path, options: TargetOptions, calibration: Sequence[Feed]
     ) -> MadeFile:
-        """Write ``onnx`` as ``path``, and beside it what belongs to it.
+        """Write ``model`` as ``path``, and beside it what belongs to it.
 
         Raises:
             BackendUnavailableError: a library that it takes is not there.
@@ -118,8 +130,47 @@ class Target(ABC):
             BackendUnavailableError: a library or device that it needs is not there.
         """
 
-    def check(self, onnx: Artifact, options: TargetOptions) -> TargetOptions:
-        """The options settled for one ONNX file, before anything is made.
+    @classmethod
+    def program_for(cls, source: "SourceModel") -> Artifact:
+        """The Paddle program that it is made of, where that is another than the source's own.
+
+        Raises:
+            ConversionError: no program is to be had in a form that it takes.
+        """
+        return source.model
+
+    @classmethod
+    def options_here(cls, shapes: Mapping[str, ShapeRange]) -> TargetOptions:
+        """What a file is asked to be that a backend here is to load, and nobody else.
+
+        Args:
+            shapes: what it will be fed.
+        """
+        return TargetOptions(shapes=dict(shapes) if "shapes" in cls.choices else {})
+
+    @classmethod
+    def runs_here(cls, options: TargetOptions) -> str:
+        """Why no machine like this one loads a file made so; empty where some backend may."""
+        return ""
+
+    @classmethod
+    def environ(cls, options: TargetOptions) -> Mapping[str, str]:
+        """Variables for the processes that make a file so and check it."""
+        return {}
+
+    @classmethod
+    def tool_versions(cls, options: TargetOptions) -> dict[str, str]:
+        """The versions of what has a say in its files: of ``distributions`` that are there."""
+        found = {}
+        for name in cls.distributions:
+            try:
+                found[name] = version(name)
+            except PackageNotFoundError:
+                continue
+        return found
+
+    def check(self, model: Artifact, options: TargetOptions) -> TargetOptions:
+        """The options settled for one model, before anything is made.
 
         Raises:
             UsageError: an option that this target does not take.
@@ -131,6 +182,11 @@ class Target(ABC):
     def file_name(cls, model: str, precision: Precision) -> str:
         """What a file of ``model`` is called where nobody says."""
         return f"{model}{'' if precision == 'fp32' else f'.{precision}'}{cls.suffix}"
+
+    @classmethod
+    def file_name_with(cls, model: str, options: TargetOptions) -> str:
+        """The same, for a target whose files say more of their options by their names."""
+        return cls.file_name(model, options.precision or "fp32")
 
     @classmethod
     def check_options(cls, options: TargetOptions) -> None:
@@ -148,5 +204,9 @@ class Target(ABC):
             raise UsageError("--compute-capability is of engines: --to tensorrt-rtx")
         if options.tf32 and "tf32" not in cls.choices:
             raise UsageError(f"TF32 is of engines, and {cls.name} is none: leave tf32 out")
+        for name in ("lite_target", "lite_python"):
+            if getattr(options, name) and name not in cls.choices:
+                option = f"--{name.replace('_', '-')}"
+                raise UsageError(f"{option} is of Paddle Lite's files: --to paddle-lite")
         if options.keep_fp32 and options.precision in (None, "fp32"):
             raise UsageError("layers stay in fp32 only where the rest does not: give a precision")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from paddleport.errors import (
+    BackendUnavailableError,
     ModelFileError,
     ModelNotFoundError,
     OutputError,
@@ -13,6 +14,7 @@ from paddleport.errors import (
 )
 from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.import_paddle import import_paddle
+from paddleport.models.paddle.old_functions import old_functions
 from paddleport.models.paddle.source import open_model
 from paddleport.models.zoo.architecture import Architecture, load_architecture, prepare
 from paddleport.models.zoo.model_card import ModelCard
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = 1800.0  # MobileNetV2 takes 5 s, of which 2 s are the import of paddle
 _PREFIX = "inference"
+PROTOBUF_PROGRAM = f"{_PREFIX}.pdmodel"
 _CLASSES = 1000  # of a classifier whose card says no number, until its checkpoint does
 _TRIAL_BATCH = 2
 _FREE_SIDE = 224
@@ -81,6 +84,36 @@ def build_seeded_model(
     prepare(card, progress)
     progress(f"making seeded weights for {card.name}", 0.0)
     return _in_worker(folder, _build_seeded, card, str(folder))
+
+
+def build_protobuf_program(card: ModelCard, classes: int | None, folder: Path) -> None:
+    """Write the card's network as ``PROTOBUF_PROGRAM``; its parameters are of no meaning.
+
+    A program and its parameters are separate files, so that the parameters of another build of
+    the same network go with it.
+
+    Raises:
+        BackendUnavailableError: this Paddle cannot save the network so.
+        PortError: as ``build_inference_model``.
+    """
+    prepare(card, no_progress)
+    with Worker(environ={"FLAGS_enable_pir_api": "0"}) as worker:
+        try:
+            worker.call(_build_protobuf, TIMEOUT_S, card, classes, str(folder))
+        except ModelFileError as error:
+            raise BackendUnavailableError(
+                f"{error}, as .pdmodel with FLAGS_enable_pir_api=0"
+            ) from None
+    for file in folder.iterdir():
+        if file.name != PROTOBUF_PROGRAM:
+            file.unlink()
+
+
+def _build_protobuf(card: ModelCard, classes: int | None, folder: str) -> None:
+    network = new_network(load_architecture(card), card, classes)
+    network.eval()
+    with old_functions():
+        save_network(network, card.known_input(), Path(folder) / _PREFIX, card.name)
 
 
 def _in_worker(folder: Path, function: Any, *arguments: object) -> Artifact:

@@ -27,8 +27,11 @@ def print_conversion(done: "Conversion") -> None:
         title, lines = f"opset {done.opset} · {size}", {"weights": weights, **_onnx_lines(done)}
     else:
         title = f"{done.facts.get('library', done.target)} · {size}"
-        proven = f"ONNX, opset {done.opset}, proven against native Paddle"
-        lines = {"weights": weights, "from": proven, **_engine_lines(done.facts)}
+        origin = f"ONNX, opset {done.opset}, proven against native Paddle"
+        if done.made_of == "paddle":
+            origin = "the Paddle program itself, with no ONNX file on the way"
+        lines = {"weights": weights, "from": origin, **_engine_lines(done.facts)}
+        lines |= {f"note/{note}": note for note in done.facts.get("notes", ())}
     width = 10 if done.target == "onnx" and gate is None else 12
     console.print(f"[bold]{where}[/]  {escape(title)}")
     lines |= {f"narrowed/{index}": text for index, text in enumerate(done.narrowed)}

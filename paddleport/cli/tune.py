@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -124,7 +125,13 @@ def tune(
         )
         command = shlex.join(["paddleport", *sys.argv[1:]])
         tuning = find_fastest(
-            source, variants, pictures, plan, make=loadable, command=command, progress=progress
+            source,
+            variants,
+            pictures,
+            plan,
+            make=partial(loadable, source=source),
+            command=command,
+            progress=progress,
         )
     folder = Path("out") / source.name
     files = write_report(tuning, folder)

@@ -1,0 +1,1 @@
+"""Paddle Lite's .nb files, read without Paddle Lite."""

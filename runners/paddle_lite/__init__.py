@@ -1,0 +1,1 @@
+"""Paddle Lite, which lives in an interpreter of its own: an old Python that the user names."""
