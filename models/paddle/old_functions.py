@@ -1,71 +1,103 @@
-"""Functions of Paddle 3 that write no operator into a protobuf program, made to do so again.
+"""Functions of Paddle that write no operator into a protobuf program, made to do so again.
 
 Since Paddle 3.2 they are bound to C++, which takes PIR's values alone; their operators are still
-there, as Paddle's own layers for the old programs write them.
+there, under the names and with the attributes that the old programs have them.
 """
 
 import contextlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from paddleport.models.paddle.import_paddle import import_paddle
 
-_OPERATORS: dict[str, tuple[str, tuple[str, ...], dict[str, Any]]] = {
-    "bmm": ("bmm", ("X", "Y"), {}),
-    "matmul": ("matmul_v2", ("X", "Y"), {"trans_x": False, "trans_y": False}),
-    "maximum": ("elementwise_max", ("X", "Y"), {"axis": -1}),
-    "minimum": ("elementwise_min", ("X", "Y"), {"axis": -1}),
-    "multiply": ("elementwise_mul", ("X", "Y"), {"axis": -1}),
-    "sigmoid": ("sigmoid", ("X",), {}),
+
+@dataclass(frozen=True)
+class _OldOperator:
+    """The operator of a function: its name, its tensors' slots, and its attributes' defaults.
+
+    ``renamed`` has the function's arguments that are named otherwise than the attributes.
+    """
+
+    name: str
+    slots: tuple[str, ...] = ("X",)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def attributes(self, given: tuple[Any, ...], named: Mapping[str, Any]) -> dict[str, Any]:
+        """What a call after its tensors means."""
+        values = dict(zip(self.defaults, given, strict=False))
+        values |= {self.renamed.get(key, key): item for key, item in named.items()}
+        for key, default in self.defaults.items():
+            value = values.setdefault(key, default)
+            if isinstance(default, list) and not isinstance(value, list | tuple):
+                values[key] = [] if value is None else [value]
+        return values
+
+
+_TWO = ("X", "Y")
+_AXIS = {"axis": -1}
+_OPERATORS = {
+    "bmm": _OldOperator("bmm", _TWO),
+    "matmul": _OldOperator(
+        "matmul_v2",
+        _TWO,
+        {"trans_x": False, "trans_y": False},
+        {"transpose_x": "trans_x", "transpose_y": "trans_y"},
+    ),
+    "maximum": _OldOperator("elementwise_max", _TWO, _AXIS),
+    "minimum": _OldOperator("elementwise_min", _TWO, _AXIS),
+    "multiply": _OldOperator("elementwise_mul", _TWO, _AXIS),
+    "roll": _OldOperator("roll", defaults={"shifts": [], "axis": []}),
+    **{
+        name: _OldOperator(name)
+        for name in ("cos", "floor", "log", "rsqrt", "sigmoid", "sign", "sin", "sqrt")
+    },
 }
-"""By function: its operator, the slots of its tensors, and its attributes' defaults."""
-_ARGUMENTS = {"transpose_x": "trans_x", "transpose_y": "trans_y"}
 
 
 @contextlib.contextmanager
 def old_functions() -> Iterator[None]:
     """While a network is saved as a protobuf program; other values are computed as ever."""
     paddle = import_paddle()
-    replaced = {
-        getattr(paddle, name): _function(getattr(paddle, name), *operator)
-        for name, operator in _OPERATORS.items()
-    }
-    changed = []
-    for module in [item for name, item in sys.modules.items() if name.split(".")[0] == "paddle"]:
-        for name in _OPERATORS:
-            function = getattr(module, name, None)
-            if callable(function) and function in replaced:
-                changed.append((module, name, function))
-                setattr(module, name, replaced[function])
+    from paddle.base.framework import Variable
+
+    own = {name: getattr(paddle, name) for name in _OPERATORS}
+    replaced = {name: _writing(own[name], operator) for name, operator in _OPERATORS.items()}
+    modules = [item for name, item in sys.modules.items() if name.split(".")[0] == "paddle"]
+    changed = [
+        (holder, name)
+        for holder in (*modules, Variable)
+        for name in _OPERATORS
+        if getattr(holder, name, None) is own[name]
+    ]
+    for holder, name in changed:
+        setattr(holder, name, replaced[name])
     try:
         yield
     finally:
-        for module, name, function in changed:
-            setattr(module, name, function)
+        for holder, name in changed:
+            setattr(holder, name, own[name])
 
 
-def _function(
-    own: Callable[..., Any], operator: str, slots: tuple[str, ...], defaults: dict[str, Any]
-) -> Callable[..., Any]:
+def _writing(own: Callable[..., Any], operator: _OldOperator) -> Callable[..., Any]:
     from paddle.base.framework import Variable
     from paddle.base.layer_helper import LayerHelper
 
     def function(*given: Any, **named: Any) -> Any:
-        tensors = [*given[: len(slots)]]
-        tensors += [named.pop(slot.lower()) for slot in slots[len(tensors) :]]
+        tensors, rest = list(given[: len(operator.slots)]), given[len(operator.slots) :]
+        tensors += [named.pop(slot.lower()) for slot in operator.slots[len(tensors) :]]
         if not any(isinstance(item, Variable) for item in tensors):
-            return own(*tensors, *given[len(slots) :], **named)
+            return own(*tensors, *rest, **named)
         named.pop("name", None)
-        attributes = dict(zip(defaults, given[len(slots) :], strict=False))
-        attributes |= {_ARGUMENTS[key]: value for key, value in named.items()}
-        helper = LayerHelper(operator)
+        helper = LayerHelper(operator.name)
         output = helper.create_variable_for_type_inference(tensors[0].dtype)
         helper.append_op(
-            type=operator,
-            inputs=dict(zip(slots, tensors, strict=True)),
+            type=operator.name,
+            inputs=dict(zip(operator.slots, tensors, strict=True)),
             outputs={"Out": output},
-            attrs={**defaults, **attributes},
+            attrs=operator.attributes(rest, named),
         )
         return output
 

@@ -54,7 +54,8 @@ def convert(
             "--to",
             metavar="TARGET",
             help="onnx, openvino, tensorrt, tensorrt-rtx or a plug-in's: made of the ONNX file "
-            "once that is proven; tensorrt-rtx needs no GPU for it.",
+            "once that is proven; tensorrt-rtx needs no GPU for it. paddle-lite is made of the "
+            "Paddle program itself.",
         ),
     ] = "onnx",
     opset: options.OpsetOption = 17,
@@ -114,6 +115,8 @@ def convert(
         ),
     ] = None,
     capability: options.CapabilityOption = None,
+    lite_target: options.LiteTargetOption = None,
+    lite_python: options.LitePythonOption = None,
     shape: options.ShapeOption = None,
     feed: feed_files.FeedOption = None,
     timeout: Annotated[
@@ -162,6 +165,8 @@ def convert(
         "embed_preprocess": embed_preprocess,
         "keep_fp32": [name.strip() for name in (keep_fp32 or "").split(",") if name.strip()],
         "compute_capabilities": options.capabilities_from(capability),
+        "lite_target": lite_target or "",
+        "lite_python": str(lite_python or ""),
         "feed": () if lower else feeds,
         "timeout_s": timeout,
     }

@@ -97,6 +97,24 @@ CapabilityOption = Annotated[
         help="Of the GPUs that a tensorrt-rtx engine is for; repeatable.",
     ),
 ]
+LiteTargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lite-target",
+        metavar="arm|x86",
+        help="The CPU that Paddle Lite optimises for; by default arm. x86 is compared here.",
+        show_default=False,
+    ),
+]
+LitePythonOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--lite-python",
+        metavar="PATH",
+        help="The Python 3.8 to 3.10 that has paddlelite; by default PADDLEPORT_LITE_PYTHON.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -164,8 +164,8 @@ def summary(work: "Work", runner: "Runner", workers: int) -> str:
 
 
 def _computed_on(runner: "Runner") -> str:
-    """The threads on a CPU; else the name of the device and the runner's notes."""
-    if runner.device == "cpu":
+    """The threads on a CPU, where they are asked for; else the name of the device and the runner's notes."""
+    if runner.device == "cpu" and runner.uses_threads:
         return f"{runner.options.threads} threads"
     return " · ".join((runner.device, *runner.notes))
 
