@@ -21,6 +21,7 @@ _ATTRIBUTE_FIELDS = {bool: (6, 10), int: (0, 3), float: (1, 4)}
 
 LACKED_ATTRIBUTES: Mapping[str, Mapping[str, bool | int | float]] = {
     "relu6": {"threshold": 6.0},
+    "swish": {"beta": 1.0},
 }
 """By operator: what Paddle Lite reads, Paddle 3 no longer writes, and always meant."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from paddleport.convert.paddle_lite.handed_program import handed_program, keep_handed_program
 from paddleport.convert.paddle_lite.program_form import lite_form
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
-from paddleport.errors import ConversionError, UsageError, WorkerCrashed, unknown_name
+from paddleport.errors import ConversionError, UsageError, unknown_name
 from paddleport.models.artifact import Artifact, paddle_artifact
 from paddleport.models.paddle.paddle_program import read_program
 from paddleport.models.paddle_lite.nb_file import NbFile, clear_padding, read_nb
@@ -19,7 +19,7 @@ from paddleport.runners.paddle_lite.lite_interpreter import (
     device_here,
     lite_interpreter,
 )
-from paddleport.runners.paddle_lite.lite_process import LiteRefusal
+from paddleport.runners.paddle_lite.lite_process import LiteDeath, LiteRefusal
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.session import PLAIN_PADDLE
@@ -179,10 +179,9 @@ def _optimised(
             answer, _ = process.ask("optimise", PaddleLiteTarget.timeout_s, **asked)
         except LiteRefusal as error:
             raise ConversionError(f"Paddle Lite does not take this program: {error}") from None
-        except WorkerCrashed as error:
-            said = str(error).partition(f"{error.reason}: ")[2] or error.reason
+        except LiteDeath as error:
             raise ConversionError(
-                f"Paddle Lite's optimiser ends on this program for {lite_target}: {said}"
+                f"Paddle Lite's optimiser ends on this program for {lite_target}: {error.said}"
             ) from None
     return str(answer["optimiser"])
 

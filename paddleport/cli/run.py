@@ -164,7 +164,7 @@ def summary(work: "Work", runner: "Runner", workers: int) -> str:
 
 
 def _computed_on(runner: "Runner") -> str:
-    """The threads on a CPU, where they are asked for; else the name of the device and the runner's notes."""
+    """The threads on a CPU, if they can be chosen; else the device and the runner's notes."""
     if runner.device == "cpu" and runner.uses_threads:
         return f"{runner.options.threads} threads"
     return " · ".join((runner.device, *runner.notes))

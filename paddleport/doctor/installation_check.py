@@ -18,6 +18,11 @@ from paddleport.doctor.child_processes import ChildTask, run_all
 from paddleport.doctor.cuda_libraries import probe_cuda, probe_cudnn
 from paddleport.doctor.findings import Finding, InstallationReport
 from paddleport.doctor.known_bad import KnownBadVersions, load_known_bad
+from paddleport.doctor.lite_interpreter_check import (
+    PART,
+    assess_lite_interpreter,
+    probe_lite_interpreter,
+)
 from paddleport.doctor.plugin_backends import RegisteredBackend, assess_backend, foreign_backends
 from paddleport.doctor.vendor_probes import probe_backend, probe_driver, probe_module
 from paddleport.progress import Progress, no_progress
@@ -61,6 +66,7 @@ def check_installation(
         assess_driver(driver, numpy_fix),
         *(assess_library(name, answers[name], cuda) for name in ("CUDA", "cuDNN")),
         *(assessed[package.name] for package in packages if package.needs_gpu),
+        assess_lite_interpreter(answers[PART]),
         *(assess_backend(backend, answers[backend.task], numpy_fix) for backend in backends),
     )
     return InstallationReport(_machine(gpus), findings)
@@ -78,6 +84,7 @@ def _tasks(
         if find_spec(package.module) is not None
     }
     return imports | {
+        PART: ChildTask(probe_lite_interpreter, (), "asking the interpreter of Paddle Lite"),
         "driver": ChildTask(probe_driver, (), "asking the driver"),
         "CUDA": ChildTask(probe_cuda, (), "loading its library"),
         "cuDNN": ChildTask(probe_cudnn, (), "loading its library"),

@@ -5,8 +5,8 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.errors import BackendUnavailableError, WorkerCrashed
-from paddleport.runners.paddle_lite.lite_process import LiteProcess, LiteRefusal
+from paddleport.errors import BackendUnavailableError
+from paddleport.runners.paddle_lite.lite_process import LiteDeath, LiteProcess, LiteRefusal
 
 VARIABLE = "PADDLEPORT_LITE_PYTHON"
 TESTED = "2.13rc0"
@@ -51,7 +51,7 @@ class LiteInterpreter:
         with self.open() as process:
             try:
                 answer, _ = process.ask("start", _START_TIMEOUT_S)
-            except (LiteRefusal, WorkerCrashed) as error:
+            except (LiteRefusal, LiteDeath) as error:
                 raise BackendUnavailableError(
                     f"paddlelite {self.version} of {self.python} does not start: {error}. "
                     f"Type: {self.python} -m pip install --force-reinstall paddlelite=={TESTED}"
@@ -78,8 +78,8 @@ def lite_interpreter(named: str | Path = "") -> LiteInterpreter:
     try:
         with LiteProcess(python) as process:
             answer, _ = process.ask("describe", _DESCRIBE_TIMEOUT_S)
-    except (LiteRefusal, WorkerCrashed) as error:
-        why = error.reason if isinstance(error, WorkerCrashed) else str(error)
+    except (LiteRefusal, LiteDeath) as error:
+        why = error.said if isinstance(error, LiteDeath) else str(error)
         raise BackendUnavailableError(
             f"{python} is no Python that Paddle Lite can be asked in ({why}): {INSTALL}"
         ) from None

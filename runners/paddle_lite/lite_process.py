@@ -25,6 +25,15 @@ _FATAL = re.compile(r"^\[F [^\]]*\] *")  # its log's lines on what ends it
 _MOST_LINE_BYTES = 1 << 20
 
 
+class LiteDeath(WorkerCrashed):
+    """The process died, hung or gave no answer."""
+
+    @property
+    def said(self) -> str:
+        """How it ended, and the line that says why."""
+        return ": ".join(filter(None, (self.reason, _last_words(self.log))))
+
+
 class LiteRefusal(Exception):
     """Paddle Lite raised: what was asked cannot be, and the process lives on."""
 
@@ -79,7 +88,7 @@ class LiteProcess:
 
         Raises:
             LiteRefusal: Paddle Lite raised.
-            WorkerCrashed: it died, hung and was killed, or answers what is no answer.
+            LiteDeath: it died, hung and was killed, or answers what is no answer.
         """
         given = [np.ascontiguousarray(item) for item in arrays]
         heads = [(item.dtype.name, item.shape, item.nbytes) for item in given]
@@ -144,7 +153,7 @@ class LiteProcess:
             arrays.append(np.frombuffer(data, dtype).reshape(shape))
         return head, arrays
 
-    def _crashed(self, what: str) -> WorkerCrashed:
+    def _crashed(self, what: str) -> LiteDeath:
         """What became of it; it is ended."""
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=1)  # it may be about to die of itself
@@ -159,13 +168,9 @@ class LiteProcess:
             reason = "what it answers is no answer"
         else:
             reason = f"signal {-code}" if code < 0 else f"exit {code}"
-        said = _last_words(log)
         self.close()
-        return WorkerCrashed(
-            f"{self._python} ended at {what} with {reason}" + (f": {said}" if said else ""),
-            reason=reason,
-            log=log,
-        )
+        said = ": ".join(filter(None, (reason, _last_words(log))))
+        return LiteDeath(f"{self._python} ended at {what} with {said}", reason=reason, log=log)
 
 
 def _last_words(log: str) -> str:
