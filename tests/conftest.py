@@ -9,6 +9,7 @@ import pytest
 import small_network
 
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
+from paddleport.models.resolve import resolve
 from paddleport.worker import Worker
 
 
@@ -38,6 +39,17 @@ def small_protobuf(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return paddle_artifact(
         prefix.with_suffix(".pdmodel"), prefix.with_suffix(".pdiparams"), "protobuf"
     )
+
+
+@pytest.fixture(scope="session")
+def small_lite(small_protobuf: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    from paddleport.convert.prepare import loadable_of_paddle
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PADDLEPORT_CACHE", str(tmp_path_factory.mktemp("lite")))
+        made = loadable_of_paddle(resolve(small_protobuf.path), ("paddle-lite",))
+    assert made is not None
+    return made
 
 
 def _saved_by_paddle(prefix: Path, pir: str) -> Path:

@@ -22,7 +22,7 @@ from paddleport.errors import (
     ModelNotFoundError,
     UsageError,
 )
-from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners import names
 from paddleport.runners.base import Runner
@@ -414,7 +414,7 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
 
 def _program(path: Path, subject: Subject) -> Artifact:
     assert isinstance(subject.model, Artifact)
-    return paddle_artifact(path, subject.model.weights_file, subject.model.encoding)
+    return replace(subject.model, files=(path, *subject.model.files[1:]))
 
 
 def _assert_right(runner: Runner, feed: dict[str, Array]) -> None:

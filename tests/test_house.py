@@ -35,6 +35,7 @@ VENDORS = {
         "convert/paddle2onnx/export.py",
         "convert/paddle2onnx/pir_normalization.py",
         "models/paddle/model_builder.py",
+        "models/paddle/old_functions.py",
         "models/zoo/architecture.py",  # a type, for mypy alone
         "models/zoo/mobilenet_v2.py",
         "models/zoo/network_state.py",  # a type, too
@@ -52,6 +53,7 @@ VENDORS = {
         "convert/paddle2onnx/simplify_on_disk.py",
     },
     "openvino": {"runners/openvino.py"},
+    "paddlelite": {"runners/paddle_lite/lite_child.py"},  # run by another Python
     "polygraphy": {"runners/tensorrt/library.py"},
     "pyarrow": {"validate/labelled/parquet_files.py"},
     "tensorrt": {"runners/tensorrt/library.py"},

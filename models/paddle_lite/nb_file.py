@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddleport.errors import ModelFileError
+from paddleport.errors import ModelFileError, ModelNotFoundError
 
 _META, _VERSION_BYTES = struct.pack("<H", 2), 16
 _HEAD = len(_META) + _VERSION_BYTES
@@ -50,8 +50,11 @@ def read_nb(path: Path) -> NbFile:
     """Read the head and the operators' kernels of a file.
 
     Raises:
+        ModelNotFoundError: it is not there.
         ModelFileError: it is no .nb file, or is truncated.
     """
+    if not path.is_file():
+        raise ModelNotFoundError(f"{path} does not exist")
     with path.open("rb") as stream:
         head = stream.read(_HEAD + 8)
         size = struct.unpack_from("<Q", head, _HEAD)[0] if len(head) == _HEAD + 8 else 0

@@ -7,6 +7,7 @@ import re
 import subprocess
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +67,8 @@ class LiteProcess:
             raise BackendUnavailableError(f"{python} can't be started: {reason}") from None
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._answers = cast("IO[bytes]", self._process.stdout)
+        streams = (self._requests, self._answers, self._log)
+        self._end = weakref.finalize(self, _end, self._process, streams)
 
     @property
     def threads(self) -> int | None:
@@ -107,12 +110,8 @@ class LiteProcess:
         return answer
 
     def close(self) -> None:
-        """End it; a second call does nothing."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._requests, self._answers, self._log):
-            with contextlib.suppress(OSError):
-                stream.close()
+        """End it; a second call does nothing. It is done, too, when nobody has it any more."""
+        self._end()
 
     def __enter__(self) -> "LiteProcess":
         return self
@@ -171,6 +170,14 @@ class LiteProcess:
         self.close()
         said = ": ".join(filter(None, (reason, _last_words(log))))
         return LiteDeath(f"{self._python} ended at {what} with {said}", reason=reason, log=log)
+
+
+def _end(process: "subprocess.Popen[bytes]", streams: Sequence[IO[bytes]]) -> None:
+    process.kill()
+    process.wait()
+    for stream in streams:
+        with contextlib.suppress(OSError):
+            stream.close()
 
 
 def _last_words(log: str) -> str:

@@ -59,18 +59,17 @@ class PaddleLiteRunner(Runner):
                 "paddleport convert writes, must stand beside it"
             )
         self._process: LiteProcess = lite_interpreter().open()
+        self.inputs, self.outputs = model.inputs, model.outputs
         try:
             with self.vendor(ModelFileError, "does not take this file"):
                 given, _ = self._process.ask(
                     "load", _LOAD_TIMEOUT_S, file=str(model.path.absolute())
                 )
+            self._takes = _order(model, "input", given["inputs"])
+            self._gives = _order(model, "output", given["outputs"])
         except BaseException:
             self._process.close()
             raise
-        self.inputs = model.inputs
-        self.outputs = model.outputs
-        self._takes = _order(model, "input", given["inputs"])
-        self._gives = _order(model, "output", given["outputs"])
         threads = self._process.threads
         ran_on = f"{threads or 1} thread{'s' if threads not in (None, 1) else ''}"
         self.notes = (f"{ran_on}: {_THREADS_NOTE}", *(() if given["numpy"] else (_LISTS_NOTE,)))
