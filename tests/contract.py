@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from paddleport.errors import (
     ModelNotFoundError,
     UsageError,
 )
-from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners import names
 from paddleport.runners.base import Runner

@@ -38,7 +38,7 @@ def save_activations(prefix: str) -> None:
         def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads this source
             x = nn.functional.relu6(self.linear(x)) + nn.functional.swish(x)
             x = maths.multiply(x, nn.functional.sigmoid(x)) + maths.sqrt(maths.maximum(x, x * x))
-            x = maths.matmul(x, x, transpose_y=True) + maths.roll(x, 1, axis=2)
+            x = x.matmul(x, transpose_y=True) + maths.roll(x, 1, axis=2)
             return maths.flatten(x, 1)
 
     network = Activations()

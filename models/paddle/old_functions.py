@@ -66,19 +66,20 @@ def old_functions() -> Iterator[None]:
     own = {name: getattr(paddle, name) for name in _OPERATORS}
     replaced = {name: _writing(own[name], operator) for name, operator in _OPERATORS.items()}
     modules = [item for name, item in sys.modules.items() if name.split(".")[0] == "paddle"]
-    changed = [
-        (holder, name)
-        for holder in (*modules, Variable)
+    changed: list[tuple[Any, str, Any]] = [
+        (module, name, own[name])
+        for module in modules
         for name in _OPERATORS
-        if getattr(holder, name, None) is own[name]
+        if getattr(module, name, None) is own[name]
     ]
-    for holder, name in changed:
+    changed += [(Variable, name, method) for name, method in vars(Variable).items() if name in own]
+    for holder, name, _ in changed:
         setattr(holder, name, replaced[name])
     try:
         yield
     finally:
-        for holder, name in changed:
-            setattr(holder, name, own[name])
+        for holder, name, before in changed:
+            setattr(holder, name, before)
 
 
 def _writing(own: Callable[..., Any], operator: _OldOperator) -> Callable[..., Any]:
@@ -101,4 +102,5 @@ def _writing(own: Callable[..., Any], operator: _OldOperator) -> Callable[..., A
         )
         return output
 
-    return function
+    kept: Callable[..., Any] = import_paddle().jit.not_to_static(function)
+    return kept
