@@ -1,9 +1,11 @@
-"""A .pdmodel in the form that Paddle Lite's optimiser takes: what Paddle 3 leaves out is put back.
+"""A .pdmodel in the form that Paddle Lite takes, which computes the same on native Paddle.
 
-Paddle writes only those attributes and outputs that its own operators still need; Paddle Lite's
-definitions are older. Nothing else of the program is touched, its parameters least of all.
+Paddle writes only those attributes and outputs that its own operators still need, and Paddle
+Lite's definitions are older: what is left out is put back. An operator that Paddle Lite computes
+wrong is written as another. Nothing else is touched, the parameters least of all.
 """
 
+import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +15,7 @@ from paddleport.models import protobuf
 # 3 type, 4 attrs. OpDesc.Var: 1 parameter, 2 arguments. VarDesc: 1 name, 2 type. VarType: 1 type,
 # 3 lod_tensor. LoDTensorDesc: 1 tensor. TensorDesc: 1 data_type, 2 dims.
 _BLOCKS, _VARIABLES, _OPERATORS = 1, 3, 4
-_OUTPUTS, _KIND, _ATTRIBUTES = 2, 3, 4
+_INPUTS, _OUTPUTS, _KIND, _ATTRIBUTES = 1, 2, 3, 4
 _LOD_TENSOR, _INT64 = 7, 3  # VarType.Type
 
 _ATTRIBUTE_FIELDS = {bool: (6, 10), int: (0, 3), float: (1, 4)}
@@ -31,16 +33,19 @@ LACKED_OUTPUTS: Mapping[str, str] = {
 """By operator: an output that Paddle Lite writes a shape to and nothing reads."""
 
 
+_SQUARED = "pow with factor=2 is written as square, since pow of a negative number is wrong on x86"
+
+
 @dataclass(frozen=True)
 class LiteProgram:
-    """A program's new bytes, and a sentence on each kind of thing that was added."""
+    """A program's new bytes, and a sentence on each kind of thing that was changed."""
 
     content: bytes
     fixups: tuple[str, ...]
 
 
 def lite_form(program: bytes) -> LiteProgram:
-    """Add to every operator what Paddle Lite asks of it and the program lacks.
+    """Add to every operator what Paddle Lite asks of it, and write what it gets wrong otherwise.
 
     Raises:
         ValueError: this is no program.
@@ -63,6 +68,10 @@ def _block(block: memoryview, added: dict[str, int]) -> bytes:
         if number != _OPERATORS or not isinstance(value, memoryview):
             written += raw
             continue
+        if _is_square(value):
+            added[_SQUARED] = added.get(_SQUARED, 0) + 1
+            written += protobuf.bytes_field(number, _as_square(value))
+            continue
         more = bytearray()
         for addition in _additions(value):
             more += addition.field
@@ -70,6 +79,27 @@ def _block(block: memoryview, added: dict[str, int]) -> bytes:
             added[addition.sentence] = added.get(addition.sentence, 0) + 1
         written += protobuf.bytes_field(number, bytes(value) + bytes(more))
     return bytes(written + variables)  # repeated fields may stand anywhere
+
+
+def _is_square(operator: memoryview) -> bool:
+    """Whether it is ``pow`` with a factor of 2 that no tensor replaces."""
+    if protobuf.text(operator, _KIND) != "pow":
+        return False
+    attributes = {protobuf.text(item, 1): item for item in protobuf.messages(operator, _ATTRIBUTES)}
+    factor = next(protobuf.messages(attributes.get("factor", memoryview(b"")), 4), None)
+    given = [item for item in protobuf.messages(operator, _INPUTS) if protobuf.text(item, 1) != "X"]
+    replaced = any(protobuf.text(item, 2) for item in given)
+    return factor is not None and bytes(factor) == struct.pack("<f", 2.0) and not replaced
+
+
+def _as_square(operator: memoryview) -> bytes:
+    """Its X and Out, as ``square``, with the attributes that every operator has."""
+    written = bytearray(protobuf.bytes_field(_KIND, b"square"))
+    for number, value, raw in protobuf.raw_fields(operator):
+        name = protobuf.text(value, 1) if isinstance(value, memoryview) and number != _KIND else ""
+        if number != _KIND and not (number == _INPUTS and name != "X") and name != "factor":
+            written += raw
+    return bytes(written)
 
 
 @dataclass(frozen=True)
