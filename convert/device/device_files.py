@@ -9,6 +9,7 @@ from paddleport.convert.conversion import Conversion
 from paddleport.convert.device.device_request import DeviceRequest
 from paddleport.convert.device.folder_writer import MODEL_FOLDER, FolderWriter
 from paddleport.convert.pipeline import convert, file_name
+from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.errors import NotProvenError, OutputError
 from paddleport.files import check_writable
 from paddleport.models.resolve import SourceModel
@@ -86,9 +87,8 @@ def write_device_folder(
 def _converted(
     source: SourceModel, folder: Path, request: DeviceRequest, progress: Progress
 ) -> Conversion:
-    name = file_name(
-        source.name, to=request.to, precision=request.precision, embed_preprocess=False
-    )
+    options = TargetOptions(precision=request.precision)
+    name = file_name(source.name, target_class(request.to), options, embed_preprocess=False)
     done = convert(
         source,
         folder / name,
