@@ -265,6 +265,33 @@ def prepare_source(
     )
 
 
+def read_target_file(path: Path, onnx: Artifact, backends: Sequence[str] | None) -> Artifact:
+    """A file of a backend's own format that should be the same model as an ONNX file.
+
+    What it takes and gives is what the ONNX file does, unless a JSON file beside it says so.
+
+    Args:
+        path: the file.
+        onnx: the ONNX file.
+        backends: those that are asked, one of which must load it; ``None`` for all.
+
+    Raises:
+        UsageError: it is an ONNX file, or nobody loads it.
+        PortError: as ``read_artifact`` does.
+    """
+    found = read_artifact(path)
+    if found.format == "onnx":
+        raise UsageError(f"{path} is an ONNX file: --onnx {path}")
+    loading = [item.name for item in describe_all() if found.format in item.formats]
+    if not set(loading).intersection(loading if backends is None else backends):
+        raise UsageError(
+            f"{path} is {found.format}, which {' and '.join(backends or ['no backend here'])} "
+            f"does not load: --backend {' or '.join(loading) or 'NAME'}"
+        )
+    inputs, outputs = onnx_tensors(onnx.path)
+    return replace(found, inputs=found.inputs or inputs, outputs=found.outputs or outputs)
+
+
 def _source_of(model: str | Artifact, weights: str, progress: Progress) -> "SourceModel":
     """A Paddle model by name, or by an artifact's own files with what that says of itself."""
     from paddleport.models.resolve import resolve

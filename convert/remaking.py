@@ -1,7 +1,8 @@
 """The files of a conversion made again, step by step, for those who look for the faulty step."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -54,9 +55,12 @@ class RemadeConversion:
 
     def loadable(self, formats: Sequence[str], shapes: Mapping[str, ShapeRange]) -> Artifact:
         """As ``paddleport.convert.prepare.loadable``, unless it was made already."""
-        if self._made is not None and self._made.format in formats:
-            return self._made
-        return loadable(self._onnx, formats, shapes=shapes)
+        return self.given(formats) or loadable(self._onnx, formats, shapes=shapes)
+
+    def given(self, formats: Sequence[str]) -> Artifact | None:
+        """What was made already, where it is of one of these formats."""
+        made = self._made
+        return made if made is not None and made.format in formats else None
 
     def stages(self) -> Sequence[Stage]:
         """What the provenance of the file names, made again; empty for a file from elsewhere."""
@@ -129,6 +133,12 @@ class RemadeConversion:
         target = target_for((artifact.format,))
         return run_in_worker(_evaluate, _TIMEOUT_S, target, artifact, list(feeds))
 
+    def graph(self, artifact: Artifact) -> Artifact:
+        """Likewise, what the target reads back out of it as an ONNX file."""
+        path = Path(self._folder.name) / "read-back.onnx"
+        run_in_worker(_graph, _TIMEOUT_S, target_for((artifact.format,)), artifact, path)
+        return onnx_artifact(path)
+
     def target_of(self, artifact: Artifact) -> str:
         """The name of the target that makes this format."""
         try:
@@ -155,11 +165,23 @@ class RemadeConversion:
 def _evaluate(
     target: type[Target], artifact: Artifact, feeds: Sequence[Feed]
 ) -> list[dict[str, Array]]:
-    try:
+    with _in_one_line():
         return target().evaluate(artifact, feeds)
+
+
+def _graph(target: type[Target], artifact: Artifact, path: Path) -> None:
+    with _in_one_line():
+        write_model(target().graph(artifact), path)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Around a target of somebody else's; the text of a traceback is no reason."""
+    try:
+        yield
     except PortError:
         raise
-    except Exception as error:  # by somebody else; the text of its traceback is no reason
+    except Exception as error:  # it raises what it likes; the cause is kept
         raise ConversionError(f"{type(error).__name__}: {one_line(error)}") from error
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from paddleport.convert.paddle2onnx.external_data import write_model
 from paddleport.models.artifact import onnx_artifact
 from paddleport.runners import open_runner
 from paddleport.tensors import Array, Feed, TensorSpec
@@ -24,11 +25,9 @@ def evaluate_graph(graph: "onnx.ModelProto", feeds: Sequence[Feed]) -> list[dict
         BackendUnavailableError: an operator that is not computed in float64.
         FeedError: the graph does not take a feed.
     """
-    import onnx
-
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
         path = Path(folder) / "graph.onnx"
-        onnx.save(graph, str(path))
+        write_model(graph, path)
         with open_runner("reference", onnx_artifact(path)) as runner:
             return [
                 _stacked([runner.run(row) for row in split_rows(runner.inputs, feed)])
