@@ -14,7 +14,7 @@ from paddleport.runners import runner_class
 from paddleport.runners.reference import ReferenceRunner
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.runners.vendor_message import one_line
-from paddleport.tensors import Feed
+from paddleport.tensors import Array, Feed
 from paddleport.validate.bisect.backend_process import ANSWER_TIMEOUT_S, call_backend
 from paddleport.validate.bisect.computation import Computation, StoredTensor, StoredValues
 from paddleport.validate.bisect.divergence import Divergence
@@ -81,7 +81,9 @@ def locate_target(
     with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
         folder = Path(name)
         values = _Values(folder, onnx, feed.tensors)
-        progress(f"{backend}: values between the layers", 0.0)
+        progress("float64 values", 0.0)
+        values.of_onnx()
+        progress(f"{backend}: values between the layers", 0.2)
         with Worker(environ=runner_class(backend).environ) as worker:
             record = call_backend(
                 worker,
@@ -91,10 +93,10 @@ def locate_target(
                 file.artifact,
                 options,
                 dict(feed.tensors),
+                values.outputs_of_onnx,
                 values.folder("runtime"),
             )
-        progress("float64 values", 0.2)
-        values.of_onnx()
+        progress("the file's values in float64", 0.3)
         said = values.of_file(file, record)
         asked = limit or TOLERANCES[record.computes_in].limit
         search = _TargetSearch(file, record, values, said, backend, asked, feed.name)
@@ -125,6 +127,12 @@ class _Values:
                 self.feed,
                 self.folder("onnx"),
             )
+
+    @property
+    def outputs_of_onnx(self) -> list[Array]:
+        """What the ONNX graph gives in float64, in its order."""
+        stored = self.of("onnx")
+        return [stored.load(item.name) for item in onnx_tensors(self.onnx.path)[1]]
 
     def of_file(self, file: TargetFile, record: LayerRecord) -> str:
         """The file's own values in float64, by its tensors' names; or why there are none."""
