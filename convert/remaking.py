@@ -133,10 +133,11 @@ class RemadeConversion:
         target = target_for((artifact.format,))
         return run_in_worker(_evaluate, _TIMEOUT_S, target, artifact, list(feeds))
 
-    def graph(self, artifact: Artifact) -> Artifact:
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> Artifact:
         """Likewise, what the target reads back out of it as an ONNX file."""
         path = Path(self._folder.name) / "read-back.onnx"
-        run_in_worker(_graph, _TIMEOUT_S, target_for((artifact.format,)), artifact, path)
+        target = target_for((artifact.format,))
+        run_in_worker(_graph, _TIMEOUT_S, target, artifact, dict(shapes), path)
         return onnx_artifact(path)
 
     def target_of(self, artifact: Artifact) -> str:
@@ -169,9 +170,11 @@ def _evaluate(
         return target().evaluate(artifact, feeds)
 
 
-def _graph(target: type[Target], artifact: Artifact, path: Path) -> None:
+def _graph(
+    target: type[Target], artifact: Artifact, shapes: Mapping[str, tuple[int, ...]], path: Path
+) -> None:
     with _in_one_line():
-        write_model(target().graph(artifact), path)
+        write_model(target().graph(artifact, shapes), path)
 
 
 @contextmanager

@@ -204,7 +204,7 @@ def test_what_comes_out_of_the_file_divides_as_well(
     """A target that says its file's outputs, and no layers."""
     onnx_file = cached_onnx(source)
 
-    def no_graph(self: RemadeConversion, artifact: Artifact) -> Artifact:
+    def no_graph(self: RemadeConversion, artifact: Artifact, shapes: object) -> Artifact:
         raise BackendUnavailableError("it has no layers")
 
     monkeypatch.setattr(RemadeConversion, "graph", no_graph)

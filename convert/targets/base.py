@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from paddleport.convert.targets.file_graph import evaluate_graph
+from paddleport.convert.targets.file_graph import evaluate_graph, shapes_of
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.runner_options import Precision
@@ -104,12 +104,16 @@ class Target(ABC):
             UsageError: an option that cannot be.
         """
 
-    def graph(self, artifact: Artifact) -> "onnx.ModelProto":
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> "onnx.ModelProto":
         """What a file of this format says, read back out of it as an ONNX graph.
 
         Inputs and outputs have the artifact's names, and every tensor between the layers that
         the graph has is named as in the file, so that ``locate`` can hold a layer's value against
         the ONNX file that was converted, and against what the runtime computes.
+
+        Args:
+            artifact: the file.
+            shapes: what each input will be fed, for formats whose layers do not say all sizes.
 
         Raises:
             BackendUnavailableError: nothing but its runtime reads this format, or this layer.
@@ -125,7 +129,7 @@ class Target(ABC):
         Raises:
             BackendUnavailableError: as ``graph`` does.
         """
-        return evaluate_graph(self.graph(artifact), feeds)
+        return [evaluate_graph(self.graph(artifact, shapes_of(feed)), feed) for feed in feeds]
 
     @classmethod  # noqa: B027  # most can be made anywhere
     def check_here(cls, options: TargetOptions) -> None:

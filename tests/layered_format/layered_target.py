@@ -1,6 +1,6 @@
 """A plug-in's target whose files are layers of fused nodes, under names of their own."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -49,7 +49,7 @@ class LayeredTarget(Target):
         write(proto, path, weights)
         return MadeFile(files=(path, weights), tools={"numpy": np.__version__})
 
-    def graph(self, artifact: Artifact) -> "onnx.ModelProto":
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> "onnx.ModelProto":
         proto = read(*artifact.files)
         ours = [*proto.graph.input, *proto.graph.output]
         theirs = [*artifact.inputs, *artifact.outputs]
@@ -64,8 +64,8 @@ class UnreadTarget(LayeredTarget):
     format: ClassVar[str] = "unread"
     suffix: ClassVar[str] = ".unread"
 
-    def graph(self, artifact: Artifact) -> "onnx.ModelProto":
-        return Target.graph(self, artifact)
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> "onnx.ModelProto":
+        return Target.graph(self, artifact, shapes)
 
 
 def fused(nodes: list[Any]) -> Iterator[list[Any]]:

@@ -139,7 +139,10 @@ class _Values:
         if file.conversions is None:
             return f"nothing here reads {file.artifact.format} but its runtime"
         try:
-            graph = file.conversions.graph(file.artifact)
+            names = [spec.name for spec in file.artifact.inputs]
+            given = renamed(self.feed, names) if names else self.feed
+            shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
+            graph = file.conversions.graph(file.artifact, shapes)
             feed = renamed(self.feed, [spec.name for spec in onnx_tensors(graph.path)[0]])
             with Worker(environ=ReferenceRunner.environ) as worker:
                 stored = worker.call(
@@ -148,12 +151,12 @@ class _Values:
         except PortError as error:
             return one_line(error)
         # What is fed and given out has the model's names there, and the file's elsewhere.
-        names = dict(zip(feed, record.feeds.values(), strict=False))
+        fed = dict(zip(feed, record.feeds.values(), strict=False))
         outputs = [item.name for item in onnx_tensors(graph.path)[1]]
         pairs = dict(zip(outputs, record.outputs.values(), strict=False))
         if set(outputs) == set(record.outputs):
             pairs = dict(record.outputs)
-        for ours, theirs in {**names, **pairs}.items():
+        for ours, theirs in {**fed, **pairs}.items():
             if ours in stored:
                 stored[theirs] = stored[ours]
         self.stored["file"] = stored

@@ -70,8 +70,12 @@ class Conversions(Protocol):
             PortError: nothing but its runtime reads it.
         """
 
-    def graph(self, artifact: Artifact) -> Artifact:
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> Artifact:
         """What a target's file says as an ONNX file, its tensors named as in the file.
+
+        Args:
+            artifact: the file.
+            shapes: what each of its inputs will be fed.
 
         Raises:
             PortError: nothing but its runtime reads it.
