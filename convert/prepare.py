@@ -265,14 +265,11 @@ def prepare_source(
     )
 
 
-def read_target_file(path: Path, onnx: Artifact, backends: Sequence[str] | None) -> Artifact:
-    """A file of a backend's own format that should be the same model as an ONNX file.
-
-    What it takes and gives is what the ONNX file does, unless a JSON file beside it says so.
+def read_target_file(path: Path, backends: Sequence[str] | None) -> Artifact:
+    """A file of a backend's own format that should be the same model as another.
 
     Args:
         path: the file.
-        onnx: the ONNX file.
         backends: those that are asked, one of which must load it; ``None`` for all.
 
     Raises:
@@ -288,8 +285,7 @@ def read_target_file(path: Path, onnx: Artifact, backends: Sequence[str] | None)
             f"{path} is {found.format}, which {' and '.join(backends or ['no backend here'])} "
             f"does not load: --backend {' or '.join(loading) or 'NAME'}"
         )
-    inputs, outputs = onnx_tensors(onnx.path)
-    return replace(found, inputs=found.inputs or inputs, outputs=found.outputs or outputs)
+    return found
 
 
 def _source_of(model: str | Artifact, weights: str, progress: Progress) -> "SourceModel":

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -25,7 +26,7 @@ from paddleport.convert.tools import SAME_ORDER
 from paddleport.errors import ConversionError, PortError, UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.onnx.onnx_file import external_files, read_onnx_proto
+from paddleport.models.onnx.onnx_file import external_files, onnx_tensors, read_onnx_proto
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange
@@ -129,9 +130,16 @@ class RemadeConversion:
         return path
 
     def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
-        """In a process of its own, by the target that makes this format."""
+        """In a process of its own, by the target that makes this format.
+
+        A file that does not say what it takes and gives is taken to have the ONNX file's names.
+        """
         target = target_for((artifact.format,))
-        return run_in_worker(_evaluate, _TIMEOUT_S, target, artifact, list(feeds))
+        inputs, outputs = onnx_tensors(self._onnx.path)
+        named = replace(
+            artifact, inputs=artifact.inputs or inputs, outputs=artifact.outputs or outputs
+        )
+        return run_in_worker(_evaluate, _TIMEOUT_S, target, named, list(feeds))
 
     def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> Artifact:
         """Likewise, what the target reads back out of it as an ONNX file."""

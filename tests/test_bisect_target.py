@@ -73,7 +73,7 @@ def planted(
     recorded = json.loads(sidecar(made.path).read_text())
     recorded["files_sha256"] = {file.name: sha256([file]) for file in files}
     sidecar(files[0]).write_text(json.dumps(recorded))
-    return read_target_file(files[0], onnx_file, [backend])
+    return read_target_file(files[0], [backend])
 
 
 def located(
@@ -245,6 +245,21 @@ def test_no_time_at_all(source: SourceModel, tmp_path: Path) -> None:
     assert "give it more --seconds" in found.sentence
 
 
+@SLOW
+def test_a_changed_file_whose_json_file_is_gone(source: SourceModel, tmp_path: Path) -> None:
+    """Its inputs and outputs then have the names of the file."""
+    onnx_file = cached_onnx(source)
+    made = planted(onnx_file, tmp_path, spoil_kernel)
+    recorded = json.loads(sidecar(made.path).read_text())
+    sidecar(made.path).write_text(json.dumps({key: recorded[key] for key in ("format", "files")}))
+    bare = read_target_file(made.path, ["layered"])
+    assert (bare.inputs, bare.outputs) == ((), ())
+    (found,) = located(source, onnx_file, bare)
+    assert (found.side, found.node) == ("target", "layer_0")
+    row = row_of(source, onnx_file, bare)
+    assert (row.cause, row.step) == ("converter", "layered"), row.explanation
+
+
 def row_of(
     source: SourceModel, onnx_file: Artifact, made: Artifact, *, search: bool = False
 ) -> BackendRow:
@@ -311,11 +326,11 @@ def test_a_changed_file_is_taken_once_its_json_file_is_gone(
     weights[-9] ^= 1
     made.files[1].write_bytes(weights)
     with pytest.raises(ModelFileError, match=r"or remove .* if the change is meant"):
-        read_target_file(made.path, onnx_file, ["layered"])
+        read_target_file(made.path, ["layered"])
     with pytest.raises(UsageError, match="layered, which onnxruntime does not load: --backend la"):
-        read_target_file(planted(onnx_file, tmp_path, None).path, onnx_file, ["onnxruntime"])
+        read_target_file(planted(onnx_file, tmp_path, None).path, ["onnxruntime"])
     with pytest.raises(UsageError, match="is an ONNX file: --onnx"):
-        read_target_file(onnx_file.path, onnx_file, ["onnxruntime"])
+        read_target_file(onnx_file.path, ["onnxruntime"])
 
 
 @SLOW

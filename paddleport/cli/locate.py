@@ -89,7 +89,7 @@ def locate(
             proven=False,
             progress=progress,
         )
-        made = None if target_file is None else read_target_file(target_file, file, [backend])
+        made = None if target_file is None else read_target_file(target_file, [backend])
         with RemadeConversion(source, file, made) as conversions:
             sides = sides_of(kind, conversions)
             found = locate_difference(

@@ -28,12 +28,10 @@ class LayeredRunner(Runner, LayerValues):
     def load(self, model: Artifact) -> None:
         self._proto = read(*model.files)
         graph = self._proto.graph
-        own = ([value.name for value in graph.input], [value.name for value in graph.output])
-        self.inputs, self.outputs = (
-            given or tuple(TensorSpec(name, "float32", (None, None)) for name in names)
-            for given, names in zip((model.inputs, model.outputs), own, strict=True)
-        )
-        self._given, self._asked = own
+        self.inputs = model.inputs or tuple(map(_spec, graph.input))
+        self.outputs = model.outputs or tuple(map(_spec, graph.output))
+        self._given = [value.name for value in graph.input]
+        self._asked = [value.name for value in graph.output]
         self._weights = {item.name for item in graph.initializer}
         self._evaluators = [self._evaluator(nodes) for _, nodes in layers_of(self._proto)]
         self._fault = os.environ.get("LAYERED_FAULT", "")
@@ -97,6 +95,12 @@ class LayeredRunner(Runner, LayerValues):
             value = np.concatenate([row[name] for row in rows])
             found[spec.name] = np.flip(value, -1) if self._fault == "answer" else value
         return {name: np.ascontiguousarray(value) for name, value in found.items()}
+
+
+def _spec(value: Any) -> TensorSpec:
+    """Of rows that are run one by one."""
+    sizes = [item.dim_value or None for item in value.type.tensor_type.shape.dim]
+    return TensorSpec(value.name, "float32", (None, *sizes[1:]))
 
 
 class UnreadRunner(LayeredRunner):

@@ -11,6 +11,7 @@ from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import runner_class
 from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import Array, Feed
+from paddleport.validate.feeds.named_feed import renamed
 from paddleport.worker import RemoteError, Worker
 
 T = TypeVar("T")
@@ -121,6 +122,8 @@ def _answer(
 ) -> BackendOutputs:
     with runner_class(backend)(model, options) as runner:
         names = tuple(spec.name for spec in runner.outputs)
+        if not model.inputs and model.format not in ("onnx", "paddle"):  # nor does it name them
+            feeds = [renamed(feed, [spec.name for spec in runner.inputs]) for feed in feeds]
         found = [runner.run(feed) for feed in feeds]
         return BackendOutputs(
             tuple(tuple(outputs[name] for name in names) for outputs in found),

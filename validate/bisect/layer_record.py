@@ -12,9 +12,10 @@ from paddleport.models.artifact import Artifact
 from paddleport.runners import runner_class
 from paddleport.runners.layer_values import FileLayer, LayerValues
 from paddleport.runners.runner_options import Precision, RunnerOptions
-from paddleport.tensors import Array, Feed
+from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.bisect.computation import Graph, GraphStep, StoredTensor, ValueWriter
 from paddleport.validate.compare.error_scale import relative_error
+from paddleport.validate.feeds.named_feed import renamed
 
 _THE_SAME = 1e-6  # a tensor that is given out, against the same between the layers
 _ALIKE = 1e-2  # the same against what it should be
@@ -31,6 +32,7 @@ class LayerRecord:
         feeds: the file's tensor of each of the model's inputs, in order.
         outputs: the file's tensor of each of the model's outputs, in order.
         computes_in: the precision that it reports.
+        takes, gives: the model's inputs and outputs, as the runner has them.
     """
 
     graph: Graph
@@ -39,6 +41,8 @@ class LayerRecord:
     feeds: Mapping[str, str]
     outputs: Mapping[str, str]
     computes_in: Precision
+    takes: tuple[TensorSpec, ...]
+    gives: tuple[TensorSpec, ...]
 
 
 def save_layer_values(
@@ -73,7 +77,7 @@ def save_layer_values(
         for name, tensor in runner.layer_values(feed):
             values.add(name, tensor)
         given = {spec.name: answers[spec.name] for spec in runner.outputs}
-        computes_in = runner.computes_in
+        computes_in, takes, gives = runner.computes_in, runner.inputs, runner.outputs
     feeds = _tensors_of_feed(layers, values, feed)
     for name, inside in feeds.items():
         if inside not in values.stored:
@@ -95,14 +99,9 @@ def save_layer_values(
         feeds=feeds,
         outputs=outputs,
         computes_in=computes_in,
+        takes=takes,
+        gives=gives,
     )
-
-
-def renamed(feed: Feed, names: Sequence[str]) -> dict[str, Array]:
-    """A feed under other names, in their order, unless it has them already."""
-    if set(feed) == set(names) or len(feed) != len(names):
-        return dict(feed)
-    return dict(zip(names, feed.values(), strict=True))
 
 
 def _steps(layers: Sequence[FileLayer]) -> tuple[GraphStep, ...]:

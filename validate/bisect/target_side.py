@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,11 +22,11 @@ from paddleport.validate.bisect.edge_search import Deadline
 from paddleport.validate.bisect.file_conversion import Whose, lost_layer_divergence
 from paddleport.validate.bisect.file_runtime import RuntimeOfFile
 from paddleport.validate.bisect.float64_values import onnx_graph, save_float64_values
-from paddleport.validate.bisect.layer_record import LayerRecord, renamed, save_layer_values
+from paddleport.validate.bisect.layer_record import LayerRecord, save_layer_values
 from paddleport.validate.compare.error_scale import output_error
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.diagnose.conversions import Conversions
-from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.feeds.named_feed import NamedFeed, renamed
 from paddleport.worker import Worker
 
 
@@ -139,10 +139,10 @@ class _Values:
         if file.conversions is None:
             return f"nothing here reads {file.artifact.format} but its runtime"
         try:
-            names = [spec.name for spec in file.artifact.inputs]
-            given = renamed(self.feed, names) if names else self.feed
+            given = renamed(self.feed, [spec.name for spec in record.takes])
             shapes = {name: tuple(tensor.shape) for name, tensor in given.items()}
-            graph = file.conversions.graph(file.artifact, shapes)
+            known = replace(file.artifact, inputs=record.takes, outputs=record.gives)
+            graph = file.conversions.graph(known, shapes)
             feed = renamed(self.feed, [spec.name for spec in onnx_tensors(graph.path)[0]])
             with Worker(environ=ReferenceRunner.environ) as worker:
                 stored = worker.call(
