@@ -177,8 +177,13 @@ class _LayerSearch:
     def _followers(
         self, onnx_step: GraphStep, theirs: Sequence[GraphStep]
     ) -> tuple[GraphStep, ...]:
-        after = chain(self.onnx.graph, onnx_step, theirs, _LONGEST_CHAIN)[1:]
-        return tuple(takewhile(lambda step: kind_of(step.operator), after))
+        graph = self.onnx.graph
+
+        def can_be_held(step: GraphStep) -> bool:
+            return bool(kind_of(step.operator)) and len(graph.varying_inputs(step)) == 1
+
+        after = chain(graph, onnx_step, theirs, _LONGEST_CHAIN)[1:]
+        return tuple(takewhile(can_be_held, after))
 
     def _varying(self, side: Computation, step: GraphStep) -> list[str]:
         known = side.graph.varying.union(side.graph.feeds)
