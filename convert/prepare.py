@@ -307,6 +307,29 @@ def prepare_source(
     )
 
 
+def read_target_file(path: Path, backends: Sequence[str] | None) -> Artifact:
+    """A file of a backend's own format that should be the same model as another.
+
+    Args:
+        path: the file.
+        backends: those that are asked, one of which must load it; ``None`` for all.
+
+    Raises:
+        UsageError: it is an ONNX file, or nobody loads it.
+        PortError: as ``read_artifact`` does.
+    """
+    found = read_artifact(path)
+    if found.format == "onnx":
+        raise UsageError(f"{path} is an ONNX file: --onnx {path}")
+    loading = [item.name for item in describe_all() if found.format in item.formats]
+    if not set(loading).intersection(loading if backends is None else backends):
+        raise UsageError(
+            f"{path} is {found.format}, which {' and '.join(backends or ['no backend here'])} "
+            f"does not load: --backend {' or '.join(loading) or 'NAME'}"
+        )
+    return found
+
+
 def _source_of(model: str | Artifact, weights: str, progress: Progress) -> "SourceModel":
     """A Paddle model by name, or by an artifact's own files with what that says of itself."""
     from paddleport.models.resolve import resolve

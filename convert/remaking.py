@@ -1,7 +1,9 @@
 """The files of a conversion made again, step by step, for those who look for the faulty step."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -24,7 +26,7 @@ from paddleport.convert.tools import SAME_ORDER
 from paddleport.errors import ConversionError, PortError, UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.models.onnx.onnx_file import external_files, read_onnx_proto
+from paddleport.models.onnx.onnx_file import external_files, onnx_tensors, read_onnx_proto
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.vendor_message import one_line
 from paddleport.tensors import Array, Feed, ShapeRange
@@ -54,9 +56,14 @@ class RemadeConversion:
 
     def loadable(self, formats: Sequence[str], shapes: Mapping[str, ShapeRange]) -> Artifact:
         """As ``paddleport.convert.prepare.loadable``, unless it was made already."""
-        if self._made is not None and self._made.format in formats:
-            return self._made
-        return loadable(self._onnx, formats, source=self._source, shapes=shapes)
+        return self.given(formats) or loadable(
+            self._onnx, formats, source=self._source, shapes=shapes
+        )
+
+    def given(self, formats: Sequence[str]) -> Artifact | None:
+        """What was made already, where it is of one of these formats."""
+        made = self._made
+        return made if made is not None and made.format in formats else None
 
     def stages(self) -> Sequence[Stage]:
         """What the provenance of the file names, made again; empty for a file from elsewhere."""
@@ -125,9 +132,23 @@ class RemadeConversion:
         return path
 
     def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
-        """In a process of its own, by the target that makes this format."""
+        """In a process of its own, by the target that makes this format.
+
+        A file that does not say what it takes and gives is taken to have the ONNX file's names.
+        """
         target = target_for((artifact.format,))
-        return run_in_worker(_evaluate, _TIMEOUT_S, target, artifact, list(feeds))
+        inputs, outputs = onnx_tensors(self._onnx.path)
+        named = replace(
+            artifact, inputs=artifact.inputs or inputs, outputs=artifact.outputs or outputs
+        )
+        return run_in_worker(_evaluate, _TIMEOUT_S, target, named, list(feeds))
+
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> Artifact:
+        """Likewise, what the target reads back out of it as an ONNX file."""
+        path = Path(self._folder.name) / "read-back.onnx"
+        target = target_for((artifact.format,))
+        run_in_worker(_graph, _TIMEOUT_S, target, artifact, dict(shapes), path)
+        return onnx_artifact(path)
 
     def target_of(self, artifact: Artifact) -> str:
         """The name of the target that makes this format."""
@@ -155,11 +176,25 @@ class RemadeConversion:
 def _evaluate(
     target: type[Target], artifact: Artifact, feeds: Sequence[Feed]
 ) -> list[dict[str, Array]]:
-    try:
+    with _in_one_line():
         return target().evaluate(artifact, feeds)
+
+
+def _graph(
+    target: type[Target], artifact: Artifact, shapes: Mapping[str, tuple[int, ...]], path: Path
+) -> None:
+    with _in_one_line():
+        write_model(target().graph(artifact, shapes), path)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Around a target of somebody else's; the text of a traceback is no reason."""
+    try:
+        yield
     except PortError:
         raise
-    except Exception as error:  # by somebody else; the text of its traceback is no reason
+    except Exception as error:  # it raises what it likes; the cause is kept
         raise ConversionError(f"{type(error).__name__}: {one_line(error)}") from error
 
 

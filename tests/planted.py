@@ -148,6 +148,13 @@ class Rounds(Planted):
         return {key: to_bf16(y) for key, y in outputs.items()}
 
 
+class Halfway(Planted):
+    """Computes in fp32, it says, and rounds its answer to fp16."""
+    name = "halfway"
+    def spoil(self, outputs):
+        return {key: y.astype(np.float16).astype(np.float32) for key, y in outputs.items()}
+
+
 class Narrow(Planted):
     """Rounds every weight and its input to bf16, and says so."""
     name = "narrow"

@@ -37,11 +37,11 @@ SCHEMA = an_object(
     schema={"const": 1},
     model=TEXT,
     backend=TEXT,
-    sides={"type": "array", "items": {"enum": ["converter", "runtime"]}, "minItems": 1},
+    sides={"type": "array", "items": {"enum": ["converter", "target", "runtime"]}, "minItems": 1},
     located={
         "type": "array",
         "items": an_object(
-            side={"enum": ["converter", "runtime"]},
+            side={"enum": ["converter", "target", "runtime"]},
             node=TEXT,
             operator=TEXT,
             output=TEXT,

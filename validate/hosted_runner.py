@@ -14,6 +14,7 @@ from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
+from paddleport.validate.feeds.named_feed import renamed
 
 _HELD_BYTES = 1 << 28  # of answers that are watched at a time
 LONGEST_WARM_UP = 5  # times the shortest
@@ -30,6 +31,8 @@ class HostedRunner:
         self._runner = runner_class(backend)(model, options)
         self._load_ms = (time.perf_counter() - started) * 1e3
         self._backend, self._model, self._options = backend, model, options
+        by_place = not model.inputs and model.format not in ("onnx", "paddle")
+        self._names = [spec.name for spec in self._runner.inputs] if by_place else []
         self._first_ms: float | None = None
         self._held: list[tuple[Array, bytes]] = []
         self._overwritten = False
@@ -45,7 +48,9 @@ class HostedRunner:
         return self._first_ms, peak_resident_bytes()
 
     def run(self, feed: Feed) -> dict[str, Array]:
-        """Run once."""
+        """Run once; a file that does not say what its inputs are called is fed in order."""
+        if self._names:
+            feed = renamed(feed, self._names)
         started = time.perf_counter()
         outputs = self._runner.run(feed)
         if self._first_ms is None:

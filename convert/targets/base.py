@@ -7,12 +7,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from paddleport.convert.targets.file_graph import evaluate_graph, shapes_of
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
+    import onnx
     from paddleport.models.resolve import SourceModel
 
 
@@ -68,8 +70,9 @@ class MadeFile:
 class Target(ABC):
     """One format that a proven ONNX file, or a Paddle program, is made into.
 
-    A new target sets the class attributes and writes ``make``; with ``evaluate`` a fault of its
-    conversion can be told from one of its runtime. Its module imports no vendor library at the
+    A new target sets the class attributes and writes ``make``; with ``graph``, or ``evaluate``
+    where the file is no graph of layers, a fault of its conversion can be told from one of its
+    runtime. Its module imports no vendor library at the
     top. ``make`` runs in a process of its own, so it may crash, and takes what memory it likes.
 
     Attributes:
@@ -111,16 +114,32 @@ class Target(ABC):
             UsageError: an option that cannot be.
         """
 
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> "onnx.ModelProto":
+        """What a file of this format says, read back out of it as an ONNX graph.
+
+        Inputs and outputs have the artifact's names, and every tensor between the layers that
+        the graph has is named as in the file, so that ``locate`` can hold a layer's value against
+        the ONNX file that was converted, and against what the runtime computes.
+
+        Args:
+            artifact: the file.
+            shapes: what each input will be fed, for formats whose layers do not say all sizes.
+
+        Raises:
+            BackendUnavailableError: nothing but its runtime reads this format, or this layer.
+        """
+        raise BackendUnavailableError(f"nothing but its runtime reads {self.format}")
+
     def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
         """What a file of this format says, computed without the runtime that it is made for.
 
-        It divides a fault of the conversion from one of the runtime. As exact as can be, in
-        float64 where possible.
+        It divides a fault of the conversion from one of the runtime. As exact as can be: by
+        default ``graph`` in float64, the rows of a batch one by one where the file takes one.
 
         Raises:
-            BackendUnavailableError: nothing but its runtime reads this format.
+            BackendUnavailableError: as ``graph`` does.
         """
-        raise BackendUnavailableError(f"nothing but its runtime reads {self.format}")
+        return [evaluate_graph(self.graph(artifact, shapes_of(feed)), feed) for feed in feeds]
 
     @classmethod  # noqa: B027  # most can be made anywhere
     def check_here(cls, options: TargetOptions) -> None:

@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 _SIDES = {
     "converter": "the ONNX graph in float64, against Paddle's own values",
+    "target": "the layers of the file for {backend}, against the ONNX graph in float64",
     "runtime": "the ONNX graph on {backend}, against the same in float64",
 }
+_RUNTIME_OF_FILE = "the file on {backend}, against the same in float64"
 _NEXT = {
     "converter": "the fault is in the file, whoever runs it: report the operator and its input "
     "ranges to Paddle2ONNX, or to what else the file was written by",
+    "target": "the fault came with the file's own format: report the layer, the ONNX node and its "
+    "input ranges to what wrote the file, or take another backend",
     "runtime": "the file is not to blame for this: try another backend, --precision or one of its "
     "-o options, or report the node and its input ranges to {backend}",
 }
@@ -30,6 +34,7 @@ def locate(
         str, typer.Option("--backend", "-b", help="The backend whose difference to locate.")
     ] = ...,  # type: ignore[assignment]  # typer's way to say: required
     onnx: options.OnnxOption = None,
+    target_file: options.TargetFileOption = None,
     opset: options.OpsetOption = 17,
     weights: options.WeightsOption = "auto",
     program: options.ProgramOption = None,
@@ -51,11 +56,14 @@ def locate(
     [bold]paddleport locate MobileNetV2 --backend openvino --precision bf16[/]
 
     [bold]paddleport locate FOLDER --onnx FILE.onnx --backend onnxruntime[/]
+
+    [bold]paddleport locate FOLDER --target-file FILE.param --backend ncnn[/]
     """
-    from paddleport.convert.prepare import prepare_source
+    from paddleport.convert.prepare import prepare_source, read_target_file
+    from paddleport.convert.remaking import RemadeConversion
     from paddleport.errors import UsageError
     from paddleport.runners.runner_options import RunnerOptions, available_threads
-    from paddleport.validate.bisect import check_backend
+    from paddleport.validate.bisect import check_backend, sides_of
     from paddleport.validate.bisect import locate as locate_difference
 
     if not (math.isfinite(seconds) and seconds >= 0):
@@ -66,7 +74,7 @@ def locate(
         threads=available_threads() if threads is None else threads,
         extras=options.extras_from(extra),
     )
-    reads_onnx = "onnx" in check_backend(backend, wanted).formats
+    kind = check_backend(backend, wanted)
     shapes, tensors = options.shapes_from(shape), feed_files.feeds_from(feed)
     with progress_bar() as progress:
         source, file = prepare_source(
@@ -81,19 +89,22 @@ def locate(
             proven=False,
             progress=progress,
         )
-        found = locate_difference(
-            source,
-            file,
-            backend,
-            wanted,
-            feed=tensors,
-            shapes=shapes,
-            seconds=seconds,
-            progress=progress,
-        )
+        made = None if target_file is None else read_target_file(target_file, [backend])
+        with RemadeConversion(source, file, made) as conversions:
+            sides = sides_of(kind, conversions)
+            found = locate_difference(
+                source,
+                file,
+                backend,
+                wanted,
+                feed=tensors,
+                shapes=shapes,
+                seconds=seconds,
+                conversions=conversions,
+                progress=progress,
+            )
     if source.warning:
         print_warning(source.warning)
-    sides = ("converter", "runtime") if reads_onnx else ("converter",)
     if json:
         print_json(to_dict(source.name, backend, sides, found))
     else:
@@ -133,18 +144,19 @@ def print_located(
             "question; of its own file and its runtime, paddleport validate says who is to blame[/]"
         )
     for item in found:
-        _print_one(backend, item)
+        _print_one(backend, item, of_file="target" in sides)
     if not found:
         console.print("[green]nothing parts[/]: no output leaves Paddle by more than the limit")
         console.print(f"[dim]next: {_OTHER_FEEDS}[/]")
 
 
-def _print_one(backend: str, item: "Divergence") -> None:
+def _print_one(backend: str, item: "Divergence", *, of_file: bool) -> None:
     console = stdout()
     console.print()
-    side = _SIDES[item.side].format(backend=backend)
+    what = _RUNTIME_OF_FILE if of_file and item.side == "runtime" else _SIDES[item.side]
+    side = what.format(backend=backend)
     console.print(f"[bold red]{item.side}[/]  [dim]{_safe(side)}[/]")
-    console.print(_facts(item))
+    console.print(_facts(item, of_file=of_file))
     if item.inputs:
         console.print()
         console.print(_ranges(item.inputs))
@@ -154,16 +166,20 @@ def _print_one(backend: str, item: "Divergence") -> None:
         console.print(f"[dim]next: {_safe(_NEXT[item.side].format(backend=backend))}[/]")
 
 
-def _facts(item: "Divergence") -> Any:
+def _facts(item: "Divergence", *, of_file: bool) -> Any:
     from rich.table import Table
 
     facts = Table(box=None, show_header=False, pad_edge=False)
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     whole = "" if item.complete else "  [yellow](at or before it)[/]"
-    looked = "cuts run" if item.side == "runtime" else "values looked up"
+    cut = item.side == "runtime" and not of_file
+    looked = "cuts run" if cut else "values looked up"
     before = f"{_figure(item.error_before)} before, " if item.complete else ""
-    facts.add_row("node", f"[bold]{_safe(item.node)}[/]{whole}")
+    facts.add_row(
+        "layer" if of_file and item.side != "converter" else "node",
+        f"[bold]{_safe(item.node)}[/]{whole}",
+    )
     facts.add_row("operator", f"{_safe(item.operator)}, {item.position} of {item.nodes}")
     facts.add_row("output", _safe(item.output))
     facts.add_row("error", f"{before}{_figure(item.error_after)} after, limit {item.limit:g}")

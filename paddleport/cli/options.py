@@ -51,6 +51,15 @@ OnnxOption = Annotated[
     Path | None,
     typer.Option("--onnx", metavar="FILE", help="An ONNX file that should be the same model."),
 ]
+TargetFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--target-file",
+        metavar="FILE",
+        help="A file of a backend's own format that should be the same model, instead of one "
+        "made here.",
+    ),
+]
 OpsetOption = Annotated[int, typer.Option("--opset", help="ONNX opset, 7 to 21.")]
 ShapeOption = Annotated[
     list[str] | None,

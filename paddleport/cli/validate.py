@@ -53,6 +53,7 @@ def validate(
         ),
     ] = None,
     onnx: options.OnnxOption = None,
+    target_file: options.TargetFileOption = None,
     images: Annotated[
         list[str] | None,
         typer.Option("--images", metavar="DIR", help="Pictures to feed; repeatable."),
@@ -116,7 +117,7 @@ def validate(
 
     [bold]paddleport validate FOLDER --onnx FILE.onnx --backend onnxruntime --locate[/]
     """
-    from paddleport.convert.prepare import prepare_source
+    from paddleport.convert.prepare import prepare_source, read_target_file
     from paddleport.convert.remaking import RemadeConversion
     from paddleport.files import write_atomically
     from paddleport.runners.preprocessing.picture_files import find_pictures
@@ -128,6 +129,7 @@ def validate(
     names, several = names_of_models(models, all_of), is_several(models, all_of)
     if several:
         of_one = {"--model": program, "--params": params, "--onnx": onnx, "--feed": feed}
+        of_one |= {"--target-file": target_file}
         refuse_with_several(
             {**of_one, "--profile": profile, "--junit": junit, "--measured": measured}
         )
@@ -186,7 +188,8 @@ def validate(
         brought_in = [
             item for path in measured or () for item in read_brought_in(path, source.name)
         ]
-        with RemadeConversion(source, file) as conversions:
+        made = None if target_file is None else read_target_file(target_file, backend)
+        with RemadeConversion(source, file, made) as conversions:
             found = validate_on_feeds(
                 source,
                 file,

@@ -1,16 +1,20 @@
 """One backend in a process that opens model after model, and comes back after a crash."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 from paddleport.errors import PortError, WorkerCrashed
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.runners import runner_class
 from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import Array, Feed
-from paddleport.worker import Worker
+from paddleport.validate.feeds.named_feed import renamed
+from paddleport.worker import RemoteError, Worker
+
+T = TypeVar("T")
 
 ANSWER_TIMEOUT_S = 300.0  # importing, loading, compiling and the feeds
 
@@ -58,8 +62,8 @@ class BackendProcess:
         if self._worker is None:
             self._worker = Worker(environ=self._environ)
         try:
-            return self._worker.call(
-                _answer, timeout_s, self._backend, model, self._options, tuple(feeds)
+            return call_backend(
+                self._worker, _answer, timeout_s, self._backend, model, self._options, tuple(feeds)
             )
         except WorkerCrashed:
             self.close()
@@ -83,6 +87,23 @@ class BackendProcess:
         self.close()
 
 
+def call_backend(
+    worker: Worker, function: Callable[..., T], timeout_s: float, backend: str, *args: object
+) -> T:
+    """One call of ``function(backend, ...)`` in a worker; what a runner raises is one line.
+
+    Raises:
+        PortError: as the function does, or WorkerCrashed.
+    """
+    try:
+        result: T = worker.call(function, timeout_s, backend, *args)
+    except RemoteError as error:
+        log = str(error).strip()
+        reason = log.splitlines()[-1]
+        raise WorkerCrashed(f"{backend} raised {reason}", reason=reason, log=log) from None
+    return result
+
+
 def outputs_or_error(
     process: BackendProcess, path: Path, feed: Feed, timeout_s: float
 ) -> BackendOutputs | PortError:
@@ -101,6 +122,8 @@ def _answer(
 ) -> BackendOutputs:
     with runner_class(backend)(model, options) as runner:
         names = tuple(spec.name for spec in runner.outputs)
+        if not model.inputs and model.format not in ("onnx", "paddle"):  # nor does it name them
+            feeds = [renamed(feed, [spec.name for spec in runner.inputs]) for feed in feeds]
         found = [runner.run(feed) for feed in feeds]
         return BackendOutputs(
             tuple(tuple(outputs[name] for name in names) for outputs in found),

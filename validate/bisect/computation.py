@@ -195,6 +195,10 @@ class ValueWriter:
         self._folder = folder
         self.stored: dict[str, StoredTensor] = {}
 
+    def load(self, name: str) -> Array:
+        """A value that was added; raises KeyError for one that was not."""
+        return StoredValues(self._folder, self.stored).load(name)
+
     def add(self, name: str, value: object) -> None:
         """Keep ``value`` if it is a tensor of numbers; anything else is left out."""
         tensor = np.asarray(value)

@@ -10,16 +10,19 @@ from paddleport.validate.bisect.computation import GraphStep, TensorRange
 from paddleport.validate.bisect.edge_search import JUMP, ErrorEdge
 from paddleport.validate.bisect.lost_operator import LostOperator
 
+Side = Literal["runtime", "converter", "target"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Divergence:
     """Where a backend, or the conversion, leaves the reference.
 
     Attributes:
-        side: ``runtime``: the ONNX graph on the backend against the same in float64;
-            ``converter``: the ONNX graph in float64 against Paddle's own intermediate values.
+        side: ``runtime``: what the backend loads, run by it against the same in float64;
+            ``converter``: the ONNX graph in float64 against Paddle's own intermediate values;
+            ``target``: the layers of a target's file against the ONNX graph in float64.
         node: the ONNX node's name, or its first output where it has none; for a converter,
-            the Paddle operator's name and output.
+            the Paddle operator's name and output; for a target's file, its layer's name.
         operator: the operator's type, such as ``Conv`` or ``pd_op.batch_norm_``.
         output: the first tensor that differs.
         position: of the node in the graph's order, from 1.
@@ -29,12 +32,12 @@ class Divergence:
         error_after: error of its output, likewise.
         limit: what counts as parted, likewise.
         feed: name of the feed it was found with.
-        cuts: how many cuts were run; for a converter, how many values were looked up.
+        cuts: how many cuts were run; of a converter or a file, how many values were looked up.
         complete: False when the time was spent first; the fault then lies at or before the node.
         sentence: one line for a reader.
     """
 
-    side: Literal["runtime", "converter"]
+    side: Side
     node: str
     operator: str
     output: str

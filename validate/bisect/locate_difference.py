@@ -11,15 +11,18 @@ from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress, part_of
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.base import Runner
+from paddleport.runners.layer_values import LayerValues
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import GivenFeeds
+from paddleport.tensors import GivenFeeds, ShapeRange
 from paddleport.validate.bisect.backend_process import BackendOutputs, BackendProcess
 from paddleport.validate.bisect.converter_side import locate_converter
-from paddleport.validate.bisect.divergence import Divergence
+from paddleport.validate.bisect.divergence import Divergence, Side
 from paddleport.validate.bisect.float64_values import check_operators
 from paddleport.validate.bisect.runtime_side import locate_runtime
+from paddleport.validate.bisect.target_side import TargetFile, locate_target
 from paddleport.validate.compare.error_scale import output_error
 from paddleport.validate.compare.tolerance import TOLERANCES
+from paddleport.validate.diagnose.conversions import Conversions
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
@@ -39,12 +42,14 @@ def locate(
     shapes: Mapping[str, Sequence[int]] | None = None,
     limit: float | None = None,
     seconds: float = 60.0,
+    conversions: Conversions | None = None,
     progress: Progress = no_progress,
 ) -> tuple[Divergence, ...]:
     """Where the conversion leaves Paddle, and where a backend leaves the converted graph.
 
     The ONNX graph in float64 stands between the two. A backend that reads Paddle's own files
-    has only the conversion in question.
+    has only the conversion in question; one that reads a target's file, and shows what it
+    computes between the layers, has the file's layers held against the ONNX graph as well.
 
     Args:
         source: the Paddle model.
@@ -56,10 +61,12 @@ def locate(
         limit: what counts as parted, in the tolerance's unit; by default that of the precision
             of the file, and of the backend.
         seconds: budget of the searches together; every value is computed once regardless.
+        conversions: makes the file of a backend that reads neither, and reads it back; without
+            it such a backend has only the conversion in question.
         progress: called with each step and a guess at the share done.
 
     Returns:
-        What parts, the conversion first; empty where nothing does.
+        What parts, the conversion first, then the target's file; empty where nothing does.
 
     Raises:
         PortError: there is no answer: a backend that is not to be had, an operator that float64
@@ -67,7 +74,7 @@ def locate(
     """
     if limit is not None and not (math.isfinite(limit) and limit > 0):
         raise UsageError(f"a limit of {limit} is not possible: a number above 0")
-    reads_onnx = "onnx" in check_backend(backend, options).formats
+    sides = sides_of(check_backend(backend, options), conversions)
     check_operators(onnx.path)
     onnx_feeds = OnnxFeeds(source, onnx)
     feeds = make_feeds(
@@ -91,12 +98,26 @@ def locate(
         limit=limit,
         progress=progress,
     )
-    in_conversion = both.conversion(seconds / 2 if reads_onnx else seconds)
-    in_runtime = None
-    if reads_onnx:
-        in_runtime = both.runtime(backend, options, seconds / 2 if in_conversion else seconds)
+    in_conversion = both.conversion(seconds / 2 if "runtime" in sides else seconds)
+    found = [] if in_conversion is None else [in_conversion]
+    left = seconds / 2 if in_conversion else seconds
+    if "target" in sides and conversions is not None:
+        found += both.target(backend, options, conversions, left)
+    elif "runtime" in sides:
+        in_runtime = both.runtime(backend, options, left)
+        found += [] if in_runtime is None else [in_runtime]
     progress("done", 1.0)
-    return tuple(item for item in (in_conversion, in_runtime) if item is not None)
+    return tuple(found)
+
+
+def sides_of(kind: type[Runner], conversions: Conversions | None) -> tuple[Side, ...]:
+    """The sides that ``locate`` has of a backend, in order."""
+    given = conversions is not None and conversions.given(kind.formats) is not None
+    if "onnx" in kind.formats and not given:
+        return "converter", "runtime"
+    if conversions is not None and issubclass(kind, LayerValues):
+        return "converter", "target", "runtime"
+    return ("converter",)
 
 
 def check_backend(backend: str, options: RunnerOptions) -> type[Runner]:
@@ -168,6 +189,31 @@ class _DifferenceSearch:
             options,
             self.onnx_feeds[index],
             limit=self.limit or limit,
+            seconds=seconds,
+            progress=part_of(self.progress, 0.6, 1.0),
+        )
+
+    def target(
+        self, backend: str, options: RunnerOptions, conversions: Conversions, seconds: float
+    ) -> tuple[Divergence, ...]:
+        """Where a target's file leaves the ONNX graph, and where its runtime leaves the file.
+
+        On the first feed where nothing parts; a limit is that of the precision read back.
+        """
+        formats = runner_class(backend).formats
+        shapes = {
+            name: ShapeRange.covering([feed.tensors[name].shape for feed in self.onnx_feeds])
+            for name in self.onnx_feeds[0].tensors
+        }
+        artifact = conversions.loadable(formats, shapes)
+        found = _answers(backend, artifact, options, self.onnx_feeds, self.progress, 0.5)
+        return locate_target(
+            TargetFile(artifact, conversions.target_of(artifact), conversions),
+            self.onnx,
+            backend,
+            options,
+            self.onnx_feeds[_worst(found, self.float64)[0]],
+            limit=self.limit,
             seconds=seconds,
             progress=part_of(self.progress, 0.6, 1.0),
         )

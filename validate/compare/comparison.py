@@ -9,6 +9,7 @@ from paddleport.tensors import Array
 from paddleport.validate.compare.decision import decide, errors_of, is_accepted
 from paddleport.validate.compare.error_scale import Measure, choose_error_scale
 from paddleport.validate.compare.exact_tensors import ExactTensors, distance, exact_in_order
+from paddleport.validate.compare.low_precision import fits_lower_precision
 from paddleport.validate.compare.metrics import Metrics, Ranking, compare_rankings, measure_error
 from paddleport.validate.compare.row_order import OutputTensors
 from paddleport.validate.compare.sensitivity import Sensitivity, prove_sensitivity
@@ -236,6 +237,11 @@ def _compare_output(
         )
     elif verdict == "agrees" and proof is not None and not proof.holds:
         verdict, reason = "unproven", "a disturbed reference was not told apart: nothing is proven"
+    if verdict != "differs" and tolerance.precision == "fp32":
+        lower = fits_lower_precision(candidate, reference)
+        if lower:
+            verdict = "differs"
+            reason = f"every value fits into {lower}, the reference's do not: it is not fp32's"
     return OutputComparison(
         output=item.name,
         verdict=verdict,

@@ -17,17 +17,19 @@ class Tolerance:
     Attributes:
         limit: largest accepted error, in units of ``|b| + scale``.
         source: where the number comes from.
+        precision: what is compared by it was asked to compute in; empty where that is open.
     """
 
     limit: float
     source: str
+    precision: str = ""
 
 
 # Fixed before any model was measured. u is the unit roundoff of the format; rounding errors of
 # a network of some 100 layers add up to a few tens of u where nothing is ill-conditioned.
 TOLERANCES = {
     "fp64": Tolerance(1e-4, "as fp32: the reference it is held against is fp32"),
-    "fp32": Tolerance(1e-4, "about 1700 u, u = 2^-24"),
+    "fp32": Tolerance(1e-4, "about 1700 u, u = 2^-24", precision="fp32"),
     "fp16": Tolerance(1e-2, "about 20 u, u = 2^-11"),
     "bf16": Tolerance(5e-2, "about 13 u, u = 2^-8"),
     "int8": Tolerance(2e-1, "about 13 u, u = 2^-6: half of 1/127 of a range of 4 rms"),

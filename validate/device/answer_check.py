@@ -9,6 +9,7 @@ from paddleport.errors import PortError, UsageError
 from paddleport.models.recognize import read_artifact
 from paddleport.runners.runner_options import Precision
 from paddleport.validate.compare.comparison import Outputs
+from paddleport.validate.compare.low_precision import fits_lower_precision
 from paddleport.validate.compare.tolerance import TOLERANCES, UNIT_ROUNDOFF
 from paddleport.validate.device.answer_mistakes import find_mistake
 from paddleport.validate.device.folder import DeviceFolder
@@ -16,7 +17,6 @@ from paddleport.validate.device.folder_reference import NO_MODEL, FolderReferenc
 from paddleport.validate.device.native_answers import NativeAnswers
 from paddleport.validate.device.returned_answers import ReturnedAnswers
 from paddleport.validate.diagnose.causes import NEXT_LOCATE
-from paddleport.validate.diagnose.output_patterns import find_narrow_precision
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs
 from paddleport.validate.parity.compared_row import RowComparison
 from paddleport.validate.parity.describe import describe_environment
@@ -178,7 +178,7 @@ class AnswerCheck:
         for name in self.folder.expected[0]:
             tensors = [item[name] for item in given.outputs]
             expected = [item[name] for item in self.folder.expected]
-            fits = find_narrow_precision(tensors, expected)
+            fits = fits_lower_precision(tensors, expected)
             if fits:
                 return f" Every value of {name} fits into {fits}, and native Paddle's do not."
         errors = [item.worst_error for item in row.comparisons]

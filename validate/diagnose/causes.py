@@ -41,6 +41,9 @@ def name_cause(evidence: Evidence) -> tuple[Cause, str]:
         found = rule(evidence)
         if found is not None:
             return found
+    found = _lower_precision(evidence)
+    if found is not None:
+        return found
     if evidence.from_float64 is None or evidence.reference_from_float64 is None:
         return _without_float64(evidence)
     if is_ill_conditioned(evidence):
@@ -115,6 +118,27 @@ def _is_in_the_file(evidence: Evidence) -> bool:
     return evidence.normalised_inside and wrong
 
 
+def _lower_precision(evidence: Evidence) -> tuple[Cause, str] | None:
+    """Whether a backend that says fp32 has rounded its answer to less; numbers are the proof.
+
+    However near the answer is, since what is asked is what must run; ``None`` where a file is
+    wrong as well, which is said first.
+    """
+    lower, reference = evidence.fits_precision, evidence.reference_from_float64
+    if not lower or evidence.computes_in != "fp32":
+        return None
+    wrong = evidence.format != "paddle" and is_beyond_rounding(evidence, reference)
+    if wrong or is_beyond_rounding(evidence, evidence.file_from_float64):
+        return None
+    off = "" if evidence.from_float64 is None else f", {number(evidence.from_float64)} from float64"
+    return "runtime", (
+        f"Every value of {evidence.backend}'s answer fits into {lower} and the reference's do not, "
+        f"though it says that it computes in fp32: it is {number(evidence.error)} from the "
+        f"reference{off}.{sentence(evidence.ranking)} Next: an option of {evidence.backend} that "
+        f"turns {lower} off, or ask for what runs: --precision {lower}."
+    )
+
+
 def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, str]:
     if _is_in_the_file(evidence) and evidence.imitates:
         return "converter", (
@@ -144,17 +168,10 @@ def _divided(evidence: Evidence, ours: float, reference: float) -> tuple[Cause, 
             f"{evidence.backend} agrees with the ONNX graph in float64 ({number(ours)}) and the "
             f"reference does not ({number(reference)}): suspect the reference."
         )
-    claim = ""
-    if evidence.fits_precision:
-        claim = (
-            f"Every value fits into {evidence.fits_precision}, though it says that it computes in "
-            f"{evidence.computes_in}."
-        )
     return "runtime", (
         f"{evidence.backend} computes the graph otherwise: {number(ours)} from float64, where "
         f"Paddle is {number(reference)} from it and rounding explains "
-        f"{number(evidence.own_rounding)}.{sentence(evidence.pattern)}{sentence(claim)} "
-        f"{NEXT_LOCATE}"
+        f"{number(evidence.own_rounding)}.{sentence(evidence.pattern)} {NEXT_LOCATE}"
     )
 
 

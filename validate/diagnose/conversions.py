@@ -53,6 +53,9 @@ class Conversions(Protocol):
             PortError: nothing makes such a file, or making it fails.
         """
 
+    def given(self, formats: Sequence[str]) -> Artifact | None:
+        """The file of one of these formats that is in question and was made already, if any."""
+
     def stages(self) -> Sequence[Stage]:
         """The ONNX file after each step, the first step first; empty if nobody knows.
 
@@ -62,6 +65,17 @@ class Conversions(Protocol):
 
     def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
         """What a target's file says, computed without the runtime that it is made for.
+
+        Raises:
+            PortError: nothing but its runtime reads it.
+        """
+
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> Artifact:
+        """What a target's file says as an ONNX file, its tensors named as in the file.
+
+        Args:
+            artifact: the file.
+            shapes: what each of its inputs will be fed.
 
         Raises:
             PortError: nothing but its runtime reads it.

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from paddleport.errors import PortError
 from paddleport.validate.compare.comparison import aligned
+from paddleport.validate.compare.low_precision import fits_lower_precision
 from paddleport.validate.compare.metrics import Ranking
 from paddleport.validate.compare.tolerance import UNIT_ROUNDOFF
 from paddleport.validate.diagnose.amplified_rounding import is_ill_conditioned, is_settled
@@ -15,7 +16,6 @@ from paddleport.validate.diagnose.output_patterns import (
     BatchDependence,
     describe_pattern,
     find_batch_dependence,
-    find_narrow_precision,
 )
 from paddleport.validate.diagnose.validation_outputs import (
     CandidateOutputs,
@@ -63,7 +63,7 @@ def gather_evidence(
         overwritten=answers.overwritten,
         batch_dependence=_batch_dependence(reference, output),
         pattern=describe_pattern(output.candidate[worst], output.reference[worst], scale, limit),
-        fits_precision=find_narrow_precision(output.candidate, output.reference),
+        fits_precision=fits_lower_precision(output.candidate, output.reference),
         normalised_inside=answers.format == "onnx" and reference.feeds[0].pixels is not None,
     )
     evidence = with_ranking(evidence, ranking)
@@ -127,6 +127,8 @@ def _with_imitated_input(
     by much more; the search is dozens of runs.
     """
     if evidence.rounding is not None and evidence.rounding > _UNRECOGNISABLE * output.limit:
+        return evidence
+    if evidence.error <= evidence.limit:  # it is the answer to this input, though not in fp32
         return evidence
     imitates, advice = find_imitated_input(reference, output)
     return replace(evidence, imitates=imitates, advice=advice)

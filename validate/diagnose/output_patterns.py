@@ -133,25 +133,3 @@ def _scaled(candidate: Array, reference: Array, scale: ErrorScale, limit: float)
     if scale.worst(scale.values(a - offset), scale.values(b)) <= limit:
         return f"Less {offset:.6g} it is the reference's output."
     return ""
-
-
-def find_narrow_precision(candidate: Sequence[Array], reference: Sequence[Array]) -> str:
-    """``bf16`` or ``fp16`` if every value of a float32 answer fits, and the reference's do not."""
-    for name, fits in (("bf16", _fits_bf16), ("fp16", _fits_fp16)):
-        if all(map(fits, candidate)) and not all(map(fits, reference)):
-            return name
-    return ""
-
-
-def _fits_bf16(tensor: Array) -> bool:
-    if tensor.dtype != np.float32:
-        return False
-    bits = np.ascontiguousarray(tensor).view(np.uint32)
-    return not (bits & 0xFFFF).any()
-
-
-def _fits_fp16(tensor: Array) -> bool:
-    if tensor.dtype != np.float32:
-        return False
-    with np.errstate(over="ignore"):
-        return bool(np.array_equal(tensor.astype(np.float16).astype(np.float32), tensor))

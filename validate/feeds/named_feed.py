@@ -111,3 +111,10 @@ def _normalised(mask: NDArray[np.bool_], preprocess: Preprocess | None) -> Array
     pixels = np.where(mask, 255, 0).astype(np.uint8)
     as_it_is = replace(preprocess, resize_short=None, resize=None, crop=None)
     return preprocess_image(pixels, as_it_is)
+
+
+def renamed(feed: Feed, names: Sequence[str]) -> dict[str, Array]:
+    """A feed under other names, in their order, unless it has them already."""
+    if set(feed) == set(names) or len(feed) != len(names):
+        return dict(feed)
+    return dict(zip(names, feed.values(), strict=True))

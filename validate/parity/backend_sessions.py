@@ -129,6 +129,9 @@ class BackendSessions:
         """
         name = backend_of(row)
         formats = runners.runner_class(name).formats
+        given = self.conversions.given(formats) if self.conversions is not None else None
+        if given is not None and name != self.reference_backend:
+            return given
         for artifact in (self.source.model, self.onnx):
             if artifact.format in formats:
                 return artifact

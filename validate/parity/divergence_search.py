@@ -7,7 +7,15 @@ from paddleport import runners
 from paddleport.errors import PortError
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.progress import Progress
-from paddleport.validate.bisect import Divergence, locate_converter, locate_runtime
+from paddleport.validate.bisect import (
+    Divergence,
+    TargetFile,
+    locate_converter,
+    locate_runtime,
+    locate_target,
+    sides_of,
+)
+from paddleport.validate.bisect.divergence import Side
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.diagnose.causes import NEXT_LOCATE
 from paddleport.validate.feeds.named_feed import NamedFeed
@@ -41,7 +49,7 @@ class DivergenceSearch:
         return [self._row(row) if row.verdict == "differs" else row for row in rows]
 
     def _row(self, row: BackendRow) -> BackendRow:
-        elsewhere = _cannot_be_cut(row) or _ELSEWHERE.get(row.cause, "")
+        elsewhere = self._cannot_be_cut(row) or _ELSEWHERE.get(row.cause, "")
         if elsewhere:
             return _noted(row, f"no node was looked for: {elsewhere}")
         feed = self._worst_feed(row)
@@ -58,10 +66,16 @@ class DivergenceSearch:
         return replace(row, located=located, explanation=explanation)
 
     def _located(self, row: BackendRow, feed: NamedFeed) -> Divergence | None:
+        backends, sides = self._backends, self._sides(row)
+        (tensors,) = backends.onnx_feeds.of([feed])
+        if "target" in sides and backends.conversions is not None:
+            artifact = backends.artifact(row.name)
+            target = backends.conversions.target_of(artifact)
+            if row.cause != "converter" or row.step == target:
+                file = TargetFile(artifact, target, backends.conversions)
+                return self._of_file(row, file, replace(feed, tensors=tensors))
         if row.cause == "converter":
             return self._of_conversion(feed)
-        backends = self._backends
-        (tensors,) = backends.onnx_feeds.of([feed])
         return locate_runtime(
             backends.onnx,
             row.name,
@@ -71,6 +85,33 @@ class DivergenceSearch:
             seconds=backends.plan.locate_seconds,
             progress=self._report_progress,
         )
+
+    def _of_file(self, row: BackendRow, file: TargetFile, feed: NamedFeed) -> Divergence | None:
+        """The layer of a target's file: on the side that is to blame, where both are found."""
+        found = locate_target(
+            file,
+            self._backends.onnx,
+            row.name,
+            self._backends.options_for(row.name),
+            feed,
+            limit=TOLERANCES[row.computes_in].limit,
+            seconds=self._backends.plan.locate_seconds,
+            progress=self._report_progress,
+        )
+        wanted = "runtime" if row.cause == "runtime" else "target"
+        return next((item for item in found if item.side == wanted), next(iter(found), None))
+
+    def _sides(self, row: BackendRow) -> tuple[Side, ...]:
+        return sides_of(runners.runner_class(row.name), self._backends.conversions)
+
+    def _cannot_be_cut(self, row: BackendRow) -> str:
+        """Why a backend's own file has no nodes to look at; empty where they can be."""
+        formats = runners.runner_class(row.name).formats
+        if "paddle" in formats:
+            return _READS_PADDLE
+        if {"runtime", "target"}.intersection(self._sides(row)):
+            return ""
+        return f"it loads {' or '.join(formats)}, not the ONNX file"
 
     def _of_conversion(self, feed: NamedFeed) -> Divergence | None:
         if feed.name not in self._in_conversion:
@@ -99,14 +140,6 @@ class DivergenceSearch:
         found = [] if worst is None else [feeds[item.feed] for item in worst.worst_feeds]
         single = [feed for feed in found if not feed.parts]
         return (single or found or list(feeds.values()))[0]
-
-
-def _cannot_be_cut(row: BackendRow) -> str:
-    """Why a backend's own file has no nodes to look at; empty where it loads the ONNX file."""
-    formats = runners.runner_class(row.name).formats
-    if "paddle" in formats:
-        return _READS_PADDLE
-    return "" if "onnx" in formats else f"it loads {' or '.join(formats)}, not the ONNX file"
 
 
 def _noted(row: BackendRow, note: str) -> BackendRow:
