@@ -8,6 +8,8 @@ from typing import NoReturn
 import pytest
 import small_network
 
+from paddleport.convert.making import Making
+from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.worker import Worker
 
@@ -24,6 +26,20 @@ def small_onnx(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     small_network.save_onnx(path)
     return onnx_artifact(path)
+
+
+@pytest.fixture(scope="session")
+def small_ncnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return _made_of_onnx("ncnn", small_onnx, tmp_path_factory.mktemp("ncnn") / "small.ncnn.param")
+
+
+def _made_of_onnx(name: str, onnx: Artifact, path: Path) -> Artifact:
+    if find_spec(name) is None:
+        skip_or_fail(name, f"{name} is not installed")
+    target = target_class(name)
+    options = target().check(onnx, TargetOptions())
+    made, _ = Making(target=target, onnx=onnx, options=options).run(path, target.timeout_s)
+    return made
 
 
 @pytest.fixture(scope="session")
