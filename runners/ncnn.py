@@ -209,11 +209,12 @@ class NcnnRunner(Runner, LayerValues):
         return extractor
 
     def _extracted(self, extractor: Any, blob: str) -> Array:
-        with caught_stderr() as said:
-            status, found = extractor.extract(blob)
-            if status or found.empty():
+        status, found = extractor.extract(blob)
+        if status or found.empty():
+            with caught_stderr() as said:
+                extractor.extract(blob)
                 told = "; ".join(said()) or f"status {status}"
-                raise FeedError(f"ncnn can't compute {blob} of this feed: {told}")
+            raise FeedError(f"ncnn can't compute {blob} of this feed: {told}")
         return owned(found.numpy())
 
     def release(self) -> None:

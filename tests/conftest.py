@@ -10,6 +10,7 @@ import small_network
 
 from paddleport.convert.making import Making
 from paddleport.convert.targets import TargetOptions, target_class
+from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.worker import Worker
 
@@ -30,16 +31,18 @@ def small_onnx(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="session")
 def small_ncnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return _made_of_onnx("ncnn", small_onnx, tmp_path_factory.mktemp("ncnn") / "small.ncnn.param")
+    return _made("ncnn", small_onnx, tmp_path_factory.mktemp("ncnn") / "small.ncnn.param")
 
 
-def _made_of_onnx(name: str, onnx: Artifact, path: Path) -> Artifact:
-    if find_spec(name) is None:
-        skip_or_fail(name, f"{name} is not installed")
-    target = target_class(name)
-    options = target().check(onnx, TargetOptions())
-    made, _ = Making(target=target, onnx=onnx, options=options).run(path, target.timeout_s)
-    return made
+def _made(target: str, onnx: Artifact, path: Path) -> Artifact:
+    """The small network in another format, made as ``convert --to`` makes it."""
+    kind = target_class(target)
+    try:
+        kind.check_here(TargetOptions())
+    except BackendUnavailableError as error:
+        skip_or_fail(target, str(error))
+    options = kind().check(onnx, TargetOptions())
+    return Making(target=kind, onnx=onnx, options=options).run(path, 120)[0]
 
 
 @pytest.fixture(scope="session")
