@@ -1,5 +1,6 @@
 """Layers of ncnn, alone in a file with random weights, for what is held against ncnn itself."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,30 +42,43 @@ class LayerFiles:
         return self.artifact.weights_file
 
 
-def written(case: LayerCase, folder: Path, seed: int = 0) -> LayerFiles:
+def written(case: LayerCase, folder: Path) -> LayerFiles:
     """Write a case's pair of files."""
-    param, weights = folder / "layer.ncnn.param", folder / "layer.ncnn.bin"
     inputs = [f"in{at}" for at in range(len(case.shapes))]
     outputs = [f"out{at}" for at in range(case.outputs)]
     lines = [f"Input {name} 0 1 {name}" for name in inputs]
     head = f"{case.operator} tested {len(inputs)} {len(outputs)}"
     lines.append(" ".join([head, *inputs, *outputs, case.parameters]))
     counts = f"{len(lines)} {len(inputs) + len(outputs)}"
-    param.write_text("\n".join(["7767517", counts, *lines]) + "\n")
-    generator = np.random.default_rng(seed)
-    *known, layer = read_param(param)
-    write_ncnn(NcnnGraph((*known, _filled(layer, generator))), param, weights)
+    text = "\n".join(["7767517", counts, *lines]) + "\n"
+    shapes = dict(zip(inputs, case.shapes, strict=True))
+    return write_network(text, shapes, folder, positive=case.positive)
+
+
+def write_network(
+    text: str,
+    shapes: Mapping[str, Sequence[int]],
+    folder: Path,
+    *,
+    positive: bool = False,
+) -> LayerFiles:
+    """Write a .param file with this text, and random weights beside it."""
+    param, weights = folder / "net.ncnn.param", folder / "net.ncnn.bin"
+    param.write_text(text)
+    generator = np.random.default_rng(0)
+    graph = NcnnGraph(tuple(_filled(layer, generator) for layer in read_param(param)))
+    write_ncnn(graph, param, weights)
     feed = {}
-    for name, shape in zip(inputs, case.shapes, strict=True):
+    for name, shape in shapes.items():
         values = generator.standard_normal(shape).astype(np.float32)
-        feed[name] = (np.abs(values) + np.float32(0.1)) if case.positive else values
+        feed[name] = (np.abs(values) + np.float32(0.1)) if positive else values
     artifact = Artifact(
         format="ncnn",
         files=(param, weights),
-        inputs=tuple(TensorSpec(name, "float32", (1, *feed[name].shape)) for name in inputs),
-        outputs=tuple(TensorSpec(name, "float32", ()) for name in outputs),
+        inputs=tuple(TensorSpec(name, "float32", (1, *feed[name].shape)) for name in shapes),
+        outputs=tuple(TensorSpec(name, "float32", ()) for name in graph.results),
     )
-    return LayerFiles(artifact, feed, tuple(outputs))
+    return LayerFiles(artifact, feed, graph.results)
 
 
 def _filled(layer: NcnnLayer, generator: np.random.Generator) -> NcnnLayer:

@@ -10,6 +10,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.ncnn.layers import HANDLERS
 from paddleport.models.ncnn.ncnn_file import read_ncnn
 from paddleport.models.ncnn.ncnn_graph import NcnnGraph
+from paddleport.models.ncnn.ncnn_names import blob_name, recorded_batched
 from paddleport.models.ncnn.onnx_writer import IR_VERSION, OPSET, Blob, OnnxWriter
 from paddleport.tensors import TensorSpec
 
@@ -57,7 +58,7 @@ def as_onnx(
         for blob, name in zip(found, layer.outputs, strict=True):
             known[name] = graph.published(blob, name)
     outputs = [
-        _output(graph, known[name], spec)
+        _output(graph, known[name], spec, artifact)
         for name, spec in zip(output_blobs(ncnn, artifact), artifact.outputs, strict=True)
     ]
     made_graph = onnx.helper.make_graph(
@@ -94,8 +95,9 @@ def _in_order(
             f"{artifact.path} has {len(blobs)} {kind} ({', '.join(blobs)}) and should have "
             f"{len(specs)} ({', '.join(spec.name for spec in specs)})"
         )
-    if {spec.name for spec in specs} == set(blobs):
-        return [spec.name for spec in specs]
+    named = [blob_name(spec.name) for spec in specs]
+    if set(named) == set(blobs):
+        return named
     numbers = [_NUMBERED.fullmatch(name) for name in blobs]
     if all(numbers):
         return sorted(blobs, key=lambda name: int(name.lstrip("inout")))
@@ -112,14 +114,19 @@ def _inputs(
     found = {}
     for name, spec in zip(input_blobs(ncnn, artifact), artifact.inputs, strict=True):
         shape = _shape(spec, shapes)
-        if len(shape) == 1:
-            graph.prefix = spec.name
-            numbers = graph.integers(1, *shape)
-            x = graph.node("Reshape", [spec.name, numbers], shape)
-            found[name] = x
-        else:
+        graph.prefix = spec.name
+        if _is_batched(artifact, spec.name, len(shape)):
             found[name] = Blob(spec.name, tuple(shape[1:]), shape[0])
+        else:
+            shape = shape or (1,)
+            found[name] = graph.node("Reshape", [spec.name, graph.integers(1, *shape)], shape)
     return found
+
+
+def _is_batched(artifact: Artifact, name: str, rank: int) -> bool:
+    """Whether the first axis of a tensor counts samples, which ncnn has no axis for."""
+    batched = recorded_batched(artifact)
+    return rank > 1 if batched is None else name in batched
 
 
 def _shape(spec: TensorSpec, shapes: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
@@ -141,15 +148,27 @@ def _value(spec: TensorSpec, shape: Sequence[int]) -> "onnx.ValueInfoProto":
     return onnx.helper.make_tensor_value_info(spec.name, kind, shape)
 
 
-def _output(graph: OnnxWriter, x: Blob, spec: TensorSpec) -> "onnx.ValueInfoProto":
+def _output(
+    graph: OnnxWriter, x: Blob, spec: TensorSpec, artifact: Artifact
+) -> "onnx.ValueInfoProto":
     """An output under its name, in the shape that the artifact says where the values fit."""
     graph.prefix = spec.name
-    shape = (x.samples, *x.shape)
-    if spec.shape and len(spec.shape) != len(shape):
-        known = [size for size in (spec.shape[0] or x.samples, *spec.shape[1:]) if size is not None]
-        if len(known) == len(spec.shape) and prod(known) == prod(shape):
-            shape = tuple(known)
-            x = graph.node("Reshape", [x, graph.integers(*shape)], shape)
+    batched = _is_batched(artifact, spec.name, len(spec.shape) or 2)
+    shape = _fitted(spec, (x.samples, *x.shape) if batched or x.samples > 1 else x.shape)
+    if shape != (x.samples, *x.shape):
+        x = graph.node("Reshape", [x, graph.integers(*shape)], shape)
     graph.node("Identity", [x], x.shape)
     graph.nodes[-1].output[0] = spec.name
     return _value(spec, shape)
+
+
+def _fitted(spec: TensorSpec, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes that the artifact says, one of them free, for axes that ncnn leaves out or adds."""
+    sizes = [size for size in spec.shape if size is not None]
+    free = len(spec.shape) - len(sizes)
+    if len(spec.shape) == len(shape) or not spec.shape or free > 1:
+        return shape
+    rest, over = divmod(prod(shape), prod(sizes))
+    if over or not (free or rest == 1):
+        return shape
+    return tuple(rest if size is None else size for size in spec.shape)

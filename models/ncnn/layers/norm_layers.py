@@ -1,6 +1,7 @@
 """Normalisations of ncnn in ONNX."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.ncnn.ncnn_graph import NcnnLayer
@@ -75,7 +76,8 @@ def _instance_norm(graph: OnnxWriter, layer: NcnnLayer, inputs: Sequence[Blob]) 
 def _in_groups(graph: OnnxWriter, layer: NcnnLayer, x: Blob, groups: int, epsilon: float) -> Blob:
     channels = x.shape[0]
     table = graph.reshaped(x, (channels, x.size // channels))
-    gamma, beta = _ones(channels), [0.0] * channels
+    gamma: Any = _ones(channels)
+    beta: Any = [0.0] * channels
     if layer.weight("gamma_data") is not None:
         gamma, beta = layer.values("gamma_data"), layer.values("beta_data")
     y = graph.node(

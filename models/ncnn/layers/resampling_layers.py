@@ -1,6 +1,7 @@
 """Other resolutions of pictures of ncnn in ONNX."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.ncnn.ncnn_graph import NcnnLayer
@@ -23,7 +24,7 @@ def _interp(graph: OnnxWriter, layer: NcnnLayer, inputs: Sequence[Blob]) -> Blob
     shape = _resized(layer, inputs)
     if shape == x.shape:
         return x
-    attributes: dict[str, str | float] = {"mode": "linear"}
+    attributes: dict[str, Any] = {"mode": "linear"}
     if kind == _BICUBIC:
         attributes = {"mode": "cubic", "cubic_coeff_a": -0.75}
     rule = "align_corners" if corners else "half_pixel"
