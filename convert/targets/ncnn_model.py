@@ -125,6 +125,7 @@ class NcnnTarget(Target):
             "inputshape2": given.larger,
             "fp16": half,
             "optlevel": 2,
+            "fixups": list(given.fixups),
             BATCHED: batched,
         }
         file = Artifact(
