@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -31,8 +32,11 @@ class SizeHistogram:
 
     def add(self, values: Array) -> None:
         """Count more values; what is not finite is not counted."""
-        sizes = np.abs(values[np.isfinite(values)]).astype(np.float32, copy=False).ravel()
-        peak = float(sizes.max()) if sizes.size else 0.0
+        sizes = np.abs(values).ravel()
+        peak = float(sizes.max(initial=0))
+        if not isfinite(peak):
+            sizes = sizes[np.isfinite(sizes)]
+            peak = float(sizes.max(initial=0))
         if peak == 0:
             return
         if self.top == 0:
@@ -43,8 +47,11 @@ class SizeHistogram:
             )
             self.top *= 2
         self.largest = max(self.largest, peak)
-        places = np.minimum((sizes * (_BINS / self.top)).astype(np.int64), _BINS - 1)
-        self.counts += np.bincount(places[sizes > 0], minlength=_BINS)
+        places = (sizes * np.float32(_BINS / self.top)).astype(np.intp)
+        counts = np.bincount(places, minlength=_BINS + 1)
+        counts[0] -= np.count_nonzero(sizes == 0)
+        self.counts += counts[:_BINS]
+        self.counts[-1] += counts[_BINS]
 
     def threshold(self, rule: Rule) -> float:
         """The size that becomes 127; 0 where all values were zero."""
