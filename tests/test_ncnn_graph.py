@@ -11,6 +11,7 @@ from bare_ncnn import extracted, loaded
 from ncnn_layer_cases import LayerCase, LayerFiles, write_network, written
 from test_ncnn_layers import by_onnx
 
+from paddleport.convert.ncnn.float64_evaluation import evaluate_ncnn
 from paddleport.errors import BackendUnavailableError, ModelFileError
 from paddleport.models.ncnn.graph_to_onnx import as_onnx
 from paddleport.models.ncnn.ncnn_graph import NcnnLayer
@@ -69,7 +70,21 @@ def test_inputs_and_outputs_have_the_artifacts_names_and_shapes(small: LayerFile
     float64.to_double(proto)
     feed = {"x": small.feed["in0"][None].astype(np.float64)}
     (found,) = float64.evaluator(proto).run(None, feed)
-    assert found.shape == (1, 5, 1)
+    assert np.shape(found) == (1, 5, 1)
+
+
+def test_a_batch_is_evaluated_one_example_after_another(small: LayerFiles) -> None:
+    artifact = replace(
+        small.artifact,
+        inputs=(TensorSpec("x", "float32", (None, 3, 8, 8)),),
+        outputs=(TensorSpec("y", "float32", (None, 5)),),
+    )
+    pair = np.random.default_rng(1).standard_normal((2, 3, 8, 8)).astype(np.float32)
+    (said,) = evaluate_ncnn(artifact, [{"x": pair}])
+    net = loaded(small.artifact.path, small.weights)
+    wanted = [extracted(net, {"in0": item}, ["out0"])[0] for item in pair]
+    assert said["y"].dtype == np.float64
+    np.testing.assert_allclose(said["y"], np.stack(wanted), rtol=1e-5, atol=1e-6)
 
 
 def test_a_tensor_without_a_batch_is_given_as_it_is(tmp_path: Path) -> None:

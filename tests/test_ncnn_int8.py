@@ -17,8 +17,8 @@ from paddleport.convert.ncnn.onnx_counterparts import kept_places
 from paddleport.errors import ConversionError, UsageError
 from paddleport.models.ncnn.int8_weights import quantized_layer, reason_against
 from paddleport.models.ncnn.ncnn_file import read_ncnn, write_ncnn
-from paddleport.models.ncnn.ncnn_graph import INT8_FLAG, NcnnGraph, NcnnLayer
-from paddleport.tensors import TensorSpec
+from paddleport.models.ncnn.ncnn_graph import INT8_FLAG, NcnnGraph, NcnnLayer, NcnnWeight
+from paddleport.tensors import Array, TensorSpec
 
 pytest.importorskip("ncnn", reason="the extra ncnn is not installed")
 
@@ -138,9 +138,7 @@ def _named_network() -> tuple[onnx.ModelProto, NcnnGraph]:
     return helper.make_model(graph), NcnnGraph(layers)
 
 
-def _layer(operator: str, name: str, values: tuple[np.ndarray, ...]) -> NcnnLayer:
-    from paddleport.models.ncnn.ncnn_graph import NcnnWeight
-
+def _layer(operator: str, name: str, values: tuple[Array, ...]) -> NcnnLayer:
     weights = tuple(
         NcnnWeight(name="weight_data", flag=0, stored=np.ascontiguousarray(item).ravel())
         for item in values
