@@ -11,7 +11,6 @@ from ncnn_layer_cases import LayerCase, LayerFiles, written
 from onnx import helper, numpy_helper
 from test_ncnn_layers import by_onnx
 
-from paddleport.convert.ncnn.activation_ranges import SizeHistogram
 from paddleport.convert.ncnn.int8_quantizer import quantize_ncnn
 from paddleport.convert.ncnn.onnx_counterparts import kept_places
 from paddleport.errors import ConversionError, UsageError
@@ -106,18 +105,35 @@ def test_what_ncnn_can_not_quantise_stays(tmp_path: Path) -> None:
         quantize_ncnn(artifact, tmp_path / "lower.ncnn.param", [feed])
 
 
-def test_a_histogram_grows_with_larger_values() -> None:
-    found = SizeHistogram()
-    found.add(np.array([0.0, 0.5, -1.0, np.nan], np.float32))
-    found.add(np.array([-3.0, 0.25], np.float32))
-    assert found.largest == 3.0 and found.top == 4.0
-    assert found.counts.sum() == 4
+@pytest.mark.parametrize("odd", [0.0, np.nan])
+def test_the_largest_value_of_all_feeds_becomes_127(tmp_path: Path, odd: float) -> None:
+    files = written(LayerCase("InnerProduct", "0=3 1=1 2=12", ((4,),)), tmp_path)
+    artifact = replace(
+        files.artifact,
+        inputs=(TensorSpec("in0", "float32", (None, 4)),),
+        outputs=(TensorSpec("out0", "float32", (None, 3)),),
+        provenance={
+            "steps": [{"step": "ncnn", "options": {"without_batch_axis": ["in0", "out0"]}}]
+        },
+    )
+    feeds = [
+        {"in0": np.array([[1, -2.5, odd, 0.5]], np.float32)},
+        {"in0": np.array([[2, 0, 1, 0.5], [0, 0, 0, 1]], np.float32)},
+    ]
+    done = quantize_ncnn(artifact, tmp_path / "lower.ncnn.param", feeds)
+    assert done.settings["layers_in_int8"] == 1 and not done.kept_fp32
+    layer = read_ncnn(tmp_path / "lower.ncnn.param", tmp_path / "lower.ncnn.bin").layers[-1]
+    assert layer.values("bottom_blob_int8_scales") == np.float32(127 / 2.5)
+    with pytest.raises(ConversionError, match="no layer of this model becomes int8"):
+        zeros = [{"in0": np.zeros((1, 4), np.float32)}]
+        quantize_ncnn(artifact, tmp_path / "none.ncnn.param", zeros)
 
 
 def _named_network() -> tuple[onnx.ModelProto, NcnnGraph]:
     random = np.random.default_rng(0)
     kernel = random.standard_normal((4, 3, 1, 1)).astype(np.float32)
     table = random.standard_normal((4, 5)).astype(np.float32)
+    factors = np.array([1.5, -0.2, 3, 1], np.float32)
     nodes = [
         helper.make_node("Conv", ["x", "k"], ["y"], name="first"),
         helper.make_node("Relu", ["y"], ["z"], name="middle"),
@@ -132,19 +148,24 @@ def _named_network() -> tuple[onnx.ModelProto, NcnnGraph]:
     graph = helper.make_graph(nodes, "g", [], [], initializer=initializers)
     layers = (
         _layer("Input", "in0", ()),
-        _layer("InnerProduct", "fc_0", (table.T,)),
-        _layer("Convolution", "conv_0", (kernel * np.float32(1.5),)),
+        _layer("InnerProduct", "fc_0", (table.T,), 5),
+        _layer("Convolution", "conv_0", (kernel * factors[:, None, None, None],), 4),
     )
     return helper.make_model(graph), NcnnGraph(layers)
 
 
-def _layer(operator: str, name: str, values: tuple[Array, ...]) -> NcnnLayer:
+def _layer(operator: str, name: str, values: tuple[Array, ...], outputs: int = 0) -> NcnnLayer:
     weights = tuple(
         NcnnWeight(name="weight_data", flag=0, stored=np.ascontiguousarray(item).ravel())
         for item in values
     )
     return NcnnLayer(
-        operator=operator, name=name, inputs=(), outputs=(name,), parameters={}, weights=weights
+        operator=operator,
+        name=name,
+        inputs=(),
+        outputs=(name,),
+        parameters={0: str(outputs)},
+        weights=weights,
     )
 
 

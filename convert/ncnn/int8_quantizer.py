@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from paddleport.convert.ncnn.activation_ranges import Rule, size_histograms
+import numpy as np
+
 from paddleport.errors import BackendUnavailableError, ConversionError
 from paddleport.models.artifact import Artifact
 from paddleport.models.ncnn.int8_weights import quantized_layer, reason_against
@@ -17,7 +18,6 @@ from paddleport.runners.layer_values import LayerValues
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 
-RULE: Rule = "largest"
 _MULTIPLYING = ("Gemm", "MultiHeadAttention", "Deconvolution", "DeconvolutionDepthWise")
 
 
@@ -39,7 +39,6 @@ def quantize_ncnn(
     param: Path,
     feeds: Sequence[Feed],
     keep: frozenset[int] = frozenset(),
-    rule: Rule = RULE,
 ) -> QuantizedNcnn:
     """Write a float32 file in int8 as ``param``, and its .bin beside it.
 
@@ -51,7 +50,6 @@ def quantize_ncnn(
         param: the .param file to write.
         feeds: of ``file``, that the ranges are taken from.
         keep: places of layers that stay in fp32.
-        rule: which size of an input value becomes 127.
 
     Raises:
         BackendUnavailableError: ncnn is not installed.
@@ -72,10 +70,10 @@ def quantize_ncnn(
         for place, layer in enumerate(graph.layers)
         if layer.weight("weight_data") and place not in keep and not reason_against(layer)
     ]
-    thresholds = _thresholds(file, graph, places, feeds, rule)
+    sizes = _largest_inputs(file, graph, places, feeds)
     changed = {}
     for place in places:
-        layer, largest = graph.layers[place], thresholds[graph.layers[place].inputs[0]]
+        layer, largest = graph.layers[place], sizes[graph.layers[place].inputs[0]]
         if largest > 0:
             changed[place] = quantized_layer(layer, largest)
         else:
@@ -86,7 +84,7 @@ def quantize_ncnn(
         )
     write_ncnn(graph.with_layers(changed), param, param.with_suffix(".bin"))
     settings = {
-        "activations": f"one range per tensor, by its {rule} value",
+        "activations": "one range per tensor, by its largest value",
         "weights": "one range per output, symmetric",
         "layers_in_int8": len(changed),
         "subset_size": len(feeds),
@@ -94,25 +92,30 @@ def quantize_ncnn(
     return QuantizedNcnn(settings=settings, kept_fp32=kept)
 
 
-def _thresholds(
-    file: Artifact, graph: NcnnGraph, places: Sequence[int], feeds: Sequence[Feed], rule: Rule
+def _largest_inputs(
+    file: Artifact, graph: NcnnGraph, places: Sequence[int], feeds: Sequence[Feed]
 ) -> dict[str, float]:
-    """Of each blob that goes into one of the layers, as ncnn computes it in float32."""
-    wanted = list(dict.fromkeys(graph.layers[place].inputs[0] for place in places))
+    """The largest size of a value in each blob that goes into one of the layers.
+
+    As ncnn computes it in float32; 0 where nothing is finite or all is zero.
+    """
+    found = {graph.layers[place].inputs[0]: 0.0 for place in places}
     with open_runner("ncnn", file, RunnerOptions(precision="fp32")) as runner:
         if not isinstance(runner, LayerValues):
             raise BackendUnavailableError("the backend ncnn does not give values between layers")
-        values = runner.layer_values
-
-        def tensors() -> Iterator[Iterator[tuple[str, Array]]]:
-            for feed in feeds:
-                yield _with_inputs(values, feed)
-
-        found = size_histograms(tensors(), wanted)
-    return {name: histogram.threshold(rule) for name, histogram in found.items()}
+        for feed in feeds:
+            for name, tensor in _with_inputs(runner, feed):
+                if name in found:
+                    found[name] = max(found[name], _largest(tensor))
+    return found
 
 
-def _with_inputs(values: Any, feed: Feed) -> Iterator[tuple[str, Array]]:
+def _with_inputs(runner: LayerValues, feed: Feed) -> Iterator[tuple[str, Array]]:
     for name, tensor in feed.items():
         yield blob_name(name), tensor
-    yield from values(feed)
+    yield from runner.layer_values(feed)
+
+
+def _largest(tensor: Array) -> float:
+    size = float(np.abs(tensor).max(initial=0))
+    return size if np.isfinite(size) else float(np.abs(tensor[np.isfinite(tensor)]).max(initial=0))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import onnx
 
 _WEIGHTED = ("Conv", "Gemm", "MatMul")
-_CLOSE = 1e-5  # relative: pnnx may multiply a factor into weights, in float32
+_CLOSE = 1e-5  # of the cosine: rounding in float32
 
 
 def kept_places(names: Sequence[str], proto: "onnx.ModelProto", graph: NcnnGraph) -> frozenset[int]:
@@ -59,12 +59,15 @@ def counterparts(proto: "onnx.ModelProto", graph: NcnnGraph) -> dict[str, int]:
         for place, layer in enumerate(graph.layers)
         if layer.operator in QUANTIZED and layer.weight("weight_data") is not None
     ]
-    weights = {place: graph.layers[place].values("weight_data") for place in free}
+    rows = {place: graph.layers[place].integer(0) for place in free}
+    weights = {
+        place: _unit_rows(graph.layers[place].values("weight_data"), rows[place]) for place in free
+    }
     found: dict[str, int] = {}
     for node in proto.graph.node:
         if node.op_type not in _WEIGHTED or len(node.input) < 2 or node.input[1] not in stored:
             continue
-        own = _rows_of_outputs(node, stored[node.input[1]])
+        own = _outputs_first(node, stored[node.input[1]])
         place = next((item for item in free if _same(weights[item], own)), None)
         if place is not None:
             found[node.name] = place
@@ -72,7 +75,7 @@ def counterparts(proto: "onnx.ModelProto", graph: NcnnGraph) -> dict[str, int]:
     return found
 
 
-def _rows_of_outputs(node: "onnx.NodeProto", tensor: "onnx.TensorProto") -> Array:
+def _outputs_first(node: "onnx.NodeProto", tensor: "onnx.TensorProto") -> Array:
     """Flat, with an output's weights together, as ncnn has them."""
     from onnx import numpy_helper
 
@@ -83,9 +86,16 @@ def _rows_of_outputs(node: "onnx.NodeProto", tensor: "onnx.TensorProto") -> Arra
     return values.astype(np.float32).ravel()
 
 
-def _same(one: Array, other: Array) -> bool:
-    """Equal up to a factor per array and rounding."""
-    if one.size != other.size:
+def _unit_rows(values: Array, rows: int) -> Array:
+    """Each output's weights with length 1, so that a factor per output does not matter."""
+    table = values.reshape(max(rows, 1), -1)
+    lengths = np.linalg.norm(table, axis=1, keepdims=True)
+    return np.asarray(table / np.where(lengths == 0, 1, lengths))
+
+
+def _same(weights: Array, own: Array) -> bool:
+    """Equal up to a factor per output, which pnnx may have multiplied in, and rounding."""
+    if weights.size != own.size:
         return False
-    size = float(np.linalg.norm(one)) * float(np.linalg.norm(other))
-    return size == 0 or float(one @ other) / size > 1 - _CLOSE
+    alike = np.abs(np.sum(weights * _unit_rows(own, len(weights)), axis=1))
+    return bool(np.all((alike > 1 - _CLOSE) | ~weights.any(axis=1)))
