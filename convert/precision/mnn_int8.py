@@ -152,6 +152,8 @@ def _write_feeds(folder: Path, feeds: Sequence[Feed], outputs: Sequence[str]) ->
         place = folder / str(index)
         place.mkdir(parents=True)
         for name, item in feed.items():
+            if Path(name).name != name:
+                raise ConversionError(f"MNN's quantiser can't be fed an input called {name}")
             if item.dtype != np.float32:
                 raise UsageError(
                     f"MNN's quantiser takes float32 inputs, and {name} is {item.dtype}: convert "
