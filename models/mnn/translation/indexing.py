@@ -1,0 +1,133 @@
+"""Operators that pick numbers by their places, and reductions along axes."""
+
+import numpy as np
+
+from paddleport.models.mnn.mnn_file import MnnOp
+from paddleport.models.mnn.onnx_builder import OnnxBuilder
+from paddleport.models.mnn.unknown_setting import refused
+
+_REDUCTIONS = {
+    "SUM": "ReduceSum", "ASUM": "ReduceL1", "SUMSQ": "ReduceSumSquare", "MEAN": "ReduceMean",
+    "MAXIMUM": "ReduceMax", "MINIMUM": "ReduceMin", "PROD": "ReduceProd",
+    "ANY": "ReduceMax", "ALL": "ReduceMin",
+}  # fmt: skip
+_SCATTERED = {"-1": "none", "ADD": "add", "MUL": "mul", "MAXIMUM": "max", "MINIMUM": "min"}
+
+
+def _reduction(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    x, *given = op.inputs
+    dims = op.parameters["dim"]
+    if given:
+        axes = [builder.int64(given[0])]
+    else:
+        axes = [] if dims is None or not dims.size else [builder.sizes(dims.tolist())]
+    operator = _REDUCTIONS[op.parameters["operation"]]
+    return [builder.add(operator, [x, *axes], keepdims=int(op.parameters["keepDims"]))]
+
+
+def _slice_by_size(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    """From each beginning so many, or to the end where the size is -1."""
+    x, begin, size = op.inputs
+    beginnings, sizes = builder.int64(begin), builder.int64(size)
+    open_ended = builder.add("Equal", [sizes, builder.sizes([-1])])
+    ends = builder.add("Add", [beginnings, sizes])
+    last = builder.sizes([np.iinfo(np.int64).max])
+    ends = builder.add("Where", [open_ended, last, ends])
+    return [builder.add("Slice", [x, beginnings, ends])]
+
+
+def _strided_slice(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    masks = [name for name in op.parameters if name.endswith("Mask") and op.parameters[name]]
+    if masks:
+        raise refused(op, ", ".join(masks))
+    x, begin, end, *others = (
+        name if place == 0 else builder.int64(name) for place, name in enumerate(op.inputs)
+    )
+    if op.parameters["fromType"] == 1:  # as ONNX orders them: axes, then steps
+        return [builder.add("Slice", [x, begin, end, *others])]
+    return [builder.add("Slice", [x, begin, end, "", *others])]
+
+
+def _split(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    axis, count, points = op.parameters["axis"], len(op.outputs), op.parameters["slicePoints"]
+    x, *given = op.inputs
+    if given:
+        return builder.add_several("Split", [x, builder.int64(given[0])], count, axis=axis)
+    if points is None or not points.size or op.parameters["sourceType"] == "TENSORFLOW":
+        if points is not None and points.size > 1:
+            sizes = builder.sizes(points.tolist())
+            return builder.add_several("Split", [x, sizes], count, axis=axis)
+        return builder.add_several("Split", [x], count, axis=axis, num_outputs=count)
+    if op.parameters["sourceType"] == "CAFFE":
+        raise refused(op, "points to cut at")
+    return builder.add_several("Split", [x, builder.sizes(points.tolist())], count, axis=axis)
+
+
+def _gather(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    x, places, *axis = op.inputs
+    along = op.parameters.get("axis", 0)
+    if axis:
+        along = _known(builder, op, axis[0])
+    return [builder.add("Gather", [x, builder.int64(places)], axis=along)]
+
+
+def _gather_elements(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    x, places, *axis = op.inputs
+    along = _known(builder, op, axis[0]) if axis else 0
+    return [builder.add("GatherElements", [x, builder.int64(places)], axis=along)]
+
+
+def _gather_nd(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    x, places = op.inputs
+    return [builder.add("GatherND", [x, builder.int64(places)])]
+
+
+def _scatter_elements(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    x, places, updates, *axis = op.inputs
+    kind = op.parameters.get("opType", "-1")
+    if kind not in _SCATTERED:
+        raise refused(op, kind)
+    along = _known(builder, op, axis[0]) if axis else 0
+    return [
+        builder.add(
+            "ScatterElements",
+            [x, builder.int64(places), updates],
+            axis=along,
+            reduction=_SCATTERED[kind],
+        )
+    ]
+
+
+def _known(builder: OnnxBuilder, op: MnnOp, name: str) -> int:
+    if name not in builder.values:
+        raise refused(op, "an axis that is computed")
+    return int(builder.values[name].reshape(-1)[0])
+
+
+def _greatest(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    if op.parameters["outMaxVal"] or op.parameters["topK"] > 1:
+        raise refused(op, "several places, or the values")
+    axis = op.parameters["axis"]
+    return [builder.int32(builder.add(op.type, op.inputs, axis=axis, keepdims=0))]
+
+
+def _cumulative(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    x, axis = op.inputs
+    options = {name: int(op.parameters[name]) for name in ("exclusive", "reverse")}
+    return [builder.add("CumSum", [x, builder.int64(axis)], **options)]
+
+
+TRANSLATORS = {
+    "Reduction": _reduction,
+    "SliceTf": _slice_by_size,
+    "StridedSlice": _strided_slice,
+    "Slice": _split,
+    "Gather": _gather,
+    "GatherV2": _gather,
+    "GatherElements": _gather_elements,
+    "GatherND": _gather_nd,
+    "ScatterElements": _scatter_elements,
+    "ArgMax": _greatest,
+    "ArgMin": _greatest,
+    "CumSum": _cumulative,
+}

@@ -1,0 +1,40 @@
+"""Pooling."""
+
+from typing import Any
+
+from paddleport.models.mnn.mnn_file import MnnOp
+from paddleport.models.mnn.onnx_builder import OnnxBuilder
+from paddleport.models.mnn.translation.contractions import padding
+from paddleport.models.mnn.unknown_setting import refused
+
+_GLOBAL = {"MAXPOOL": "GlobalMaxPool", "AVEPOOL": "GlobalAveragePool"}
+
+
+def _pool(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    pool = op.parameters
+    if pool["isGlobal"]:
+        return [builder.add(_GLOBAL[pool["type"]], op.inputs)]
+    attributes: dict[str, Any] = {
+        "kernel_shape": [pool["kernelY"], pool["kernelX"]],
+        "strides": [pool["strideY"], pool["strideX"]],
+        **padding(op, pool, "padType"),
+    }
+    if pool["padType"] == "CAFFE":
+        attributes["ceil_mode"] = int(pool["ceilModel"])
+    if pool["type"] == "MAXPOOL":
+        return [builder.add("MaxPool", op.inputs, **attributes)]
+    counted = pool["countType"]
+    if counted == "DEFAULT":
+        counted = "INCLUDE_PADDING" if pool["padType"] == "CAFFE" else "EXCLUDE_PADDING"
+    attributes["count_include_pad"] = int(counted == "INCLUDE_PADDING")
+    return [builder.add("AveragePool", op.inputs, **attributes)]
+
+
+def _pool_3d(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    pool = op.parameters
+    if pool["isGlobal"]:
+        return [builder.add(_GLOBAL[pool["type"]], op.inputs)]
+    raise refused(op, "windows")
+
+
+TRANSLATORS = {"Pooling": _pool, "Pooling3D": _pool_3d}
