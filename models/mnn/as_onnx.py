@@ -7,6 +7,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, ModelFileError
 from paddleport.models.artifact import Artifact
+from paddleport.models.mnn.folded_values import value_info
 from paddleport.models.mnn.mnn_file import MnnGraph, read_mnn
 from paddleport.models.mnn.onnx_builder import OPSET, OnnxBuilder
 from paddleport.models.mnn.translation import TRANSLATORS
@@ -56,8 +57,8 @@ def graph_as_onnx(
         onnx.helper.make_graph(
             builder.nodes,
             "mnn",
-            [_value(spec) for spec in inputs],
-            [_value(spec) for spec in outputs],
+            [value_info(spec) for spec in inputs],
+            [value_info(spec) for spec in outputs],
             [onnx.numpy_helper.from_array(item, name) for name, item in builder.values.items()],
         ),
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
@@ -66,8 +67,7 @@ def graph_as_onnx(
 
 
 def _translated(graph: MnnGraph, inputs: Sequence[TensorSpec]) -> OnnxBuilder:
-    builder = OnnxBuilder()
-    builder.integers.update(spec.name for spec in inputs if spec.dtype.startswith(("int", "uint")))
+    builder = OnnxBuilder(inputs)
     for op in graph.ops:
         if op.type == "Input":
             continue
@@ -104,12 +104,3 @@ def _recast_output(builder: OnnxBuilder, spec: TensorSpec) -> None:
         for names in (node.input, node.output):
             names[:] = [narrow if name == spec.name else name for name in names]
     builder.bind(builder.cast(narrow, np.int64), spec.name)
-
-
-def _value(spec: TensorSpec) -> "onnx.ValueInfoProto":
-    import onnx
-
-    if not spec.dtype:
-        return onnx.helper.make_empty_tensor_value_info(spec.name)
-    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
-    return onnx.helper.make_tensor_value_info(spec.name, kind, spec.shape)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from paddleport.tensors import Array
+from paddleport.tensors import Array, TensorSpec
 
 if TYPE_CHECKING:
     import onnx
@@ -20,15 +20,17 @@ class OnnxBuilder:
     two nodes here, with a cast where ONNX asks for int64 or for a truth value.
 
     Attributes:
+        inputs: of the graph.
         nodes: in the order of computation.
         values: constants, by name.
         integers: names of tensors that hold integers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: Sequence[TensorSpec]) -> None:
+        self.inputs = tuple(inputs)
         self.nodes: list[onnx.NodeProto] = []
         self.values: dict[str, Array] = {}
-        self.integers: set[str] = set()
+        self.integers = {spec.name for spec in inputs if np.dtype(spec.dtype).kind in "iu"}
         self._made = 0
 
     def add(self, operator: str, inputs: Sequence[str], **attributes: Any) -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from paddleport.models.mnn.folded_values import folded
 from paddleport.models.mnn.mnn_file import MnnOp
 from paddleport.models.mnn.onnx_builder import OnnxBuilder
 from paddleport.models.mnn.unknown_setting import refused
@@ -99,9 +100,10 @@ def _scatter_elements(builder: OnnxBuilder, op: MnnOp) -> list[str]:
 
 
 def _known(builder: OnnxBuilder, op: MnnOp, name: str) -> int:
-    if name not in builder.values:
-        raise refused(op, "an axis that is computed")
-    return int(builder.values[name].reshape(-1)[0])
+    axis = folded(builder, name)
+    if axis is None:
+        raise refused(op, "an axis that depends on what is fed")
+    return int(axis.reshape(-1)[0])
 
 
 def _greatest(builder: OnnxBuilder, op: MnnOp) -> list[str]:

@@ -1,7 +1,6 @@
 """Operators that only move numbers, and change none."""
 
-import numpy as np
-
+from paddleport.models.mnn.folded_values import folded
 from paddleport.models.mnn.mnn_file import MnnOp
 from paddleport.models.mnn.onnx_builder import OnnxBuilder
 from paddleport.models.mnn.unknown_setting import refused
@@ -35,9 +34,10 @@ def _permute(builder: OnnxBuilder, op: MnnOp) -> list[str]:
 
 def _transpose(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     x, order = op.inputs
-    if order not in builder.values:
-        raise refused(op, "an order that is computed")
-    return [builder.add("Transpose", [x], perm=builder.values[order].tolist())]
+    places = folded(builder, order)
+    if places is None:
+        raise refused(op, "an order that depends on what is fed")
+    return [builder.add("Transpose", [x], perm=places.tolist())]
 
 
 def _squeeze(builder: OnnxBuilder, op: MnnOp) -> list[str]:
@@ -52,8 +52,8 @@ def _squeeze(builder: OnnxBuilder, op: MnnOp) -> list[str]:
 
 def _expand_dims(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     x, *given = op.inputs
-    if given and given[0] in builder.values:
-        axes = builder.constant(builder.values[given[0]].reshape(-1).astype(np.int64))
+    if given:
+        axes = builder.add("Reshape", [builder.int64(given[0]), builder.sizes([-1])])
     else:
         axes = builder.sizes([op.parameters["axis"]])
     return [builder.add("Unsqueeze", [x, axes])]
