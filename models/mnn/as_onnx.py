@@ -1,6 +1,7 @@
 """What an MNN file says, as an ONNX graph, to be computed without MNN's runtime."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,9 +69,13 @@ def graph_as_onnx(
 
 def _translated(graph: MnnGraph, inputs: Sequence[TensorSpec]) -> OnnxBuilder:
     builder = OnnxBuilder(inputs)
-    for op in graph.ops:
-        if op.type == "Input":
+    narrow = {
+        spec.name: builder.int32(spec.name) for spec in inputs if spec.dtype in ("int64", "bool")
+    }
+    for stored in graph.ops:
+        if stored.type == "Input":
             continue
+        op = replace(stored, inputs=tuple(narrow.get(name, name) for name in stored.inputs))
         try:
             made = TRANSLATORS[op.type](builder, op)
             for name, wanted in zip(made, op.outputs, strict=True):

@@ -32,10 +32,10 @@ def folded(builder: OnnxBuilder, name: str) -> Array | None:
         elif node is None:
             return None
         elif node.op_type == "Size" and _is_shape(producers.get(node.input[0])):
-            rank = _rank(builder, producers[node.input[0]].input[0])
-            if rank is None:
+            dimensions = rank(builder, producers[node.input[0]].input[0])
+            if dimensions is None:
                 return None
-            known[wanted] = np.array(rank, np.int64)
+            known[wanted] = np.array(dimensions, np.int64)
         else:
             needed[id(node)] = node
             waiting.extend(node.input)
@@ -55,7 +55,7 @@ def _is_shape(node: "onnx.NodeProto | None") -> bool:
     return node is not None and node.op_type == "Shape"
 
 
-def _rank(builder: OnnxBuilder, name: str) -> int | None:
+def rank(builder: OnnxBuilder, name: str) -> int | None:
     """How many dimensions a tensor has, by ONNX's shape inference."""
     import onnx
 

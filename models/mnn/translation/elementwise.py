@@ -156,9 +156,11 @@ def _cast(builder: OnnxBuilder, op: MnnOp) -> list[str]:
 
 def _select(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     condition, chosen, otherwise = op.inputs
+    integers = [name in builder.integers for name in (chosen, otherwise)]
+    if any(integers) and not all(integers):
+        chosen, otherwise = (builder.cast(name, np.float32) for name in (chosen, otherwise))
     result = builder.add("Where", [builder.cast(condition, np.bool_), chosen, otherwise])
-    if chosen in builder.integers:
-        builder.integers.add(result)
+    (builder.integers.add if all(integers) else builder.integers.discard)(result)
     return [result]
 
 

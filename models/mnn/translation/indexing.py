@@ -1,5 +1,7 @@
 """Operators that pick numbers by their places, and reductions along axes."""
 
+import itertools
+
 import numpy as np
 
 from paddleport.models.mnn.folded_values import folded
@@ -54,14 +56,22 @@ def _split(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     x, *given = op.inputs
     if given:
         return builder.add_several("Split", [x, builder.int64(given[0])], count, axis=axis)
-    if points is None or not points.size or op.parameters["sourceType"] == "TENSORFLOW":
-        if points is not None and points.size > 1:
-            sizes = builder.sizes(points.tolist())
-            return builder.add_several("Split", [x, sizes], count, axis=axis)
+    source = op.parameters["sourceType"]
+    if points is None or not points.size or (source == "TENSORFLOW" and points.size == 1):
         return builder.add_several("Split", [x], count, axis=axis, num_outputs=count)
-    if op.parameters["sourceType"] == "CAFFE":
-        raise refused(op, "points to cut at")
+    if source == "CAFFE":
+        return _cut(builder, x, axis, points.tolist())
     return builder.add_several("Split", [x, builder.sizes(points.tolist())], count, axis=axis)
+
+
+def _cut(builder: OnnxBuilder, x: str, axis: int, points: list[int]) -> list[str]:
+    """Cut at each point, the last part to the end."""
+    along, last = builder.sizes([axis]), np.iinfo(np.int64).max
+    bounds = itertools.pairwise([0, *points, last])
+    return [
+        builder.add("Slice", [x, builder.sizes([begin]), builder.sizes([end]), along])
+        for begin, end in bounds
+    ]
 
 
 def _gather(builder: OnnxBuilder, op: MnnOp) -> list[str]:
@@ -69,7 +79,9 @@ def _gather(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     along = op.parameters.get("axis", 0)
     if axis:
         along = _known(builder, op, axis[0])
-    return [builder.add("Gather", [x, builder.int64(places)], axis=along)]
+    value = folded(builder, places)  # its rank says that of the result
+    places = builder.int64(places) if value is None else builder.constant(value.astype(np.int64))
+    return [builder.add("Gather", [x, places], axis=along)]
 
 
 def _gather_elements(builder: OnnxBuilder, op: MnnOp) -> list[str]:
@@ -113,6 +125,39 @@ def _greatest(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     return [builder.int32(builder.add(op.type, op.inputs, axis=axis, keepdims=0))]
 
 
+def _largest(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    x, count, *largest = op.inputs
+    wanted = _known(builder, op, largest[0]) if largest else 1
+    number = builder.add("Reshape", [builder.int64(count), builder.sizes([1])])
+    values, places = builder.add_several("TopK", [x, number], 2, axis=-1, largest=wanted)
+    return [values, builder.int32(places)]
+
+
+def _one_hot(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    places, depth, on, off = op.inputs
+    scalar = builder.sizes([1])
+    ends = [builder.add("Reshape", [name, scalar]) for name in (off, on)]
+    values = builder.add("Concat", ends, axis=0)
+    result = builder.add(
+        "OneHot", [builder.int64(places), depth, values], axis=op.parameters["axis"]
+    )
+    (builder.integers.add if on in builder.integers else builder.integers.discard)(result)
+    return [result]
+
+
+def _scatter_nd(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    """Into a tensor that is given, or added up in one of zeros."""
+    places, updates, shape, *given = op.inputs
+    kind = op.parameters.get("opType", "-1")
+    if given and kind in _SCATTERED:
+        options = {"reduction": _SCATTERED[kind]}
+        return [builder.add("ScatterND", [given[0], builder.int64(places), updates], **options)]
+    if given:
+        raise refused(op, kind)
+    zeros = builder.add("Expand", [builder.number(0), builder.int64(shape)])
+    return [builder.add("ScatterND", [zeros, builder.int64(places), updates], reduction="add")]
+
+
 def _cumulative(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     x, axis = op.inputs
     options = {name: int(op.parameters[name]) for name in ("exclusive", "reverse")}
@@ -132,4 +177,7 @@ TRANSLATORS = {
     "ArgMax": _greatest,
     "ArgMin": _greatest,
     "CumSum": _cumulative,
+    "TopKV2": _largest,
+    "OneHot": _one_hot,
+    "ScatterNd": _scatter_nd,
 }

@@ -14,6 +14,8 @@ _COORDINATES = {
     "PytorchHalfPixels": "pytorch_half_pixel",
     "Asymmetric": "asymmetric",
 }
+_BORDERS = {"ZEROS": "zeros", "CLAMP": "border", "REFLECTION": "reflection"}
+_SAMPLES = {"BILINEAR": "linear", "NEAREST": "nearest"}  # so called since opset 20
 
 
 def _interpolate(builder: OnnxBuilder, op: MnnOp) -> list[str]:
@@ -43,4 +45,20 @@ def _interpolate(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     return [builder.add("Resize", [x, "", factors], **attributes)]
 
 
-TRANSLATORS = {"Interp": _interpolate}
+def _sample(builder: OnnxBuilder, op: MnnOp) -> list[str]:
+    sample = op.parameters
+    border = _BORDERS.get(sample["paddingMode"])
+    if border is None or sample["backward"] or len(op.inputs) > 2:
+        raise refused(op, f"border {sample['paddingMode']}")
+    return [
+        builder.add(
+            "GridSample",
+            op.inputs,
+            mode=_SAMPLES[sample["mode"]],
+            padding_mode=border,
+            align_corners=int(sample["alignCorners"]),
+        )
+    ]
+
+
+TRANSLATORS = {"Interp": _interpolate, "GridSample": _sample}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from paddleport.models.mnn.folded_values import rank
 from paddleport.models.mnn.mnn_file import MnnOp
 from paddleport.models.mnn.onnx_builder import OnnxBuilder
 from paddleport.models.mnn.translation.contractions import padding
@@ -19,15 +20,20 @@ def _pool(builder: OnnxBuilder, op: MnnOp) -> list[str]:
         "strides": [pool["strideY"], pool["strideX"]],
         **padding(op, pool, "padType"),
     }
+    if (
+        pool["kernelX"] == 1 and rank(builder, op.inputs[0]) == 3
+    ):  # of one dimension: it is the height
+        attributes = {name: _of_height(value) for name, value in attributes.items()}
     if pool["padType"] == "CAFFE":
         attributes["ceil_mode"] = int(pool["ceilModel"])
     if pool["type"] == "MAXPOOL":
         return [builder.add("MaxPool", op.inputs, **attributes)]
-    counted = pool["countType"]
-    if counted == "DEFAULT":
-        counted = "INCLUDE_PADDING" if pool["padType"] == "CAFFE" else "EXCLUDE_PADDING"
-    attributes["count_include_pad"] = int(counted == "INCLUDE_PADDING")
+    attributes["count_include_pad"] = int(pool["countType"] == "INCLUDE_PADDING")
     return [builder.add("AveragePool", op.inputs, **attributes)]
+
+
+def _of_height(value: Any) -> Any:
+    return value[::2] if isinstance(value, list) else value
 
 
 def _pool_3d(builder: OnnxBuilder, op: MnnOp) -> list[str]:
