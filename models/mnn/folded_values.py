@@ -32,10 +32,15 @@ def folded(builder: OnnxBuilder, name: str) -> Array | None:
         elif node is None:
             return None
         elif node.op_type == "Size" and _is_shape(producers.get(node.input[0])):
-            dimensions = rank(builder, producers[node.input[0]].input[0])
-            if dimensions is None:
+            known_shape = shape_of(builder, producers[node.input[0]].input[0])
+            if known_shape is None:
                 return None
-            known[wanted] = np.array(dimensions, np.int64)
+            known[wanted] = np.array(len(known_shape), np.int64)
+        elif _is_shape(node):
+            sizes = shape_of(builder, node.input[0])
+            if sizes is None or None in sizes:
+                return None
+            known[wanted] = np.array(sizes, np.int64)
         else:
             needed[id(node)] = node
             waiting.extend(node.input)
@@ -55,8 +60,8 @@ def _is_shape(node: "onnx.NodeProto | None") -> bool:
     return node is not None and node.op_type == "Shape"
 
 
-def rank(builder: OnnxBuilder, name: str) -> int | None:
-    """How many dimensions a tensor has, by ONNX's shape inference."""
+def shape_of(builder: OnnxBuilder, name: str) -> tuple[int | None, ...] | None:
+    """A tensor's sizes, by ONNX's shape inference; ``None`` even for their number."""
     import onnx
 
     small = {key: item for key, item in builder.values.items() if item.size < _LARGE}
@@ -74,8 +79,10 @@ def rank(builder: OnnxBuilder, name: str) -> int | None:
     )
     inferred = onnx.shape_inference.infer_shapes(_model(graph), data_prop=True).graph
     for value in (*inferred.input, *inferred.value_info):
-        if value.name == name and value.type.tensor_type.HasField("shape"):
-            return len(value.type.tensor_type.shape.dim)
+        tensor = value.type.tensor_type
+        if value.name == name and tensor.HasField("shape"):
+            dims = tensor.shape.dim
+            return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in dims)
     return None
 
 

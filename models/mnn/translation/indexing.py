@@ -32,10 +32,12 @@ def _slice_by_size(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     """From each beginning so many, or to the end where the size is -1."""
     x, begin, size = op.inputs
     beginnings, sizes = builder.int64(begin), builder.int64(size)
-    open_ended = builder.add("Equal", [sizes, builder.sizes([-1])])
     ends = builder.add("Add", [beginnings, sizes])
+    zero, all_others = builder.sizes([0]), builder.add("Equal", [sizes, builder.sizes([-1])])
+    from_end = builder.add("Less", [beginnings, zero])  # where 0 would be the first place
+    to_end = builder.add("And", [from_end, builder.add("Equal", [ends, zero])])
     last = builder.sizes([np.iinfo(np.int64).max])
-    ends = builder.add("Where", [open_ended, last, ends])
+    ends = builder.add("Where", [builder.add("Or", [all_others, to_end]), last, ends])
     return [builder.add("Slice", [x, beginnings, ends])]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from paddleport.models.mnn.folded_values import rank
+from paddleport.models.mnn.folded_values import shape_of
 from paddleport.models.mnn.mnn_file import MnnOp
 from paddleport.models.mnn.onnx_builder import OnnxBuilder
 from paddleport.models.mnn.translation.contractions import padding
@@ -20,9 +20,8 @@ def _pool(builder: OnnxBuilder, op: MnnOp) -> list[str]:
         "strides": [pool["strideY"], pool["strideX"]],
         **padding(op, pool, "padType"),
     }
-    if (
-        pool["kernelX"] == 1 and rank(builder, op.inputs[0]) == 3
-    ):  # of one dimension: it is the height
+    shape = shape_of(builder, op.inputs[0]) if pool["kernelX"] == 1 else None
+    if shape is not None and len(shape) == 3:  # of one dimension: it is the height
         attributes = {name: _of_height(value) for name, value in attributes.items()}
     if pool["padType"] == "CAFFE":
         attributes["ceil_mode"] = int(pool["ceilModel"])
