@@ -12,6 +12,7 @@ from paddleport.models.mnn.folded_values import value_info
 from paddleport.models.mnn.mnn_file import MnnGraph, read_mnn
 from paddleport.models.mnn.onnx_builder import OPSET, OnnxBuilder
 from paddleport.models.mnn.translation import TRANSLATORS
+from paddleport.models.mnn.unknown_setting import refused
 from paddleport.tensors import TensorSpec
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def _translated(graph: MnnGraph, inputs: Sequence[TensorSpec]) -> OnnxBuilder:
         op = replace(stored, inputs=tuple(narrow.get(name, name) for name in stored.inputs))
         try:
             made = TRANSLATORS[op.type](builder, op)
+            if len(made) != len(op.outputs):
+                raise refused(op, f"{len(op.outputs)} outputs")
             for name, wanted in zip(made, op.outputs, strict=True):
                 if name != wanted:
                     builder.bind(name, wanted)

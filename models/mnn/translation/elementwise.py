@@ -12,7 +12,7 @@ _UNARY = {
     "ABS": "Abs", "NEG": "Neg", "FLOOR": "Floor", "CEIL": "Ceil", "SQRT": "Sqrt", "EXP": "Exp",
     "LOG": "Log", "SIN": "Sin", "COS": "Cos", "TAN": "Tan", "ASIN": "Asin", "ACOS": "Acos",
     "ATAN": "Atan", "RECIPROCAL": "Reciprocal", "BNLL": "Softplus", "ACOSH": "Acosh",
-    "SINH": "Sinh", "ASINH": "Asinh", "ATANH": "Atanh", "SIGN": "Sign", "ROUND": "Round",
+    "SINH": "Sinh", "ASINH": "Asinh", "ATANH": "Atanh", "SIGN": "Sign",
     "COSH": "Cosh", "ERF": "Erf", "SIGMOID": "Sigmoid", "TANH": "Tanh",
     "HARDSWISH": "HardSwish", "GELU_STANDARD": "Gelu",
 }  # fmt: skip
@@ -44,6 +44,8 @@ def _unary(builder: OnnxBuilder, op: MnnOp) -> list[str]:
         return [builder.add("Gelu", [x], approximate="tanh")]
     if kind == "SILU":
         return [builder.add("Mul", [x, builder.add("Sigmoid", [x])])]
+    if kind == "ROUND":
+        return [_rounded(builder, x)]
     one = builder.number(1)
     if kind == "LOG1P":
         return [builder.add("Log", [builder.add("Add", [x, one])])]
@@ -52,6 +54,14 @@ def _unary(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     if kind == "ERFC":
         return [builder.add("Sub", [one, builder.add("Erf", [x])])]
     raise refused(op, kind)
+
+
+def _rounded(builder: OnnxBuilder, x: str) -> str:
+    """To the nearest integer, halves away from 0; ONNX's Round takes the even one."""
+    size = builder.add(
+        "Floor", [builder.add("Add", [builder.add("Abs", [x]), builder.number(0.5)])]
+    )
+    return builder.add("Mul", [builder.add("Sign", [x]), size])
 
 
 def _binary(builder: OnnxBuilder, op: MnnOp) -> list[str]:
@@ -81,9 +91,9 @@ def _binary_result(builder: OnnxBuilder, op: MnnOp) -> str:
     if kind in _LOGICAL:
         truths = [builder.cast(name, np.bool_) for name in (left, right)]
         return builder.int32(builder.add(_LOGICAL[kind], truths))
-    if kind == "MOD":
+    if kind == "MOD" and not integers:
         return builder.add("Mod", [left, right], fmod=1)
-    if kind == "FLOORMOD" and integers:
+    if kind in ("MOD", "FLOORMOD") and integers:
         return builder.add("Mod", [left, right])
     if kind == "SquaredDifference":
         difference = builder.add("Sub", [left, right])

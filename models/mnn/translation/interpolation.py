@@ -20,13 +20,13 @@ _SAMPLES = {"BILINEAR": "linear", "NEAREST": "nearest"}  # so called since opset
 
 def _interpolate(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     resize = op.parameters
-    coordinates, mode = resize["ctm"], _MODES.get(resize["resizeType"])
-    if coordinates not in _COORDINATES or mode is None:
-        raise refused(op, f"coordinates {coordinates}, kind {resize['resizeType']}")
+    coordinates, mode = _coordinates(op), _MODES.get(resize["resizeType"])
+    if mode is None:
+        raise refused(op, f"kind {resize['resizeType']}")
     x, *given = op.inputs
     attributes = {
         "mode": mode,
-        "coordinate_transformation_mode": _COORDINATES[coordinates],
+        "coordinate_transformation_mode": coordinates,
         "nearest_mode": "floor" if resize["resizeType"] == _NEAREST else "round_prefer_floor",
         "cubic_coeff_a": resize["cubicCoeffA"],
         "axes": [2, 3],
@@ -43,6 +43,18 @@ def _interpolate(builder: OnnxBuilder, op: MnnOp) -> list[str]:
         return [builder.add("Resize", [x, "", "", sizes_name], **attributes)]
     factors = builder.add("Slice", [given[0], *last])
     return [builder.add("Resize", [x, "", factors], **attributes)]
+
+
+def _coordinates(op: MnnOp) -> str:
+    """ONNX's name of how places are mapped; old files have two switches for it."""
+    stated = op.parameters["ctm"]
+    if stated == "NotSet":
+        if op.parameters["alignCorners"]:
+            return "align_corners"
+        return "half_pixel" if op.parameters["halfPixelCenters"] else "asymmetric"
+    if stated not in _COORDINATES:
+        raise refused(op, f"coordinates {stated}")
+    return _COORDINATES[stated]
 
 
 def _sample(builder: OnnxBuilder, op: MnnOp) -> list[str]:

@@ -29,7 +29,9 @@ def _flatten(builder: OnnxBuilder, op: MnnOp) -> list[str]:
 
 
 def _permute(builder: OnnxBuilder, op: MnnOp) -> list[str]:
-    return [builder.add("Transpose", op.inputs, perm=op.parameters["dims"].tolist())]
+    order = op.parameters["dims"]
+    attributes = {} if order is None else {"perm": order.tolist()}  # without, all are turned round
+    return [builder.add("Transpose", op.inputs, **attributes)]
 
 
 def _transpose(builder: OnnxBuilder, op: MnnOp) -> list[str]:

@@ -15,6 +15,8 @@ def _pool(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     pool = op.parameters
     if pool["isGlobal"]:
         return [builder.add(_GLOBAL[pool["type"]], op.inputs)]
+    if not (pool["strideX"] and pool["strideY"]):
+        raise refused(op, "a stride of 0")
     attributes: dict[str, Any] = {
         "kernel_shape": [pool["kernelY"], pool["kernelX"]],
         "strides": [pool["strideY"], pool["strideX"]],
