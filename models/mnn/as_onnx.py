@@ -10,6 +10,7 @@ from paddleport.errors import BackendUnavailableError, ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.mnn.folded_values import value_info
 from paddleport.models.mnn.mnn_file import MnnGraph, read_mnn
+from paddleport.models.mnn.on_grid import on_grid
 from paddleport.models.mnn.onnx_builder import OPSET, OnnxBuilder
 from paddleport.models.mnn.translation import TRANSLATORS
 from paddleport.models.mnn.unknown_setting import refused
@@ -73,15 +74,23 @@ def _translated(graph: MnnGraph, inputs: Sequence[TensorSpec]) -> OnnxBuilder:
     narrow = {
         spec.name: builder.int32(spec.name) for spec in inputs if spec.dtype in ("int64", "bool")
     }
+    renamed = {
+        spec.name: on_grid(builder, narrow.get(spec.name, spec.name), graph.scales[spec.name])
+        for spec in inputs
+        if spec.name in graph.scales
+    }
+    fed = {**narrow, **renamed}
     for stored in graph.ops:
         if stored.type == "Input":
             continue
-        op = replace(stored, inputs=tuple(narrow.get(name, name) for name in stored.inputs))
+        op = replace(stored, inputs=tuple(fed.get(name, name) for name in stored.inputs))
         try:
             made = TRANSLATORS[op.type](builder, op)
             if len(made) != len(op.outputs):
                 raise refused(op, f"{len(op.outputs)} outputs")
             for name, wanted in zip(made, op.outputs, strict=True):
+                if wanted in graph.scales and name != wanted:
+                    name = on_grid(builder, name, graph.scales[wanted])
                 if name != wanted:
                     builder.bind(name, wanted)
         except (KeyError, ValueError, TypeError, AttributeError) as error:
