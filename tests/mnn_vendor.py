@@ -109,3 +109,24 @@ def _read(mnn: Any, tensor: Any) -> Array:
     tensor.copyToHostTensor(host)
     found: Array = host.getNumpyData().reshape(shape).copy()
     return found
+
+
+def kinds(file: bytes, feed: Mapping[str, Array]) -> dict[str, str]:
+    """What MNN says each operator was computed as, by the operator's name; runs in a worker."""
+    mnn = importlib.import_module("MNN")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "m.mnn")
+        path.write_bytes(file)
+        interpreter = mnn.Interpreter(str(path))
+    interpreter.setSessionMode(0)  # with callbacks
+    session = interpreter.createSession({"precision": "high", "numThread": 1, "backend": "CPU"})
+    for name, item in feed.items():
+        interpreter.getSessionInput(session, name).copyFrom(_tensor(mnn, item))
+    found = {}
+
+    def after(_: Any, info: Any) -> bool:
+        found[info.getName()] = info.getType().strip()
+        return True
+
+    interpreter.runSessionWithCallBackInfo(session, lambda *_: True, after)
+    return found

@@ -64,6 +64,10 @@ class FlatTable(Mapping[str, Any]):
     Numbers are plain, enumerations their names, vectors of numbers numpy views of the buffer (to be
     written through where that is a bytearray), of tables lists. Of a union whose kind is unknown,
     and of a field that the schema doesn't describe, the value is ``None``.
+
+    Attributes:
+        kind: what the schema calls it.
+        start: its first byte.
     """
 
     def __init__(self, data: bytes | bytearray, start: int, kind: str, depth: int = 0) -> None:
@@ -73,7 +77,8 @@ class FlatTable(Mapping[str, Any]):
             DamagedBufferError: there is none.
         """
         self.kind = kind
-        self._data, self._start, self._depth = data, start, depth
+        self.start = start
+        self._data, self._depth = data, depth
         if depth > _DEEPEST:
             raise DamagedBufferError("tables within tables without end")
         self._vtable = start - self._unpack("i", start)
@@ -104,6 +109,13 @@ class FlatTable(Mapping[str, Any]):
         """Where a field of a number begins, to be overwritten there; ``None``: it is not stored."""
         return self._position(_fields(self.kind)[name][0])
 
+    def vector_start(self, name: str) -> int:
+        """Where a stored vector begins: its length, then its elements."""
+        position = self.position(name)
+        if position is None:
+            raise DamagedBufferError(f"no {name}")
+        return self._follow(position)
+
     def union_kind(self, name: str) -> str:
         """The kind of table that a union holds, ``NONE`` for none."""
         position = self._position(_fields(self.kind)[name][0])
@@ -126,7 +138,7 @@ class FlatTable(Mapping[str, Any]):
         if entry >= self._entries:
             return None
         offset = self._unpack("H", self._vtable + 4 + 2 * entry)
-        return self._start + offset if offset else None
+        return self.start + offset if offset else None
 
     def _object(self, position: int, type_: str) -> Any:
         target = self._follow(position)
