@@ -28,12 +28,15 @@ _LOG_TIME = re.compile(r"^\[\d\d:\d\d:\d\d\] \S*:\d+: ")
 _NO_REASON = ("Start to ", "Converted Failed", "The device supports", "inputTensors", "MNN use ")
 
 
-def convert_by_mnn(onnx: Path, path: Path, *flags: str) -> None:
+def convert_by_mnn(
+    onnx: Path, path: Path, settings: Mapping[str, str] = SETTINGS, flags: Sequence[str] = ()
+) -> None:
     """Write an ONNX file as an .mnn; in a process of its own, since the converter may crash.
 
     Args:
         onnx: the file to read.
         path: the file to write.
+        settings: each of those in ``SETTINGS``.
         flags: settings without a value, such as ``fp16``.
 
     Raises:
@@ -41,17 +44,17 @@ def convert_by_mnn(onnx: Path, path: Path, *flags: str) -> None:
         ConversionError: MNN does not convert the model; names the operator where MNN does.
     """
     try:
-        run_in_worker(_convert, _TIMEOUT_S, onnx, path, flags)
+        run_in_worker(_convert, _TIMEOUT_S, onnx, path, dict(settings), list(flags))
     except WorkerCrashed as error:
         raise ConversionError(
             f"MNN's converter does not survive this model: it ended with {error.reason}"
         ) from error
 
 
-def _convert(onnx: Path, path: Path, flags: Sequence[str]) -> None:
+def _convert(onnx: Path, path: Path, settings: Mapping[str, str], flags: Sequence[str]) -> None:
     # With "=", always: of "--keepInputFormat 1" the converter takes the name alone, and turns it
     # off. A flag is on by being there, so those that are not wanted can only be left out.
-    arguments = [f"--{name}={value}" for name, value in SETTINGS.items()]
+    arguments = [f"--{name}={value}" for name, value in settings.items()]
     arguments += [f"--{flag}" for flag in flags]
     files = ["--modelFile", str(onnx), "--MNNModel", str(path)]
     with _printed() as log:

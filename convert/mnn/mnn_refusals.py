@@ -57,6 +57,8 @@ def _window(graph: RewrittenGraph, node: "onnx.NodeProto") -> str:
 
 
 def _flattening(graph: RewrittenGraph, node: "onnx.NodeProto") -> str:
+    if node.op_type == "LogSoftmax" and graph.opset >= _TURNED_SOFTMAX:
+        return "over an axis counted from the back" if attribute(node, "axis", -1) < 0 else ""
     axis, rank = attribute(node, "axis", 1), graph.rank(node.input[0])
     if graph.opset >= _TURNED_SOFTMAX or axis == -1 or (rank is not None and axis == rank - 1):
         return ""

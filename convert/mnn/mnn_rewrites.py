@@ -10,6 +10,7 @@ from paddleport.convert.mnn.rewritten_graph import RewrittenGraph, attribute
 if TYPE_CHECKING:
     import onnx
 
+_TURNED_SOFTMAX = 13  # below, it flattens what follows its axis
 _AXES_ARE_INPUTS = 13  # of ReduceSum; of the other reductions 18
 
 
@@ -107,13 +108,12 @@ def _variadic(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
 
 
 def _log_softmax(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
-    """LogSoftmax without its axis ends MNN's process."""
-    from onnx import helper
-
-    if attribute(node, "axis") is None:
-        axis = -1 if graph.opset >= 13 else 1
-        node.attribute.append(helper.make_attribute("axis", axis))
-    return False
+    """MNN takes LogSoftmax only over an axis that is counted from the front."""
+    rank, axis = graph.rank(node.input[0]), attribute(node, "axis", -1)
+    if graph.opset < _TURNED_SOFTMAX or axis >= 0 or rank is None:
+        return False
+    graph.add("LogSoftmax", [node.input[0]], node.output[0], axis=axis + rank)
+    return True
 
 
 def _gelu(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:

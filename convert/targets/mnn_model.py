@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from paddleport.convert.mnn.mnn_converter import INSTALL, SETTINGS, convert_by_mnn
-from paddleport.convert.mnn.mnn_fixups import write_for_mnn
+from paddleport.convert.mnn.mnn_fixups import products_as_convolutions, write_for_mnn
 from paddleport.convert.mnn.mnn_sizes import try_sizes
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError
@@ -49,12 +49,15 @@ class MnnTarget(Target):
         flags = ("fp16",) if options.precision == "fp16" else ()
         with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
             source, fixups = write_for_mnn(onnx.path, Path(folder, "for-mnn.onnx"))
-            convert_by_mnn(source, path, *flags)
+            chosen = dict(SETTINGS)
+            if not products_as_convolutions(source):
+                chosen["convertMatmulToConv"] = "0"
+            convert_by_mnn(source, path, chosen, flags)
         inputs, outputs = onnx_tensors(onnx.path)
         made = Artifact(format=self.format, files=(path,), inputs=inputs, outputs=outputs)
         _check_tensors(made)
         sizes = try_sizes(made, onnx.path, onnx.preprocess.size if onnx.preprocess else None)
-        settings = {**SETTINGS, "fp16": bool(flags), "fixups": list(fixups)}
+        settings = {**chosen, "fp16": bool(flags), "fixups": list(fixups)}
         facts = {}
         if not sizes.batch:
             settings |= ONE_BY_ONE
@@ -89,6 +92,8 @@ def _check_tensors(made: Artifact) -> None:
     """
     graph = read_mnn(made.path)
     found = {spec.name for spec in graph.inputs}
+    if not found:
+        raise ConversionError("MNN runs no model that is computed of no input")
     strange = found - {spec.name for spec in made.inputs}
     lost = [spec.name for spec in made.outputs if spec.name not in graph.outputs]
     if strange or lost:

@@ -72,6 +72,7 @@ class InterpreterSession(MnnSession):
         self.outputs = {name: self._dtype(item) for name, item in self._given.items()}
         self._fitted: object = None
         self._views: dict[str, Array | None] = {}
+        self._hosts: dict[str, tuple[Any, Array]] = {}
 
     def _open(self, threads: int, kept: Sequence[str]) -> Any:
         for hint, value in HINTS:
@@ -86,7 +87,7 @@ class InterpreterSession(MnnSession):
         with CapturedPrints() as printed:
             self._prepare(feed, printed)
             self._finish(self._interpreter.runSession(self._session), printed)
-            return {name: self._read(item, self._views[name]) for name, item in self._given.items()}
+            return {name: self._read(name) for name in self._given}
 
     def _prepare(self, feed: Mapping[str, Array], printed: CapturedPrints) -> None:
         shapes = {name: tuple(map(int, feed[name].shape)) for name in self._taken}
@@ -110,7 +111,7 @@ class InterpreterSession(MnnSession):
             raise mnn_error(printed, f"its error code is {code}")
 
     def _fit(self, shapes: Mapping[str, tuple[int, ...]], printed: CapturedPrints) -> None:
-        """Resize, and find out which tensors lie in memory as arrays do.
+        """Resize, and find out which inputs lie in memory as arrays do.
 
         An input that was converted without keepInputFormat lies in blocks of four channels and
         says that it does not.
@@ -121,13 +122,15 @@ class InterpreterSession(MnnSession):
         self._interpreter.resizeSession(self._session)
         if status := self._number(_RESIZE_STATUS):
             raise mnn_error(printed, f"the session can't be resized, status {status}")
-        self._views = {
-            name: self._view(tensor) for name, tensor in {**self._taken, **self._given}.items()
-        }
+        self._views = {name: self._view(tensor) for name, tensor in self._taken.items()}
+        self._hosts = {name: self._empty(tensor) for name, tensor in self._given.items()}
         self._fitted = dict(shapes)
 
     def _view(self, tensor: Any) -> Array | None:
-        """A tensor's own memory as an array, if what MNN copies there is read there in order."""
+        """An input's own memory as an array, if what MNN copies there is read there in order.
+
+        Nothing is ever written to an output: constants and sizes are there since the resizing.
+        """
         shape, dtype = tuple(map(int, tensor.getShape())), self._dtype(tensor)
         written = pattern(shape, dtype)
         if not written.size:
@@ -142,16 +145,17 @@ class InterpreterSession(MnnSession):
         kind = self._mnn.Tensor_DimensionType_Caffe
         return self._mnn.Tensor(values.shape, tensor.getDataType(), dense(values), kind)
 
-    def _read(self, tensor: Any, view: Array | None) -> Array:
-        if view is not None:
-            return view.copy()
-        shape = tuple(map(int, tensor.getShape()))
-        empty = np.zeros(shape, self._dtype(tensor))
-        if not empty.size:
-            return empty
-        host = self._host(tensor, empty)
-        tensor.copyToHostTensor(host)
-        return np.array(host.getNumpyData()).reshape(shape)
+    def _empty(self, tensor: Any) -> tuple[Any, Array]:
+        """What an output is copied to, and its shape and type as an array of zeros."""
+        zeros = np.zeros(tuple(map(int, tensor.getShape())), self._dtype(tensor))
+        return (self._host(tensor, zeros) if zeros.size else None), zeros
+
+    def _read(self, name: str) -> Array:
+        host, zeros = self._hosts[name]
+        if host is None:
+            return zeros.copy()
+        self._given[name].copyToHostTensor(host)
+        return np.array(host.getNumpyData()).reshape(zeros.shape)
 
     def _dtype(self, tensor: Any) -> str:
         kind = tensor.getDataType()
