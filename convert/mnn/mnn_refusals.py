@@ -32,7 +32,7 @@ def refusal(graph: RewrittenGraph, node: "onnx.NodeProto") -> str:
         return f"with reduction {attribute(node, 'reduction')}"
     if kind in _REDUCTIONS:
         return "with axes that are computed"
-    if kind in ("Where", "Less") and _is_broadcast(graph, node):
+    if kind == "Where" and len({graph.shape(name) for name in node.input}) > 1:
         return "between tensors of different shapes"
     return ""
 
@@ -101,10 +101,3 @@ def _recurrence(node: "onnx.NodeProto") -> str:
     if node.op_type == "GRU" and not attribute(node, "linear_before_reset", 0):
         return "without linear_before_reset"
     return ""
-
-
-def _is_broadcast(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
-    """Whether the inputs have several shapes, none of them of one value; unknown ones pass."""
-    shapes = [graph.shape(name) for name in node.input]
-    known = {shape for shape in shapes if shape is not None and any(n != 1 for n in shape)}
-    return len(known) > 1

@@ -182,7 +182,45 @@ def _general_product(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
     return True
 
 
+def _comparison(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """MNN's Less of floats is wrong, and the others where both sides are broadcast.
+
+    Its Max and Equal are right: a < b where max(a, b) is not a.
+    """
+    if not graph.dtype(node.input[0]).startswith("float"):
+        return False
+    a, b = node.input
+    most = graph.add("Max", [a, b])
+    other = a if node.op_type in ("Less", "GreaterOrEqual") else b
+    negated = node.op_type in ("Less", "Greater")
+    same = graph.add("Equal", [most, other], "" if negated else node.output[0])
+    if negated:
+        graph.add("Not", [same], node.output[0])
+    return True
+
+
+def _choice(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """A Where that broadcasts reads past the end of what is smaller: all are made as large."""
+    shapes = {graph.shape(name) for name in node.input}
+    kind = graph.dtype(node.input[1])
+    if (len(shapes) == 1 and None not in shapes) or not kind or kind == "bool":
+        return False
+    from onnx import helper
+
+    to = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    condition, x, y = node.input
+    number = graph.add("Cast", [condition], to=to)
+    size = graph.add("Shape", [graph.add("Add", [graph.add("Add", [x, y]), number])])
+    zero = graph.constant(np.zeros((), kind))
+    whole = [graph.add("Expand", [item, size]) for item in (number, x, y)]
+    chosen = graph.add("Not", [graph.add("Equal", [whole[0], zero])])
+    graph.add("Where", [chosen, *whole[1:]], node.output[0])
+    return True
+
+
 REWRITES = {
+    **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _comparison),
+    "Where": _choice,
     "MaxPool": _strided,
     "AveragePool": _strided,
     "LpPool": _strided,

@@ -69,7 +69,7 @@ class InterpreterSession(MnnSession):
             raise BackendUnavailableError(f"mnn was asked for CPU and took its backend {backend}")
         check_threads(threads, self._number(_THREADS))
         self.inputs = {name: self._dtype(item) for name, item in self._taken.items()}
-        self.outputs = {name: self._dtype(item) for name, item in self._given.items()}
+        self.outputs = tuple(self._given)
         self._fitted: object = None
         self._views: dict[str, Array | None] = {}
         self._hosts: dict[str, tuple[Any, Array]] = {}

@@ -23,6 +23,8 @@ from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _NO_LAYERS = ("Input", "Const")
+# MNN's interpreter gives as many rows as there could be, and says nothing.
+_SHAPED_BY_CONTENTS = ("NonMaxSuppressionV2", "Where", "DetectionPostProcess")
 ONE_BY_ONE = {"batches": "one at a time"}
 """What the target records among its step's options of a file that takes no batch."""
 
@@ -64,7 +66,8 @@ class MnnRunner(Runner, LayerValues):
         self._check_tensors(model)
 
     def _open(self, mnn: Any, model: Artifact) -> MnnSession:
-        if not self._graph.subgraphs:
+        contents = any(op.type in _SHAPED_BY_CONTENTS for op in self._graph.ops)
+        if not self._graph.subgraphs and not contents:
             try:
                 return InterpreterSession(mnn, model.path, self.options.threads)
             except NeedsModule:
@@ -103,21 +106,20 @@ class MnnRunner(Runner, LayerValues):
         self.notes = (*self.notes, "batches are run one example at a time")
 
     def _check_tensors(self, model: Artifact) -> None:
-        """Hold the file's own tensors against what was recorded of it beside it."""
-        held = {**self._session.inputs, **self._session.outputs}
+        """Hold the file's own tensors against what was recorded of it beside it.
+
+        An input that nothing is computed of is not in the file.
+        """
         takes, gives = ({spec.name for spec in specs} for specs in (self.inputs, self.outputs))
-        strange = [*(self._session.inputs.keys() - takes), *(gives - self._session.outputs.keys())]
+        strange = [*(self._session.inputs.keys() - takes), *(gives - {*self._session.outputs})]
         if strange:
+            has = ", ".join([*self._session.inputs, *self._session.outputs])
             raise ModelFileError(
-                f"{model.path} has {', '.join(held)}, and beside it is said {', '.join(strange)}"
+                f"{model.path} has {has}, and what is recorded of it does not fit: "
+                f"{', '.join(strange)}"
             )
-        for spec in (*self.inputs, *self.outputs):
-            # an input that nothing is computed of is not there
-            if not _holds(held.get(spec.name, ""), spec.dtype):
-                raise ModelFileError(
-                    f"mnn holds {spec.name} as {held[spec.name]}, and it is {spec.dtype}: "
-                    "values would be rounded"
-                )
+        for spec in self.inputs:
+            _check_type(spec, self._session.inputs.get(spec.name, spec.dtype))
 
     @property
     def computes_in(self) -> Precision:
@@ -139,6 +141,8 @@ class MnnRunner(Runner, LayerValues):
                 found = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
         except MnnError as error:
             raise FeedError(f"mnn can't compute this feed: {error}") from error
+        for spec in self.outputs:
+            _check_type(spec, found[spec.name].dtype.name)
         return {spec.name: found[spec.name].astype(spec.dtype, copy=False) for spec in self.outputs}
 
     def _held(self, feed: Feed) -> dict[str, Array]:
@@ -190,12 +194,17 @@ def _takes_one(model: Artifact) -> bool:
     return any(ONE_BY_ONE.items() <= item.items() for item in options)
 
 
-def _holds(held: str, wanted: str) -> bool:
-    """Whether values of one type come through a tensor of MNN's unchanged, or are refused."""
-    if held in ("", wanted):
-        return True
-    whole = np.dtype(wanted).kind in "iub" and held in ("int32", "uint8", "int64")
-    return whole or (held == "float32" and wanted == "float16")
+def _check_type(spec: TensorSpec, held: str) -> None:
+    """Refuse a tensor whose values do not come through MNN's type unchanged.
+
+    Raises:
+        ModelFileError: says which.
+    """
+    whole = np.dtype(spec.dtype).kind in "iub" and held in ("int32", "uint8", "int64")
+    if held != spec.dtype and not whole and (held, spec.dtype) != ("float32", "float16"):
+        raise ModelFileError(
+            f"mnn holds {spec.name} as {held}, and it is {spec.dtype}: values would be rounded"
+        )
 
 
 def _narrowed(name: str, values: Array, dtype: "np.dtype[Any]") -> Array:

@@ -39,11 +39,12 @@ class MnnSession(ABC):
     """One .mnn file, ready to run.
 
     Attributes:
-        inputs, outputs: the dtype that MNN holds each tensor in, by name, in the file's order.
+        inputs: the dtype that MNN holds each in, by name.
+        outputs: their names; of what type they are is known when they are there.
     """
 
     inputs: Mapping[str, str]
-    outputs: Mapping[str, str]
+    outputs: Sequence[str]
 
     @abstractmethod
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:

@@ -43,7 +43,7 @@ class ModuleSession(MnnSession):
                 "convert it again with --keepInputFormat=1"
             )
         self.inputs = {spec.name: _HELD_AS.get(spec.dtype, spec.dtype) for spec in graph.inputs}
-        self._names = graph.outputs
+        self.outputs = graph.outputs
         with CapturedPrints() as printed:
             printed.text()
             try:
@@ -55,13 +55,12 @@ class ModuleSession(MnnSession):
                 self._module = nn.load_module_from_file(
                     str(path),
                     list(self.inputs),
-                    list(self._names),
+                    list(self.outputs),
                     runtime_manager=self._manager,
                     shape_mutable=True,
                 )
             except Exception as error:  # it says that it failed: the reason is printed
                 raise mnn_error(printed, one_line(error)) from error
-        self.outputs = dict.fromkeys(self._names, "")  # known only once they are there
 
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         """Copy the feed in, run, copy what it gives."""
@@ -75,20 +74,24 @@ class ModuleSession(MnnSession):
                     for name, dtype in self.inputs.items()
                 ]
                 found = self._module.forward(given)
-                if len(found) != len(self._names):
+                if len(found) != len(self.outputs):
                     raise mnn_error(printed, "it gives no outputs")
                 return {
-                    name: np.array(self._plain(item).read())
-                    for name, item in zip(self._names, found, strict=True)
+                    name: self._read(item) for name, item in zip(self.outputs, found, strict=True)
                 }
             except MnnError:
                 raise
             except Exception as error:  # MNN raises what it likes, and prints why
                 raise mnn_error(printed, one_line(error)) from error
 
-    def _plain(self, item: Any) -> Any:
-        blocks = item.data_format == self._expr.NC4HW4
-        return self._expr.convert(item, self._expr.NCHW) if blocks else item
+    def _read(self, item: Any) -> Array:
+        shape = tuple(map(int, item.shape))
+        if 0 in shape:  # which can't be read
+            kinds = {self._expr.int: "int32", self._expr.uint8: "uint8"}
+            return np.zeros(shape, kinds.get(item.dtype, "float32"))
+        if item.data_format == self._expr.NC4HW4:
+            item = self._expr.convert(item, self._expr.NCHW)
+        return np.array(item.read())
 
 
 def _in_blocks(parameters: Mapping[str, Any]) -> bool:
