@@ -1,14 +1,15 @@
 """MNN's file, written by MNN's own converter out of an ONNX file."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from paddleport.convert.mnn.mnn_converter import INSTALL, SETTINGS, convert_by_mnn
 from paddleport.convert.mnn.mnn_fixups import products_as_convolutions, write_for_mnn
 from paddleport.convert.mnn.mnn_sizes import try_sizes
+from paddleport.convert.precision.mnn_int8 import quantize_mnn
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
@@ -20,14 +21,14 @@ from paddleport.tensors import Array, Feed
 
 
 class MnnTarget(Target):
-    """An .mnn in fp32, or with its weights stored in fp16."""
+    """An .mnn in fp32, with its weights stored in fp16, or quantised to int8 by MNN."""
 
     name: ClassVar[str] = "mnn"
     format: ClassVar[str] = "mnn"
     suffix: ClassVar[str] = ".mnn"
     fixed_suffix: ClassVar[bool] = True
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16")
-    lowers: ClassVar[tuple[Precision, ...]] = ("fp16",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+    lowers: ClassVar[tuple[Precision, ...]] = ("fp16", "int8")
     distributions: ClassVar[tuple[str, ...]] = ("MNN",)
 
     @classmethod
@@ -49,10 +50,18 @@ class MnnTarget(Target):
         flags = ("fp16",) if options.precision == "fp16" else ()
         with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
             source, fixups = write_for_mnn(onnx.path, Path(folder, "for-mnn.onnx"))
-            chosen = dict(SETTINGS)
+            chosen: dict[str, Any] = dict(SETTINGS)
+            kept: Mapping[str, str] = {}
             if not products_as_convolutions(source):
                 chosen["convertMatmulToConv"] = "0"
-            convert_by_mnn(source, path, chosen, flags)
+            if options.precision == "int8":
+                plain = Path(folder, "fp32.mnn")
+                convert_by_mnn(source, plain, chosen)
+                done = quantize_mnn(plain, path, onnx.path, calibration, options)
+                chosen |= done.settings
+                kept = done.kept_fp32
+            else:
+                convert_by_mnn(source, path, chosen, flags)
         inputs, outputs = onnx_tensors(onnx.path)
         made = Artifact(format=self.format, files=(path,), inputs=inputs, outputs=outputs)
         _check_tensors(made)
@@ -68,6 +77,7 @@ class MnnTarget(Target):
             files=(path,),
             tools={"MNN": _version()},
             settings=settings,
+            kept_fp32=kept,
             facts=facts,
             inputs=sizes.inputs,
             outputs=sizes.outputs,

@@ -12,7 +12,7 @@ from paddleport.errors import (
     ModelNotFoundError,
 )
 from paddleport.models.artifact import Artifact
-from paddleport.models.mnn.mnn_file import read_mnn
+from paddleport.models.mnn.mnn_file import MnnGraph, read_mnn
 from paddleport.runners.base import Runner
 from paddleport.runners.layer_values import FileLayer, LayerValues
 from paddleport.runners.mnn.interpreter_session import InterpreterSession
@@ -25,21 +25,23 @@ from paddleport.tensors import Array, Feed, TensorSpec
 _NO_LAYERS = ("Input", "Const")
 # MNN's interpreter gives as many rows as there could be, and says nothing.
 _SHAPED_BY_CONTENTS = ("NonMaxSuppressionV2", "Where", "DetectionPostProcess")
+_INT8 = ("ConvInt8", "DepthwiseConvInt8", "FloatToInt8", "Int8ToFloat")
+_HALF = 3  # of IDSTQuan.type
 ONE_BY_ONE = {"batches": "one at a time"}
 """What the target records among its step's options of a file that takes no batch."""
 
 
 class MnnRunner(Runner, LayerValues):
-    """An .mnn file on the CPU, in fp32.
+    """An .mnn file on the CPU, in fp32, or in int8 where the file is.
 
     MNN has no other precision on x86: its "low" and "low_bf16" change nothing there, and say so
-    to nobody.
+    to nobody. Weights alone in 8 or 16 bits are widened when the file is loaded.
     """
 
     name: ClassVar[str] = "mnn"
     formats: ClassVar[tuple[str, ...]] = ("mnn",)
     distributions: ClassVar[tuple[str, ...]] = ("MNN",)
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "int8")
     install: ClassVar[str] = "pip install 'paddleport[mnn]'"
     _session: MnnSession
     _one_by_one: bool = False
@@ -49,6 +51,14 @@ class MnnRunner(Runner, LayerValues):
         if not model.path.is_file():
             raise ModelNotFoundError(f"{model.path} does not exist")
         self._graph = read_mnn(model.path)
+        asked = self.options.precision
+        if asked not in (None, self.computes_in):
+            raise BackendUnavailableError(
+                f"mnn was asked for {asked} and computes this file in {self.computes_in}: leave "
+                "--precision out"
+            )
+        if narrow := _narrow_weights(self._graph):
+            self.notes = (*self.notes, narrow)
         with self.vendor(BackendUnavailableError, "does not start"), CapturedPrints() as printed:
             import MNN
 
@@ -123,8 +133,12 @@ class MnnRunner(Runner, LayerValues):
 
     @property
     def computes_in(self) -> Precision:
-        """Always fp32: it is MNN's only arithmetic on files without quantised activations."""
-        return "fp32"
+        """What the file itself says: int8 where its activations have scales.
+
+        Nothing can be read back of a session but that it was given "high" precision and memory.
+        """
+        quantized = any(op.type in _INT8 for op in self._graph.ops)
+        return "int8" if quantized or self._graph.scales else "fp32"
 
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Run once, or once for each example where the file has room for one."""
@@ -192,6 +206,16 @@ def _takes_one(model: Artifact) -> bool:
     steps = model.provenance.get("steps", [])
     options = [step.get("options", {}) for step in steps if step.get("step") == MnnRunner.name]
     return any(ONE_BY_ONE.items() <= item.items() for item in options)
+
+
+def _narrow_weights(graph: MnnGraph) -> str:
+    """How weights are stored that are computed with in fp32; empty where they are float32."""
+    stored = [op.parameters.get("quanParameter") for op in graph.ops]
+    kinds = {item["type"] for item in stored if item is not None and item["buffer"] is not None}
+    if not kinds or graph.scales:
+        return ""
+    width = "16-bit" if kinds == {_HALF} else "8-bit"
+    return f"weights stored in {width}, computed with in fp32"
 
 
 def _check_type(spec: TensorSpec, held: str) -> None:
