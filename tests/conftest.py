@@ -35,6 +35,11 @@ def small_ncnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -
     return _made("ncnn", small_onnx, tmp_path_factory.mktemp("ncnn") / "small.ncnn.param")
 
 
+@pytest.fixture(scope="session")
+def small_mnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return _made("mnn", small_onnx, tmp_path_factory.mktemp("mnn") / "small.mnn")
+
+
 def _made(target: str, onnx: Artifact, path: Path) -> Artifact:
     """The small network in another format, made as ``convert --to`` makes it."""
     kind = target_class(target)

@@ -23,6 +23,7 @@ FIXTURES = {
     "paddle": ("small_pir", "small_protobuf"),
     "paddle-lite": ("small_lite",),
     "ncnn": ("small_ncnn",),
+    "mnn": ("small_mnn",),
 }
 # What needs a GPU keeps the contract in test_gpu_backends.py.
 SUBJECTS = [

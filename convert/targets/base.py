@@ -15,6 +15,7 @@ from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 
 if TYPE_CHECKING:
     import onnx
+
     from paddleport.models.resolve import SourceModel
 
 
