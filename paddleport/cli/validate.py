@@ -124,7 +124,7 @@ def validate(
     if tuned.profile is not None:
         backend = [*{tuned.backend(name) or name for name in backend or [tuned.profile.backend]}]
         model = model or (tuned.model if program is None else None)
-        onnx = onnx or tuned.profile.file
+        onnx = onnx or tuned.onnx_file
     if seconds is None:
         seconds = _QUICK_SECONDS if quick else Plan.seconds_each
     if not (math.isfinite(seconds) and seconds >= 0):
@@ -171,7 +171,7 @@ def validate(
             proven=False,
             progress=progress,
         )
-        with RemadeConversion(source, file) as conversions:
+        with RemadeConversion(source, file, tuned.other_file) as conversions:
             found = validate_on_feeds(
                 source,
                 file,
