@@ -45,7 +45,7 @@ def check_name(path: Path, target: type[Target]) -> None:
     suffix = target.suffix
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file: -o {path / f'model{suffix}'}")
-    if target.fixed_suffix and path.suffix != suffix:
+    if target.fixed_suffix and not path.name.endswith(suffix):
         raise OutputError(f"{path} has another ending than {suffix}; try -o {path}{suffix}")
     known = format_of(path) if path.suffix in (".onnx", ".xml") else ""
     if known and known != target.format:

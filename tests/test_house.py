@@ -46,6 +46,7 @@ VENDORS = {
     "MNN": {"runners/mnn.py"},
     "_tools": {"convert/targets/mnn_model.py"},  # in MNN's wheel; its MNN.tools is nobody's
     "huggingface_hub": {"models/weights/hub.py"},
+    "ncnn": {"convert/targets/ncnn_model.py", "runners/ncnn.py"},
     "nncf": {"convert/precision/lowering.py"},
     "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/paddle2onnx/finish.py"},
     "onnxslim": {

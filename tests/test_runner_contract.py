@@ -22,6 +22,7 @@ FIXTURES = {
     "onnx": ("small_onnx",),
     "paddle": ("small_pir", "small_protobuf"),
     "mnn": ("small_mnn",),
+    "ncnn": ("small_ncnn",),
 }
 # What needs a GPU keeps the contract in test_gpu_backends.py.
 SUBJECTS = [

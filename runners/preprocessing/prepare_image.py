@@ -1,11 +1,8 @@
 """From a picture file to an input tensor, bit for bit as PaddleClas does it."""
 
-import ctypes
-import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import cache
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +11,7 @@ from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError
 from paddleport.models.preprocess import Preprocess
+from paddleport.runners.c_stderr import c_stderr
 from paddleport.runners.preprocessing.crop_and_normalize import MAX_PIXELS as MAX_PIXELS
 from paddleport.runners.preprocessing.crop_and_normalize import (
     normalize_into,
@@ -236,7 +234,7 @@ def quiet_decoders() -> Iterator[None]:
     with _lock:
         if _state["inside"] == 0:
             _state["level"] = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-            stream, null = _c_streams()
+            stream, null = c_stderr()
             if stream is not None:
                 _state["stream"], stream.value = stream.value, null
         _state["inside"] += 1
@@ -247,19 +245,6 @@ def quiet_decoders() -> Iterator[None]:
             _state["inside"] -= 1
             if _state["inside"] == 0:
                 cv2.utils.logging.setLogLevel(_state["level"])
-                stream, _ = _c_streams()
+                stream, _ = c_stderr()
                 if stream is not None:
                     stream.value = _state["stream"]
-
-
-@cache
-def _c_streams() -> tuple[ctypes.c_void_p | None, int | None]:
-    """The C library's variable ``stderr``, and an open FILE on the null device."""
-    with suppress(OSError, AttributeError, TypeError):
-        library = ctypes.CDLL(None)
-        library.fopen.restype = ctypes.c_void_p
-        null = library.fopen(os.devnull.encode(), b"w")
-        for name in ("stderr", "__stderrp"):  # Linux, macOS
-            with suppress(ValueError):
-                return ctypes.c_void_p.in_dll(library, name) if null else None, null
-    return None, None
