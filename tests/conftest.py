@@ -10,7 +10,7 @@ import small_network
 
 from paddleport.convert.making import Making
 from paddleport.convert.targets import TargetOptions, target_class
-from paddleport.errors import BackendUnavailableError
+from paddleport.errors import BackendUnavailableError, DownloadError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.worker import Worker
 
@@ -44,7 +44,7 @@ def _made_of_onnx(name: str, onnx: Artifact, path: Path) -> Artifact:
     target = target_class(name)
     try:
         target.check_here(TargetOptions())
-    except BackendUnavailableError as error:
+    except (BackendUnavailableError, DownloadError) as error:
         skip_or_fail(name, str(error))
     options = target().check(onnx, TargetOptions())
     made, _ = Making(target=target, onnx=onnx, options=options).run(path, target.timeout_s)
