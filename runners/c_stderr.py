@@ -6,61 +6,81 @@ that they write. Where there is no such symbol (Windows), a line may reach the t
 
 import ctypes
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-_lock = threading.RLock()
+_KEPT_BYTES = 4000
+_lock = threading.Lock()
+_state: dict[str, Any] = {"hidden": 0, "caught": 0, "before": None}
 
 
-@cache
-def c_stderr() -> tuple[ctypes.c_void_p | None, int | None]:
-    """The C library's variable ``stderr``, and an open FILE on the null device."""
-    library = _library()
-    if library is None:
-        return None, None
-    null = library.fopen(os.devnull.encode(), b"w")
-    for name in ("stderr", "__stderrp"):  # Linux, macOS
-        with suppress(ValueError):
-            return ctypes.c_void_p.in_dll(library, name) if null else None, null
-    return None, None
+@contextmanager
+def hidden_stderr() -> Iterator[None]:
+    """What C libraries print meanwhile is lost, unless somebody else catches it."""
+    with _pointed("hidden"):
+        yield
 
 
 @contextmanager
 def caught_stderr() -> Iterator[Callable[[], list[str]]]:
-    """What a C library prints meanwhile, as lines, instead of having it on the terminal."""
-    stream, _ = c_stderr()
-    library = _library()
-    with _lock, tempfile.TemporaryDirectory(prefix="paddleport-said-") as folder:
-        log = Path(folder) / "stderr"
-        file = library.fopen(str(log).encode(), b"w") if library and stream is not None else None
+    """What C libraries print meanwhile, in any thread: lines to be asked for before the end."""
+    library, _, _, log = _streams()
+    with _pointed("caught"):
+        start = library.ftell(ctypes.c_void_p(log)) if log else 0
 
         def said() -> list[str]:
-            if not file or library is None or not log.is_file():
+            if not log:
                 return []
-            library.fflush(ctypes.c_void_p(file))
-            lines = log.read_text("utf-8", "replace").splitlines()
-            return [line.strip() for line in lines if line.strip()]
+            stream = ctypes.c_void_p(log)
+            library.fflush(stream)
+            end = library.ftell(stream)
+            begin = max(start, end - _KEPT_BYTES)
+            text = os.pread(library.fileno(stream), end - begin, begin).decode(errors="replace")
+            return [line.strip() for line in text.splitlines() if line.strip()]
 
-        if not file or stream is None or library is None:
-            yield said
-            return
-        kept, stream.value = stream.value, file
-        try:
-            yield said
-        finally:
-            stream.value = kept
-            library.fclose(ctypes.c_void_p(file))
+        yield said
+
+
+@contextmanager
+def _pointed(use: str) -> Iterator[None]:
+    """Count who wants it where: several threads may, and only the last one puts it back."""
+    with _lock:
+        if not _state["hidden"] and not _state["caught"]:
+            _state["before"] = _variable_value()
+        _state[use] += 1
+        _point()
+    try:
+        yield
+    finally:
+        with _lock:
+            _state[use] -= 1
+            _point()
+
+
+def _point() -> None:
+    _, variable, null, log = _streams()
+    if variable is not None:
+        elsewhere = log if _state["caught"] else null if _state["hidden"] else None
+        variable.value = elsewhere or _state["before"]
+
+
+def _variable_value() -> int | None:
+    variable = _streams()[1]
+    return None if variable is None else variable.value
 
 
 @cache
-def _library() -> Any:
+def _streams() -> tuple[Any, ctypes.c_void_p | None, int | None, int | None]:
+    """The C library, its variable, and two open FILEs: the null device and a temporary file."""
     with suppress(OSError, AttributeError, TypeError):
         library = ctypes.CDLL(None)
-        library.fopen.restype = ctypes.c_void_p
-        return library
-    return None
+        library.fopen.restype = library.tmpfile.restype = ctypes.c_void_p
+        library.ftell.restype = ctypes.c_long
+        null, log = library.fopen(os.devnull.encode(), b"w"), library.tmpfile()
+        for name in ("stderr", "__stderrp"):  # Linux, macOS
+            with suppress(ValueError):
+                return library, ctypes.c_void_p.in_dll(library, name), null, log
+    return None, None, None, None

@@ -17,11 +17,11 @@ from paddleport.errors import (
 )
 from paddleport.models.artifact import Artifact
 from paddleport.models.ncnn.ncnn_graph import NcnnGraph
+from paddleport.models.ncnn.ncnn_names import blob_name
 from paddleport.models.ncnn.param_text import read_param
 from paddleport.runners.base import Runner, owned
 from paddleport.runners.c_stderr import caught_stderr
 from paddleport.runners.layer_values import FileLayer, LayerValues
-from paddleport.runners.ncnn_names import blob_name
 from paddleport.runners.ncnn_tensors import NcnnTensors, read_tensors
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, check_feed
@@ -209,11 +209,12 @@ class NcnnRunner(Runner, LayerValues):
         return extractor
 
     def _extracted(self, extractor: Any, blob: str) -> Array:
-        with caught_stderr() as said:
-            status, found = extractor.extract(blob)
-            if status or found.empty():
+        status, found = extractor.extract(blob)
+        if status or found.empty():
+            with caught_stderr() as said:
+                extractor.extract(blob)
                 told = "; ".join(said()) or f"status {status}"
-                raise FeedError(f"ncnn can't compute {blob} of this feed: {told}")
+            raise FeedError(f"ncnn can't compute {blob} of this feed: {told}")
         return owned(found.numpy())
 
     def release(self) -> None:

@@ -8,14 +8,10 @@ import numpy as np
 from paddleport.errors import FeedError, ModelFileError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.ncnn.ncnn_graph import NcnnGraph, NcnnLayer
-from paddleport.runners.ncnn_names import blob_name
+from paddleport.models.ncnn.ncnn_names import blob_name, recorded_batched
 from paddleport.runners.runner_options import check_ranges
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 
-BATCHED = "without_batch_axis"
-"""The setting of the target's step that names the tensors whose first axis ncnn does not have."""
-
-_STEP = "ncnn"  # of the provenance, the target's name
 _INPUT = "Input"
 _PASSING = ("Split", "ReLU", "Noop", "Dropout", "Padding", "Cast", "Quantize")
 _INT32 = np.iinfo(np.int32)
@@ -117,19 +113,19 @@ def read_tensors(
     return NcnnTensors(
         inputs=model.inputs,
         outputs=model.outputs,
-        batched=frozenset(_recorded(model)),
+        batched=_recorded(model),
         looped=all(spec.shape[:1] == (None,) for spec in specs),
     )
 
 
-def _recorded(model: Artifact) -> list[str]:
-    for item in reversed(model.provenance.get("steps", ())):
-        if item.get("step") == _STEP:
-            return list(item.get("options", {}).get(BATCHED, ()))
-    raise ModelFileError(
-        f"the JSON file beside {model.path.name} does not say how it was made: convert again, or "
-        "remove it"
-    )
+def _recorded(model: Artifact) -> frozenset[str]:
+    found = recorded_batched(model)
+    if found is None:
+        raise ModelFileError(
+            f"the JSON file beside {model.path.name} does not say how it was made: convert again, "
+            "or remove it"
+        )
+    return found
 
 
 def _foreign(model: Artifact, graph: NcnnGraph, shapes: Mapping[str, ShapeRange]) -> NcnnTensors:

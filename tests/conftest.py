@@ -31,24 +31,23 @@ def small_onnx(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="session")
 def small_mnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return _made_of_onnx("mnn", small_onnx, tmp_path_factory.mktemp("mnn") / "small.mnn")
+    return _made("mnn", small_onnx, tmp_path_factory.mktemp("mnn") / "small.mnn")
 
 
 @pytest.fixture(scope="session")
 def small_ncnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    return _made_of_onnx("ncnn", small_onnx, tmp_path_factory.mktemp("ncnn") / "small.ncnn.param")
+    return _made("ncnn", small_onnx, tmp_path_factory.mktemp("ncnn") / "small.ncnn.param")
 
 
-def _made_of_onnx(name: str, onnx: Artifact, path: Path) -> Artifact:
+def _made(target: str, onnx: Artifact, path: Path) -> Artifact:
     """The small network in another format, made as ``convert --to`` makes it."""
-    target = target_class(name)
+    kind = target_class(target)
     try:
-        target.check_here(TargetOptions())
+        kind.check_here(TargetOptions())
     except (BackendUnavailableError, DownloadError) as error:
-        skip_or_fail(name, str(error))
-    options = target().check(onnx, TargetOptions())
-    made, _ = Making(target=target, onnx=onnx, options=options).run(path, target.timeout_s)
-    return made
+        skip_or_fail(target, str(error))
+    options = kind().check(onnx, TargetOptions())
+    return Making(target=kind, onnx=onnx, options=options).run(path, 120)[0]
 
 
 @pytest.fixture(scope="session")

@@ -58,10 +58,20 @@ def test_parameters_and_weights_are_read(files: tuple[Path, Path]) -> None:
     assert graph.results == ("out0",)
 
 
-def test_a_whole_number_read_as_a_float_is_what_lies_in_memory() -> None:
-    layer = NcnnLayer(operator="Clip", name="", inputs=(), outputs=(), parameters={0: "0", 1: "6"})
-    assert layer.number(1) == np.array(6, np.int32).view(np.float32)
-    assert layer.number(0) == 0 and layer.integer(1) == 6
+def test_numbers_are_what_ncnn_takes_them_for() -> None:
+    written = {0: "0", 1: "6", 2: "3.0", 3: "2,0,6", 4: "0,6"}
+    layer = NcnnLayer(
+        operator="Clip",
+        name="clip",
+        inputs=(),
+        outputs=(),
+        parameters=written,
+        old_arrays=frozenset({3}),
+    )
+    assert layer.number(1) == 6 and layer.numbers(3) == layer.numbers(4) == (0, 6)
+    assert layer.integer(1) == 6 and layer.integers(3) == (0, 6)
+    with pytest.raises(ModelFileError, match=r"layer clip .* 3\.0 as its parameter 2"):
+        layer.integer(2)
 
 
 def test_int8_and_tables_survive(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from paddleport.errors import ConversionError
 from paddleport.models.ncnn.ncnn_graph import NcnnGraph, NcnnLayer
-from paddleport.runners.ncnn_names import blob_name
+from paddleport.models.ncnn.ncnn_names import blob_name
 
 _INPUT, _SPLIT = "Input", "Split"
 

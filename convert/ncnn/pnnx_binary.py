@@ -37,7 +37,7 @@ WHEELS = {  # platform and machine to the wheel's tags and sha256
     ("darwin", "arm64"): _MACOS,
     ("win32", "AMD64"): _WINDOWS,
 }
-_UNKNOWN = re.compile(r"^todo (\S+)|^ignore (\S+) (\S+) param", re.MULTILINE)
+_UNKNOWN = re.compile(r"^todo (\S+)|^ignore (\S+) \S+ param", re.MULTILINE)
 _BATCH = re.compile(
     r'ex\.input\("(in\d+)", ncnn\.Mat\(in\d+\.numpy\(\), batch_index=(\d+)\)'
     r"|(out\d+)\.numpy\(batch_index=(\d+)\)"
@@ -134,9 +134,7 @@ def run_pnnx(onnx: Path, shapes: str, larger: str, *, half: bool, timeout_s: flo
         )
     found = _BATCH.findall(code.read_text("utf-8"))
     batched = {one or other for one, axis, other, end in found if (axis or end) != _NO_BATCH}
-    refused = dict.fromkeys(
-        operator or f"{ignored} {layer}" for operator, ignored, layer in _UNKNOWN.findall(said)
-    )
+    refused = dict.fromkeys(todo or ignored for todo, ignored in _UNKNOWN.findall(said))
     return PnnxFiles(
         param=param, weights=weights, batched=frozenset(batched), refused=tuple(refused)
     )

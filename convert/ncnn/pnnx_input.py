@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paddleport.convert.ncnn.graph_fixups import fix_for_pnnx
 from paddleport.errors import BackendUnavailableError
 from paddleport.models.onnx.onnx_file import read_onnx_proto
 from paddleport.tensors import ShapeRange, TensorSpec
@@ -24,12 +25,14 @@ class PnnxInput:
         shapes: of the inputs, as its option takes them.
         larger: others, where free sizes were asked for; else empty.
         copies: outputs that were left out, and the input or output that each is the same as.
+        fixups: what of the graph was written anew, in words.
         outputs: the names of those that are left, in order.
     """
 
     shapes: str
     larger: str
     copies: Mapping[str, str]
+    fixups: tuple[str, ...]
     outputs: tuple[str, ...]
 
 
@@ -43,6 +46,8 @@ def write_pnnx_input(
     """
     proto = read_onnx_proto(onnx)
     copies = _without_copies(proto)
+    best = {spec.name: shapes[spec.name].opt for spec in inputs}
+    fixups = fix_for_pnnx(proto, best)
     if proto.ByteSize() > _MOST_BYTES:
         raise BackendUnavailableError("pnnx takes an ONNX model in one file, so of 2 GB at most")
     path.write_bytes(proto.SerializeToString())
@@ -51,12 +56,13 @@ def write_pnnx_input(
             raise BackendUnavailableError(
                 f"input {spec.name} is {spec.dtype}, and ncnn takes only {', '.join(_TYPES)}"
             )
-    best = [_pnnx_shape(spec, shapes[spec.name].opt) for spec in inputs]
+    given = [_pnnx_shape(spec, best[spec.name]) for spec in inputs]
     other = [_pnnx_shape(spec, _other_size(shapes[spec.name])) for spec in inputs]
     return PnnxInput(
-        shapes=",".join(best),
-        larger=",".join(other) if best != other else "",
+        shapes=",".join(given),
+        larger=",".join(other) if given != other else "",
         copies=copies,
+        fixups=fixups,
         outputs=tuple(item.name for item in proto.graph.output),
     )
 

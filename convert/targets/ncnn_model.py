@@ -11,16 +11,20 @@ from typing import ClassVar
 import numpy as np
 
 from paddleport.convert.ncnn.blob_renaming import named_like_model
+from paddleport.convert.ncnn.float64_evaluation import evaluate_ncnn
+from paddleport.convert.ncnn.int8_quantizer import quantize_ncnn
+from paddleport.convert.ncnn.onnx_counterparts import kept_places
 from paddleport.convert.ncnn.pnnx_binary import VERSION, PnnxFiles, pnnx_binary, run_pnnx
 from paddleport.convert.ncnn.pnnx_input import PnnxInput, write_pnnx_input
+from paddleport.convert.precision.lowering import named
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.ncnn.ncnn_graph import NcnnGraph
+from paddleport.models.ncnn.ncnn_names import BATCHED
 from paddleport.models.ncnn.param_text import param_text, read_param
-from paddleport.models.onnx.onnx_file import onnx_tensors, weights_precision
+from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, weights_precision
 from paddleport.runners.ncnn import NcnnRunner, unknown_layers
-from paddleport.runners.ncnn_tensors import BATCHED
 from paddleport.runners.runner_options import Precision, check_ranges
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 
@@ -38,8 +42,8 @@ class NcnnTarget(Target):
     format: ClassVar[str] = "ncnn"
     suffix: ClassVar[str] = ".ncnn.param"
     fixed_suffix: ClassVar[bool] = True
-    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16")
-    lowers: ClassVar[tuple[Precision, ...]] = ("fp16",)
+    precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+    lowers: ClassVar[tuple[Precision, ...]] = ("fp16", "int8")
     choices: ClassVar[tuple[str, ...]] = ("shapes",)
     distributions: ClassVar[tuple[str, ...]] = ("ncnn",)
 
@@ -121,6 +125,7 @@ class NcnnTarget(Target):
             "inputshape2": given.larger,
             "fp16": half,
             "optlevel": 2,
+            "fixups": list(given.fixups),
             BATCHED: batched,
         }
         file = Artifact(
@@ -143,14 +148,26 @@ class NcnnTarget(Target):
             for spec, made_for in zip(inputs, file.inputs, strict=True)
             if spec.shape != made_for.shape
         }
+        kept: Mapping[str, str] = {}
+        if options.precision == "int8":
+            proto = named(read_onnx_proto(onnx.path))
+            keep = kept_places(options.keep_fp32, proto, NcnnGraph(read_param(path)))
+            quantized = quantize_ncnn(file, path, calibration, keep)
+            settings, kept = settings | quantized.settings, quantized.kept_fp32
+            _tried(file, shapes)
         return MadeFile(
             files=file.files,
             tools={"pnnx": VERSION, "ncnn": _version()},
             settings=settings,
+            kept_fp32=kept,
             facts={"fixed": fixed, "one by one": looped},
             inputs=file.inputs,
             outputs=file.outputs,
         )
+
+    def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
+        """In float64, from what the files say."""
+        return evaluate_ncnn(artifact, feeds)
 
 
 def _version() -> str:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from paddleport.errors import ModelFileError
 from paddleport.tensors import Array
 
 FP32_FLAG, FP16_FLAG, INT8_FLAG, SCALED_FLAG = 0, 0x01306B47, 0x000D4B38, 0x0002C056
@@ -42,8 +42,8 @@ class NcnnWeight:
 class NcnnLayer:
     """One line of the .param file, with its weights.
 
-    ncnn tells numbers by their text: with a point or an e they are float32, else int32. Read as
-    the other kind, the same four bytes mean something else, and so they do here.
+    ncnn tells numbers by their text: with a point or an e they are float32, else int32. A whole
+    number is taken where a float32 is wanted, but not the other way round.
 
     Attributes:
         operator: the layer's type, such as ``ConvolutionDepthWise``.
@@ -64,22 +64,29 @@ class NcnnLayer:
     weights: tuple[NcnnWeight, ...] = ()
 
     def integer(self, number: int, default: int = 0) -> int:
-        """A whole number."""
+        """A whole number.
+
+        Raises:
+            ModelFileError: it is a float32 in the file, which ncnn refuses.
+        """
         text = self.parameters.get(number)
-        return default if text is None else int(_four_bytes([text]).view(np.int32)[0])
+        return default if text is None else self._whole(number, text)
 
     def number(self, number: int, default: float = 0.0) -> float:
         """A float32."""
-        text = self.parameters.get(number)
-        return float(np.float32(default)) if text is None else float(_four_bytes([text])[0])
+        return float(np.float32(self.parameters.get(number, default)))
 
     def integers(self, number: int) -> tuple[int, ...]:
-        """An array of whole numbers, empty where it is not there."""
-        return tuple(int(item) for item in self._array(number).view(np.int32))
+        """An array of whole numbers, empty where it is not there.
+
+        Raises:
+            ModelFileError: as ``integer``.
+        """
+        return tuple(self._whole(number, item) for item in self._items(number))
 
     def numbers(self, number: int) -> tuple[float, ...]:
         """An array of float32, empty where it is not there."""
-        return tuple(float(item) for item in self._array(number))
+        return tuple(float(np.float32(item)) for item in self._items(number))
 
     def text(self, number: int) -> str:
         """A text without its quotes, empty where it is not there."""
@@ -104,10 +111,19 @@ class NcnnLayer:
         """The same layer with other texts, the new ones at the end."""
         return replace(self, parameters={**self.parameters, **changed})
 
-    def _array(self, number: int) -> NDArray[np.float32]:
-        text = self.parameters.get(number, "")
+    def _items(self, number: int) -> list[str]:
+        text = self.parameters.get(number, "").removesuffix(",")
         items = text.split(",") if text else []
-        return _four_bytes(items[1:] if number in self.old_arrays else items)
+        return items[1:] if number in self.old_arrays else items
+
+    def _whole(self, number: int, text: str) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise ModelFileError(
+                f"layer {self.name} of the ncnn file has {text} as its parameter {number}, where "
+                "a whole number belongs"
+            ) from None
 
 
 @dataclass(frozen=True)
@@ -140,14 +156,3 @@ class NcnnGraph:
 def is_float(text: str) -> bool:
     """Whether ncnn reads a number's text as float32."""
     return "." in text or "e" in text.lower()
-
-
-def _four_bytes(texts: list[str]) -> NDArray[np.float32]:
-    """What lies in memory for numbers that are written so."""
-    found = np.zeros(len(texts), np.float32)
-    for at, text in enumerate(texts):
-        if is_float(text):
-            found[at] = float(text)
-        else:
-            found.view(np.int32)[at] = int(text)
-    return found

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from paddleport.errors import FeedError, ImageError
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.c_stderr import c_stderr
+from paddleport.runners.c_stderr import hidden_stderr
 from paddleport.runners.preprocessing.crop_and_normalize import MAX_PIXELS as MAX_PIXELS
 from paddleport.runners.preprocessing.crop_and_normalize import (
     normalize_into,
@@ -234,17 +234,12 @@ def quiet_decoders() -> Iterator[None]:
     with _lock:
         if _state["inside"] == 0:
             _state["level"] = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-            stream, null = c_stderr()
-            if stream is not None:
-                _state["stream"], stream.value = stream.value, null
         _state["inside"] += 1
     try:
-        yield
+        with hidden_stderr():
+            yield
     finally:
         with _lock:
             _state["inside"] -= 1
             if _state["inside"] == 0:
                 cv2.utils.logging.setLogLevel(_state["level"])
-                stream, _ = c_stderr()
-                if stream is not None:
-                    stream.value = _state["stream"]
