@@ -8,6 +8,9 @@ from typing import NoReturn
 import pytest
 import small_network
 
+from paddleport.convert.making import Making
+from paddleport.convert.targets import TargetOptions, target_class
+from paddleport.errors import BackendUnavailableError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.worker import Worker
 
@@ -24,6 +27,22 @@ def small_onnx(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     small_network.save_onnx(path)
     return onnx_artifact(path)
+
+
+@pytest.fixture(scope="session")
+def small_mnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    return _made("mnn", small_onnx, tmp_path_factory.mktemp("mnn") / "small.mnn")
+
+
+def _made(target: str, onnx: Artifact, path: Path) -> Artifact:
+    """The small network in another format, made as ``convert --to`` makes it."""
+    kind = target_class(target)
+    try:
+        kind.check_here(TargetOptions())
+    except BackendUnavailableError as error:
+        skip_or_fail(target, str(error))
+    options = kind().check(onnx, TargetOptions())
+    return Making(target=kind, onnx=onnx, options=options).run(path, 120)[0]
 
 
 @pytest.fixture(scope="session")

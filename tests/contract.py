@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -388,7 +388,7 @@ def check_broken_files(subject: Subject, folder: Path) -> None:
         (broken, ModelFileError),
         (empty, ModelFileError),
     ):
-        model = onnx_artifact(path) if "onnx" in subject.runner.formats else _program(path, subject)
+        model = replace(subject.model, files=(path, *subject.model.files[1:]))
         _assert_raises(error, lambda model=model: subject.runner(model))  # type: ignore[misc]
 
 
@@ -410,11 +410,6 @@ CHECKS: tuple[Callable[[Subject], None], ...] = (
     check_predictor_from_several_threads,
     check_predictor_closing,
 )
-
-
-def _program(path: Path, subject: Subject) -> Artifact:
-    assert isinstance(subject.model, Artifact)
-    return paddle_artifact(path, subject.model.weights_file, subject.model.encoding)
 
 
 def _assert_right(runner: Runner, feed: dict[str, Array]) -> None:

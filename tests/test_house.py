@@ -43,6 +43,8 @@ VENDORS = {
         "runners/paddle/paddle_runner.py",
     },
     "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/supported.py"},
+    "MNN": {"runners/mnn.py"},
+    "_tools": {"convert/targets/mnn_model.py"},  # in MNN's wheel; its MNN.tools is nobody's
     "huggingface_hub": {"models/weights/hub.py"},
     "nncf": {"convert/precision/lowering.py"},
     "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/paddle2onnx/finish.py"},

@@ -18,7 +18,11 @@ from paddleport.runners.in_order import Pending
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, TensorSpec
 
-FIXTURES = {"onnx": ("small_onnx",), "paddle": ("small_pir", "small_protobuf")}
+FIXTURES = {
+    "onnx": ("small_onnx",),
+    "paddle": ("small_pir", "small_protobuf"),
+    "mnn": ("small_mnn",),
+}
 # What needs a GPU keeps the contract in test_gpu_backends.py.
 SUBJECTS = [
     (name, fixture)
