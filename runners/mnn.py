@@ -71,7 +71,7 @@ class MnnRunner(Runner):
 
     def _open_session(self) -> Any:
         """Every setting that could lower the precision is set; none is left to MNN."""
-        for hint, value in ((_STRICT_CHECK, 1), (_WINOGRAD_MEMORY, 3), (_DYNAMIC_QUANT, 0)):
+        for hint, value in ((_STRICT_CHECK, 1), (_WINOGRAD_MEMORY, 1), (_DYNAMIC_QUANT, 0)):
             self._interpreter.setSessionHint(hint, value)
         for mode in (_WITH_CALLBACKS, _INPUTS_INSIDE, _FIXED_BACKEND):
             self._interpreter.setSessionMode(mode)
