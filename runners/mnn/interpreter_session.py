@@ -1,6 +1,6 @@
 """A file in MNN's interpreter, which says what it took, and hands out the values in between."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,14 @@ _WANTS_MODULE = "please use module api"  # where shapes follow from the contents
 class InterpreterSession(MnnSession):
     """One session, resized where a feed has other shapes than the last."""
 
-    def __init__(self, mnn: Any, path: Path, threads: int) -> None:
+    def __init__(self, mnn: Any, path: Path, threads: int, kept: Sequence[str] = ()) -> None:
         """Open the file, make the session, and read its backend and threads back.
+
+        Args:
+            mnn: the module.
+            path: of the file.
+            threads: to be taken.
+            kept: tensors between the layers that are outputs, too.
 
         Raises:
             MnnError: MNN does not take the file.
@@ -50,7 +56,7 @@ class InterpreterSession(MnnSession):
         with CapturedPrints() as printed:
             try:
                 self._interpreter = mnn.Interpreter(str(path))
-                self._session = self._open(threads)
+                self._session = self._open(threads, kept)
                 self._taken = dict(self._interpreter.getSessionInputAll(self._session))
                 self._given = dict(self._interpreter.getSessionOutputAll(self._session))
             except Exception as error:  # it says "check console log": the reason is printed
@@ -67,12 +73,13 @@ class InterpreterSession(MnnSession):
         self._fitted: object = None
         self._views: dict[str, Array | None] = {}
 
-    def _open(self, threads: int) -> Any:
+    def _open(self, threads: int, kept: Sequence[str]) -> Any:
         for hint, value in HINTS:
             self._interpreter.setSessionHint(hint, value)
         for mode in MODES:
             self._interpreter.setSessionMode(mode)
-        return self._interpreter.createSession(session_settings(threads))
+        settings = {**session_settings(threads), "saveTensors": tuple(kept)}
+        return self._interpreter.createSession(settings)
 
     def run(self, feed: Mapping[str, Array]) -> dict[str, Array]:
         """Fit the session to the feed, copy it in, run, copy what it gives."""
@@ -80,26 +87,6 @@ class InterpreterSession(MnnSession):
             self._prepare(feed, printed)
             self._finish(self._interpreter.runSession(self._session), printed)
             return {name: self._read(item, self._views[name]) for name, item in self._given.items()}
-
-    def run_watched(
-        self, feed: Mapping[str, Array], watch: Callable[[str, list[Array]], None]
-    ) -> None:
-        """The same, with each operator's name and values handed over as soon as they are there.
-
-        Raises:
-            MnnError: MNN does not compute this feed.
-        """
-
-        def after(tensors: list[Any], operator: Any) -> bool:
-            watch(operator.getName(), [self._read(tensor, None) for tensor in tensors])
-            return True
-
-        with CapturedPrints() as printed:
-            self._prepare(feed, printed)
-            code = self._interpreter.runSessionWithCallBackInfo(
-                self._session, lambda tensors, operator: True, after
-            )
-            self._finish(code, printed)
 
     def _prepare(self, feed: Mapping[str, Array], printed: CapturedPrints) -> None:
         shapes = {name: tuple(map(int, feed[name].shape)) for name in self._taken}

@@ -50,6 +50,7 @@ class MnnRunner(Runner, LayerValues):
 
             printed.text()
         try:
+            self._mnn, self._path = MNN, model.path
             self._session = self._open(MNN, model)
         except MnnError as error:
             raise ModelFileError(f"mnn does not take {model.path}: {error}") from error
@@ -158,24 +159,17 @@ class MnnRunner(Runner, LayerValues):
         )
 
     def layer_values(self, feed: Feed) -> Generator[tuple[str, Array], None, None]:
-        """Run once in the interpreter, and keep what each operator of the file gives.
-
-        MNN computes some operators in several steps, such as a matrix product as a convolution:
-        of these the last has the operator's values, if it has its shape and name.
-        """
+        """Run once in a session that keeps every tensor; the bits are those of ``infer``."""
         self._check(feed)
         if not isinstance(self._session, InterpreterSession):
             raise BackendUnavailableError("MNN's module hands out no values between the layers")
-        outputs = {op.name: op.outputs for op in self._graph.ops}
-        found: dict[str, Array] = {}
-
-        def watch(operator: str, values: list[Array]) -> None:
-            names = outputs.get(operator, ())
-            if len(names) == len(values):
-                found.update(zip(names, values, strict=True))
-
-        self._session.run_watched(self._held(feed), watch)
-        yield from found.items()
+        names = [name for layer in self.layers() for name in layer.outputs]
+        try:
+            session = InterpreterSession(self._mnn, self._path, self.options.threads, names)
+            found = session.run(self._held(feed))
+        except MnnError as error:
+            raise FeedError(f"mnn can't compute this feed: {error}") from error
+        yield from ((name, found[name]) for name in names if name in found)
 
     def release(self) -> None:
         """Let the session and the file go."""

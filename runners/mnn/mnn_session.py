@@ -12,12 +12,12 @@ from paddleport.tensors import Array
 
 # Interpreter::HintMode, SessionMode and SessionInfoCode of MNN, which Python has no names for.
 STRICT_CHECK, WINOGRAD_LEVEL, DYNAMIC_QUANT = 1, 3, 5
-WITH_CALLBACKS, INPUTS_INSIDE, FIXED_BACKEND = 0, 2, 8
+WITHOUT_CALLBACKS, INPUTS_INSIDE, FIXED_BACKEND = 1, 2, 8
 
 # 3, MNN's own, takes Winograd tiles so large that fp32 is wrong by 5e-4 (ResNet-18 of faces); by
 # 1 it is 2e-6, and at most a tenth slower; by 0 no better, and half as slow again.
 HINTS = ((STRICT_CHECK, 1), (WINOGRAD_LEVEL, 1), (DYNAMIC_QUANT, 0))
-MODES = (WITH_CALLBACKS, INPUTS_INSIDE, FIXED_BACKEND)
+MODES = (WITHOUT_CALLBACKS, INPUTS_INSIDE, FIXED_BACKEND)
 
 
 def session_settings(threads: int) -> dict[str, Any]:
