@@ -23,6 +23,8 @@ from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, TensorSpec
 
 _NO_LAYERS = ("Input", "Const")
+ONE_BY_ONE = {"batches": "one at a time"}
+"""What the target records among its step's options of a file that takes no batch."""
 
 
 class MnnRunner(Runner, LayerValues):
@@ -57,6 +59,8 @@ class MnnRunner(Runner, LayerValues):
         self.inputs, self.outputs = model.inputs, model.outputs
         if not self.inputs or not self.outputs:
             self._describe()
+        elif _takes_one(model):
+            self._run_one_by_one()
         self._check_tensors(model)
 
     def _open(self, mnn: Any, model: Artifact) -> MnnSession:
@@ -85,9 +89,8 @@ class MnnRunner(Runner, LayerValues):
             raise ModelFileError(f"mnn can't compute this file: {error}") from error
         outputs = [TensorSpec(name, found[name].dtype.name, found[name].shape) for name in found]
         both = [*inputs, *outputs]
-        self._one_by_one = all(spec.shape[:1] in ((1,), (None,)) for spec in both)
-        if self._one_by_one:
-            self.notes = (*self.notes, "batches are run one example at a time")
+        if all(spec.shape[:1] in ((1,), (None,)) for spec in both):
+            self._run_one_by_one()
         first = (None,) if self._one_by_one else ()
         lead = len(first)
         self.inputs, self.outputs = (
@@ -95,22 +98,26 @@ class MnnRunner(Runner, LayerValues):
             for specs in (inputs, outputs)
         )
 
+    def _run_one_by_one(self) -> None:
+        self._one_by_one = True
+        self.notes = (*self.notes, "batches are run one example at a time")
+
     def _check_tensors(self, model: Artifact) -> None:
         """Hold the file's own tensors against what was recorded of it beside it."""
-        for specs, held in (
-            (self.inputs, self._session.inputs),
-            (self.outputs, self._session.outputs),
-        ):
-            for spec in specs:
-                if spec.name not in held:
-                    raise ModelFileError(
-                        f"{model.path} has no tensor {spec.name}, only {', '.join(held)}"
-                    )
-                if not _holds(held[spec.name], spec.dtype):
-                    raise ModelFileError(
-                        f"mnn holds {spec.name} as {held[spec.name]}, and it is {spec.dtype}: "
-                        "values would be rounded"
-                    )
+        held = {**self._session.inputs, **self._session.outputs}
+        takes, gives = ({spec.name for spec in specs} for specs in (self.inputs, self.outputs))
+        strange = [*(self._session.inputs.keys() - takes), *(gives - self._session.outputs.keys())]
+        if strange:
+            raise ModelFileError(
+                f"{model.path} has {', '.join(held)}, and beside it is said {', '.join(strange)}"
+            )
+        for spec in (*self.inputs, *self.outputs):
+            # an input that nothing is computed of is not there
+            if not _holds(held.get(spec.name, ""), spec.dtype):
+                raise ModelFileError(
+                    f"mnn holds {spec.name} as {held[spec.name]}, and it is {spec.dtype}: "
+                    "values would be rounded"
+                )
 
     @property
     def computes_in(self) -> Precision:
@@ -174,6 +181,13 @@ class MnnRunner(Runner, LayerValues):
     def release(self) -> None:
         """Let the session and the file go."""
         del self._session, self._graph
+
+
+def _takes_one(model: Artifact) -> bool:
+    """Whether the target found that the file takes no batch."""
+    steps = model.provenance.get("steps", [])
+    options = [step.get("options", {}) for step in steps if step.get("step") == MnnRunner.name]
+    return any(ONE_BY_ONE.items() <= item.items() for item in options)
 
 
 def _holds(held: str, wanted: str) -> bool:
