@@ -1,0 +1,204 @@
+"""Operators that MNN's converter gets wrong, said by others that it gets right."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from paddleport.convert.mnn.rewritten_graph import RewrittenGraph, attribute
+
+if TYPE_CHECKING:
+    import onnx
+
+_AXES_ARE_INPUTS = 13  # of ReduceSum; of the other reductions 18
+
+
+def _strided(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """A pool that leaves its strides out ends MNN by a division by zero: they are 1."""
+    if attribute(node, "strides") is not None:
+        return False
+    from onnx import helper
+
+    sides = len(attribute(node, "kernel_shape"))
+    node.attribute.append(helper.make_attribute("strides", [1] * sides))
+    return False  # the rest of it may yet be refused
+
+
+def _reduction(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """MNN ignores the axes of these: each is a ReduceSum between others."""
+    x, kind = node.input[0], node.op_type
+    axes = attribute(node, "axes")
+    if len(node.input) > 1 and node.input[1]:
+        stored = graph.stored(node.input[1])
+        if stored is None:
+            return False
+        axes = stored.tolist()
+    keep = attribute(node, "keepdims", 1)
+    if axes is None and attribute(node, "noop_with_empty_axes", 0):
+        return False
+    if kind == "ReduceLogSumExp":
+        inputs, attributes = _with_axes(graph, [x], axes, 18)
+        most = graph.add("ReduceMax", inputs, keepdims=1, **attributes)
+        x = graph.add("Exp", [graph.add("Sub", [x, most])])
+        total = graph.add("Log", [_summed(graph, x, axes, 1)])
+        whole = graph.add("Add", [total, most], node.output[0] if keep else "")
+        if not keep:
+            _summed(graph, whole, axes, 0, node.output[0])  # of one value each
+        return True
+    if kind in ("ReduceL2", "ReduceSumSquare"):
+        x = graph.add("Mul", [x, x])
+    elif kind == "ReduceL1":
+        x = graph.add("Abs", [x])
+    last = {"ReduceL2": "Sqrt", "ReduceLogSum": "Log"}.get(kind)
+    total = _summed(graph, x, axes, keep, "" if last else node.output[0])
+    if last:
+        graph.add(last, [total], node.output[0])
+    return True
+
+
+def _summed(
+    graph: RewrittenGraph, x: str, axes: list[int] | None, keep: int, output: str = ""
+) -> str:
+    inputs, attributes = _with_axes(graph, [x], axes, _AXES_ARE_INPUTS)
+    return graph.add("ReduceSum", inputs, output, keepdims=keep, **attributes)
+
+
+def _with_axes(
+    graph: RewrittenGraph, inputs: list[str], axes: list[int] | None, since: int
+) -> tuple[list[str], Mapping[str, Any]]:
+    if axes is None:
+        return inputs, {}
+    if graph.opset < since:
+        return inputs, {"axes": axes}
+    return [*inputs, graph.constant(np.array(axes, np.int64))], {}
+
+
+def _unreduced(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """A ReduceSum over no axes, which MNN takes for one over all."""
+    axes = graph.stored(node.input[1]) if len(node.input) > 1 and node.input[1] else None
+    none = (axes is not None and not axes.size) or (
+        axes is None and attribute(node, "axes") is None and len(node.input) < 2
+    )
+    if not attribute(node, "noop_with_empty_axes", 0) or not none:
+        return False
+    graph.add("Identity", [node.input[0]], node.output[0])
+    return True
+
+
+def _kept(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """MNN has no Dropout, and converts it all the same."""
+    if len(node.output) > 1 and node.output[1] and graph.is_used(node.output[1]):
+        return False
+    graph.add("Identity", [node.input[0]], node.output[0])
+    return True
+
+
+def _variadic(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """Sum and Mean of tensors of other shapes read past the smaller one's end."""
+    total = node.input[0]
+    for index, name in enumerate(node.input[1:], 2):
+        last = index == len(node.input) and node.op_type == "Sum"
+        total = graph.add("Add", [total, name], node.output[0] if last else "")
+    if len(node.input) == 1:
+        graph.add("Identity", [total], node.output[0])
+    elif node.op_type == "Mean":
+        graph.add("Mul", [total, graph.number(1 / len(node.input))], node.output[0])
+    return True
+
+
+def _log_softmax(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """LogSoftmax without its axis ends MNN's process."""
+    from onnx import helper
+
+    if attribute(node, "axis") is None:
+        axis = -1 if graph.opset >= 13 else 1
+        node.attribute.append(helper.make_attribute("axis", axis))
+    return False
+
+
+def _gelu(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """MNN computes the operator Gelu by a polynomial, whatever its settings say."""
+    if attribute(node, "approximate", "none") != "none":
+        return False
+    x = node.input[0]
+    bent = graph.add("Erf", [graph.add("Mul", [x, graph.number(0.5**0.5)])])
+    half = graph.add("Mul", [x, graph.number(0.5)])
+    graph.add("Mul", [half, graph.add("Add", [bent, graph.number(1)])], node.output[0])
+    return True
+
+
+def _to_bool(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """A cast to bool, which MNN makes a cast to whole numbers."""
+    from onnx import TensorProto
+
+    kind = graph.dtype(node.input[0])
+    if attribute(node, "to") != TensorProto.BOOL or kind in ("", "bool"):
+        return False
+    zero = graph.constant(np.zeros((), kind))
+    graph.add("Not", [graph.add("Equal", [node.input[0], zero])], node.output[0])
+    return True
+
+
+def _softplus(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """MNN's exponential ends at 87: log(1 + e^x) is max(x, 0) + log(1 + e^-|x|)."""
+    mish = node.op_type == "Mish"
+    x = node.input[0]
+    small = graph.add("Exp", [graph.add("Neg", [graph.add("Abs", [x])])])
+    rest = graph.add("Log", [graph.add("Add", [small, graph.number(1)])])
+    soft = graph.add("Add", [graph.add("Relu", [x]), rest], "" if mish else node.output[0])
+    if mish:
+        graph.add("Mul", [x, graph.add("Tanh", [soft])], node.output[0])
+    return True
+
+
+def _vector_product(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """A matrix times a vector, which MNN can't squeeze: the vector as a matrix."""
+    left, right = (graph.rank(name) for name in node.input)
+    if right != 1 or left is None or left < 2:
+        return False
+    column = graph.add("Reshape", [node.input[1], graph.constant(np.array([-1, 1], np.int64))])
+    product = graph.add("MatMul", [node.input[0], column])
+    inputs, attributes = _with_axes(graph, [product], [-1], 13)
+    graph.add("Squeeze", inputs, node.output[0], **attributes)
+    return True
+
+
+def _general_product(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """Gemm with its first matrix turned, or with factors."""
+    alpha, beta = attribute(node, "alpha", 1.0), attribute(node, "beta", 1.0)
+    turned = attribute(node, "transA", 0)
+    if alpha == beta == 1.0 and not turned:
+        return False
+    a, b = node.input[:2]
+    a = graph.add("Transpose", [a], perm=[1, 0]) if turned else a
+    b = graph.add("Transpose", [b], perm=[1, 0]) if attribute(node, "transB", 0) else b
+    product = graph.add("MatMul", [a, b])
+    bias = node.input[2] if len(node.input) > 2 else ""
+    if alpha != 1.0 or not bias:
+        product = graph.add("Mul", [product, graph.number(alpha)], "" if bias else node.output[0])
+    if bias:
+        bias = bias if beta == 1.0 else graph.add("Mul", [bias, graph.number(beta)])
+        graph.add("Add", [product, bias], node.output[0])
+    return True
+
+
+REWRITES = {
+    "MaxPool": _strided,
+    "AveragePool": _strided,
+    "LpPool": _strided,
+    **dict.fromkeys(
+        ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"), _reduction
+    ),
+    "ReduceSum": _unreduced,
+    "Dropout": _kept,
+    "Sum": _variadic,
+    "Mean": _variadic,
+    "LogSoftmax": _log_softmax,
+    "Gelu": _gelu,
+    "Cast": _to_bool,
+    "Softplus": _softplus,
+    "Mish": _softplus,
+    "MatMul": _vector_product,
+    "Gemm": _general_product,
+}
+"""By operator; each says whether it has written the node, which else is kept or refused."""

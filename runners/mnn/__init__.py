@@ -1,0 +1,1 @@
+"""MNN: the runner, and the two ways in which MNN runs a file."""
