@@ -16,6 +16,7 @@ from paddleport.validate.compare.metrics import Metrics, Ranking, Top1Change
 from paddleport.validate.compare.sensitivity import Sensitivity
 from paddleport.validate.diagnose.causes import Cause
 from paddleport.validate.parity.parity_report import BackendRow, FeedRow, Load, ParityReport
+from paddleport.validate.reports.brought_in import BroughtInLatency
 from paddleport.validate.reports.thumbnails import thumbnail
 
 HOSTILE = "<script>alert('x')</script> & $x_1$ | `tick`"
@@ -72,6 +73,25 @@ def made_report() -> ParityReport:
         },
         command="paddleport validate MobileNetV2 --locate",
         created="2026-01-02T03:04:05+00:00",
+        brought_in=(brought_in(), replace(brought_in(), threads=4, p90_ms=None, runs=None)),
+    )
+
+
+def brought_in() -> BroughtInLatency:
+    """A latency of another machine."""
+    return BroughtInLatency(
+        device="Snapdragon 855 board",
+        runtime="ncnn",
+        version="1.0",
+        precision="fp32",
+        threads=1,
+        batch=1,
+        p50_ms=6.25,
+        p90_ms=6.5,
+        runs=100,
+        measured_by="the one who has it",
+        measured_at="2026-01-01",
+        file="latency.json",
     )
 
 
@@ -97,6 +117,7 @@ def bare_report() -> ParityReport:
         peak_gflops={},
         environment={},
         command="",
+        brought_in=(),
     )
 
 

@@ -7,13 +7,13 @@ from typing import cast
 import numpy as np
 import pytest
 
-from paddleport.cli import feed_files
 from paddleport.cli.feed_files import feeds_from, load_tensor
 from paddleport.convert.conversion import Conversion
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.resolve import SourceModel
 from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.accuracy_gate.feed_examples import feed_set
+from paddleport.validate.feeds import tensor_files
 from paddleport.validate.feeds.make_feeds import make_feeds
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 224, 224))
@@ -64,7 +64,7 @@ def test_all_inputs_in_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     np.savez(tmp_path / "objects.npz", x=np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(FeedError, match=r"objects\.npz"):
         feeds_from([str(tmp_path / "objects.npz")])
-    monkeypatch.setattr(feed_files, "MAX_UNPACKED_BYTES", 10)
+    monkeypatch.setattr(tensor_files, "MAX_UNPACKED_BYTES", 10)
     with pytest.raises(FeedError, match="unpacks to"):
         feeds_from([str(tmp_path / "worst.npz")])
 

@@ -41,6 +41,7 @@ from paddleport.validate.parity.parity_report import (
     Load,
     ParityReport,
 )
+from paddleport.validate.reports.brought_in import BroughtInLatency
 
 SCHEMA: dict[str, Any] = json.loads(
     files("paddleport.validate.reports").joinpath("parity.schema.json").read_text("utf-8")
@@ -48,7 +49,7 @@ SCHEMA: dict[str, Any] = json.loads(
 VALIDATOR = Draft202012Validator(SCHEMA)
 CLASSES = (
     *(BackendRow, FeedRow, Load, OutputComparison, WorstFeed, Metrics, Ranking, Top1Change),
-    *(Sensitivity, Latency, Divergence, TensorRange),
+    *(Sensitivity, Latency, Divergence, TensorRange, BroughtInLatency),
 )
 REPORTS: dict[str, Callable[[], ParityReport]] = {
     "made": made_report,

@@ -31,6 +31,8 @@ COMMANDS = {
     "tune": True,
     "compare": True,
     "explain-input": True,
+    "device-folder": True,
+    "check-answers": True,
     "models": False,
     "backends": False,
     "doctor": False,

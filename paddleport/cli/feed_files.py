@@ -10,9 +10,6 @@ from paddleport.errors import FeedError, UsageError
 if TYPE_CHECKING:
     from paddleport.tensors import Array, Feed
 
-MAX_UNPACKED_BYTES = 4 << 30
-"""The most that a .npz file given as a feed may unpack to."""
-
 FeedOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -88,42 +85,22 @@ def load_array(path: Path) -> "Array":
     Raises:
         FeedError: the file is neither, or holds several.
     """
-    import numpy as np
-
     if path.suffix == ".npz":
         arrays = load_tensors(path)
         if len(arrays) != 1:
             raise FeedError(f"{path} holds {len(arrays)} arrays, and one is wanted: save it alone")
         return next(iter(arrays.values()))
-    try:
-        with path.open("rb") as stream:
-            tensor: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    except FileNotFoundError:
-        raise FeedError(f"{path} does not exist") from None
-    except (OSError, ValueError, EOFError, MemoryError) as error:
-        raise FeedError(f"{path} is not a .npy file of numbers ({error})") from None
-    return tensor
+    from paddleport.validate.feeds.tensor_files import load_npy
+
+    return load_npy(path)
 
 
 def load_tensors(path: Path) -> dict[str, "Array"]:
     """All inputs from one .npz file, by name, as ``--save-worst`` writes them.
 
     Raises:
-        FeedError: the file is not a .npz of numbers, or unpacks to more than
-            ``MAX_UNPACKED_BYTES``.
+        FeedError: the file is not a .npz of numbers, or unpacks to too much.
     """
-    import zipfile
+    from paddleport.validate.feeds.tensor_files import load_npz
 
-    import numpy as np
-
-    try:
-        with zipfile.ZipFile(path) as packed:
-            size = sum(item.file_size for item in packed.infolist())
-        if size > MAX_UNPACKED_BYTES:
-            raise FeedError(f"{path} unpacks to {size >> 20} MB; at most 4096 MB are taken")
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise FeedError(f"{path} does not exist") from None
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
-        raise FeedError(f"{path} is not a .npz file of numbers ({error})") from None
+    return load_npz(path)

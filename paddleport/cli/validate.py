@@ -1,6 +1,7 @@
 """``paddleport validate``: is it still the same model, and how fast is it."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -93,6 +94,14 @@ def validate(
     worst: Annotated[
         bool, typer.Option("--save-worst", help="Save each backend's worst feeds as .npz.")
     ] = False,
+    measured: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--measured",
+            metavar="FILE.json",
+            help="Latencies of this model on another device, for the report; repeatable.",
+        ),
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="A JUnit report, for CI.")
     ] = None,
@@ -114,11 +123,14 @@ def validate(
     from paddleport.runners.runner_options import available_threads
     from paddleport.validate.parity.validation import save_worst, validate_on_feeds
     from paddleport.validate.parity.validation_plan import Plan
+    from paddleport.validate.reports.brought_in import read_brought_in
 
     names, several = names_of_models(models, all_of), is_several(models, all_of)
     if several:
         of_one = {"--model": program, "--params": params, "--onnx": onnx, "--feed": feed}
-        refuse_with_several({**of_one, "--profile": profile, "--junit": junit})
+        refuse_with_several(
+            {**of_one, "--profile": profile, "--junit": junit, "--measured": measured}
+        )
     model = names[0] if names else None
     tuned = ProfileOptions.read(profile)
     if tuned.profile is not None:
@@ -171,6 +183,9 @@ def validate(
             proven=False,
             progress=progress,
         )
+        brought_in = [
+            item for path in measured or () for item in read_brought_in(path, source.name)
+        ]
         with RemadeConversion(source, file, tuned.other_file) as conversions:
             found = validate_on_feeds(
                 source,
@@ -184,7 +199,7 @@ def validate(
                 progress=progress,
             )
         progress("write the report", None)
-        report = found.report
+        report = replace(found.report, brought_in=tuple(brought_in))
         folder = out or DEFAULT_FOLDER / source.name
         files = report.write(folder)
     if junit is not None:
@@ -216,6 +231,8 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     console.print()
     console.print(fitting_table(backends(report.rows), _LEAST_NEEDED))
     console.print()
+    if report.brought_in:
+        _print_brought_in(report)
     plain = {
         row.name
         for row in report.rows
@@ -231,3 +248,14 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     }
     paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
     console.print(f"{conclusions[report.verdict]} · {paths}")
+
+
+def _print_brought_in(report: "ParityReport") -> None:
+    """Latencies of other machines, below and apart from those of this one."""
+    from paddleport.validate.reports.latency_tables import brought_in
+
+    found = brought_in(report)
+    console = stdout()
+    console.print(found.caption, style="dim")
+    console.print(fitting_table(found, ("file", "measured by", "runs")))
+    console.print()

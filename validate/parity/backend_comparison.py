@@ -1,6 +1,5 @@
 """Run every backend on the same feeds, compare, and name the cause of every difference."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,25 +7,16 @@ from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError
 from paddleport.progress import Progress, part_of
 from paddleport.runners.runner_options import RunnerOptions
-from paddleport.validate.compare.comparison import (
-    OutputComparison,
-    Outputs,
-    compare_outputs,
-    overall,
-    remarks,
-)
-from paddleport.validate.compare.tolerance import TOLERANCES
+from paddleport.validate.compare.comparison import Outputs
 from paddleport.validate.diagnose.conversions import ConversionEvidence
-from paddleport.validate.diagnose.difference import DifferenceExplainer
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.parity.backend_sessions import BackendSessions
+from paddleport.validate.parity.compared_row import RowComparison
 from paddleport.validate.parity.float64_reference import Float64Reference
 from paddleport.validate.parity.parity_report import BackendRow, Load
 from paddleport.validate.parity.reference_backend import ReferenceBackend, with_distance
 from paddleport.validate.session import Session
-
-_logger = logging.getLogger(__name__)
 
 
 class BackendComparison:
@@ -140,55 +130,15 @@ class BackendComparison:
         )
 
     def _compared_row(self, row: BackendRow, answers: CandidateOutputs) -> BackendRow:
-        comparisons = self._compared(answers)
-        verdict = overall(comparisons)
-        if verdict != "differs" and answers.again:
-            swapped = replace(answers, outputs=answers.again, again=answers.outputs)
-            second = self._compared(swapped)
-            if overall(second) == "differs":
-                answers, comparisons, verdict = swapped, second, "differs"
-        _logger.info("%s: %s in %s", row.name, verdict, answers.computes_in)
-        said = remarks(comparisons)
-        row = replace(row, verdict=verdict, comparisons=tuple(comparisons))
-        if verdict == "agrees":
-            row = replace(row, notes=row.notes + said)
-        else:
-            row = replace(row, reason="; ".join(said))
-        if verdict == "differs" or answers.overwritten:
-            return self._explained(row, answers)
-        return row
-
-    def _compared(self, answers: CandidateOutputs) -> list[OutputComparison]:
-        return compare_outputs(
-            self._reference_outputs.outputs,
-            answers.outputs,
-            TOLERANCES[answers.computes_in],
-            feeds=self._reference_outputs.feed_names,
-            float64=self.float64.computed,
-            classes=self._backends.source.classes,
+        comparison = RowComparison(
+            self._reference_outputs, self.float64.computed, self._backends.source.classes
         )
-
-    def _explained(self, row: BackendRow, answers: CandidateOutputs) -> BackendRow:
-        """A row that differs, with whoever made it so, or the verdict where nobody did."""
+        row, answers = comparison.compared(row, answers)
+        if row.verdict != "differs" and not answers.overwritten:
+            return row
         self._progress(f"{row.name}: why it differs", 1.0)
-        found = DifferenceExplainer(
-            self._reference_outputs,
-            answers,
-            row.comparisons,
-            TOLERANCES[answers.computes_in],
-            self._backends.source.classes,
-            ConversionEvidence(self._backends.conversions, self._backends.artifact(row.name)),
-        ).explain()
-        return replace(
-            row,
-            verdict=found.verdict,
-            cause=found.cause,
-            step=found.step,
-            explanation=found.explanation,
-            reason=found.reason,
-            comparisons=found.comparisons,
-            notes=(*row.notes, *found.notes),
-        )
+        made = ConversionEvidence(self._backends.conversions, self._backends.artifact(row.name))
+        return comparison.explained(row, answers, made)
 
 
 def _failed(row: BackendRow, error: PortError) -> BackendRow:

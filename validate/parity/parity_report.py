@@ -9,6 +9,7 @@ from paddleport.validate.benchmark.latency import Latency
 from paddleport.validate.bisect.divergence import Divergence
 from paddleport.validate.compare.comparison import OutputComparison
 from paddleport.validate.diagnose.causes import Cause
+from paddleport.validate.reports.brought_in import BroughtInLatency
 from paddleport.validate.reports.written_report import WrittenReport
 
 SCHEMA_VERSION = 3
@@ -142,6 +143,7 @@ class ParityReport(WrittenReport):
         created: when, as ISO 8601 in UTC.
         strict: whether a skipped backend counts as a failure.
         reference_reason: why it is this reference; empty where it was named.
+        brought_in: latencies of other machines, which no figure of this one is divided by.
     """
 
     model: Mapping[str, Any]
@@ -158,6 +160,7 @@ class ParityReport(WrittenReport):
     created: str
     strict: bool = False
     reference_reason: str = ""
+    brought_in: tuple[BroughtInLatency, ...] = ()
 
     @property
     def verdict(self) -> Literal["agrees", "differs", "unproven"]:

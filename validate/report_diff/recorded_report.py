@@ -170,6 +170,23 @@ class RecordedEnvironment(Struct, frozen=True, kw_only=True):
     packages: dict[str, str] = {}
 
 
+class RecordedBroughtIn(Struct, frozen=True, kw_only=True):
+    """A latency of another machine; the fields are those of ``BroughtInLatency``."""
+
+    device: str
+    runtime: str
+    precision: str = ""
+    threads: Count = 0
+    batch: Count = 0
+    p50_ms: Milliseconds
+
+    @property
+    def title(self) -> str:
+        """What was measured, in words."""
+        what = f"{self.device}, {self.runtime} {self.precision}"
+        return f"{what}, batch {self.batch}, threads {self.threads}"
+
+
 class RecordedReport(Struct, frozen=True, kw_only=True, dict=True):
     """One report; the fields are those of ``ParityReport``."""
 
@@ -184,6 +201,7 @@ class RecordedReport(Struct, frozen=True, kw_only=True, dict=True):
     peak_gflops: dict[str, Number] = {}
     command: str = ""
     created: str = ""
+    brought_in: tuple[RecordedBroughtIn, ...] = ()
 
     @cached_property
     def backends(self) -> dict[str, RecordedRow]:

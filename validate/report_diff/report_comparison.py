@@ -23,7 +23,11 @@ from paddleport.validate.report_diff.recorded_report import (
     report_values,
 )
 from paddleport.validate.report_diff.result_changes import compare_rows
-from paddleport.validate.report_diff.run_notes import order_notes, version_notes
+from paddleport.validate.report_diff.run_notes import (
+    brought_in_notes,
+    order_notes,
+    version_notes,
+)
 
 LATENCY_THRESHOLD_PERCENT = 5.0
 Report = Mapping[str, Any] | str | Path
@@ -108,6 +112,7 @@ def notes(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
     if old.strict != new.strict:
         yield f"only {'NEW' if new.strict else 'OLD'} counts a skipped backend as a failure"
     yield from _machines(old, new)
+    yield from brought_in_notes(old, new)
     yield from version_notes(old.environment, new.environment)
     if old.command != new.command:
         yield f"command: {old.command or '(none)'} → {new.command or '(none)'}"

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from paddleport.validate.report_diff.recorded_report import RecordedEnvironment
+from paddleport.validate.report_diff.changes import times
+from paddleport.validate.report_diff.recorded_report import RecordedEnvironment, RecordedReport
 
 
 def order_notes(old: str, new: str) -> Iterator[str]:
@@ -30,3 +31,16 @@ def version_notes(one: RecordedEnvironment, two: RecordedEnvironment) -> Iterato
     ]
     if texts:
         yield f"versions: {', '.join(texts)}"
+
+
+def brought_in_notes(old: RecordedReport, new: RecordedReport) -> Iterator[str]:
+    """What became of latencies of other machines; they are never counted."""
+    before, after = ({item.title: item.p50_ms for item in one.brought_in} for one in (old, new))
+    for title in dict.fromkeys((*before, *after)):
+        one, two = before.get(title), after.get(title)
+        if one is None or two is None:
+            whose = "NEW" if one is None else "OLD"
+            yield f"brought in, not counted: only {whose} has {title}"
+        elif one != two:
+            moved = f"p50 {one:.4g} → {two:.4g} ms ({times(two / one)})"
+            yield f"brought in, not counted: {title}: {moved}"

@@ -80,6 +80,7 @@ def to_html(report: ParityReport) -> str:
             (figures.configuration_text(wanted), latency_chart.latency_bars(rows, wanted, position))
             for position, wanted in enumerate(figures.configurations(rows))
         ],
+        brought_in_chart=latency_chart.brought_in_bars(report.brought_in),
         partings=[
             Parting(row, 100.0 * row.located.position / max(row.located.nodes, 1))
             for row in rows

@@ -8,6 +8,7 @@ import numpy as np
 from paddleport.validate.benchmark.latency import Latency
 from paddleport.validate.parity.parity_report import BackendRow
 from paddleport.validate.reports import figures
+from paddleport.validate.reports.brought_in import BroughtInLatency
 from paddleport.validate.reports.svg import COLOURS, draw, short
 
 if TYPE_CHECKING:
@@ -54,6 +55,47 @@ def latency_bars(rows: Sequence[BackendRow], wanted: figures.CONFIGURATION, posi
         (width, height),
         paint,
         title=f"Latency, p50 to p99, {figures.configuration_text(wanted)}",
+        description=words,
+    )
+
+
+def brought_in_bars(found: Sequence[BroughtInLatency]) -> str:
+    """The range from p50 to p90 of each latency of another machine; empty without any."""
+    if not found:
+        return ""
+    times = [(item.p50_ms, item.p90_ms or item.p50_ms) for item in found]
+    end = _axis_end(times)
+    width, height = 340.0, 20.0 * len(found) + 8.0
+    names = [f"{item.runtime} {item.precision}, {figures.threads(item.threads)}" for item in found]
+    texts = [f"{figures.milliseconds(item.p50_ms)} ms" for item in found]
+
+    def paint(figure: "Figure") -> None:
+        left = 150.0  # pixels for names
+        axes = figure.add_axes((left / width, 0, 1 - (left + 66.0) / width, 1))
+        axes.set_axis_off()
+        axes.set(xlim=(0, end), ylim=(len(found) - 0.3, -0.7))
+        axes.axvline(0, color=COLOURS["line"], linewidth=1.2)
+        for place, (name, text) in enumerate(zip(names, texts, strict=True)):
+            axes.text(
+                -0.05 * end, place, short(name, 24), ha="right", va="center", color=COLOURS["ink"]
+            )
+            axes.text(1.06 * end, place, text, va="center", color=COLOURS["soft"])
+        p50, p90 = np.minimum(np.array(times).T, end)
+        places = np.arange(len(found))
+        axes.hlines(places, 0, p50, color=COLOURS["line"], linewidth=1.2)
+        axes.barh(places, p90 - p50, left=p50, height=0.5, color=COLOURS["soft"])
+        axes.vlines(p50, places - 0.36, places + 0.36, color=COLOURS["ink"], linewidth=2.2)
+
+    devices = ", ".join(dict.fromkeys(item.device for item in found))
+    words = ", ".join(
+        f"{item.device}: {name} {text}"
+        for item, name, text in zip(found, names, texts, strict=True)
+    )
+    return draw(
+        "brought-in",
+        (width, height),
+        paint,
+        title=f"Latency brought in, p50 to p90, on {devices}",
         description=words,
     )
 

@@ -65,6 +65,35 @@ def latencies(rows: Sequence[BackendRow]) -> Table:
     return Table(caption="Every latency", columns=columns, lines=tuple(lines), texts=2)
 
 
+def brought_in(report: ParityReport) -> Table:
+    """Latencies of other machines, as somebody else measured them."""
+    lines = tuple(
+        (
+            item.device,
+            f"{item.runtime} {item.version}",
+            item.precision,
+            figures.configuration_text((item.batch, item.threads, "inference")),
+            figures.milliseconds(item.p50_ms),
+            figures.milliseconds(item.p90_ms) or figures.NOTHING,
+            figures.NOTHING if item.runs is None else str(item.runs),
+            ", ".join(text for text in (item.measured_by, item.measured_at) if text)
+            or figures.NOTHING,
+            item.file,
+        )
+        for item in report.brought_in
+    )
+    columns = (
+        *("device", "runtime", "precision", "configuration"),
+        *("p50 ms", "p90 ms", "runs", "measured by", "file"),
+    )
+    return Table(
+        caption="Brought in: measured on other machines, by others",
+        columns=columns,
+        lines=lines,
+        texts=4,
+    )
+
+
 def unsettled(rows: Sequence[BackendRow]) -> str:
     """What the mark of a median means; empty where none has it."""
     if all(item.settled for row in rows for item in row.latencies):

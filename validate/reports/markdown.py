@@ -16,6 +16,9 @@ from paddleport.validate.reports.summary import explained
 from paddleport.validate.reports.told_together import told_together
 
 _LOG_LINES = 40
+_BROUGHT_IN = (
+    "Measured on other machines and read from a file: no figure above is divided by one of these."
+)
 
 
 def reasons(rows: Sequence[BackendRow]) -> list[str]:
@@ -51,6 +54,7 @@ def to_markdown(report: ParityReport) -> str:
             bullets(float64_distances.sentences(report)),
         ),
         *section("Latency", latency_tables.medians(report), _latency_notes(report)),
+        *section("Brought in", latency_tables.brought_in(report), _BROUGHT_IN),
         *folded("Every latency", latency_tables.latencies(rows)),
         *folded("Loading and memory", latency_tables.costs(rows), latency_tables.warm_loads(rows)),
         *folded("The model's own figures", latency_tables.model_figures(report)),

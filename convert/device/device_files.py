@@ -1,0 +1,107 @@
+"""A folder for phones and boards: a proven model file, feeds, and the answers to expect."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddleport.convert.conversion import Conversion
+from paddleport.convert.device.device_request import DeviceRequest
+from paddleport.convert.device.folder_writer import MODEL_FOLDER, FolderWriter
+from paddleport.convert.pipeline import convert, file_name
+from paddleport.errors import NotProvenError, OutputError
+from paddleport.files import check_writable
+from paddleport.models.resolve import SourceModel
+from paddleport.progress import Progress, no_progress
+from paddleport.runners.runner_options import Precision
+from paddleport.validate.device.manifest import Manifest
+
+
+@dataclass(frozen=True, kw_only=True)
+class WrittenFolder:
+    """A finished folder.
+
+    Attributes:
+        path: where it is.
+        conversion: how its file was made and checked.
+        manifest: what stands in it.
+        size_bytes: of all files.
+    """
+
+    path: Path
+    conversion: Conversion
+    manifest: Manifest
+    size_bytes: int
+
+
+def default_folder(model: str, to: str, precision: Precision | None) -> Path:
+    """Such as ``MobileNetV2.ncnn.device``, in the current folder."""
+    lower = f".{precision}" if precision not in (None, "fp32") else ""
+    return Path(f"{model}.{to}{lower}.device")
+
+
+def check_folder(path: Path) -> None:
+    """Refuse, before anything is made, a folder that can't be written.
+
+    Raises:
+        OutputError: something is there already, or the place takes no files.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise OutputError(f"{path} is there already: remove it, or choose another name with -o")
+    check_writable(path.resolve().parent)
+
+
+def write_device_folder(
+    source: SourceModel,
+    path: Path,
+    request: DeviceRequest,
+    *,
+    progress: Progress = no_progress,
+) -> WrittenFolder:
+    """Make the model file, check it, ask native Paddle, and write all of it as one folder.
+
+    Raises:
+        NotProvenError: the file is not proven to be the same model, here or on these feeds, or
+            native Paddle's answers would prove nothing.
+        OutputError: the folder is there already, or can't be written.
+        PortError: as ``convert`` does.
+    """
+    check_folder(path)
+    waiting = path.resolve().with_name(f".{path.resolve().name}.{os.urandom(4).hex()}.writing")
+    try:
+        (waiting / MODEL_FOLDER).mkdir(parents=True)
+        done = _converted(source, waiting / MODEL_FOLDER, request, progress)
+        manifest = FolderWriter(source, done, request, waiting, progress).write()
+        if path.is_dir():
+            path.rmdir()  # an empty one
+        waiting.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(waiting, ignore_errors=True)
+    size_bytes = sum((path / name).stat().st_size for name in manifest.files)
+    return WrittenFolder(path=path, conversion=done, manifest=manifest, size_bytes=size_bytes)
+
+
+def _converted(
+    source: SourceModel, folder: Path, request: DeviceRequest, progress: Progress
+) -> Conversion:
+    name = file_name(
+        source.name, to=request.to, precision=request.precision, embed_preprocess=False
+    )
+    done = convert(
+        source,
+        folder / name,
+        to=request.to,
+        precision=request.precision,
+        opset=request.opset,
+        shapes=request.shapes,
+        keep_fp32=request.keep_fp32,
+        gate=request.gate,
+        feed=request.feed if request.precision in (None, "fp32") else None,
+        timeout_s=request.timeout_s,
+        progress=progress,
+    )
+    if done.written is None:
+        raise NotProvenError(done.explanation)
+    return done
