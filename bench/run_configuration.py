@@ -1,12 +1,13 @@
 """One configuration of a model, as ``paddleport run`` would open it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.preprocess import Preprocess
+from paddleport.models.recognize import read_artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import open_runner, runner_class
 from paddleport.runners.base import Runner
@@ -27,12 +28,14 @@ class RunConfiguration:
         model: in a format that it takes.
         options: as ``paddleport run`` passes them.
         shape: of its input, which every model of the bench calls ``x``.
+        environ: variables for its process beside those that its runner sets.
     """
 
     backend: str
     model: Artifact
     options: RunnerOptions
     shape: tuple[int, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def as_run(
@@ -107,7 +110,8 @@ class RunConfiguration:
 
 def _file(profile: Profile, source: SourceModel) -> Artifact:
     if profile.file is not None:
-        return onnx_artifact(profile.file)
+        onnx = profile.file.suffix == ".onnx"
+        return onnx_artifact(profile.file) if onnx else read_artifact(profile.file)
     if "paddle" in runner_class(profile.backend).formats:
         return source.model
     return cached_onnx(source, opset=17)
