@@ -85,6 +85,9 @@ def _pad(builder: OnnxBuilder, op: MnnOp) -> list[str]:
     if mode not in _PAD_MODES:
         raise refused(op, mode)
     x, pads, *value = op.inputs
+    if pads in builder.values:  # which says the result's shape
+        stored = builder.values[pads].reshape(-1, 2).T.ravel().tolist()
+        return [builder.add("Pad", [x, builder.sizes(stored), *value], mode=_PAD_MODES[mode])]
     pairs = builder.add("Reshape", [builder.int64(pads), builder.sizes([-1, 2])])
     ordered = builder.add("Transpose", [pairs], perm=[1, 0])
     flat = builder.add("Reshape", [ordered, builder.sizes([-1])])
