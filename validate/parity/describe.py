@@ -20,6 +20,8 @@ _PACKAGES = (
     "onnxslim",
     "onnxruntime",
     "openvino",
+    "ncnn",
+    "MNN",
     "numpy",
     "opencv-python-headless",
     "pillow",
