@@ -7,6 +7,7 @@ from pathlib import Path
 from paddleport.convert.artifact_cache import cached_onnx
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.preprocess import Preprocess
+from paddleport.models.recognize import read_artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.runners import open_runner, runner_class
 from paddleport.runners.base import Runner
@@ -107,7 +108,8 @@ class RunConfiguration:
 
 def _file(profile: Profile, source: SourceModel) -> Artifact:
     if profile.file is not None:
-        return onnx_artifact(profile.file)
+        onnx = profile.file.suffix == ".onnx"
+        return onnx_artifact(profile.file) if onnx else read_artifact(profile.file)
     if "paddle" in runner_class(profile.backend).formats:
         return source.model
     return cached_onnx(source, opset=17)

@@ -14,6 +14,7 @@ from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_model
 from paddleport.models.preprocess import Preprocess
+from paddleport.models.recognize import read_artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Runner
 from paddleport.runners.predictor import MOST_STREAMS, extras_for_pictures
@@ -92,8 +93,8 @@ class _RowMaker:
         if "paddle" in kind.formats:
             model, inputs = self._program, self._source.program.inputs if self._source else ()
         else:
-            model = read_onnx_model(profile.file) if profile.file else self._onnx()
-            inputs, _ = onnx_tensors(model.path)
+            model = read_artifact(profile.file) if profile.file else self._onnx()
+            inputs = onnx_tensors(model.path)[0] if model.format == "onnx" else model.inputs
         options = self._for_pictures(kind, profile.runner_options, inputs, streams=1)
         return RowRequest(
             name=f"{profile.backend} {profile.precision} tuned",
@@ -181,7 +182,7 @@ class _RowMaker:
             yield RowSource(make=partial(self._file, kind, onnx), options=options)
         if by_file and precision is not None:
             yield RowSource(
-                make=lambda: self._file(kind, self._lowered(onnx, precision)),
+                make=lambda: self._file(kind, self._lowered(onnx, precision, kind.formats)),
                 options=self._options(kind, None, self._asked, inputs),
                 note=f"a file in {precision}",
             )
@@ -235,14 +236,18 @@ class _RowMaker:
             )
         return found
 
-    def _lowered(self, onnx: Artifact, precision: Precision) -> Artifact:
+    def _lowered(self, onnx: Artifact, precision: Precision, formats: Sequence[str]) -> Artifact:
         from paddleport.convert.variants import lowered_variant  # the file may be made already
 
         if self._source is None:
             raise UsageError("there is no Paddle model to convert: --onnx FILE")
         self._progress(f"convert to {precision}", None)
         return lowered_variant(
-            self._source, onnx, precision=precision, calibrate=self._asked.calibrate
+            self._source,
+            onnx,
+            precision=precision,
+            formats=formats,
+            calibrate=self._asked.calibrate,
         )
 
     def _file(self, kind: type[Runner], onnx: Artifact) -> Artifact:

@@ -35,7 +35,7 @@ class Profile:
         threads: CPU threads of one inference.
         batch: pictures per inference.
         options: the backend's own, as after ``-o``.
-        file: the ONNX file that it loads, where that is not the model's plain conversion.
+        file: the main file that it loads, where that is not of the model's plain conversion.
         measured: what was found, for the reader: times, gate, machine, versions.
     """
 
@@ -85,9 +85,9 @@ def read_profile(path: Path) -> Profile:
     """Read what ``write_profile`` wrote, or somebody edited.
 
     Raises:
-        ModelNotFoundError: no such file, or the ONNX file that it names is gone.
+        ModelNotFoundError: no such file, or the file that it names is gone.
         UsageError: it is no profile, or says what cannot be.
-        ModelFileError: the ONNX file is another than was tuned.
+        ModelFileError: that file is another than was tuned.
     """
     values = _parsed(path)
     options, measured = (values.pop(key, {}) for key in ("options", "measured"))

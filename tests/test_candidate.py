@@ -3,8 +3,8 @@ from pathlib import Path
 from paddleport.models.artifact import onnx_artifact
 from paddleport.validate.tune.candidate import ModelVariant, TuneCandidate, candidates
 
-FP32 = ModelVariant(precision="fp32", onnx=onnx_artifact(Path("model.onnx")))
-INT8 = ModelVariant(precision="int8", onnx=onnx_artifact(Path("model.int8.onnx")))
+FP32 = ModelVariant(precision="fp32", file=onnx_artifact(Path("model.onnx")))
+INT8 = ModelVariant(precision="int8", file=onnx_artifact(Path("model.int8.onnx")))
 
 
 def test_latency_is_one_picture_at_a_time() -> None:
@@ -23,7 +23,7 @@ def test_latency_is_one_picture_at_a_time() -> None:
 def test_a_file_that_is_good_for_one_backend() -> None:
     own = ModelVariant(
         precision="int8",
-        onnx=onnx_artifact(Path("own.onnx")),
+        file=onnx_artifact(Path("own.onnx")),
         name="int8-by-channel",
         backends=("openvino",),
     )

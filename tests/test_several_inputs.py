@@ -151,7 +151,7 @@ def test_a_predictor_of_it_takes_tensors(source: SourceModel) -> None:
 def test_tune_finds_what_is_fastest(source: SourceModel) -> None:
     plan = TunePlan(goal="throughput", backends=("onnxruntime", "openvino"), seconds=2.0, threads=1)
     examples = example_set(None, source.program.inputs)
-    variant = ModelVariant(precision="fp32", onnx=cached_onnx(source))
+    variant = ModelVariant(precision="fp32", file=cached_onnx(source))
     found = tune(source, [variant], examples, plan)
     assert found.chosen is not None, [row.reason for row in found.rows]
     assert found.judged_on == "200 made feeds"

@@ -15,10 +15,12 @@ import small_network
 from test_cli import Command, cache, one_line_error, paddleport
 
 import paddleport as pp
+from paddleport import runners
 from paddleport.convert import cached_onnx, convert
 from paddleport.convert.prepare import loadable
 from paddleport.convert.remaking import RemadeConversion
-from paddleport.convert.targets import target_for
+from paddleport.convert.targets import target_class, target_for
+from paddleport.convert.variants import variants_of
 from paddleport.errors import (
     BackendUnavailableError,
     ConversionError,
@@ -36,7 +38,7 @@ from paddleport.tensors import Array, Feed
 from paddleport.validate import BackendRow, Plan
 from paddleport.validate.accuracy_gate.gate import example_set
 from paddleport.validate.parity.validation import validate
-from paddleport.validate.tune.candidate import ModelVariant
+from paddleport.validate.tune.candidate import ModelVariant, candidates
 from paddleport.validate.tune.tuner import TunePlan, tune
 
 __all__ = ["cache", "paddleport"]
@@ -238,7 +240,7 @@ def test_what_a_backend_loads_is_made_out_of_an_onnx_file(
 @pytest.mark.slow
 def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
     source = resolve(small_pir.path)
-    variants = [ModelVariant(precision="fp32", onnx=cached_onnx(source))]
+    variants = [ModelVariant(precision="fp32", file=cached_onnx(source))]
     examples = example_set(None, source.program.inputs)
     plan = TunePlan(goal="latency", backends=("npz",), seconds=1.0, threads=1)
     found = tune(source, variants, examples, plan, make=loadable)
@@ -247,6 +249,57 @@ def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
     unmade = tune(source, variants, examples, plan)
     assert unmade.chosen is None
     assert "npz loads npz, and" in str([row.reason for row in unmade.rows])
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_target_that_refuses_the_model_is_no_verdict_on_it(
+    small_pir: Artifact, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    monkeypatch.setattr(runners, "names", lambda: ("npz", "onnxruntime"))
+    monkeypatch.setenv("NPZ_FAULT", "refusal")
+    source = resolve(small_pir.path)
+    onnx = cached_onnx(source)
+    names = ("npz", "onnxruntime") if named else None
+    steps: list[str] = []
+    with RemadeConversion(source, onnx) as conversions:
+        report = validate(
+            source,
+            onnx,
+            Plan(backends=names, seconds_each=0, quick=True),
+            conversions=conversions,
+            progress=lambda step, share: steps.append(step),
+        )
+    row = next(row for row in report.rows if row.name == "npz")
+    assert (row.verdict, report.verdict) == (
+        ("failed", "differs") if named else ("skipped", "agrees")
+    )
+    assert "npz does not make this model: RuntimeError: no npz holds it" in row.reason
+    assert "npz: make its file" in steps
+    assert replace(report, strict=True).verdict == "differs"
+
+
+def test_tune_tries_what_a_target_makes_in_less(
+    small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(target_class("npz"), "precisions", ("fp32", "fp16", "bf16"))
+    source = resolve(small_pir.path)
+    variants, without = variants_of(source, precisions=("fp16",), backends=("npz", "onnxruntime"))
+    assert not without
+    assert [(item.name, item.file.format, item.backends) for item in variants] == [
+        ("fp32", "onnx", ()),
+        ("fp16-file", "npz", ("npz",)),
+    ]
+    weights = np.load(variants[1].file.path)
+    assert np.float16 in {weights[name].dtype.type for name in weights.files}
+    found = candidates(("npz", "onnxruntime"), variants, "latency", threads=1, fixed_batch=None)
+    assert ("npz", "fp16", "fp16-file") in {item.computation for item in found}
+    assert ("onnxruntime", "fp16", "fp16-file") not in {item.computation for item in found}
+    monkeypatch.setenv("NPZ_FAULT", "refusal")
+    _, without = variants_of(source, precisions=("bf16",), backends=("npz",))
+    assert without == [
+        "npz's file in bf16 is not tried: npz does not make this model: RuntimeError: no npz "
+        "holds it"
+    ]
 
 
 def installed_from(

@@ -84,7 +84,7 @@ def found(
     plan = TunePlan(
         backends=(*(name.lower() for name in names), "onnxruntime"), seconds=4.0, threads=1
     )
-    variants = [ModelVariant(precision="fp32", onnx=cached_onnx(source))]
+    variants = [ModelVariant(precision="fp32", file=cached_onnx(source))]
     with pytest.MonkeyPatch.context() as patch:
         install(tmp_path_factory.mktemp("hurried"), patch, "hurried", SOURCE, names)
         return tune(source, variants, pictures, plan, command="typed")
@@ -125,7 +125,7 @@ def test_nothing_that_passes_is_nothing_chosen(
 ) -> None:
     install(tmp_path, monkeypatch, "hurried", SOURCE, ("Hasty",))
     plan = TunePlan(backends=("hasty",), seconds=1.0, threads=1)
-    none = tune(source, [ModelVariant(precision="fp32", onnx=cached_onnx(source))], pictures, plan)
+    none = tune(source, [ModelVariant(precision="fp32", file=cached_onnx(source))], pictures, plan)
     assert none.chosen is None
     assert "Nothing is chosen" in to_markdown(none)
     assert to_html(none)
@@ -134,4 +134,4 @@ def test_nothing_that_passes_is_nothing_chosen(
 def test_a_named_backend_that_is_not_there(source: SourceModel, pictures: GateSet) -> None:
     plan = TunePlan(backends=("paddle-tensorrt",), seconds=1.0)
     with pytest.raises(BackendUnavailableError, match="paddle-tensorrt can't be used here"):
-        tune(source, [ModelVariant(precision="fp32", onnx=cached_onnx(source))], pictures, plan)
+        tune(source, [ModelVariant(precision="fp32", file=cached_onnx(source))], pictures, plan)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
+    from paddleport.models.artifact import Artifact
     from paddleport.runners.profile import Profile
 
 
@@ -57,6 +58,22 @@ class ProfileOptions:
                 f"the profile is of {self.profile.model}, not of {named}: paddleport tune {named}"
             )
         return str(self.profile.file or named)
+
+    @property
+    def onnx_file(self) -> Path | None:
+        """Its own file, where that is ONNX."""
+        file = self.profile.file if self.profile else None
+        return file if file is not None and file.suffix == ".onnx" else None
+
+    @property
+    def other_file(self) -> "Artifact | None":
+        """Its own file, where its backend loads another format than ONNX."""
+        file = self.profile.file if self.profile else None
+        if file is None or file == self.onnx_file:
+            return None
+        from paddleport.models.recognize import read_artifact
+
+        return read_artifact(file)
 
     @property
     def batch(self) -> int | None:

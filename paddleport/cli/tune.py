@@ -19,8 +19,10 @@ from paddleport.cli.console import (
 from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
 
 if TYPE_CHECKING:
-    from paddleport.models.artifact import Artifact
+    from collections.abc import Sequence
+
     from paddleport.models.resolve import SourceModel
+    from paddleport.validate.tune.candidate import ModelVariant, TuneCandidate
     from paddleport.validate.tune.tuning import Tuning
 
 _GOALS = ("latency", "throughput")
@@ -114,7 +116,12 @@ def tune(
             ranges=input_ranges(source),
         )
         variants, without = variants_of(
-            source, opset=opset, precisions=wanted, calibrate=calibrate, progress=progress
+            source,
+            opset=opset,
+            precisions=wanted,
+            backends=backend or (),
+            calibrate=calibrate,
+            progress=progress,
         )
         plan = TunePlan(
             goal="throughput" if goal == "throughput" else "latency",
@@ -138,7 +145,7 @@ def tune(
     if tuning.chosen is not None:
         target = profile or folder / "tune.toml"
         files = [
-            _save(source, tuning, {item.name: item.onnx for item in variants}, target),
+            _save(source, tuning, variants, target),
             *files,
         ]
     if source.warning:
@@ -154,10 +161,9 @@ def tune(
 
 
 def _save(
-    source: "SourceModel", tuning: "Tuning", files: "dict[str, Artifact]", target: Path
+    source: "SourceModel", tuning: "Tuning", variants: "Sequence[ModelVariant]", target: Path
 ) -> Path:
     """Write the profile, and its file beside it where that is not the plain conversion."""
-    from paddleport.files import write_atomically
     from paddleport.runners.profile import Profile, write_profile
     from paddleport.validate.tune.candidate import PLAIN
 
@@ -166,8 +172,7 @@ def _save(
         raise UsageError("nothing was chosen, so there is nothing to save")
     candidate, file = row.candidate, None
     if candidate.variant != PLAIN:
-        file = target.with_name(f"{source.name}.{candidate.variant}.onnx")
-        write_atomically(file, files[candidate.variant].path.read_bytes())
+        file = _save_file(candidate, variants, target.with_name(source.name))
     measured = {
         "ms_per_picture": f"{row.ms_per_picture:.4g}",
         "answers_as_paddle": f"{row.gate.agreement:.4f}",
@@ -191,11 +196,31 @@ def _save(
     return target
 
 
+def _save_file(
+    candidate: "TuneCandidate", variants: "Sequence[ModelVariant]", beside: Path
+) -> Path:
+    """A copy of the file that a configuration loads, with all that belongs to it."""
+    from paddleport.convert.naming import named_artifact
+    from paddleport.files import write_atomically
+
+    made = next(
+        item.file
+        for item in variants
+        if item.name == candidate.variant and item.serves(candidate.backend)
+    )
+    endings = "".join(made.path.suffixes)  # such as .ncnn.param, of a file called "model"
+    file = beside.with_name(f"{beside.name}.{candidate.variant}{endings}")
+    if made.format == "onnx":
+        write_atomically(file, made.path.read_bytes())
+        return file
+    return named_artifact(made, file).path
+
+
 def _print(tuning: "Tuning", files: list[Path]) -> None:
     from rich.markup import escape
 
     from paddleport.validate.reports import figures
-    from paddleport.validate.tune.tuning_report import compared, headline
+    from paddleport.validate.tune.tuning_report import compared, headline, not_tried
 
     console = stdout()
     console.print(f"[bold]{escape(str(tuning.model['title']))}[/]")
@@ -229,6 +254,8 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
     for row in tuning.rows:
         if row.state in ("failed the gate", "failed"):
             console.print(f"[bold]{escape(row.candidate.name)}[/]: {escape(row.reason)}")
+    for text in not_tried(tuning):
+        console.print(escape(text), style="dim")
     console.print(f"[bold]{escape(headline(tuning))}[/] {compared(tuning)}")
     console.print("  ".join(f"[bold]{escape(str(file))}[/]" for file in files))
 

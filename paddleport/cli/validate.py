@@ -138,7 +138,7 @@ def validate(
     if tuned.profile is not None:
         backend = [*{tuned.backend(name) or name for name in backend or [tuned.profile.backend]}]
         model = model or (tuned.model if program is None else None)
-        onnx = onnx or tuned.profile.file
+        onnx = onnx or tuned.onnx_file
     if seconds is None:
         seconds = _QUICK_SECONDS if quick else Plan.seconds_each
     if not (math.isfinite(seconds) and seconds >= 0):
@@ -188,7 +188,7 @@ def validate(
         brought_in = [
             item for path in measured or () for item in read_brought_in(path, source.name)
         ]
-        made = None if target_file is None else read_target_file(target_file, backend)
+        made = tuned.other_file if target_file is None else read_target_file(target_file, backend)
         with RemadeConversion(source, file, made) as conversions:
             found = validate_on_feeds(
                 source,

@@ -25,6 +25,8 @@ class NpzTarget(Target):
     ) -> MadeFile:
         import onnx as onnx_library
 
+        if os.environ.get("NPZ_FAULT") == "refusal":
+            raise RuntimeError("no npz holds it")
         proto = onnx_library.load(str(onnx.path))
         weights: dict[str, Any] = {
             tensor.name: onnx_library.numpy_helper.to_array(tensor)

@@ -54,10 +54,15 @@ class BackendComparison:
         self._reference_outputs = self.reference.outputs_with(self.float64)
         rows = [with_distance(reference, self._reference_outputs, self.float64)]
         for index, name in enumerate(names):
-            self._progress(name, (index + 2) / steps)
+            self._progress(self._step(name), (index + 2) / steps)
             row = self._candidate_row(name)
             rows.append(replace(row, notes=row.notes + self._backends.extras_notes(name)))
         return rows
+
+    def _step(self, name: str) -> str:
+        """What a progress bar says: a file that is made for a backend alone may take a while."""
+        makes = not runners.why_not(name) and self._backends.needs_making(name)
+        return f"{name}: make its file" if makes else name
 
     def _candidate_row(self, name: str) -> BackendRow:
         reason = runners.why_not(name)  # asked without a process

@@ -1,6 +1,6 @@
 """Who takes part in a validation: the open sessions, and the file, options and feeds of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from paddleport import runners
@@ -124,7 +124,8 @@ class BackendSessions:
         """What a row's backend loads: one of the two files, or what is made of the ONNX file.
 
         Raises:
-            BackendUnavailableError: nothing makes a format that it loads.
+            BackendUnavailableError: nothing makes a format that it loads; or the target that does
+                refuses this model, and nobody named the backend.
             PortError: making it fails.
         """
         name = backend_of(row)
@@ -141,14 +142,32 @@ class BackendSessions:
             )
         if name not in self._made:
             try:
-                self._made[name] = self.conversions.loadable(formats, self._shapes(row))
-            except PortError:
-                raise
-            except Exception as error:  # a target of somebody else's raises what it likes
-                raise ConversionError(
-                    f"what {name} loads can't be made: {type(error).__name__}: {one_line(error)}"
-                ) from error
+                self._made[name] = self._made_for(name, self.conversions, self._shapes(row))
+            except PortError as error:
+                if self.plan.backends is not None:
+                    raise
+                raise BackendUnavailableError(str(error)) from error
         return self._made[name]
+
+    def needs_making(self, row: str) -> bool:
+        """Whether what a row's backend loads is yet to be made, which may take a while."""
+        name = backend_of(row)
+        formats = runners.runner_class(name).formats
+        return name not in self._made and not {self.source.model.format, self.onnx.format} & {
+            *formats
+        }
+
+    def _made_for(
+        self, name: str, conversions: Conversions, shapes: Mapping[str, ShapeRange]
+    ) -> Artifact:
+        try:
+            return conversions.loadable(runners.runner_class(name).formats, shapes)
+        except PortError:
+            raise
+        except Exception as error:  # a target of somebody else's raises what it likes
+            raise ConversionError(
+                f"what {name} loads can't be made: {type(error).__name__}: {one_line(error)}"
+            ) from error
 
     def reads_paddle(self, row: str) -> bool:
         """Whether a row's backend loads the Paddle model; else it is the ONNX file."""

@@ -44,7 +44,8 @@ class BackendRow:
 
     Attributes:
         name: the row's name, such as ``onnxruntime`` or ``paddle plain``.
-        verdict: ``skipped`` when the backend is not available here, ``failed`` when it broke.
+        verdict: ``skipped`` when the backend is not available here, or no file that it loads can
+            be made of this model and nobody named it; ``failed`` when it broke.
         cause: who did it, where the verdict is ``differs``; ``undetermined`` where the evidence
             is missing, which the explanation says. ``ill-conditioned`` where nobody did: the error
             is above the limit and as exact as Paddle's own, so that the verdict is ``agrees``, or

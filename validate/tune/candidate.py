@@ -22,13 +22,13 @@ class ModelVariant:
 
     Attributes:
         precision: what the file is in; ``fp32`` files may be computed in less by a backend.
-        onnx: the file.
-        name: distinguishes it from others; by default its precision.
-        backends: the only ones that it is good for; empty is all.
+        file: ONNX, or what a target made of it.
+        name: distinguishes it from others of the same backend; by default its precision.
+        backends: the only ones that it is good for; empty is all that load its format.
     """
 
     precision: Precision
-    onnx: Artifact
+    file: Artifact
     name: str = ""
     backends: tuple[str, ...] = ()
 
@@ -36,6 +36,12 @@ class ModelVariant:
         """Give it its name."""
         if not self.name:
             object.__setattr__(self, "name", self.precision)
+
+    def serves(self, backend: str) -> bool:
+        """Whether a backend can be given it; the plain conversion is made into what each loads."""
+        formats = runners.runner_class(backend).formats
+        loads = self.name == PLAIN or self.file.format in formats
+        return loads and backend in (self.backends or [backend])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +143,7 @@ def _computations(
                         yield TuneCandidate(
                             backend=name, precision=precision, variant=PLAIN, threads=1
                         )
-            elif name in (variant.backends or [name]):
+            elif variant.serves(name):
                 yield TuneCandidate(
                     backend=name, precision=variant.precision, variant=variant.name, threads=1
                 )

@@ -1,6 +1,7 @@
 """Candidates in processes of their own: opened when they are wanted, timed one at a time."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 from paddleport.validate.accuracy_gate.gate import GateSet
 from paddleport.validate.benchmark.machine import settle
 from paddleport.validate.session import Session
-from paddleport.validate.tune.candidate import TuneCandidate
+from paddleport.validate.tune.candidate import ModelVariant, TuneCandidate
 from paddleport.validate.tune.successive_halving import MeasurementFailed
 
 _MOST_OPEN = 16  # processes at a time; each holds a runtime and a model
@@ -30,13 +31,13 @@ class CandidateFiles:
 
     Attributes:
         paddle: the program, for backends that read Paddle's.
-        onnx: by the variant's name.
+        variants: the model's other files.
         paddle_inputs, onnx_inputs: what they take, in one order.
         make: a file of one of some formats, out of an ONNX file; ``None`` makes nothing.
     """
 
     paddle: Artifact
-    onnx: Mapping[str, Artifact]
+    variants: Sequence[ModelVariant]
     paddle_inputs: tuple[TensorSpec, ...]
     onnx_inputs: tuple[TensorSpec, ...]
     make: MakeFile | None = None
@@ -50,14 +51,22 @@ class CandidateFiles:
         formats = runners.runner_class(candidate.backend).formats
         if "paddle" in formats:
             return self.paddle, self.paddle_inputs
-        onnx = self.onnx[candidate.variant]
-        if onnx.format not in formats and self.make is not None:
-            return self.make(onnx, formats), self.onnx_inputs
-        return onnx, self.onnx_inputs
+        file = next(
+            variant.file
+            for variant in self.variants
+            if variant.name == candidate.variant and variant.serves(candidate.backend)
+        )
+        if file.format not in formats and self.make is not None:
+            return self.make(file, formats), self.onnx_inputs
+        return file, self.onnx_inputs
 
 
 class CandidateProcesses:
-    """A process per candidate, opened when it is wanted; ``close`` ends them all."""
+    """A process per candidate, opened when it is wanted; ``close`` ends them all.
+
+    Attributes:
+        making_s: what it took so far to make the files that candidates load.
+    """
 
     def __init__(
         self, files: CandidateFiles, pictures: GateSet, on_turn: Callable[[], None]
@@ -71,6 +80,8 @@ class CandidateProcesses:
         """
         self._files, self._pictures, self._on_turn = files, pictures, on_turn
         self._open: dict[TuneCandidate, Session] = {}
+        self._found: dict[tuple[str, str, str], tuple[Artifact, tuple[TensorSpec, ...]]] = {}
+        self.making_s = 0.0
 
     def answers(
         self, candidate: TuneCandidate, options: RunnerOptions | None = None
@@ -85,7 +96,7 @@ class CandidateProcesses:
         Raises:
             PortError: it is not to be had here, refuses a picture, or crashes.
         """
-        _, inputs = self._files.of(candidate)
+        _, inputs = self._file(candidate)
         session = self._session(candidate, options or candidate.options)
         try:
             outputs = session.run_all(self._pictures.feeds(*inputs))
@@ -126,12 +137,20 @@ class CandidateProcesses:
         return session.time_ms(feed, at_most_s=seconds, warm_up_s=_WARM_UP_S)
 
     def _feed(self, candidate: TuneCandidate) -> Feed:
-        _, inputs = self._files.of(candidate)
+        _, inputs = self._file(candidate)
         return self._pictures.batch(candidate.batch, *inputs)
+
+    def _file(self, candidate: TuneCandidate) -> tuple[Artifact, tuple[TensorSpec, ...]]:
+        """Made only once, whatever it is asked for."""
+        if candidate.computation not in self._found:
+            started = time.monotonic()
+            self._found[candidate.computation] = self._files.of(candidate)
+            self.making_s += time.monotonic() - started
+        return self._found[candidate.computation]
 
     def _session(self, candidate: TuneCandidate, options: RunnerOptions) -> Session:
         """With the shape that it will be fed, as ``run`` has it."""
-        file, _ = self._files.of(candidate)
+        file, _ = self._file(candidate)
         if runners.runner_class(candidate.backend).gains_from_shapes:
             feed = self._feed(candidate)
             shapes = {name: ShapeRange.only(item.shape) for name, item in feed.items()}

@@ -65,7 +65,7 @@ def tune(
 
     Args:
         source: the Paddle model.
-        variants: its ONNX files, fp32 first.
+        variants: its files, the proven conversion first.
         pictures: the gate's.
         plan: what to look for.
         make: makes what backends load that take no ONNX file; they fail without it.
@@ -92,10 +92,10 @@ class _Tuner:
         self._source, self._variants, self._pictures = source, variants, pictures
         self._plan = replace(plan, threads=plan.threads or available_threads())
         self._progress, self._started = progress, time.monotonic()
-        inputs, _ = onnx_tensors(variants[0].onnx.path)
+        inputs, _ = onnx_tensors(variants[0].file.path)
         files = CandidateFiles(
             paddle=source.model,
-            onnx={variant.name: variant.onnx for variant in variants},
+            variants=variants,
             paddle_inputs=source.program.inputs,
             onnx_inputs=matched_inputs(source.program.inputs, inputs),
             make=make,
@@ -105,6 +105,7 @@ class _Tuner:
         self._fixed_batch = None if free else (first and first[0]) or 1
         self._processes = CandidateProcesses(files, pictures, self._report_turn)
         self._out: list[TunedRow] = []
+        self._not_tried: dict[str, str] = {}
         self._gates: dict[tuple[str, str, str], GateResult] = {}
 
     def tuning(self, command: str) -> Tuning:
@@ -119,7 +120,7 @@ class _Tuner:
         offered = [item for item in offered if not wanted or item.precision in wanted]
         try:
             passed = self._passing(offered)
-            spent = time.monotonic() - self._started
+            spent = time.monotonic() - self._started - self._processes.making_s
             self._timing_s = max(_LEAST_TIMING * self._plan.seconds, self._plan.seconds - spent)
             self._timing_began = time.monotonic()
             ranked = halve_successively(
@@ -132,7 +133,7 @@ class _Tuner:
         finally:
             self._processes.close()
         return Tuning(
-            model=describe_model(self._source, self._variants[0].onnx),
+            model=describe_model(self._source, self._variants[0].file),
             goal=self._plan.goal,
             rows=(*self._ranked_rows(ranked), *self._out),
             judged_on=self._pictures.source,
@@ -142,6 +143,7 @@ class _Tuner:
             environment=describe_environment(),
             command=command,
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            not_tried=self._not_tried,
         )
 
     def _backends(self) -> list[str]:
@@ -151,7 +153,9 @@ class _Tuner:
             reason = runners.why_not(name)
             if reason and named:
                 raise BackendUnavailableError(f"{name} can't be used here: {reason}")
-            if not reason and runners.runner_class(name).timed:
+            if reason:
+                self._not_tried[name] = reason
+            elif runners.runner_class(name).timed:
                 found.append(name)
         if not found:
             raise UsageError("there is no backend to try: paddleport backends")

@@ -1,7 +1,7 @@
 """The result of a search for the fastest configuration, and how it was come by."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from paddleport.validate.accuracy_gate.gate import GateResult
@@ -54,6 +54,7 @@ class Tuning:
         environment: machine and versions.
         command: what was typed.
         created: when, as ISO 8601 in UTC.
+        not_tried: backends that were not named and cannot be used here, and why.
     """
 
     model: Mapping[str, Any]
@@ -66,6 +67,7 @@ class Tuning:
     environment: Mapping[str, Any]
     command: str
     created: str
+    not_tried: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def chosen(self) -> TunedRow | None:

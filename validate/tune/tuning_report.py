@@ -8,6 +8,7 @@ from paddleport.validate.reports import figures
 from paddleport.validate.reports.figures import json_value
 from paddleport.validate.reports.html import html_template, stylesheet
 from paddleport.validate.reports.tables import Table
+from paddleport.validate.reports.told_together import told_together
 from paddleport.validate.tune.tuning import TunedRow, Tuning
 from paddleport.validate.tune.tuning_chart import drawable, error_against_time
 
@@ -48,6 +49,12 @@ def compared(tuning: Tuning) -> str:
     return f"{figures.times(min(native) / chosen.ms_per_picture)} native Paddle's best here."
 
 
+def not_tried(tuning: Tuning) -> list[str]:
+    """The backends that cannot be used here, a sentence for each reason."""
+    together = told_together(tuning.not_tried.items())
+    return [f"not tried: {', '.join(names)}: {reason}" for names, reason in together]
+
+
 def timed_table(tuning: Tuning) -> Table:
     """Every configuration that was timed in turn."""
     rows = [row for row in tuning.rows if row.state not in _SHOWN_AS_OUT]
@@ -86,8 +93,9 @@ def to_markdown(tuning: Tuning) -> str:
         f"**{headline(tuning)}** {compared(tuning)}".strip(),
         f"Judged on {tuning.judged_on}; {tuning.threads} CPU threads, {tuning.seconds:.0f} s.",
         *(_markdown(table) for table in (timed_table(tuning), out_table(tuning)) if table.lines),
+        "\n".join(f"- {figures.one_line(text)}" for text in not_tried(tuning)),
     ]
-    return "\n\n".join(blocks) + "\n"
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def to_html(tuning: Tuning) -> str:
@@ -102,6 +110,7 @@ def to_html(tuning: Tuning) -> str:
         compared=compared(tuning),
         chart=error_against_time(tuning) if drawable(tuning) else "",
         tables=[table for table in (timed_table(tuning), out_table(tuning)) if table.lines],
+        not_tried=not_tried(tuning),
         facts=figures.facts({**tuning.model, **tuning.environment}),
     )
     return figures.printable(text)

@@ -5,6 +5,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from paddleport import process
 from paddleport.errors import BackendUnavailableError, PortError, WorkerCrashed
+from paddleport.models.artifact import Artifact
 from paddleport.runners import runner_class
 from paddleport.tensors import Array
 from paddleport.validate.evaluate.rows.hosted_row import HostedRow
@@ -77,7 +78,7 @@ class RowProcess:
         return self._worker
 
     def _start(self, source: RowSource) -> None:
-        model = source.make()
+        model = self._made(source)
         available = process.available_bytes()
         limit = None if available is None else round(available * MEMORY_SHARE)
         environ = runner_class(self.row.backend).environ
@@ -97,6 +98,15 @@ class RowProcess:
             self._worker.close()
             raise
         self.source, self.model = source, model
+
+    def _made(self, source: RowSource) -> Artifact:
+        """The file; a target that refuses the model leaves a backend that nobody named out."""
+        try:
+            return source.make()
+        except PortError as error:
+            if self.row.named:
+                raise
+            raise BackendUnavailableError(str(error)) from error
 
     def _call(
         self, function: Callable[P, T], timeout_s: float, /, *args: P.args, **kwargs: P.kwargs
