@@ -34,6 +34,7 @@ from paddleport.models.cache import cache_dir
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.runners import open_runner
+from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed
 from paddleport.validate import BackendRow, Plan
 from paddleport.validate.accuracy_gate.gate import example_set
@@ -283,7 +284,8 @@ def test_tune_tries_what_a_target_makes_in_less(
 ) -> None:
     monkeypatch.setattr(target_class("npz"), "precisions", ("fp32", "fp16", "bf16"))
     source = resolve(small_pir.path)
-    variants, without = variants_of(source, precisions=("fp16",), backends=("npz", "onnxruntime"))
+    wanted: tuple[Precision, ...] = ("fp16",)
+    variants, without = variants_of(source, precisions=wanted, backends=("npz", "onnxruntime"))
     assert not without
     assert [(item.name, item.file.format, item.backends) for item in variants] == [
         ("fp32", "onnx", ()),
@@ -295,7 +297,8 @@ def test_tune_tries_what_a_target_makes_in_less(
     assert ("npz", "fp16", "fp16-file") in {item.computation for item in found}
     assert ("onnxruntime", "fp16", "fp16-file") not in {item.computation for item in found}
     monkeypatch.setenv("NPZ_FAULT", "refusal")
-    _, without = variants_of(source, precisions=("bf16",), backends=("npz",))
+    wanted = ("bf16",)
+    _, without = variants_of(source, precisions=wanted, backends=("npz",))
     assert without == [
         "npz's file in bf16 is not tried: npz does not make this model: RuntimeError: no npz "
         "holds it"
