@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 TIMED_OUT = 124  # as timeout(1) says it
@@ -39,7 +40,9 @@ class CommandOutcome:
         return self.code not in _KNOWN_CODES or self.message.startswith("Traceback")
 
 
-def run_command(arguments: Sequence[object], timeout_s: float) -> CommandOutcome:
+def run_command(
+    arguments: Sequence[object], timeout_s: float, *, folder: Path | None = None
+) -> CommandOutcome:
     """Run ``paddleport`` with ``arguments`` and ``--json``, in a process group of its own."""
     start, before = time.monotonic(), os.times()
     command = [sys.executable, "-m", "paddleport", *map(str, arguments), "--json"]
@@ -49,6 +52,7 @@ def run_command(arguments: Sequence[object], timeout_s: float) -> CommandOutcome
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        cwd=folder,
     ) as process:
         try:
             stdout, stderr = process.communicate(timeout=timeout_s)

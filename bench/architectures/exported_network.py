@@ -10,7 +10,7 @@ import double_precision
 import numpy as np
 from architecture import Architecture
 
-from paddleport.models.cache import cache_key, cached_folder
+from paddleport.models.cache import cache_key, cached_folder, is_intact
 from paddleport.models.paddle.model_builder import save_network
 from paddleport.models.zoo.paddleclas import backbone, exported, prepare
 from paddleport.models.zoo.paddleclas.paddleclas_wheel import SHA256
@@ -49,8 +49,15 @@ class ExportedNetwork:
             return dict(arrays)
 
 
-def exported_network(architecture: Architecture, folder: Path) -> ExportedNetwork:
+def exported_network(
+    architecture: Architecture, folder: Path, *, truth: bool = True
+) -> ExportedNetwork:
     """The model in a folder below ``folder``, made in a worker if it is not there.
+
+    Args:
+        architecture: which.
+        folder: where exported models are kept.
+        truth: whether its outputs in double precision are wanted, which may take a minute.
 
     Raises:
         DownloadError: the wheel cannot be had.
@@ -62,28 +69,30 @@ def exported_network(architecture: Architecture, folder: Path) -> ExportedNetwor
     parts = dataclasses.asdict(architecture) | {
         **{"recipe": RECIPE, "wheel": SHA256, "paddle": version("paddlepaddle")}
     }
+    entry = f"{cache_key(parts)}/{architecture.name}"
+    if not truth and not is_intact(folder / entry):
+        entry = f"{cache_key(parts | {'truth': False})}/{architecture.name}"
     made = cached_folder(
-        f"{cache_key(parts)}/{architecture.name}",
-        lambda empty: _build_in_worker(architecture, empty),
-        cache=folder,
+        entry, lambda empty: _build_in_worker(architecture, empty, truth), cache=folder
     )
     facts = json.loads((made / _FACTS).read_text("utf-8"))
     program = made / f"{_PREFIX}{'.pdmodel' if architecture.old_format else '.json'}"
     return ExportedNetwork(program=program, params=program.with_suffix(".pdiparams"), **facts)
 
 
-def _build_in_worker(architecture: Architecture, folder: Path) -> None:
+def _build_in_worker(architecture: Architecture, folder: Path, truth: bool) -> None:
     prepare(no_progress)
     with Worker(environ={"FLAGS_enable_pir_api": str(int(not architecture.old_format))}) as worker:
-        worker.call(build, TIMEOUT_S, architecture, folder)
+        worker.call(build, TIMEOUT_S, architecture, folder, truth)
 
 
-def build(architecture: Architecture, folder: Path) -> None:
-    """Write the model, its facts and its truth; in a process of its own.
+def build(architecture: Architecture, folder: Path, truth: bool) -> None:
+    """Write the model and its facts, and its truth if wanted; in a process of its own.
 
     Args:
         architecture: what to build.
         folder: where the files go; it exists.
+        truth: as ``exported_network`` has it.
     """
     import paddle
 
@@ -97,7 +106,7 @@ def build(architecture: Architecture, folder: Path) -> None:
     facts = {
         "batch": save_network(whole, fed, folder / _PREFIX, name),
         "parameters": sum(int(np.prod(parameter.shape)) for parameter in network.parameters()),
-        "no_double": _write_truth(network, architecture, folder / _TRUTH),
+        "no_double": _write_truth(network, architecture, folder / _TRUTH) if truth else "not asked",
     }
     (folder / _FACTS).write_text(json.dumps(facts), "utf-8")
 
