@@ -69,6 +69,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--results", type=Path, default=OUT / "results.jsonl")
     parser.add_argument("--models", type=Path, default=Path("out/architectures/models"))
+    parser.add_argument("--keep", action="store_true", help="keep the models; all are some 20 GB")
     parser.add_argument("--page", type=Path, metavar="FILE.md", help="write this page")
     return parser.parse_args(arguments)
 
@@ -100,7 +101,7 @@ def _measured(
     ):
         task = progress.add_task("", total=len(todo))
         jobs = {
-            pool.submit(measure, item, targets, options.models): item
+            pool.submit(measure, item, targets, options.models, keep=options.keep): item
             for item, targets in todo.items()
         }
         for job in as_completed(jobs):

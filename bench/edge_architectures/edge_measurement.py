@@ -1,8 +1,10 @@
 """One network, exported and converted to each target by the command."""
 
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,19 +12,20 @@ from architecture import Architecture
 from command_outcome import CommandOutcome, run_command
 from exported_network import exported_network
 
+from paddleport.convert import cached_onnx
 from paddleport.errors import PortError
 from paddleport.models.recognize import read_artifact
+from paddleport.models.resolve import resolve
 from paddleport.worker import RemoteError
 
 TARGETS = ("ncnn", "mnn")
 TIMEOUT_S = 900.0
-_FIRST_TARGET = "onnx"  # every other file is made of it
 
 Outcome = Literal["agrees", "differs", "unproven", "refused", "no ONNX", "no model", "broken"]
 
 
 def measure(
-    architecture: Architecture, targets: Sequence[str], models: Path
+    architecture: Architecture, targets: Sequence[str], models: Path, *, keep: bool
 ) -> list[dict[str, Any]]:
     """What came of each target, as JSON has it.
 
@@ -30,44 +33,36 @@ def measure(
         architecture: which.
         targets: what ``--to`` takes.
         models: where exported models are kept.
+        keep: whether the exported model and its ONNX file stay for the next run.
     """
-    common = {"name": architecture.name, "family": architecture.family}
+    common: dict[str, Any] = {"name": architecture.name, "family": architecture.family}
+    made: list[Path] = []
+    started = time.time()
     try:
         network = exported_network(architecture, models.resolve(), truth=False)
+        made.append(network.program.parent)
+        common["parameters"] = network.parameters
+        # every other file is made of it, and the commands find it in the cache
+        source = resolve(None, program=network.program, params=network.params)
+        made.append(cached_onnx(source).path.parent)
     except (PortError, RemoteError) as error:
+        outcome: Outcome = "no ONNX" if made else "no model"
         reason = str(error).strip().splitlines()[-1]
-        return [common | {"target": it, "outcome": "no model", "message": reason} for it in targets]
-    common["parameters"] = network.parameters
-    given = ("--model", network.program, "--params", network.params)
+        found = [{"target": it, "outcome": outcome, "message": reason} for it in targets]
+    else:
+        given = ("--model", network.program, "--params", network.params)
+        found = [{"target": target, **_conversion(target, given)} for target in targets]
+    for folder in made:
+        if not keep and folder.stat().st_mtime >= started:
+            shutil.rmtree(folder)
+    return [common | values for values in found]
+
+
+def _conversion(target: str, given: Sequence[object]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="paddleport-edge-") as name:
         folder = Path(name)
-        first = run_command(
-            ("convert", *given, "--output", folder / f"{architecture.name}.onnx"), TIMEOUT_S
-        )
-        return [
-            common | {"target": target} | values
-            for target, values in _conversions(targets, given, first, folder / architecture.name)
-        ]
-
-
-def _conversions(
-    targets: Sequence[str], given: Sequence[object], first: CommandOutcome, stem: Path
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    for target in targets:
-        if first.code:
-            kind: Outcome = "broken" if first.broken else "no ONNX"
-            yield target, {"outcome": kind, "message": first.message, "onnx": _onnx(first)}
-            continue
-        folder = stem.with_name(target)
-        folder.mkdir()
         done = run_command(("convert", *given, "--to", target), TIMEOUT_S, folder=folder)
-        yield target, _values(done) | {"onnx": _onnx(first)} | _written(done, folder)
-
-
-def _onnx(outcome: CommandOutcome) -> dict[str, Any]:
-    worst, limit = _worst(outcome)
-    verdict = outcome.answer.get("verdict", "refused")
-    return {"verdict": verdict, "worst_error": worst, "limit": limit, "seconds": outcome.seconds}
+        return _values(done) | _written(done, folder)
 
 
 def _values(outcome: CommandOutcome) -> dict[str, Any]:
