@@ -10,7 +10,7 @@ import small_network
 
 from paddleport.convert.making import Making
 from paddleport.convert.targets import TargetOptions, target_class
-from paddleport.errors import BackendUnavailableError
+from paddleport.errors import BackendUnavailableError, DownloadError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.resolve import resolve
 from paddleport.worker import Worker
@@ -45,7 +45,7 @@ def _made(target: str, onnx: Artifact, path: Path) -> Artifact:
     kind = target_class(target)
     try:
         kind.check_here(TargetOptions())
-    except BackendUnavailableError as error:
+    except (BackendUnavailableError, DownloadError) as error:
         skip_or_fail(target, str(error))
     options = kind().check(onnx, TargetOptions())
     return Making(target=kind, model=onnx, options=options).run(path, 120)[0]
