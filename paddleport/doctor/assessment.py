@@ -7,7 +7,7 @@ from typing import Any
 
 from paddleport.doctor.checked_packages import UNKNOWN, CheckedPackage, parse
 from paddleport.doctor.child_processes import ChildFailure
-from paddleport.doctor.findings import Finding, Problem
+from paddleport.doctor.findings import Finding, Problem, State
 from paddleport.doctor.known_bad import KnownBadVersions
 from paddleport.doctor.vendor_probes import ModuleProbe
 
@@ -102,6 +102,25 @@ def assess_driver(answer: Mapping[str, Any] | ChildFailure, fix_first: str = "")
         detail="; ".join(filter(None, (gpus, runs))),
         facts=answer,
     )
+
+
+def assess_pnnx(answer: Mapping[str, Any] | ChildFailure, fix_first: str = "") -> Finding:
+    """Whether ncnn's converter can be had without a package index.
+
+    Args:
+        answer: of ``probe_pnnx``, or how asking it failed.
+        fix_first: the command that repairs a broken package that asking it takes.
+    """
+    if isinstance(answer, ChildFailure):
+        fix = "" if answer.names_fix else fix_first
+        state: State = "missing" if answer.names_fix else "broken"
+        return Finding(part="pnnx", found="", problems=(Problem(state, answer.text, fix),))
+    version = str(answer["version"])
+    if answer["is_there"]:
+        return Finding(part="pnnx", found=version, tested=version, detail="in the cache")
+    text = "is not in the cache; it makes ncnn files, and convert --to ncnn fetches it"
+    missing = Problem("missing", text, str(answer["command"]))
+    return Finding(part="pnnx", found="", tested=version, problems=(missing,))
 
 
 def assess_library(name: str, found: str | ChildFailure, driver_cuda: str = "") -> Finding:

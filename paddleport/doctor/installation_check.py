@@ -11,6 +11,7 @@ from paddleport.doctor.assessment import (
     assess_driver,
     assess_library,
     assess_package,
+    assess_pnnx,
     assess_python,
 )
 from paddleport.doctor.checked_packages import CheckedPackage, installed, load_packages
@@ -24,7 +25,7 @@ from paddleport.doctor.lite_interpreter_check import (
     probe_lite_interpreter,
 )
 from paddleport.doctor.plugin_backends import RegisteredBackend, assess_backend, foreign_backends
-from paddleport.doctor.vendor_probes import probe_backend, probe_driver, probe_module
+from paddleport.doctor.vendor_probes import probe_backend, probe_driver, probe_module, probe_pnnx
 from paddleport.progress import Progress, no_progress
 
 TIMEOUT_S = 60.0
@@ -63,6 +64,7 @@ def check_installation(
     findings = (
         assess_python(known_bad),
         *(assessed[package.name] for package in packages if not package.needs_gpu),
+        *([assess_pnnx(answers["pnnx"], numpy_fix)] if "pnnx" in answers else []),
         assess_driver(driver, numpy_fix),
         *(assess_library(name, answers[name], cuda) for name in ("CUDA", "cuDNN")),
         *(assessed[package.name] for package in packages if package.needs_gpu),
@@ -88,6 +90,7 @@ def _tasks(
         "driver": ChildTask(probe_driver, (), "asking the driver"),
         "CUDA": ChildTask(probe_cuda, (), "loading its library"),
         "cuDNN": ChildTask(probe_cudnn, (), "loading its library"),
+        **({"pnnx": ChildTask(probe_pnnx, (), "looking for pnnx")} if "ncnn" in imports else {}),
         **{
             backend.task: ChildTask(probe_backend, (backend.name,), f"importing {backend.module}")
             for backend in backends

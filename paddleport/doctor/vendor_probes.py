@@ -75,6 +75,18 @@ def probe_driver() -> Mapping[str, Any]:
     }
 
 
+def probe_pnnx() -> Mapping[str, Any]:
+    """The converter of ncnn, whose wheel is fetched once: its version, and whether it is there.
+
+    Raises:
+        BackendUnavailableError: there is none for this machine.
+    """
+    from paddleport.convert.ncnn.pnnx_binary import pnnx_wheel
+
+    wheel = pnnx_wheel()
+    return {"version": wheel.version, "is_there": wheel.is_there, "command": wheel.command}
+
+
 def probe_backend(name: str) -> str:
     """Import a backend's runner; gives what to type if its vendor is missing, else nothing.
 
