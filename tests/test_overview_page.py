@@ -1,5 +1,6 @@
 """The overview's page as a browser has it, and its table in a narrow terminal."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -76,12 +77,33 @@ def test_a_narrow_terminal_has_what_is_needed_most(
     table = overview_table.models_table(
         type(overview)(**{**vars(overview), "rows": tuple(timed), "total": len(timed)})
     )
-    shown = fitting_table(table, overview_table.LEAST_NEEDED)
-    columns = [str(column.header) for column in shown.columns]
+    shown = fitting_table(table, overview_table.least_needed(overview))
+    columns = [str(column.header).replace("\n", " ") for column in shown.columns]
     assert stdout().measure(shown).maximum <= width
     assert columns[:3] == ["model", "verdict", "worst error"]
     assert {"onnxruntime ×", "openvino ×"} <= set(columns)
     assert ("limit" in columns) == (width == 120)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_many_backends_leave_the_names_whole(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("paddleport.cli.console._PLAIN_WIDTH", width)
+    whole = made_overview()
+    rows = [row for row in whole.rows if row.name.startswith("PPLC")]
+    fastest = replace(rows[0].backends[0], name="mnn", speed_up=9.0)
+    slowest = replace(fastest, name="ncnn", speed_up=0.5)
+    rows = [replace(row, backends=(*row.backends, fastest, slowest)) for row in rows]
+    overview = replace(whole, rows=tuple(rows), total=len(rows))
+    table = overview_table.models_table(overview)
+    shown = fitting_table(table, overview_table.least_needed(overview))
+    headers = [str(column.header) for column in shown.columns]
+    assert stdout().measure(shown).maximum <= width
+    assert "mnn\n×" in headers
+    assert ("ncnn\n×" in headers) == (width == 100)
+    console = stdout()
+    with console.capture() as captured:
+        console.print(shown)
+    assert rows[0].name in captured.get()
 
 
 def test_the_terminal_s_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -93,7 +93,8 @@ def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
 def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":
     """A table whose column ``verdict`` is coloured, without what a narrow terminal has no room for.
 
-    A column that is empty in every line is left out, too.
+    A column that is empty in every line is left out, too. A header's ``×`` goes below its word
+    where that saves room.
 
     Args:
         found: the texts.
@@ -105,14 +106,22 @@ def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":
     left_out = [column for column in least_needed if column in columns]
     table = _coloured(found, columns)
     unlimited = console.options.update(max_width=1000)
-    while left_out and console.measure(table, options=unlimited).maximum > console.width:
+
+    def is_too_wide() -> bool:
+        return console.measure(table, options=unlimited).maximum > console.width
+
+    if is_too_wide():
+        table = _coloured(found, columns, stacked=True)
+    while left_out and is_too_wide():
         columns.remove(left_out.pop(0))
-        table = _coloured(found, columns)
+        table = _coloured(found, columns, stacked=True)
     return table
 
 
-def _coloured(found: "Texts", columns: Sequence[str]) -> "Table":
+def _coloured(found: "Texts", columns: Sequence[str], *, stacked: bool = False) -> "Table":
     table = new_table(*columns, numbers=found.columns[found.texts :])
+    for column in table.columns if stacked else ():
+        column.header = str(column.header).replace(" ×", "\n×")
     for line in found.lines:
         cells = {
             column: verdict_text(_escaped(cell)) if column == "verdict" else _escaped(cell)

@@ -136,7 +136,7 @@ def print_overview(overview: "ModelOverview", folder: Path) -> None:
     console.print(f"[bold]{escape(overview.title)}[/]")
     console.print()
     table = overview_table.models_table(overview)
-    console.print(fitting_table(table, overview_table.LEAST_NEEDED))
+    console.print(fitting_table(table, overview_table.least_needed(overview)))
     console.print()
     for row, text in overview_table.explanations(overview):
         console.print(f"[bold]{escape(row.name)}[/]: {escape(text)}")

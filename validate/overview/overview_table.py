@@ -8,8 +8,7 @@ from paddleport.validate.reports import figures
 from paddleport.validate.reports.markdown_blocks import safe, table_block
 from paddleport.validate.reports.tables import Table
 
-LEAST_NEEDED = ("top-5", "of its limit", "M params", "GFLOP", "limit", "MB", "top-1")
-"""Columns that a narrow terminal does without, the first of them first."""
+_LEAST_NEEDED = ("top-5", "of its limit", "M params", "GFLOP", "limit", "MB", "top-1")
 _WORDS = {
     "agrees": ("agrees", "agree"),
     "passed": ("passed", "passed"),
@@ -41,6 +40,13 @@ def models_table(overview: ModelOverview) -> Table:
     return _without_empty(
         Table(caption="Every model", columns=columns, lines=tuple(lines), texts=2)
     )
+
+
+def least_needed(overview: ModelOverview) -> list[str]:
+    """Columns that a narrow terminal does without, the first of them first; never the fastest."""
+    timed = [name for name in timed_backends(overview) if _has_speed(overview, name)]
+    timed.sort(key=lambda name: max(_speed(row.backend(name)) or 0.0 for row in overview.rows))
+    return [*_LEAST_NEEDED, *(f"{name} ×" for name in timed[:-1])]
 
 
 def latencies_table(overview: ModelOverview) -> Table:
