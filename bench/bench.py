@@ -18,9 +18,10 @@ from pathlib import Path
 from claims import NO_LIMIT, Claim, Results, spread, table, write
 from command_timing import BINARIES, RUNS, in_turn, seconds
 from conversion_memory import memory_results
+from edge_speed import edge_results
 from evaluate_speed import evaluate_claims
 from fp32_claims import TIMEOUT_S, fp32_results
-from fp32_speed import SIZES
+from fp32_speed import ROUNDS, SIZES
 from long_run import long_run_results
 from measurement_accuracy import Pairs, against_bare_loop, against_benchmark_app
 from missed_limits import python_calls
@@ -38,7 +39,7 @@ from paddleport.worker import run_in_worker
 
 PARTS = (
     *("help", "startup", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
-    *("others", "tuned", "growth", "memory", "evaluate"),
+    *("others", "edge", "tuned", "growth", "memory", "evaluate"),
 )
 OUT = Path("out")
 
@@ -176,6 +177,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Results:
         lambda: validate_claims(folder),
         lambda: pipeline_claims(source, onnx, folder),
         lambda: fp32_results(source, onnx, folder),
+        lambda: edge_results(onnx, asked.rounds),
         lambda: tuned_results(folder, asked.seconds),
         lambda: long_run_results(source, onnx, folder, asked.pictures),
         lambda: memory_results(folder, BINARIES),
@@ -194,6 +196,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", action="append", default=[], choices=PARTS)
     parser.add_argument("--seconds", type=float, default=60, help="of each tune")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the edge runtimes")
     parser.add_argument("--pictures", type=int, default=4000, help="of the growth's long run")
     asked = parser.parse_args()
     os.environ.setdefault("PADDLEPORT_OFFLINE", "1")

@@ -1,11 +1,12 @@
 """Measures each runtime at fp32: latency in turn, frames per second against benchmark_app."""
 
 import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,10 @@ def latency_rounds(
     with ExitStack() as opened:
         sessions = {}
         for name, configuration in configurations.items():
-            sessions[name] = Session(
-                configuration.backend, configuration.model, configuration.options
-            )
+            with _environment(configuration.environ):
+                sessions[name] = Session(
+                    configuration.backend, configuration.model, configuration.options
+                )
             opened.callback(sessions[name].close)
         names = list(configurations)
         for index in range(rounds + 1):
@@ -65,6 +67,18 @@ def latency_rounds(
                 if index:  # the first is not counted
                     found[name].append(statistics.median(times))
     return found
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Variables for the processes that are started inside."""
+    before = dict(os.environ)
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def frames_pairs(onnx: Artifact, folder: Path) -> list[tuple[float, float]]:

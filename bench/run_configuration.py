@@ -1,7 +1,7 @@
 """One configuration of a model, as ``paddleport run`` would open it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from paddleport.convert.artifact_cache import cached_onnx
@@ -28,12 +28,14 @@ class RunConfiguration:
         model: in a format that it takes.
         options: as ``paddleport run`` passes them.
         shape: of its input, which every model of the bench calls ``x``.
+        environ: variables for its process beside those that its runner sets.
     """
 
     backend: str
     model: Artifact
     options: RunnerOptions
     shape: tuple[int, ...]
+    environ: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def as_run(

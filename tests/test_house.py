@@ -45,7 +45,7 @@ VENDORS = {
     },
     "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/supported.py"},
     "MNN": {"runners/mnn/mnn_runner.py", "runners/mnn/module_session.py"},
-    "_tools": {"convert/targets/mnn_model.py"},  # in MNN's wheel; its MNN.tools is nobody's
+    "_tools": {"convert/mnn/mnn_converter.py"},  # in MNN's wheel; its MNN.tools is nobody's
     "huggingface_hub": {"models/weights/hub.py"},
     "ncnn": {"convert/targets/ncnn_model.py", "runners/ncnn.py"},
     "nncf": {"convert/precision/lowering.py"},
