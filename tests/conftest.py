@@ -15,6 +15,9 @@ from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.resolve import resolve
 from paddleport.worker import Worker
 
+# Tests share the CPUs: OpenMP's threads that spin there made ncnn a hundred times as slow.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
 
 def skip_or_fail(backend: str, reason: str) -> NoReturn:
     """Skip, or fail where ``PADDLEPORT_REQUIRE`` names the backend, as it does in CI."""
