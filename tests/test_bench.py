@@ -248,5 +248,5 @@ def test_help_offers_the_parts_by_name() -> None:
     command = [sys.executable, str(BENCH / "bench.py"), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environ)
     assert done.returncode == 0, done.stderr
-    for part in ("startup", "others", "tuned", "growth", "memory"):
+    for part in ("startup", "others", "edge", "tuned", "growth", "memory"):
         assert part in done.stdout

@@ -20,6 +20,10 @@ from paddleport.worker import RemoteError
 
 TARGETS = ("ncnn", "mnn")
 TIMEOUT_S = 900.0
+_NAMES_OPERATORS = (
+    r"has no ([\w.:, ]+), which this model needs",
+    r"\b(?:operator|layer|type)s? ([A-Za-z_][\w.:]*(?:, [A-Za-z_][\w.:]*)*)",
+)
 
 Outcome = Literal["agrees", "differs", "unproven", "refused", "no ONNX", "no model", "broken"]
 
@@ -96,11 +100,11 @@ def outcome_of(outcome: CommandOutcome) -> Outcome:
 
 
 def operator_in(message: str) -> str:
-    """The operators that a refusal names, as the word after ``operator`` or ``layer``."""
-    found = re.search(
-        r"\b(?:operators?|layers?)(?: type)?s? ([A-Za-z_][\w.]*(?:, [A-Z]\w*)*)", message
-    )
-    return found[1] if found else ""
+    """The operators that a refusal names, as targets write them; empty where it names none."""
+    for pattern in _NAMES_OPERATORS:
+        if found := re.search(pattern, message):
+            return found[1]
+    return ""
 
 
 def _worst(outcome: CommandOutcome) -> tuple[float | None, float | None]:
