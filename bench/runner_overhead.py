@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from paddleport.models.artifact import Artifact
-from paddleport.models.ncnn.ncnn_names import blob_name
 from paddleport.runners import open_runner
 from paddleport.runners.base import Runner
 
@@ -63,6 +62,8 @@ def _paddle(runner: Any, name: str, tensor: Any) -> Callable[[], Any]:
 
 def _ncnn(runner: Any, name: str, tensor: Any) -> Callable[[], Any]:
     # As the package's examples have it: an extractor each time, and a copy, which ncnn keeps.
+    from paddleport.models.ncnn.ncnn_names import blob_name
+
     net, ncnn, (output,) = runner._net, runner._ncnn, runner.outputs
     given, taken = blob_name(name), blob_name(output.name)
 

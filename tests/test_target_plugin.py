@@ -16,6 +16,8 @@ from test_cli import Command, cache, one_line_error, paddleport
 
 import paddleport as pp
 from paddleport import runners
+from paddleport.cli.profile_options import ProfileOptions
+from paddleport.cli.tune import save_file
 from paddleport.convert import cached_onnx, convert
 from paddleport.convert.prepare import loadable
 from paddleport.convert.remaking import RemadeConversion
@@ -34,12 +36,13 @@ from paddleport.models.cache import cache_dir
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.runners import open_runner
+from paddleport.runners.profile import Profile, write_profile
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed
 from paddleport.validate import BackendRow, Plan
 from paddleport.validate.accuracy_gate.gate import example_set
 from paddleport.validate.parity.validation import validate
-from paddleport.validate.tune.candidate import ModelVariant, candidates
+from paddleport.validate.tune.candidate import ModelVariant, TuneCandidate, candidates
 from paddleport.validate.tune.tuner import TunePlan, tune
 
 __all__ = ["cache", "paddleport"]
@@ -280,7 +283,7 @@ def test_a_target_that_refuses_the_model_is_no_verdict_on_it(
 
 
 def test_tune_tries_what_a_target_makes_in_less(
-    small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
+    small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(target_class("npz"), "precisions", ("fp32", "fp16", "bf16"))
     source = resolve(small_pir.path)
@@ -296,6 +299,10 @@ def test_tune_tries_what_a_target_makes_in_less(
     found = candidates(("npz", "onnxruntime"), variants, "latency", threads=1, fixed_batch=None)
     assert ("npz", "fp16", "fp16-file") in {item.computation for item in found}
     assert ("onnxruntime", "fp16", "fp16-file") not in {item.computation for item in found}
+    candidate = next(item for item in found if item.variant == "fp16-file")
+    assert candidate.name == "npz fp16-file, 1 thread"
+    assert candidate.options.precision is None  # the file's own
+    _used_by_its_profile(source, candidate, variants, tmp_path)
     monkeypatch.setenv("NPZ_FAULT", "refusal")
     wanted = ("bf16",)
     _, without = variants_of(source, precisions=wanted, backends=("npz",))
@@ -303,6 +310,33 @@ def test_tune_tries_what_a_target_makes_in_less(
         "npz's file in bf16 is not tried: npz does not make this model: RuntimeError: no npz "
         "holds it"
     ]
+
+
+def _used_by_its_profile(
+    source: SourceModel,
+    candidate: TuneCandidate,
+    variants: Sequence[ModelVariant],
+    folder: Path,
+) -> None:
+    file = save_file(candidate, variants, folder / source.name)
+    assert file == folder / f"{source.name}.fp16-file.npz"
+    profile = Profile(
+        model=source.name,
+        goal="latency",
+        backend="npz",
+        precision="fp16",
+        threads=1,
+        batch=1,
+        file=file,
+    )
+    write_profile(folder / "tune.toml", profile)
+    tuned = ProfileOptions.read(folder / "tune.toml")
+    assert tuned.onnx_file is None
+    with RemadeConversion(source, variants[0].file, tuned.other_file) as conversions:
+        made = conversions.loadable(("npz",), {})
+    assert (made.path, made.format) == (file, "npz")
+    with pp.load(file, "npz") as predictor:
+        assert predictor.run(small_network.feed(1))
 
 
 def installed_from(

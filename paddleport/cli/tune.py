@@ -172,7 +172,7 @@ def _save(
         raise UsageError("nothing was chosen, so there is nothing to save")
     candidate, file = row.candidate, None
     if candidate.variant != PLAIN:
-        file = _save_file(candidate, variants, target.with_name(source.name))
+        file = save_file(candidate, variants, target.with_name(source.name))
     measured = {
         "ms_per_picture": f"{row.ms_per_picture:.4g}",
         "answers_as_paddle": f"{row.gate.agreement:.4f}",
@@ -196,9 +196,7 @@ def _save(
     return target
 
 
-def _save_file(
-    candidate: "TuneCandidate", variants: "Sequence[ModelVariant]", beside: Path
-) -> Path:
+def save_file(candidate: "TuneCandidate", variants: "Sequence[ModelVariant]", beside: Path) -> Path:
     """A copy of the file that a configuration loads, with all that belongs to it."""
     from paddleport.convert.naming import named_artifact
     from paddleport.files import write_atomically
