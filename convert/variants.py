@@ -6,7 +6,7 @@ from pathlib import Path
 
 from paddleport import runners
 from paddleport.convert.artifact_cache import cached_artifact, cached_onnx
-from paddleport.convert.making import Making
+from paddleport.convert.making import Making, paddle_model
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.convert.precision.gate_inputs import CALIBRATION_PICTURES, calibration_pictures
 from paddleport.convert.provenance import examples_record
@@ -148,28 +148,29 @@ def lowered_variant(
     target = target_class("onnx") if "onnx" in formats else target_for(tuple(formats))
     target.check_options(options)
     target.check_here(options)
-    options = target().check(onnx, options)
+    model = paddle_model(target, source) if target.made_of == "paddle" else onnx
+    options = target().check(model, options)
     if precision == "int8":
-        return _quantised(source, onnx, target, options, calibrate)
-    making = Making(target=target, model=onnx, options=options)
+        return _quantised(source, model, target, options, calibrate)
+    making = Making(target=target, model=model, options=options)
     record = {"lowered": {"precision": precision, "calibration": None, "gate": None}}
     return cached_artifact(making, record=record)
 
 
 def _quantised(
     source: SourceModel,
-    onnx: Artifact,
+    model: Artifact,
     target: type[Target],
     options: TargetOptions,
     calibrate: Path | None,
 ) -> Artifact:
     """An int8 file from the cache, or made now."""
-    inputs, _ = onnx_tensors(onnx.path)
+    inputs = onnx_tensors(model.path)[0] if model.format == "onnx" else model.inputs
     given = sha256(find_pictures([str(calibrate)])) if calibrate else None
     pictures = calibration_pictures(source, inputs, calibrate)
     making = Making(
         target=target,
-        model=onnx,
+        model=model,
         options=options,
         calibration=pictures.held_feeds(*inputs),
     )

@@ -188,9 +188,7 @@ def validate(
         brought_in = [
             item for path in measured or () for item in read_brought_in(path, source.name)
         ]
-        made = tuned.other_file
-        if target_file is not None:
-            made = read_target_file(target_file, backend)
+        made = tuned.other_file if target_file is None else read_target_file(target_file, backend)
         with RemadeConversion(source, file, made) as conversions:
             found = validate_on_feeds(
                 source,
