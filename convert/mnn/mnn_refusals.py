@@ -48,10 +48,13 @@ def _window(graph: RewrittenGraph, node: "onnx.NodeProto") -> str:
     if node.op_type == "MaxPool":
         if len(node.output) > 1 and node.output[1] and graph.is_used(node.output[1]):
             return "with indices"
-    elif attribute(node, "count_include_pad", 0) and (
-        attribute(node, "ceil_mode", 0) or attribute(node, "auto_pad", "NOTSET") != "NOTSET"
-    ):
-        return "with count_include_pad where the padding is not given"
+    elif attribute(node, "count_include_pad", 0):
+        pads = attribute(node, "pads", [])
+        uneven = pads[: len(pads) // 2] != pads[len(pads) // 2 :]
+        if attribute(node, "auto_pad") == "SAME_UPPER":
+            return "with count_include_pad and auto_pad SAME_UPPER"
+        if attribute(node, "ceil_mode", 0) and uneven:
+            return "with count_include_pad, ceil_mode and uneven padding"
     sparse = any(step != 1 for step in attribute(node, "dilations", ()))
     return "with dilations" if sparse else ""
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddleport.convert.mnn.mnn_refusals import refusal
 from paddleport.convert.mnn.rewritten_graph import RewrittenGraph, attribute
 
 if TYPE_CHECKING:
@@ -16,13 +17,26 @@ _AXES_ARE_INPUTS = 13  # of ReduceSum; of the other reductions 18
 
 def _strided(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
     """A pool that leaves its strides out ends MNN by a division by zero: they are 1."""
-    if attribute(node, "strides") is not None:
+    if attribute(node, "strides") is not None or refusal(graph, node):
         return False
     from onnx import helper
 
     sides = len(attribute(node, "kernel_shape"))
     node.attribute.append(helper.make_attribute("strides", [1] * sides))
-    return False  # the rest of it may yet be refused
+    graph.keep(node)
+    return True
+
+
+def _filled(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """ConstantOfShape without its value, which MNN leaves as it finds it: it is 0."""
+    if attribute(node, "value") is not None:
+        return False
+    from onnx import helper, numpy_helper
+
+    zero = numpy_helper.from_array(np.zeros(1, np.float32))
+    node.attribute.append(helper.make_attribute("value", zero))
+    graph.keep(node)
+    return True
 
 
 def _reduction(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
@@ -221,6 +235,7 @@ def _choice(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
 REWRITES = {
     **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _comparison),
     "Where": _choice,
+    "ConstantOfShape": _filled,
     "MaxPool": _strided,
     "AveragePool": _strided,
     "LpPool": _strided,
