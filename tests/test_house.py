@@ -44,7 +44,7 @@ VENDORS = {
     },
     "paddle2onnx": {"convert/paddle2onnx/export.py", "convert/paddle2onnx/supported.py"},
     "huggingface_hub": {"models/weights/hub.py"},
-    "ncnn": {"convert/targets/ncnn_model.py", "runners/ncnn.py"},
+    "ncnn": {"convert/ncnn/pnnx_conversion.py", "runners/ncnn.py"},
     "nncf": {"convert/precision/lowering.py"},
     "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/paddle2onnx/finish.py"},
     "onnxslim": {
