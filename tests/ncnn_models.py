@@ -16,7 +16,7 @@ from paddleport.runners.reference import ReferenceRunner
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 
-Sizes = Mapping[str, Sequence[int | str]]
+Sizes = Mapping[str, Sequence[Any]]
 
 node = helper.make_node
 

@@ -1,9 +1,10 @@
 """ncnn's runner: what is asked is what runs, and damaged or foreign files are said to be so."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import contract
 import numpy as np
@@ -98,13 +99,15 @@ def test_same_bits_for_one_and_two_threads_and_in_a_batch(small_ncnn: Artifact) 
 
 def test_winograd_can_be_left_out(small_ncnn: Artifact) -> None:
     with NcnnRunner(small_ncnn, RunnerOptions(extras={"winograd": "off"})) as runner:
-        assert not runner._net.opt.use_winograd_convolution
-        assert not runner._net.opt.use_winograd63_convolution
+        options = cast("NcnnRunner", runner)._net.opt
+        assert not options.use_winograd_convolution
+        assert not options.use_winograd63_convolution
 
 
 def test_layers_and_the_values_between(small_ncnn: Artifact) -> None:
     feed = small_network.feed(3)
-    with NcnnRunner(small_ncnn) as runner:
+    with NcnnRunner(small_ncnn) as opened:
+        runner = cast("NcnnRunner", opened)
         layers, whole = runner.layers(), runner.run(feed)
         found = dict(runner.layer_values(feed))
         with pytest.raises(FeedError):
@@ -153,7 +156,7 @@ def test_a_foreign_file_that_does_not_say_its_shape(tmp_path: Path) -> None:
         assert runner.inputs[0].shape == (None, 2, 3)
 
 
-DAMAGES = {
+DAMAGES: dict[str, tuple[int, Callable[[bytes], bytes]]] = {
     "a cut text": (0, lambda data: data[:150]),
     "bytes for text": (0, lambda data: bytes(range(256))),
     "a huge count": (0, lambda data: data.replace(b"\n6 7\n", b"\n2000000000 2000000000\n")),
