@@ -76,6 +76,7 @@ class NcnnRunner(Runner, LayerValues):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "fp16", "int8")
     extras_type: ClassVar[type[Any]] = NcnnExtras
     install: ClassVar[str] = "pip install 'paddleport[ncnn]'"
+    files_leave_shapes_out: ClassVar[bool] = True
 
     def load(self, model: Artifact) -> None:
         """Set the options, load both files, and read back what ncnn took."""

@@ -166,8 +166,8 @@ def _foreign_input(
     found = None if user is None else _sizes_for(user)
     if found is None:
         raise ModelFileError(
-            f"{model.path.name} does not say what shape its input {name} has: give it with a "
-            f"batch, such as --shape {name}=1,3,224,224"
+            f"{model.path.name} does not say what shape its input {name} has: feed it with --feed, "
+            f"or give its shape with a batch, such as --shape {name}=1,3,224,224"
         )
     return TensorSpec(name, dtype, (None, *found))
 

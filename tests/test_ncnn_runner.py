@@ -13,12 +13,14 @@ import small_network
 from contract import Subject
 from ncnn_models import outputs_of
 
+from paddleport.cli.run_feeds import spec_for_feeds
 from paddleport.errors import BackendUnavailableError, FeedError, ModelFileError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.recognize import read_artifact
 from paddleport.runners import ncnn as module
 from paddleport.runners.layer_values import FileLayer
 from paddleport.runners.ncnn import NcnnExtras, NcnnRunner
+from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import ShapeRange, TensorSpec
 
@@ -207,3 +209,14 @@ def test_the_json_file_and_the_text_belong_together(small_ncnn: Artifact) -> Non
         NcnnRunner(other)
     with pytest.raises(ModelFileError, match="does not say how it was made"):
         NcnnRunner(replace(small_ncnn, provenance={}))
+
+
+def test_the_command_run_tells_a_foreign_file_its_feeds_shapes(tmp_path: Path) -> None:
+    param = tmp_path / "theirs.param"
+    param.write_text("7767517\n2 2\nInput in0 0 1 in0\nReLU r 1 1 in0 out0\n")
+    spec = PredictorSpec(
+        model=read_artifact(param), backend="ncnn", options=RunnerOptions(), task="tensors"
+    )
+    feeds = [{"in0": np.ones((1, 2, width), np.float32)} for width in (3, 5)]
+    with spec_for_feeds(spec, feeds).open() as predictor:
+        assert [predictor.run(feed)["out0"].shape for feed in feeds] == [(1, 2, 3), (1, 2, 5)]
