@@ -176,9 +176,14 @@ def cached_artifact(
 
 
 def _code_of(target: "type[Target]") -> str:
-    """The sha256 of the module that a target is defined in, so that a changed one makes anew."""
-    source = getattr(sys.modules.get(target.__module__), "__file__", None)
-    return sha256([Path(source)]) if source and Path(source).is_file() else ""
+    """The sha256 of the module that a target is defined in and its parts': changed, made anew."""
+    files: list[Path] = []
+    for name in (target.__module__, *target.parts):
+        source = getattr(sys.modules.get(name), "__file__", None)
+        if source and Path(source).is_file():
+            file = Path(source)
+            files += sorted(file.parent.rglob("*.py")) if file.stem == "__init__" else [file]
+    return sha256(files) if files else ""
 
 
 def _onnx_key(source: "SourceModel", opset: int) -> str:

@@ -46,6 +46,8 @@ class Runner(ABC):
         compiles_for_shapes: whether it needs ``RunnerOptions.shapes`` where dimensions are free.
         gains_from_shapes: whether it is faster with ``RunnerOptions.shapes``, and then takes no
             others.
+        files_leave_shapes_out: whether a file of its format may not say what it takes, where no
+            JSON file of ours does: then ``RunnerOptions.shapes`` say it.
         keeps_on_device: on an instance, whether ``place`` and ``infer_placed`` can be used.
         in_flight: on an instance, how many inferences ``start`` should have pending to be busy.
         streams: on an instance, how many inferences it computes at the same time.
@@ -67,6 +69,7 @@ class Runner(ABC):
     install: ClassVar[str] = ""
     compiles_for_shapes: ClassVar[bool] = False
     gains_from_shapes: ClassVar[bool] = False
+    files_leave_shapes_out: ClassVar[bool] = False
     keeps_on_device: bool = False
     in_flight: int = 1
     streams: int = 1

@@ -3,6 +3,7 @@
 import importlib
 import tempfile
 from collections.abc import Generator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,6 +17,7 @@ from paddleport.errors import (
     ModelNotFoundError,
 )
 from paddleport.models.artifact import Artifact
+from paddleport.models.ncnn.ncnn_file import read_ncnn
 from paddleport.models.ncnn.ncnn_graph import NcnnGraph
 from paddleport.models.ncnn.ncnn_names import blob_name
 from paddleport.models.ncnn.param_text import read_param
@@ -74,6 +76,7 @@ class NcnnRunner(Runner, LayerValues):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "bf16", "fp16", "int8")
     extras_type: ClassVar[type[Any]] = NcnnExtras
     install: ClassVar[str] = "pip install 'paddleport[ncnn]'"
+    files_leave_shapes_out: ClassVar[bool] = True
 
     def load(self, model: Artifact) -> None:
         """Set the options, load both files, and read back what ncnn took."""
@@ -97,6 +100,9 @@ class NcnnRunner(Runner, LayerValues):
             if not self._net.layers():
                 raise ModelFileError(_refusal(model.path, said()))
         self._check_options()
+        if not model.inputs and model.weights_file:  # who knows whether they are of one model
+            with suppress(BackendUnavailableError):  # a layer whose weights we can't tell
+                read_ncnn(model.path, model.weights_file)
         self._tensors: NcnnTensors = read_tensors(model, self._graph, self.options.shapes)
         self.inputs, self.outputs = self._tensors.inputs, self._tensors.outputs
         self.notes = (*self.notes, *self._tensors.notes)
@@ -165,7 +171,10 @@ class NcnnRunner(Runner, LayerValues):
             for example in range(tensors.examples(feed)):
                 extractor = self._fed(feed, example)
                 for name, kept in found.items():
-                    kept.append(self._extracted(extractor, blob_name(name)))
+                    status, result = extractor.extract(blob_name(name))
+                    if status or result.empty():
+                        raise FeedError(self._first_failure(feed, example))
+                    kept.append(owned(result.numpy()))
         return {spec.name: tensors.taken(spec, found[spec.name]) for spec in self.outputs}
 
     def layers(self) -> tuple[FileLayer, ...]:
@@ -196,8 +205,10 @@ class NcnnRunner(Runner, LayerValues):
             count = self._tensors.examples(feed)
             extractors = [self._fed(feed, example, light=False) for example in range(count)]
             for name in blobs:
-                found = [self._extracted(extractor, name) for extractor in extractors]
-                yield name, np.stack(found)
+                results = [extractor.extract(name) for extractor in extractors]
+                if any(status or found.empty() for status, found in results):
+                    raise FeedError(self._first_failure(feed, 0))
+                yield name, np.stack([owned(found.numpy()) for _, found in results])
 
     def _fed(self, feed: Feed, example: int, *, light: bool = True) -> Any:
         extractor = self._net.create_extractor()
@@ -208,14 +219,17 @@ class NcnnRunner(Runner, LayerValues):
                 raise FeedError(f"ncnn does not take input {spec.name}")
         return extractor
 
-    def _extracted(self, extractor: Any, blob: str) -> Array:
-        status, found = extractor.extract(blob)
-        if status or found.empty():
-            with caught_stderr() as said:
-                extractor.extract(blob)
-                told = "; ".join(said()) or f"status {status}"
-            raise FeedError(f"ncnn can't compute {blob} of this feed: {told}")
-        return owned(found.numpy())
+    def _first_failure(self, feed: Feed, example: int) -> str:
+        """Which layer gives nothing, and what ncnn says of it."""
+        extractor = self._fed(feed, example, light=False)
+        with caught_stderr() as said:
+            for layer in self.layers():
+                for blob in layer.outputs:
+                    status, result = extractor.extract(blob)
+                    if status or result.empty():
+                        told = f" ({'; '.join(said())})" if said() else ""
+                        return f"ncnn can't compute {layer.operator} {layer.name}{told}"
+        return "ncnn gives no output, though every layer gives something"
 
     def release(self) -> None:
         """Free the network and its threads' memory."""

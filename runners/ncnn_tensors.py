@@ -14,6 +14,7 @@ from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
 
 _INPUT = "Input"
 _PASSING = ("Split", "ReLU", "Noop", "Dropout", "Padding", "Cast", "Quantize")
+_ONE_BY_ONE = "examples of a batch are run one by one"
 _INT32 = np.iinfo(np.int32)
 
 
@@ -109,12 +110,13 @@ def read_tensors(
         for spec in specs:
             if blob_name(spec.name) not in graph.blobs:
                 raise ModelFileError(f"{model.path.name} has no {kind} {spec.name}: convert again")
-    specs = (*model.inputs, *model.outputs)
+    looped = all(spec.shape[:1] == (None,) for spec in (*model.inputs, *model.outputs))
     return NcnnTensors(
         inputs=model.inputs,
         outputs=model.outputs,
         batched=_recorded(model),
-        looped=all(spec.shape[:1] == (None,) for spec in specs),
+        looped=looped,
+        notes=(_ONE_BY_ONE,) if looped else (),
     )
 
 
@@ -136,9 +138,14 @@ def _foreign(model: Artifact, graph: NcnnGraph, shapes: Mapping[str, ShapeRange]
         if name not in names:
             raise UsageError(f"{model.path.name} has no input {name}, only {', '.join(names)}")
     inputs = tuple(_foreign_input(model, graph, layer, shapes) for layer in layers)
-    outputs = tuple(TensorSpec(name, "float32", ()) for name in graph.results)
-    batched = frozenset((*names, *graph.results))
-    return NcnnTensors(inputs=inputs, outputs=outputs, batched=batched, looped=True)
+    results = [name for name in graph.results if name not in names]
+    return NcnnTensors(
+        inputs=inputs,
+        outputs=tuple(TensorSpec(name, "float32", ()) for name in results),
+        batched=frozenset((*names, *results)),
+        looped=True,
+        notes=("no JSON file beside it: what it takes is guessed from its layers", _ONE_BY_ONE),
+    )
 
 
 def _foreign_input(
@@ -159,8 +166,8 @@ def _foreign_input(
     found = None if user is None else _sizes_for(user)
     if found is None:
         raise ModelFileError(
-            f"{model.path.name} does not say what shape its input {name} has: give it with a "
-            f"batch, such as --shape {name}=1,3,224,224"
+            f"{model.path.name} does not say what shape its input {name} has: feed it with --feed, "
+            f"or give its shape with a batch, such as --shape {name}=1,3,224,224"
         )
     return TensorSpec(name, dtype, (None, *found))
 

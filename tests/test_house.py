@@ -50,7 +50,7 @@ VENDORS = {
         "convert/precision/mnn_int8.py",
     },  # in MNN's wheel; its MNN.tools is nobody's
     "huggingface_hub": {"models/weights/hub.py"},
-    "ncnn": {"convert/targets/ncnn_model.py", "runners/ncnn.py"},
+    "ncnn": {"convert/ncnn/pnnx_conversion.py", "runners/ncnn.py"},
     "nncf": {"convert/precision/lowering.py"},
     "onnxruntime": {"runners/onnxruntime/ort_runner.py", "convert/paddle2onnx/finish.py"},
     "onnxslim": {

@@ -165,6 +165,13 @@ def test_binary_text_and_no_file_are_refused(files: tuple[Path, Path]) -> None:
         read_ncnn(files[0].with_name("none"), files[1])
 
 
+def test_a_network_without_weights_has_one_file(files: tuple[Path, Path]) -> None:
+    with pytest.raises(ModelFileError, match=r"needs small\.ncnn\.bin beside it, .* layer c0"):
+        read_ncnn(files[0], None)
+    files[0].write_text("7767517\n2 2\nInput x 0 1 x\nReLU r 1 1 x y\n")
+    assert [layer.name for layer in read_ncnn(files[0], None).layers] == ["x", "r"]
+
+
 def test_a_layer_that_ncnn_does_not_have_is_named(files: tuple[Path, Path]) -> None:
     files[0].write_text(PARAM.replace("HardSwish", "Tensor.slice"))
     with pytest.raises(BackendUnavailableError, match=r"Tensor\.slice \(layer act_0\)"):

@@ -89,6 +89,8 @@ class Target(ABC):
             file in that precision.
         choices: fields of ``TargetOptions`` beside the precision that mean something to it.
         distributions: the packages whose versions have a say in the file.
+        parts: packages of ours, by their dotted names, whose code has a say in it beside the
+            target's own module.
         timeout_s: for ``make``, in seconds, by default.
     """
 
@@ -101,6 +103,7 @@ class Target(ABC):
     lowers: ClassVar[tuple[Precision, ...]] = ()
     choices: ClassVar[tuple[str, ...]] = ()
     distributions: ClassVar[tuple[str, ...]] = ()
+    parts: ClassVar[tuple[str, ...]] = ()
     timeout_s: ClassVar[float] = 1800.0
 
     @abstractmethod

@@ -39,10 +39,7 @@ def as_onnx(
     """
     import onnx
 
-    weights = artifact.weights_file
-    if weights is None:
-        raise ModelFileError(f"{artifact.path} needs its .bin file beside it, which is not there")
-    ncnn = read_ncnn(artifact.path, weights)
+    ncnn = read_ncnn(artifact.path, artifact.weights_file)
     graph = OnnxWriter()
     known = _inputs(ncnn, artifact, shapes or {}, graph)
     for layer in ncnn.layers:

@@ -33,11 +33,13 @@ def task_for(task: str | None, feeds: Sequence["Feed"], pictures: Sequence[str])
 
 
 def spec_for_feeds(spec: "PredictorSpec", feeds: Sequence["Feed"]) -> "PredictorSpec":
-    """The same for a backend that compiles for shapes: those of the feeds."""
+    """The same with the shapes of the feeds, for who compiles for them or is not told by a file."""
     from paddleport.runners import runner_class
     from paddleport.tensors import ShapeRange
 
-    if not runner_class(spec.backend).compiles_for_shapes:
+    backend = runner_class(spec.backend)
+    untold = backend.files_leave_shapes_out and not spec.model.inputs
+    if not backend.compiles_for_shapes and not untold:
         return spec
     shapes = {
         name: ShapeRange.covering([feed[name].shape for feed in feeds if name in feed])
