@@ -203,7 +203,8 @@ def _recorded() -> dict[str, Any]:
 
 def test_each_layer_has_the_bits_of_the_whole_run(small_mnn: Artifact) -> None:
     feed = small_network.feed(3)
-    with MnnRunner(small_mnn, ONE_THREAD) as runner:
+    runner = MnnRunner(small_mnn, ONE_THREAD)
+    with runner:
         layers, values = runner.layers(), dict(runner.layer_values(feed))
         outputs = runner.run(feed)
     assert {name for layer in layers for name in layer.outputs} == values.keys()
@@ -247,7 +248,8 @@ def test_a_loop_runs_in_the_module(tmp_path: Path) -> None:
         {"y": (TensorProto.FLOAT, ["N", 4])},
         {"turns": np.array(3), "yes": np.array(True)},
     )
-    with MnnRunner(file, ONE_THREAD) as runner:
+    runner = MnnRunner(file, ONE_THREAD)
+    with runner:
         assert isinstance(runner._session, ModuleSession)
         assert runner.notes == ("by MNN's module, whose settings can't be read back",)
         for batch in (1, 3):
