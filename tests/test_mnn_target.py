@@ -13,7 +13,7 @@ from paddleport.convert import cached_onnx, convert
 from paddleport.convert.mnn.mnn_converter import SETTINGS, convert_by_mnn
 from paddleport.convert.mnn.mnn_sizes import try_sizes
 from paddleport.convert.remaking import RemadeConversion
-from paddleport.convert.target_proof import compare_with_paddle
+from paddleport.convert.target_proof import ComparedFile, compare_with_paddle
 from paddleport.convert.targets import target_class
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import onnx_tensors
@@ -80,7 +80,8 @@ def test_an_fp16_file_by_an_fp32_name_is_not_fp32(
         path = tmp_path / f"{len(flags)}.mnn"
         convert_by_mnn(onnx_file.path, path, flags=flags)
         file = Artifact(format="mnn", files=(path,), inputs=inputs, outputs=outputs)
-        proof, _ = compare_with_paddle(file, source, onnx_file, {"mnn": ""}, {}, {}, no_progress)
+        compared = ComparedFile(file=file, source=source, model=onnx_file, opset=17)
+        proof, _ = compare_with_paddle(compared, {"mnn": ""}, {}, {}, no_progress)
         verdicts[flags] = proof.verdict
     assert verdicts == {(): "agrees", ("fp16",): "differs"}
 
