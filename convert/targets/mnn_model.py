@@ -9,15 +9,18 @@ from typing import Any, ClassVar
 from paddleport.convert.mnn.mnn_converter import INSTALL, SETTINGS, convert_by_mnn
 from paddleport.convert.mnn.mnn_fixups import products_as_convolutions, write_for_mnn
 from paddleport.convert.mnn.mnn_sizes import try_sizes
-from paddleport.convert.precision.mnn_int8 import quantize_mnn
+from paddleport.convert.precision.mnn_int8 import MnnQuantization, quantize_mnn
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
-from paddleport.errors import BackendUnavailableError, ConversionError, UsageError
+from paddleport.errors import BackendUnavailableError, ConversionError, UsageError, WorkerCrashed
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.mnn.mnn_file import read_mnn
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.mnn.mnn_runner import ONE_BY_ONE
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed
+from paddleport.worker import run_in_worker
+
+_QUANTIZER_TIMEOUT_S = 1700.0  # within the target's own
 
 
 class MnnTarget(Target):
@@ -57,7 +60,7 @@ class MnnTarget(Target):
             if options.precision == "int8":
                 plain = Path(folder, "fp32.mnn")
                 convert_by_mnn(source, plain, chosen)
-                done = quantize_mnn(plain, path, onnx.path, calibration, options)
+                done = _quantized(plain, path, onnx.path, calibration, options)
                 chosen |= done.settings
                 kept = done.kept_fp32
             else:
@@ -93,6 +96,21 @@ class MnnTarget(Target):
             file.write_bytes(as_onnx(artifact).SerializeToString())
             with ReferenceRunner(onnx_artifact(file)) as runner:
                 return [runner.run(feed) for feed in feeds]
+
+
+def _quantized(
+    plain: Path, path: Path, onnx: Path, calibration: Sequence[Feed], options: TargetOptions
+) -> MnnQuantization:
+    """MNN's quantiser in a process of its own: it ends some models' with a crash."""
+    try:
+        return run_in_worker(
+            quantize_mnn, _QUANTIZER_TIMEOUT_S, plain, path, onnx, list(calibration), options
+        )
+    except WorkerCrashed as error:
+        raise ConversionError(
+            f"MNN's quantiser does not survive this model: it ended with {error.reason}; leave "
+            "--precision int8 out"
+        ) from error
 
 
 def _check_tensors(made: Artifact) -> None:
