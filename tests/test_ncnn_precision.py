@@ -1,5 +1,6 @@
 """ncnn's int8 through the accuracy gate, on real weights: PP-OCR's text-direction classifier."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,19 +34,32 @@ def classifier(place: Path) -> SourceModel:
     return resolve(describe(folder, place / "cls"))
 
 
-def lowered(source: SourceModel, place: Path, path: Path, calibrate: Path) -> Conversion:
+def lowered(
+    source: SourceModel, place: Path, path: Path, calibrate: Path, keep: Sequence[str] = ()
+) -> Conversion:
     return convert(
         source,
         path,
         to="ncnn",
         precision="int8",
+        keep_fp32=keep,
         shapes={"x": (1, 3, 48, 192)},
         gate=GateOptions(labelled=place / "judged", calibrate=calibrate),
     )
 
 
 def test_text_direction_in_int8(classifier: SourceModel, place: Path, tmp_path: Path) -> None:
-    done = lowered(classifier, place, tmp_path / "cls.ncnn.param", place / "calibration")
+    """It passes, or does once what the report names stays in fp32: its depthwise layers are coarse.
+
+    Seen: top-1 95.7 % of 97.7 with all layers in int8, 97.3 with the depthwise ones in fp32.
+    """
+    target = tmp_path / "cls.ncnn.param"
+    done = lowered(classifier, place, target, place / "calibration")
+    if done.verdict == "failed":
+        assert not target.exists() and "--keep-fp32" in done.explanation
+        assert done.gate is not None and done.gate.advice is not None
+        keep = done.gate.advice.layers
+        done = lowered(classifier, place, target, place / "calibration", keep)
     assert done.verdict == "passed", done.explanation
     assert done.gate is not None
     (row,) = done.gate.rows
@@ -53,8 +67,9 @@ def test_text_direction_in_int8(classifier: SourceModel, place: Path, tmp_path: 
     assert row.result.reference_top1 is not None and row.result.reference_top1 > 0.9
     assert row.result.top1 is not None
     assert row.result.top1 >= row.result.reference_top1 - 0.0101
-    graph = read_ncnn(tmp_path / "cls.ncnn.param", tmp_path / "cls.ncnn.bin")
-    assert sum(layer.integer(8) > 0 for layer in graph.layers if layer.weights) > 20
+    graph = read_ncnn(target, target.with_suffix(".bin"))
+    in_int8 = [layer.name for layer in graph.layers if layer.weights and layer.integer(8)]
+    assert len(in_int8) == 54 - len(done.gate.keep_fp32)
 
 
 def test_a_wrong_calibration_is_held_back(

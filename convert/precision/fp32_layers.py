@@ -23,7 +23,7 @@ from paddleport.convert.precision.gate_check import (
 from paddleport.convert.precision.gate_inputs import GateInputs
 from paddleport.convert.precision.lowering import named
 from paddleport.convert.targets import TargetOptions, target_class
-from paddleport.errors import PortError
+from paddleport.errors import PortError, UsageError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.models.onnx.mixed_precision.half_model import cast_to_half
 from paddleport.models.onnx.onnx_file import read_onnx_proto
@@ -75,7 +75,10 @@ def find_layers_to_keep(
         layers = (*options.keep_fp32, *(name for name, _ in ranked[:tried]))
         progress(f"try with {tried} of {len(ranked)} layers in fp32", None)
         retried = replace(making, options=replace(options, keep_fp32=layers))
-        file, _ = retried.run(path, timeout_s)
+        try:
+            file, _ = retried.run(path, timeout_s)
+        except UsageError:  # the target's own file has no such layer
+            return None
         rows, _ = check_by_gate(file, inputs, backends, options.precision or "fp32")
         if verdict_of(rows) == "passed":
             return KeptLayers(layers=layers, tried=tried, of=len(ranked), closest="", harm=harm)
