@@ -30,14 +30,15 @@ def taken_before_reshape(graph: FixedGraph, node: "onnx.NodeProto") -> list["onn
     starts = graph.value(node.input[1])
     if len(axes) > 1 or len(whole) < _MOST or result[axis] != 1 or starts is None:
         return []
-    if source[:axis] != whole[:axis] or axis >= len(source) or source[axis] % whole[axis]:
+    cuts = [at for at in range(len(source)) if prod(source[:at]) == prod(whole[:axis])]
+    if not cuts or source[cuts[-1]] % whole[axis]:
         return []
-    if prod(source[axis + 1 :]) > prod(whole[axis + 1 :]):
+    if prod(source[cuts[-1] + 1 :]) > prod(whole[axis + 1 :]):
         return []
-    width = source[axis] // whole[axis]
+    width = source[cuts[-1]] // whole[axis]
     first = int(starts[0]) % whole[axis] * width
     name = graph.new_name()
-    bounds = [graph.constant([item]) for item in (first, first + width, axis)]
+    bounds = [graph.constant([item]) for item in (first, first + width, cuts[-1])]
     return [
         helper.make_node("Slice", [maker.input[0], *bounds], [name]),
         helper.make_node("Reshape", [name, graph.constant(result)], [node.output[0]]),
@@ -88,7 +89,7 @@ def constant_before_reshape(graph: FixedGraph, node: "onnx.NodeProto") -> list["
 
 
 def joined_axes(graph: FixedGraph, node: "onnx.NodeProto") -> list["onnx.NodeProto"]:
-    """A Transpose in which axes that stay neighbours are one.
+    """A Transpose in which axes that stay neighbours are one, and those of one place none.
 
     Of five axes only where one Transpose follows another: pnnx takes a shuffle of shuffled
     channels for one shuffle.
@@ -97,13 +98,15 @@ def joined_axes(graph: FixedGraph, node: "onnx.NodeProto") -> list["onnx.NodePro
 
     source, result = graph.shapes.get(node.input[0]), graph.shapes.get(node.output[0])
     order = list(setting(node, "perm", ()))
-    if source is None or result is None or len(order) < _MOST:
+    if source is None or result is None or len(order) < _MOST or order[0]:
         return []
     if len(order) == _MOST and not graph.in_row(node):
         return []
+    wide = [axis for axis, size in enumerate(source) if size > 1 or not axis]
     groups: list[list[int]] = []
-    for axis in order:
-        if groups and groups[-1][-1] + 1 == axis and groups[-1] != [0]:
+    for axis in (item for item in order if item in wide):
+        before = wide[wide.index(axis) - 1] if wide.index(axis) else None
+        if groups and groups[-1][-1] == before and groups[-1] != [0]:
             groups[-1].append(axis)
         else:
             groups.append([axis])
