@@ -8,15 +8,19 @@ import onnx
 import pytest
 from bare_ncnn import extracted, loaded
 from ncnn_layer_cases import LayerCase, LayerFiles, written
+from ncnn_models import artifact_of, write_graph
 from onnx import helper, numpy_helper
 from test_ncnn_layers import by_onnx
 
 from paddleport.convert.ncnn.int8_quantizer import quantize_ncnn
 from paddleport.convert.ncnn.onnx_counterparts import kept_places
+from paddleport.convert.targets import TargetOptions
+from paddleport.convert.targets.ncnn_model import NcnnTarget
 from paddleport.errors import ConversionError, UsageError
 from paddleport.models.ncnn.int8_weights import quantized_layer, reason_against
 from paddleport.models.ncnn.ncnn_file import read_ncnn, write_ncnn
 from paddleport.models.ncnn.ncnn_graph import INT8_FLAG, NcnnGraph, NcnnLayer, NcnnWeight
+from paddleport.runners.ncnn import NcnnRunner
 from paddleport.tensors import Array, TensorSpec
 
 pytest.importorskip("ncnn", reason="the extra ncnn is not installed")
@@ -178,3 +182,34 @@ def test_layers_to_keep_are_named_as_in_either_file() -> None:
         kept_places(["conv_9"], proto, graph)
     with pytest.raises(UsageError, match="gone of the ONNX file is not found again"):
         kept_places(["gone"], proto, graph)
+
+
+def test_a_node_to_keep_is_kept_by_the_target(tmp_path: Path) -> None:
+    """In the file that pnnx made, where it is called otherwise; the rest is int8, as evaluated."""
+    random = np.random.default_rng(0)
+    weights = {
+        "k": random.standard_normal((8, 3, 3, 3)).astype(np.float32),
+        "l": random.standard_normal((8, 8, 1, 1)).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "k"], ["a"], name="first", pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["a"], ["b"], name="middle"),
+        helper.make_node("Conv", ["b", "l"], ["y"], name="last"),
+    ]
+    model = write_graph(
+        tmp_path / "m.onnx", nodes, {"x": ["N", 3, 8, 8]}, {"y": ["N", 8, 8, 8]}, weights
+    )
+    target, path = NcnnTarget(), tmp_path / "m.ncnn.param"
+    options = target.check(model, TargetOptions(precision="int8", keep_fp32=("first",)))
+    feed = {"x": random.standard_normal((2, 3, 8, 8)).astype(np.float32)}
+    made = target.make(model, path, options, [feed])
+    layers = read_ncnn(path, path.with_suffix(".bin")).layers
+    terms = [layer.integer(8) for layer in layers if layer.operator == "Convolution"]
+    assert terms == [0, 2] and made.settings["layers_in_int8"] == 1
+    file = artifact_of(made)
+    with NcnnRunner(file) as runner:
+        assert runner.computes_in == "int8"
+        found = runner.run(feed)["y"]
+    said = target.evaluate(file, [feed])[0]["y"]
+    np.testing.assert_allclose(found, said, rtol=0, atol=2e-2 * np.abs(said).max())
+    assert np.median(np.abs(found - said)) < 1e-5 * np.abs(said).max()
