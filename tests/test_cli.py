@@ -103,9 +103,7 @@ def test_convert_run_validate(
     verdicts = {row["name"]: row["verdict"] for row in report["rows"]}
     assert verdicts.pop("paddle plain") == "reference"
     usable = {backend.name for backend in describe_all() if backend.usable}
-    if not (
-        cache / "pnnx"
-    ).exists():  # a row with the reason
+    if not (cache / "pnnx").exists():  # a row with the reason
         usable.discard("ncnn")
     assert {verdicts.pop(name) for name in usable} == {"agrees"}
     assert set(verdicts.values()) <= {"skipped"}
