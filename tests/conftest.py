@@ -9,9 +9,11 @@ import pytest
 import small_network
 
 from paddleport.convert.making import Making
+from paddleport.convert.ncnn.pnnx_binary import pnnx_binary
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.errors import BackendUnavailableError, DownloadError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
+from paddleport.models.cache import cache_dir
 from paddleport.models.resolve import resolve
 from paddleport.worker import Worker
 
@@ -24,6 +26,20 @@ def skip_or_fail(backend: str, reason: str) -> NoReturn:
     if backend in os.environ.get("PADDLEPORT_REQUIRE", "").split(","):
         pytest.fail(f"PADDLEPORT_REQUIRE names {backend}: {reason}")
     pytest.skip(f"{backend}: {reason}")
+
+
+def lend_pnnx(cache: Path) -> bool:
+    """Let a test's own cache have ncnn's converter, fetched once for all; False without it."""
+    if find_spec("ncnn") is None:
+        return False
+    try:
+        pnnx_binary()
+    except (BackendUnavailableError, DownloadError) as error:
+        if "pnnx" in os.environ.get("PADDLEPORT_REQUIRE", "").split(","):
+            pytest.fail(f"PADDLEPORT_REQUIRE names pnnx: {error}")
+        return False
+    (cache / "pnnx").symlink_to(cache_dir() / "pnnx", target_is_directory=True)
+    return True
 
 
 @pytest.fixture(scope="session")
