@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from paddleport.convert.mnn.mnn_converter import INSTALL, SETTINGS, convert_by_mnn
 from paddleport.convert.mnn.mnn_fixups import products_as_convolutions, write_for_mnn
@@ -12,13 +12,17 @@ from paddleport.convert.mnn.mnn_sizes import try_sizes
 from paddleport.convert.precision.mnn_int8 import MnnQuantization, quantize_mnn
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError, WorkerCrashed
-from paddleport.models.artifact import Artifact, onnx_artifact
+from paddleport.models.artifact import Artifact
 from paddleport.models.mnn.mnn_file import read_mnn
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.runners.mnn.mnn_runner import ONE_BY_ONE
 from paddleport.runners.runner_options import Precision
-from paddleport.tensors import Array, Feed
+from paddleport.tensors import Feed
 from paddleport.worker import run_in_worker
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 
 _QUANTIZER_TIMEOUT_S = 1700.0  # within the target's own
 
@@ -86,16 +90,11 @@ class MnnTarget(Target):
             outputs=sizes.outputs,
         )
 
-    def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
-        """The file's graph back as ONNX, in the float64 reference."""
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> "ModelProto":
+        """By MNN's own dump of the file."""
         from paddleport.models.mnn.as_onnx import as_onnx
-        from paddleport.runners.reference import ReferenceRunner
 
-        with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
-            file = Path(folder, "read-back.onnx")
-            file.write_bytes(as_onnx(artifact).SerializeToString())
-            with ReferenceRunner(onnx_artifact(file)) as runner:
-                return [runner.run(feed) for feed in feeds]
+        return as_onnx(artifact)
 
 
 def _quantized(

@@ -1,10 +1,10 @@
 """ncnn's pair of files, which pnnx makes out of an ONNX file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from paddleport.convert.ncnn.float64_evaluation import evaluate_ncnn
 from paddleport.convert.ncnn.int8_quantizer import quantize_ncnn
@@ -16,11 +16,15 @@ from paddleport.convert.precision.lowering import named
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError
 from paddleport.models.artifact import Artifact
+from paddleport.models.ncnn.graph_to_onnx import as_onnx
 from paddleport.models.ncnn.ncnn_file import read_ncnn
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, weights_precision
 from paddleport.runners.ncnn import NcnnRunner
 from paddleport.runners.runner_options import Precision, check_ranges
 from paddleport.tensors import Array, Feed, ShapeRange, TensorSpec
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 
 class NcnnTarget(Target):
@@ -131,6 +135,10 @@ class NcnnTarget(Target):
             inputs=file.inputs,
             outputs=file.outputs,
         )
+
+    def graph(self, artifact: Artifact, shapes: Mapping[str, tuple[int, ...]]) -> "ModelProto":
+        """By the layers of the .param file and the weights of the .bin file."""
+        return as_onnx(artifact, shapes)
 
     def evaluate(self, artifact: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
         """In float64, from what the files say."""

@@ -123,7 +123,9 @@ class ConversionEvidence:
         output: ComparedOutput,
     ) -> Evidence:
         """``evidence`` with what the file says without its runtime, or why that is not known."""
-        indices = output.failing[:_FEEDS]
+        # One example before a batch, which not every file takes; the worst of each first.
+        ordered = sorted(output.failing, key=lambda index: reference.feeds[index].batch)
+        indices = ordered[:_FEEDS]
         feeds = [reference.float64.feed(index) for index in indices]
         try:
             said: object = conversions.evaluate(self.artifact, feeds)
