@@ -17,8 +17,6 @@ from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.ncnn.ncnn_file import read_ncnn
-from paddleport.models.ncnn.ncnn_graph import NcnnGraph
-from paddleport.models.ncnn.param_text import read_param
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, weights_precision
 from paddleport.runners.ncnn import NcnnRunner
 from paddleport.runners.runner_options import Precision, check_ranges
