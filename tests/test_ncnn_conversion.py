@@ -166,8 +166,9 @@ def test_precisions_that_no_file_has() -> None:
         NcnnTarget.check_options(TargetOptions(precision="bf16"))
     with pytest.raises(UsageError, match="--keep-fp32 is of int8"):
         NcnnTarget.check_options(TargetOptions(precision="fp16", keep_fp32=("c",)))
-    with pytest.raises(OutputError, match=r"another ending than .ncnn.param"):
-        check_name(Path("m.param"), NcnnTarget)
+    for name in ("m.param", "m.ncnn", "m"):
+        with pytest.raises(OutputError, match=r"ending than .ncnn.param; try -o m.ncnn.param$"):
+            check_name(Path(name), NcnnTarget)
 
 
 def test_without_the_wheel_and_offline_it_is_refused_before_anything(
