@@ -45,7 +45,8 @@ def convert(
             "-o",
             metavar="FILE|DIR",
             help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx (or .xml, "
-            ".ncnn.param, .mnn), NAME.TARGET.engine, NAME.arm.nb. With several models a folder, by default out, NAME in it.",
+            ".ncnn.param, .mnn), NAME.TARGET.engine, NAME.arm.nb. With several models a folder, "
+            "by default out, NAME in it.",
         ),
     ] = None,
     to: Annotated[
