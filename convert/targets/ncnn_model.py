@@ -16,8 +16,7 @@ from paddleport.convert.precision.lowering import named
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
 from paddleport.errors import BackendUnavailableError, ConversionError, UsageError
 from paddleport.models.artifact import Artifact
-from paddleport.models.ncnn.ncnn_graph import NcnnGraph
-from paddleport.models.ncnn.param_text import read_param
+from paddleport.models.ncnn.ncnn_file import read_ncnn
 from paddleport.models.onnx.onnx_file import onnx_tensors, read_onnx_proto, weights_precision
 from paddleport.runners.ncnn import NcnnRunner
 from paddleport.runners.runner_options import Precision, check_ranges
@@ -118,7 +117,8 @@ class NcnnTarget(Target):
             check_free_sizes(file, onnx, shapes)
         if options.precision == "int8":
             proto = named(read_onnx_proto(onnx.path))
-            keep = kept_places(options.keep_fp32, proto, NcnnGraph(read_param(path)))
+            graph = read_ncnn(path, file.weights_file)
+            keep = kept_places(options.keep_fp32, proto, graph)
             quantized = quantize_ncnn(file, path, calibration, keep)
             settings |= quantized.settings
             kept |= quantized.kept_fp32
