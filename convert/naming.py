@@ -46,7 +46,9 @@ def check_name(path: Path, target: type[Target]) -> None:
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file: -o {path / f'model{suffix}'}")
     if target.fixed_suffix and not path.name.endswith(suffix):
-        raise OutputError(f"{path} has another ending than {suffix}; try -o {path}{suffix}")
+        stem = path.name.removesuffix(Path(suffix).suffix).removesuffix(Path(suffix).stem)
+        other = path.with_name(f"{stem or path.name}{suffix}")
+        raise OutputError(f"{path} has another ending than {suffix}; try -o {other}")
     known = format_of(path) if path.suffix in (".onnx", ".xml") else ""
     if known and known != target.format:
         raise OutputError(f"{path} would be taken for {known}; try -o {path}{suffix}")

@@ -54,6 +54,7 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
 
     Raises:
         ModelNotFoundError: the first argument is no file and looks like a mistyped name.
+        UsageError: it has an ncnn file's weights, which no picture has.
     """
     if not names:
         return default, []
@@ -61,6 +62,8 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
     path = Path(first)
     if format_of(path):
         return first, rest
+    if path.suffix.lower() == ".bin" and (beside := path.with_suffix(".param")).is_file():
+        raise UsageError(f"{path} has the weights of an ncnn file: name {beside} as the model")
     from paddleport.models.paddle.source import holds_model
     from paddleport.models.zoo import registry as zoo
 

@@ -81,6 +81,10 @@ def one_nan(found: Answers) -> Answers:
     return found
 
 
+def all_nan(found: Answers) -> Answers:
+    return [{key: np.full_like(item, np.nan) for key, item in feed.items()} for feed in found]
+
+
 def last_everywhere(found: Answers) -> Answers:
     return [found[-1]] * len(found)
 
@@ -108,6 +112,7 @@ def one_weight(found: Answers) -> Answers:
         (softmax_missing, "runtime", "The softmax of scores is native Paddle's"),
         (swapped_outputs, "runtime", "under logits stands scores, under scores stands logits"),
         (one_nan, "runtime", "1 values are not finite, the reference has 0"),
+        (all_nan, "runtime", "answers are NaN or infinite throughout"),
         (last_everywhere, "runtime", "copies each answer before the next run"),
         (first_everywhere, "preprocessing", "gives each feed to the model"),
         (one_weight, "runtime", "The file is right: on these feeds onnxruntime 1.0 agreed"),
@@ -332,6 +337,7 @@ def test_the_command(folder: DeviceFolder, tmp_path: Path) -> None:
     code, text, _ = run(folder.path, wrong)
     assert code == 1
     assert "differs: preprocessing" in text
+    assert text.endswith("not all agree\n")  # and no report's name after it
     code, text, errors = run(folder.path, tmp_path / "none.npz")
     assert (code, text) == (2, "")
     assert errors.startswith("error: ") and errors.count("\n") == 1

@@ -14,6 +14,7 @@ from paddleport.convert.targets import TargetOptions
 from paddleport.convert.targets.ncnn_model import NcnnTarget
 from paddleport.errors import ConversionError, DownloadError, OutputError, PortError, UsageError
 from paddleport.models.artifact import Artifact
+from paddleport.models.ncnn.ncnn_file import read_ncnn
 from paddleport.models.ncnn.param_text import read_param
 from paddleport.tensors import ShapeRange, TensorSpec
 
@@ -161,13 +162,30 @@ def test_a_batch_that_is_not_first_is_fixed(tmp_path: Path) -> None:
     assert_same_as_onnx(file, model, {"x": random(1, 3, 4)})
 
 
+def test_a_layer_to_keep_is_named_as_in_the_onnx_file(tmp_path: Path) -> None:
+    """pnnx names layers itself, so that the node is found by its weights."""
+    nodes = [
+        node("Conv", ["x", "w"], ["h"], name="first"),
+        node("Conv", ["h", "v"], ["y"], name="second"),
+    ]
+    weights = {"w": random(4, 3, 3, 3), "v": random(5, 4, 3, 3, seed=1)}
+    shapes = {"x": [1, 3, 9, 9]}, {"y": [1, 5, 5, 5]}
+    model = write_graph(tmp_path / "m.onnx", nodes, *shapes, weights)
+    options = NcnnTarget().check(model, TargetOptions(precision="int8", keep_fp32=("second",)))
+    path = tmp_path / "m.ncnn.param"
+    made = NcnnTarget().make(model, path, options, [{"x": random(1, 3, 9, 9)}] * 2)
+    convolutions = read_ncnn(path, made.files[1]).layers[-2:]
+    assert [layer.integer(8) != 0 for layer in convolutions] == [True, False]  # 8: of int8
+
+
 def test_precisions_that_no_file_has() -> None:
     with pytest.raises(UsageError, match="run it with --precision bf16"):
         NcnnTarget.check_options(TargetOptions(precision="bf16"))
     with pytest.raises(UsageError, match="--keep-fp32 is of int8"):
         NcnnTarget.check_options(TargetOptions(precision="fp16", keep_fp32=("c",)))
-    with pytest.raises(OutputError, match=r"another ending than .ncnn.param"):
-        check_name(Path("m.param"), NcnnTarget)
+    for name in ("m.param", "m.ncnn", "m"):
+        with pytest.raises(OutputError, match=r"ending than .ncnn.param; try -o m.ncnn.param$"):
+            check_name(Path(name), NcnnTarget)
 
 
 def test_without_the_wheel_and_offline_it_is_refused_before_anything(

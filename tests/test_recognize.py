@@ -10,9 +10,10 @@ import pytest
 import small_network
 
 from paddleport.convert.prepare import split_model
-from paddleport.errors import ModelFileError
+from paddleport.errors import ModelFileError, UsageError
 from paddleport.models.onnx.onnx_file import LABELS_KEY, PROVENANCE_KEY, read_onnx_model
 from paddleport.models.recognize import format_of, read_artifact
+from paddleport.runners.tasks.raw_tensors import feed_tensors
 
 DEEP = "[" * 100_000
 TENSOR = {"name": "x", "dtype": "float32", "shape": [None, 3]}
@@ -36,6 +37,17 @@ def write_sidecar(path: Path, values: dict[str, Any]) -> None:
 def test_a_folder_is_no_converted_file(name: str) -> None:
     assert format_of(Path(name)) == ""
     assert split_model([name], "MobileNetV2") == ("MobileNetV2", [name])
+
+
+def test_the_weights_of_an_ncnn_file_are_no_picture(tmp_path: Path) -> None:
+    weights = tmp_path / "m.ncnn.bin"
+    weights.with_suffix(".param").write_text("7767517")
+    with pytest.raises(UsageError, match=r"name .*m\.ncnn\.param as the model"):
+        split_model([str(weights)], "MobileNetV2")
+
+
+def test_a_model_without_recorded_inputs_says_what_to_feed() -> None:
+    assert feed_tensors([]).startswith("Feed it tensors: --feed FILE.npz")
 
 
 def test_suffixes_in_capitals(ir: Path, tmp_path: Path) -> None:

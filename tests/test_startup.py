@@ -89,4 +89,6 @@ def test_help_is_whole_in_80_columns(command: str, monkeypatch: pytest.MonkeyPat
     shown = CliRunner().invoke(app, [*filter(None, [command]), "--help"]).output
     assert "--help" in shown
     assert "…" not in shown
+    if command == "convert":
+        assert {"onnx,", "openvino,", "ncnn,", "mnn,", "paddle-lite"} <= set(shown.split())
     assert max(map(len, shown.splitlines())) <= 80

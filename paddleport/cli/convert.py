@@ -44,8 +44,9 @@ def convert(
             "--output",
             "-o",
             metavar="FILE|DIR",
-            help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx (or .xml), "
-            "NAME.TARGET.engine. With several models a folder, by default out, NAME in it.",
+            help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx (or .xml, "
+            ".ncnn.param, .mnn), NAME.TARGET.engine, NAME.arm.nb. With several models a folder, "
+            "by default out, NAME in it.",
         ),
     ] = None,
     to: Annotated[
@@ -53,9 +54,9 @@ def convert(
         typer.Option(
             "--to",
             metavar="TARGET",
-            help="onnx, openvino, tensorrt, tensorrt-rtx or a plug-in's: made of the ONNX file "
-            "once that is proven; tensorrt-rtx needs no GPU for it. paddle-lite is made of the "
-            "Paddle program itself.",
+            help="onnx, openvino, ncnn, mnn, tensorrt, tensorrt-rtx or a plug-in's: made of the "
+            "ONNX file once that is proven; tensorrt-rtx needs no GPU for it. paddle-lite is made "
+            "of the Paddle program itself.",
         ),
     ] = "onnx",
     opset: options.OpsetOption = 17,

@@ -29,7 +29,7 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="[MODEL] [PICTURES]...",
-            help="MODEL: a zoo name, .onnx file, folder, .tar or program file; "
+            help="MODEL: a zoo name, .onnx or other converted file, folder, .tar or program file; "
             "MobileNetV2 if none is named. PICTURES: files, folders, globs; "
             "a picture that the package draws if none is named.",
         ),

@@ -250,7 +250,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
         "unproven": "nothing is proven",
     }
     paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
-    console.print(f"{conclusions[report.verdict]} · {paths}")
+    console.print(conclusions[report.verdict] + (f" · {paths}" if files else ""))
 
 
 def _print_brought_in(report: "ParityReport") -> None:

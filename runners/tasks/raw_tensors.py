@@ -96,10 +96,11 @@ def feed_tensors(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec] = (
     """What to type, or to do, where a model can't be fed with pictures as it is.
 
     Args:
-        inputs: of the model.
+        inputs: of the model; none where its file alone does not say them.
         outputs: of a Paddle model, which may be of the zoo.
     """
-    text = f"Feed it tensors: {' '.join(f'--feed {spec.name}=FILE.npy' for spec in inputs)}"
+    named = " ".join(f"--feed {spec.name}=FILE.npy" for spec in inputs)
+    text = f"Feed it tensors: {named or '--feed FILE.npz, with an array for each input'}"
     if not outputs or len(inputs) != 1 or len(inputs[0].shape) != 4:
         return text
     text += "; or put an inference.yml with its preprocessing beside the program"

@@ -116,6 +116,12 @@ def _one_answer(held: _HeldAnswers) -> AnswerMistake | None:
     if not same or len(held.answers) < 2:
         return None
     whose = next((number for number in held.numbers if held.is_right(0, number)), None)
+    if whose is None and not any(np.isfinite(first[name]).any() for name in held.names):
+        return AnswerMistake(
+            "runtime",
+            f"All {len(held.answers)} answers are NaN or infinite throughout. Next: see that the "
+            "weights are those of the folder, and that every option that lowers precision is off.",
+        )
     if whose is None:
         return AnswerMistake(
             "runtime",
