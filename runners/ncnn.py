@@ -58,10 +58,11 @@ class NcnnExtras:
     """``-o`` options of ncnn.
 
     Attributes:
-        winograd: convolve with fewer products, which rounds a little more.
+        winograd: convolve with fewer products, in tiles of up to 6 x 6, which round some ten times
+            as much.
     """
 
-    winograd: bool = True
+    winograd: bool = False
 
 
 class NcnnRunner(Runner, LayerValues):

@@ -99,11 +99,13 @@ def test_same_bits_for_one_and_two_threads_and_in_a_batch(small_ncnn: Artifact) 
             contract.assert_same_bits(alone, {k: v[place : place + 1] for k, v in one.items()})
 
 
-def test_winograd_can_be_left_out(small_ncnn: Artifact) -> None:
-    with NcnnRunner(small_ncnn, RunnerOptions(extras={"winograd": "off"})) as runner:
+@pytest.mark.parametrize("asked", [False, True])
+def test_winograd_is_off_unless_it_is_asked_for(small_ncnn: Artifact, asked: bool) -> None:
+    extras = {"winograd": "on"} if asked else {}
+    with NcnnRunner(small_ncnn, RunnerOptions(extras=extras)) as runner:
         options = cast("NcnnRunner", runner)._net.opt
-        assert not options.use_winograd_convolution
-        assert not options.use_winograd63_convolution
+        assert options.use_winograd_convolution == asked
+        assert options.use_winograd63_convolution == asked
 
 
 def test_layers_and_the_values_between(small_ncnn: Artifact) -> None:
