@@ -135,8 +135,12 @@ class NcnnRunner(Runner, LayerValues):
             return
         weights = model.weights_file
         with tempfile.NamedTemporaryFile(suffix=".bin") as empty:
-            if self._net.load_model(str(weights or empty.name)):
-                self._net.clear()
+            if not self._net.load_model(str(weights or empty.name)):
+                return
+        self._net.clear()
+        if weights is None:
+            beside = model.path.with_suffix(".bin").name
+            raise ModelFileError(f"{model.path} needs {beside} beside it, which is not there")
 
     def _check_options(self) -> None:
         """Hold what ncnn has left of the options against what it was given."""

@@ -1,5 +1,6 @@
 """ncnn's runner: what is asked is what runs, and damaged or foreign files are said to be so."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -222,3 +223,9 @@ def test_the_command_run_tells_a_foreign_file_its_feeds_shapes(tmp_path: Path) -
     feeds = [{"in0": np.ones((1, 2, width), np.float32)} for width in (3, 5)]
     with spec_for_feeds(spec, feeds).open() as predictor:
         assert [predictor.run(feed)["out0"].shape for feed in feeds] == [(1, 2, 3), (1, 2, 5)]
+
+
+def test_weights_that_are_not_there_are_named(small_ncnn: Artifact, tmp_path: Path) -> None:
+    alone = Path(shutil.copy(small_ncnn.path, tmp_path / "alone.ncnn.param"))
+    with pytest.raises(ModelFileError, match=r"needs alone\.ncnn\.bin beside it"):
+        NcnnRunner(read_artifact(alone))

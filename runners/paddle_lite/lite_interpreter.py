@@ -18,10 +18,7 @@ INSTALL = (
     f"python3.10 -m venv lite && lite/bin/pip install paddlelite=={TESTED} && "
     f"export {VARIABLE}=$PWD/lite/bin/python"
 )
-NOT_NAMED = (
-    "Paddle Lite has wheels for Python 3.8 to 3.10 alone, so it takes an interpreter of its own, "
-    f"and {VARIABLE} names none: {INSTALL}"
-)
+NOT_NAMED = f"needs a Python 3.8 to 3.10 of its own, and {VARIABLE} names none: {INSTALL}"
 
 
 @dataclass(frozen=True, kw_only=True)
