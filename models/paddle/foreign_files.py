@@ -119,7 +119,8 @@ def _lite(path: Path, head: bytes) -> tuple[str, str] | None:
         return None
     return (
         "a model that Paddle Lite has optimised for a device",
-        "there is no way back from it; give the Paddle model that it was made of",
+        f"paddleport run --backend paddle-lite {path} runs one that is for x86; there is no way "
+        "back from it, so give the Paddle model that it was made of",
     )
 
 
@@ -144,8 +145,8 @@ def _description(path: Path, head: bytes) -> tuple[str, str] | None:
 
 _KINDS: tuple[_Kind, ...] = (
     _checkpoint,
-    _converted,
     _lite,
+    _converted,
     _parameters,
     _beside_a_checkpoint,
     _by_magic,
