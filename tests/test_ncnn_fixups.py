@@ -17,6 +17,8 @@ from paddleport.worker import run_in_worker
 
 pytest.importorskip("ncnn")
 
+UNEVEN = [0, 0, 1, 1]
+SAME: dict[str, Any] = {"auto_pad": "SAME_UPPER", "ceil_mode": 1, "count_include_pad": 0}
 ATTENTION = [
     node("Reshape", ["x", "five"], ["r"]),
     node("Transpose", ["r"], ["t"], perm=[2, 0, 3, 1, 4]),
@@ -65,6 +67,27 @@ CASES: dict[str, tuple[Sequence[onnx.NodeProto], Sizes, Sizes, Mapping[str, Any]
             "axes": np.array([1, 2]),
             "steps": np.array([2, 2]),
         },
+    ),
+    "an average over padding to the same size": (
+        [node("AveragePool", ["x"], ["y"], kernel_shape=[3, 3], auto_pad="SAME_UPPER")],
+        {"x": ["N", 3, 7, 8]},
+        {"y": ["N", 3, 7, 8]},
+        {},
+    ),
+    "an average over uneven padding": (
+        [
+            node("AveragePool", ["x"], ["a"], kernel_shape=[2, 2], strides=[2, 2], pads=UNEVEN),
+            node("Relu", ["a"], ["y"]),
+        ],
+        {"x": ["N", 3, 7, 9]},
+        {"y": ["N", 3, 4, 5]},
+        {},
+    ),
+    "a shortcut of ResNet-vd": (
+        [node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2], strides=[2, 2], **SAME)],
+        {"x": ["N", 3, 8, 8]},
+        {"y": ["N", 3, 4, 4]},
+        {},
     ),
     "channels in another order": (
         [node("Gather", ["x", "places"], ["y"], axis=1)],
@@ -194,3 +217,19 @@ def test_what_pnnx_converts_is_left_as_it_is(tmp_path: Path) -> None:
     file, made = made_by_pnnx(model)
     assert made.settings["fixups"] == []
     assert_same_as_onnx(file, model, {"x": random(2, 12, 3, 3)})
+
+
+@pytest.mark.parametrize("operator", ["Conv", "MaxPool", "AveragePool"])
+@pytest.mark.parametrize("padding", ["SAME_UPPER", "SAME_LOWER", "VALID", "uneven", "even"])
+def test_every_padding(operator: str, padding: str, tmp_path: Path) -> None:
+    """Of odd and even sizes, with an even and an odd window."""
+    sides: dict[str, Any] = {"auto_pad": padding} if padding.isupper() else {"pads": UNEVEN}
+    sides = {"pads": [1, 1, 1, 1]} if padding == "even" else sides
+    weights = {"w": random(2, 3, 3, 2)} if operator == "Conv" else {}
+    nodes = [
+        node(operator, ["x", *weights], ["y"], kernel_shape=[3, 2], strides=[2, 2], **sides),
+    ]
+    sizes = {"x": ["N", 3, 7, 8]}
+    model = write_graph(tmp_path / "m.onnx", nodes, sizes, {"y": ["N", "C", "H", "W"]}, weights)
+    file, _ = made_by_pnnx(model)
+    assert_same_as_onnx(file, model, {"x": random(2, 3, 7, 8)})

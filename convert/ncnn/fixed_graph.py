@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 _DEFAULT = ("", "ai.onnx")
-_SIZES_AS_INPUT = 13  # the opset
+_CONSTANT = "constant"  # the default of a Pad, which pnnx knows only where it is written
+_SIZES_AS_INPUT, _SIDES_AS_INPUT = 13, 11  # opsets
 
 
 @dataclass
@@ -87,13 +88,32 @@ class FixedGraph:
 
     def constant(self, value: Sequence[int]) -> str:
         """A new initializer of int64."""
+        return self.stored(np.array(value, np.int64))
+
+    def stored(self, array: Array) -> str:
+        """A new initializer."""
         import onnx
 
         name = self.new_name()
-        array = np.array(value, np.int64)
         self.proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
         self.known[name] = array
         return name
+
+    @property
+    def opset(self) -> int:
+        """Of ONNX's own operators."""
+        opsets = {item.domain: int(item.version) for item in self.proto.opset_import}
+        return next(opsets[domain] for domain in _DEFAULT if domain in opsets)
+
+    def pad(self, name: str, sides: Sequence[int], value: float, output: str) -> "onnx.NodeProto":
+        """A Pad with a constant, which has its sides in an attribute before opset 11."""
+        from onnx import helper
+
+        if self.opset < _SIDES_AS_INPUT:
+            settings: dict[str, Any] = {"pads": sides, "value": value}
+            return helper.make_node("Pad", [name], [output], mode=_CONSTANT, **settings)
+        inputs = [name, self.constant(sides), self.stored(np.array(value, np.float32))]
+        return helper.make_node("Pad", inputs, [output], mode=_CONSTANT)
 
     def split(
         self, name: str, sizes: Sequence[int], axis: int, outputs: Sequence[str]
@@ -101,8 +121,7 @@ class FixedGraph:
         """A Split, which has its sizes in an attribute before opset 13."""
         from onnx import helper
 
-        (opset,) = (item.version for item in self.proto.opset_import if item.domain in _DEFAULT)
-        if opset < _SIZES_AS_INPUT:
+        if self.opset < _SIZES_AS_INPUT:
             return helper.make_node("Split", [name], outputs, axis=axis, split=sizes)
         return helper.make_node("Split", [name, self.constant(sizes)], outputs, axis=axis)
 

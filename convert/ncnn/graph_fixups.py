@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from paddleport.convert.ncnn.chosen_places import chosen_places, scattered_row, strided_slice
+from paddleport.convert.ncnn.explicit_padding import explicit_padding
 from paddleport.convert.ncnn.fewer_axes import (
     constant_before_reshape,
     joined_axes,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     Fixup = Callable[[FixedGraph, onnx.NodeProto], list[onnx.NodeProto]]
 
 _BEFORE = "what is taken of a Transpose is taken before it"
+_PADDED = "padding that is uneven or follows from sizes written out"
 _AT_ONCE = "Reshape of a Reshape as one"
 _FIXUPS: "dict[str, tuple[tuple[Fixup, str], ...]]" = {
     "Slice": (
@@ -41,6 +43,9 @@ _FIXUPS: "dict[str, tuple[tuple[Fixup, str], ...]]" = {
         (batch_stays_first, _BEFORE),
         (chosen_places, "Gather of several places as Split and Concat"),
     ),
+    "AveragePool": ((explicit_padding, _PADDED),),
+    "MaxPool": ((explicit_padding, _PADDED),),
+    "Conv": ((explicit_padding, _PADDED),),
     "ScatterElements": ((scattered_row, "ScatterElements into neighbours as Concat"),),
     "BatchNormalization": ((normalized_rows, "BatchNormalization of rows as Mul and Add"),),
 }
