@@ -1,8 +1,8 @@
 """The contract that every runtime keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,7 +21,7 @@ from paddleport.runners.runner_options import (
     RunnerOptions,
     parse_extras,
 )
-from paddleport.runners.vendor_message import one_line
+from paddleport.runners.vendor_call import VendorCall
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed, feed_signature
 
 
@@ -260,22 +260,12 @@ class Runner(ABC):
     def __enter__(self) -> "Runner":
         return self
 
-    @contextmanager
-    def vendor(self, failure: type[PortError], what: str) -> Iterator[None]:
+    def vendor(self, failure: type[PortError], what: str) -> AbstractContextManager[None]:
         """Around one vendor call: what it raises becomes ``failure``, in one line.
 
         A vendor library that can't be imported becomes ``BackendUnavailableError``.
         """
-        try:
-            yield
-        except PortError:
-            raise
-        except ImportError as error:
-            missing = isinstance(error, ModuleNotFoundError)
-            reason = self.how_to_install() if missing else one_line(error)
-            raise BackendUnavailableError(f"{self.name} can't be used: {reason}") from error
-        except Exception as error:  # vendors raise what they like; the cause is kept
-            raise failure(f"{self.name} {what}: {one_line(error)}") from error
+        return VendorCall(self.name, self.how_to_install, failure, what)
 
     def __exit__(
         self,

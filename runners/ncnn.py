@@ -106,6 +106,8 @@ class NcnnRunner(Runner, LayerValues):
                 read_ncnn(model.path, model.weights_file)
         self._tensors: NcnnTensors = read_tensors(model, self._graph, self.options.shapes)
         self.inputs, self.outputs = self._tensors.inputs, self._tensors.outputs
+        self._given = [(spec, blob_name(spec.name)) for spec in self.inputs]
+        self._taken = [(spec, blob_name(spec.name)) for spec in self.outputs]
         self.notes = (*self.notes, *self._tensors.notes)
 
     def _check_asked(self, model: Artifact, quantized: bool) -> None:
@@ -171,16 +173,20 @@ class NcnnRunner(Runner, LayerValues):
     def infer(self, feed: Feed) -> dict[str, Array]:
         """Run the examples one after the other, each in an extractor of its own."""
         tensors = self._tensors
-        found: dict[str, list[Array]] = {spec.name: [] for spec in self.outputs}
+        runs: list[list[Array]] = []
         with self.vendor(FeedError, "can't compute this feed"):
             for example in range(tensors.examples(feed)):
                 extractor = self._fed(feed, example)
-                for name, kept in found.items():
-                    status, result = extractor.extract(blob_name(name))
+                runs.append(found := [])
+                for _, blob in self._taken:
+                    status, result = extractor.extract(blob)
                     if status or result.empty():
                         raise FeedError(self._first_failure(feed, example))
-                    kept.append(owned(result.numpy()))
-        return {spec.name: tensors.taken(spec, found[spec.name]) for spec in self.outputs}
+                    found.append(owned(result))
+        return {
+            spec.name: tensors.taken(spec, [found[place] for found in runs])
+            for place, (spec, _) in enumerate(self._taken)
+        }
 
     def layers(self) -> tuple[FileLayer, ...]:
         """Every layer that computes; what only holds constants is left out."""
@@ -213,14 +219,15 @@ class NcnnRunner(Runner, LayerValues):
                 results = [extractor.extract(name) for extractor in extractors]
                 if any(status or found.empty() for status, found in results):
                     raise FeedError(self._first_failure(feed, 0))
-                yield name, np.stack([owned(found.numpy()) for _, found in results])
+                yield name, np.stack([owned(found) for _, found in results])
 
     def _fed(self, feed: Feed, example: int, *, light: bool = True) -> Any:
         extractor = self._net.create_extractor()
-        extractor.set_light_mode(light)
-        for spec in self.inputs:
+        if not light:
+            extractor.set_light_mode(False)
+        for spec, blob in self._given:
             tensor = self._tensors.given(spec, feed, example)
-            if extractor.input(blob_name(spec.name), self._ncnn.Mat(tensor).clone()):
+            if extractor.input(blob, self._ncnn.Mat(tensor).clone()):
                 raise FeedError(f"ncnn does not take input {spec.name}")
         return extractor
 

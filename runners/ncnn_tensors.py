@@ -43,6 +43,8 @@ class NcnnTensors:
         """
         if not self.looped:
             return 1
+        if len(self.inputs) == 1:
+            return len(feed[self.inputs[0].name])
         sizes = {spec.name: len(feed[spec.name]) for spec in self.inputs}
         if len(set(sizes.values())) > 1:
             told = ", ".join(f"{name} {size}" for name, size in sizes.items())
@@ -56,17 +58,17 @@ class NcnnTensors:
             FeedError: a whole number that 32 bits do not hold.
         """
         tensor = feed[spec.name]
-        if self.looped:
-            tensor = tensor[example : example + 1]
         if spec.name in self.batched:
-            tensor = tensor[0]
+            tensor = tensor[example if self.looped else 0]
+        elif self.looped:
+            tensor = tensor[example : example + 1]
         if tensor.dtype.kind in "iu" and tensor.dtype != np.int32:
             if tensor.size and not _INT32.min <= tensor.min() <= tensor.max() <= _INT32.max:
                 raise FeedError(
                     f"input {spec.name} has numbers that 32 bits do not hold, and ncnn has no more"
                 )
             tensor = tensor.astype(np.int32)
-        return np.ascontiguousarray(tensor.reshape(tensor.shape or (1,)))
+        return np.ascontiguousarray(tensor if tensor.ndim else tensor.reshape(1))
 
     def taken(self, spec: TensorSpec, found: Sequence[Array]) -> Array:
         """One output of all runs, as the model gives it.
@@ -74,8 +76,10 @@ class NcnnTensors:
         Raises:
             FeedError: it has not the shape that the model gives.
         """
-        tensors = [item[None] if spec.name in self.batched else item for item in found]
-        whole = np.concatenate(tensors) if len(tensors) > 1 else tensors[0]
+        if spec.name in self.batched:
+            whole = np.stack(found) if len(found) > 1 else found[0][None]
+        else:
+            whole = np.concatenate(found) if len(found) > 1 else found[0]
         if whole.ndim != len(spec.shape) and spec.shape:
             whole = self._reshaped(spec, whole)
         return whole.astype(spec.dtype, copy=False)
