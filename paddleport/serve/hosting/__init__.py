@@ -1,0 +1,1 @@
+"""Models held for requests: worker processes, batches, queues, deadlines, proof."""

@@ -1,0 +1,69 @@
+"""What Prometheus is told of: requests, latencies by stage, batches, queues, errors, restarts."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """One server's figures, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "paddleport_requests",
+            "Requests answered, by model, protocol (http, grpc) and status code.",
+            ("model", "protocol", "status"),
+            registry=registry,
+        )
+        self._stages = Histogram(
+            "paddleport_stage_seconds",
+            "Seconds that a request spent in a stage: decode, queue, compute, transfer, total.",
+            ("model", "stage"),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._batches = Histogram(
+            "paddleport_batch_size",
+            "Examples computed together.",
+            ("model",),
+            buckets=_BATCHES,
+            registry=registry,
+        )
+        self._queue = Gauge(
+            "paddleport_queued_requests",
+            "Requests that wait for a worker.",
+            ("model",),
+            registry=registry,
+        )
+        self._restarts = Counter(
+            "paddleport_worker_restarts",
+            "Workers started again after they ended on their own.",
+            ("model",),
+            registry=registry,
+        )
+
+    def request(self, model: str, protocol: str, status: str) -> None:
+        """One request was answered; ``model`` is a served one's name, or empty."""
+        self._requests.labels(model, protocol, status).inc()
+
+    def stage(self, model: str, stage: str, seconds: float) -> None:
+        """A stage of a request took so long."""
+        self._stages.labels(model, stage).observe(seconds)
+
+    def batch(self, model: str, size: int) -> None:
+        """So many examples were computed together."""
+        self._batches.labels(model).observe(size)
+
+    def queued(self, model: str, count: int) -> None:
+        """So many requests wait."""
+        self._queue.labels(model).set(count)
+
+    def restarted(self, model: str) -> None:
+        """A worker ended and was started again."""
+        self._restarts.labels(model).inc()
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)
