@@ -11,7 +11,7 @@ from missed_limits import python_calls
 from run_configuration import THREADS, RunConfiguration
 from runner_overhead import RUNS, runner_overhead
 
-from paddleport.convert.prepare import loadable
+from paddleport.convert.loadable import loadable
 from paddleport.models.artifact import Artifact
 from paddleport.runners import runner_class, why_not
 from paddleport.worker import run_in_worker

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport import runners
-from paddleport.convert.prepare import Prepared, fed_shapes, loadable
+from paddleport.convert.loadable import loadable
+from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.convert.rows_asked import RowsAsked, extras_of
 from paddleport.errors import BackendUnavailableError, UsageError
 from paddleport.models.artifact import Artifact

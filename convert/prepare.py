@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paddleport.convert.loadable import loadable, loadable_of_paddle
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
-from paddleport.errors import ModelNotFoundError, UsageError
+from paddleport.errors import UsageError
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.preprocess import Preprocess
@@ -44,36 +45,6 @@ class Prepared:
     preprocess: Preprocess | None
     labels: tuple[str, ...] | None
     warning: str
-
-
-def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
-    """Tell the model among the arguments of ``run`` from the pictures.
-
-    The first argument is the model if it is a zoo name, an .onnx file, or a folder, tar or file
-    with a Paddle program in it; otherwise ``default`` is the model.
-
-    Raises:
-        ModelNotFoundError: the first argument is no file and looks like a mistyped name.
-        UsageError: it has an ncnn file's weights, which no picture has.
-    """
-    if not names:
-        return default, []
-    first, rest = names[0], list(names[1:])
-    path = Path(first)
-    if format_of(path):
-        return first, rest
-    if path.suffix.lower() == ".bin" and (beside := path.with_suffix(".param")).is_file():
-        raise UsageError(f"{path} has the weights of an ncnn file: name {beside} as the model")
-    from paddleport.models.paddle.source import holds_model
-    from paddleport.models.zoo import registry as zoo
-
-    if first in zoo.names() or holds_model(path):
-        return first, rest
-    if not path.exists() and not path.suffix and not set(first) & set("/\\*?["):
-        raise ModelNotFoundError(
-            f"{zoo.unknown_model(first)}; nor is there a file or folder {first}"
-        )
-    return default, list(names)
 
 
 def prepare(
@@ -121,78 +92,6 @@ def prepare(
         labels=source.labels,
         warning=source.warning,
     )
-
-
-def loadable(
-    onnx: Artifact,
-    formats: Sequence[str],
-    *,
-    source: "SourceModel | None" = None,
-    shapes: Mapping[str, ShapeRange] | None = None,
-    progress: Progress = no_progress,
-) -> Artifact:
-    """A file that a backend loads: the ONNX file itself, or what a target makes, kept.
-
-    Args:
-        onnx: the file that it is made of.
-        formats: those that the backend loads.
-        source: the Paddle model behind the ONNX file, for targets that are made of that.
-        shapes: what it will be fed, for targets that compile for shapes.
-        progress: called where something is made.
-
-    Raises:
-        UsageError: no target makes a format that the backend loads, or one that does is made of
-            a Paddle program, and there is none.
-        PortError: as the target does.
-    """
-    if onnx.format in formats:
-        return onnx
-    if source is not None and (made := loadable_of_paddle(source, formats, progress=progress)):
-        return made
-    from paddleport.convert.artifact_cache import cached_artifact
-    from paddleport.convert.making import Making
-    from paddleport.convert.targets import target_for
-
-    target = target_for(tuple(formats))
-    if target.made_of == "paddle":
-        raise UsageError(
-            f"{target.name} is made of a Paddle program, and {onnx.path} is an ONNX file: name "
-            "the model that it was converted from"
-        )
-    progress(f"make {target.name}", None)
-    options = target().check(onnx, target.options_here(shapes or {}))
-    return cached_artifact(Making(target=target, model=onnx, options=options))
-
-
-def loadable_of_paddle(
-    source: "SourceModel", formats: Sequence[str], *, progress: Progress = no_progress
-) -> Artifact | None:
-    """A file that a backend loads and a target makes of the Paddle program, kept.
-
-    Args:
-        source: the model.
-        formats: those that the backend loads.
-        progress: called where something is made.
-
-    Returns:
-        The file; ``None`` where what is loaded is, or is made of, an ONNX file.
-
-    Raises:
-        PortError: as the target does.
-    """
-    if {"onnx", "paddle"}.intersection(formats):
-        return None
-    from paddleport.convert.artifact_cache import cached_artifact
-    from paddleport.convert.making import Making, paddle_model
-    from paddleport.convert.targets import target_for
-
-    target = target_for(tuple(formats))
-    if target.made_of != "paddle":
-        return None
-    progress(f"make {target.name}", None)
-    model = paddle_model(target, source)
-    options = target().check(model, target.options_here({}))
-    return cached_artifact(Making(target=target, model=model, options=options))
 
 
 def prepare_predictor(
@@ -308,29 +207,6 @@ def prepare_source(
     return source, cached_onnx(
         source, opset=opset, shapes=shapes, feed=feed, proven=proven, progress=progress
     )
-
-
-def read_target_file(path: Path, backends: Sequence[str] | None) -> Artifact:
-    """A file of a backend's own format that should be the same model as another.
-
-    Args:
-        path: the file.
-        backends: those that are asked, one of which must load it; ``None`` for all.
-
-    Raises:
-        UsageError: it is an ONNX file, or nobody loads it.
-        PortError: as ``read_artifact`` does.
-    """
-    found = read_artifact(path)
-    if found.format == "onnx":
-        raise UsageError(f"{path} is an ONNX file: --onnx {path}")
-    loading = [item.name for item in describe_all() if found.format in item.formats]
-    if not set(loading).intersection(loading if backends is None else backends):
-        raise UsageError(
-            f"{path} is {found.format}, which {' and '.join(backends or ['no backend here'])} "
-            f"does not load: --backend {' or '.join(loading) or 'NAME'}"
-        )
-    return found
 
 
 def _source_of(model: str | Artifact, weights: str, progress: Progress) -> "SourceModel":

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from paddleport.convert.loadable import loadable
 from paddleport.convert.paddle2onnx.declared_inputs import Narrowing
 from paddleport.convert.paddle2onnx.export import RawExport, export_raw, fixed_graph
 from paddleport.convert.paddle2onnx.external_data import write_model
 from paddleport.convert.paddle2onnx.finish import finish
 from paddleport.convert.precision.lowering import lower_onnx
-from paddleport.convert.prepare import loadable
 from paddleport.convert.provenance import (
     EMBEDDING,
     PADDLE2ONNX,
@@ -55,10 +55,17 @@ class RemadeConversion:
         self._stages: list[Stage] | None = None
 
     def loadable(self, formats: Sequence[str], shapes: Mapping[str, ShapeRange]) -> Artifact:
-        """As ``paddleport.convert.prepare.loadable``, unless it was made already."""
+        """As ``paddleport.convert.loadable.loadable``, unless it was made already."""
         return self.given(formats) or loadable(
             self._onnx, formats, source=self._source, shapes=shapes
         )
+
+    def made_of_paddle(self, formats: Sequence[str]) -> bool:
+        """By what the target says of itself."""
+        try:
+            return target_for(tuple(formats)).made_of == "paddle"
+        except UsageError:  # nothing makes them; ``loadable`` says so
+            return False
 
     def given(self, formats: Sequence[str]) -> Artifact | None:
         """What was made already, where it is of one of these formats."""

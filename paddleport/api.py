@@ -133,6 +133,7 @@ def validate(
     model: str | Path,
     *,
     onnx: Path | str | None = None,
+    target_file: Path | str | None = None,
     backends: Sequence[str] | None = None,
     plan: "Plan | None" = None,
     pictures: Sequence[Path] = (),
@@ -147,6 +148,7 @@ def validate(
     Args:
         model: a name of the zoo, or a folder, tar or program file with a Paddle model.
         onnx: an ONNX file from elsewhere that should be the same model; by default our own.
+        target_file: a file of one backend's own format, such as a .mnn, that should be, too.
         backends: names, each of which must then be available; by default all there are.
         plan: everything else that can be asked for: precision, threads, how long to measure.
         pictures: files to feed, instead of pictures that are drawn here.
@@ -161,6 +163,7 @@ def validate(
         UsageError: an argument that cannot be, or of another type.
         PortError: as converting does, and for what can't be fed.
     """
+    from paddleport.convert.named_files import read_target_file
     from paddleport.convert.prepare import prepare_source
     from paddleport.convert.remaking import RemadeConversion
     from paddleport.models.resolve import warn_of
@@ -175,6 +178,7 @@ def validate(
     plan = plan or Plan()
     if backends is not None:
         plan = replace(plan, backends=tuple(backends))
+    made = None if target_file is None else read_target_file(Path(target_file), plan.backends)
     source, file = prepare_source(
         str(model),
         onnx=Path(onnx) if onnx is not None else None,
@@ -186,7 +190,7 @@ def validate(
         progress=progress,
     )
     warn_of(source.warning)
-    with RemadeConversion(source, file) as conversions:
+    with RemadeConversion(source, file, made) as conversions:
         return validate_source(
             source,
             file,

@@ -86,7 +86,7 @@ def small_protobuf(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
 
 @pytest.fixture(scope="session")
 def small_lite(small_protobuf: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
-    from paddleport.convert.prepare import loadable_of_paddle
+    from paddleport.convert.loadable import loadable_of_paddle
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PADDLEPORT_CACHE", str(tmp_path_factory.mktemp("lite")))

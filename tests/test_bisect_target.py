@@ -15,7 +15,8 @@ from test_cli import Command, cache, one_line_error, paddleport
 from test_locate_cli import SCHEMA
 
 from paddleport.convert import cached_onnx
-from paddleport.convert.prepare import loadable, read_target_file
+from paddleport.convert.loadable import loadable
+from paddleport.convert.named_files import read_target_file
 from paddleport.convert.remaking import RemadeConversion
 from paddleport.errors import BackendUnavailableError, ModelFileError, UsageError
 from paddleport.files import sha256

@@ -3,15 +3,20 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import planted_mnn
 import planted_ncnn
 import pytest
 from plugin import install
+from test_cli import Command, cache, paddleport
 
+import paddleport as pp
 from paddleport.convert import cached_onnx
-from paddleport.convert.prepare import loadable, read_target_file
+from paddleport.convert.loadable import loadable
+from paddleport.convert.named_files import read_target_file
 from paddleport.convert.remaking import RemadeConversion
+from paddleport.errors import ModelWarning, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.runners.runner_options import RunnerOptions
@@ -19,6 +24,7 @@ from paddleport.validate import Plan
 from paddleport.validate.bisect import locate
 from paddleport.validate.parity.validation import validate
 
+__all__ = ["cache", "paddleport"]
 pytestmark = pytest.mark.slow
 ROUNDED = '''
 import numpy as np
@@ -105,6 +111,27 @@ def test_validate_names_the_step_and_the_layer(
     assert (row.verdict, row.cause, row.step) == ("differs", "converter", backend), row.explanation
     assert row.located is not None
     assert row.located.side == "target"
+
+
+def test_the_library_takes_a_file_in_question(source: SourceModel, tmp_path: Path) -> None:
+    changed = planted(cached_onnx(source), *FAULTS[4][:1], tmp_path, FAULTS[4][1])
+    asked: dict[str, Any] = {"backends": ["mnn"], "plan": Plan(seconds_each=0, quick=True)}
+    with pytest.warns(ModelWarning, match="seeded weights"):
+        found = pp.validate(source.name, weights="seeded", target_file=changed.path, **asked)
+    assert (found.rows[1].verdict, found.rows[1].step) == ("differs", "mnn")
+    with pytest.raises(UsageError, match="does not load: --backend mnn"):
+        pp.validate(source.name, target_file=changed.path, backends=["ncnn"])
+
+
+@pytest.mark.parametrize("backend", ["mnn", "ncnn"])
+def test_run_takes_the_one_backend_that_loads_a_file(
+    source: SourceModel, paddleport: Command, backend: str
+) -> None:
+    path = loadable(cached_onnx(source), (backend,)).path
+    done = paddleport("run", path, "--json")
+    assert done.code == 0, done.err
+    bare = paddleport("run", path)
+    assert f" · {backend} fp32" in bare.out + bare.err
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import small_network
 
-from paddleport.convert.prepare import split_model
+from paddleport.convert.named_files import split_model
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.paddle.foreign_files import is_checkpoint

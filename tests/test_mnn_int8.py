@@ -128,6 +128,21 @@ def test_nothing_left_to_quantise(mnn: Worker, place: Path, tmp_path: Path) -> N
         quantized(mnn, place, tmp_path / "q.mnn", "first", "second", "third", "fourth")
 
 
+def test_half_a_file_is_said_to_be_one(
+    mnn: Worker, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tmp_path / "whole.mnn"
+    quantized(mnn, place, whole)
+
+    def disk_full(source: Path, out: Path, *_: object) -> None:
+        out.write_bytes(whole.read_bytes()[:-400])
+
+    monkeypatch.setattr("paddleport.convert.precision.mnn_int8._run", disk_full)
+    options = TargetOptions(precision="int8")
+    with pytest.raises(ConversionError, match="half a file"):
+        quantize_mnn(place / "m.mnn", tmp_path / "q.mnn", place / "m.onnx", FEEDS, options)
+
+
 def test_integers_are_refused(place: Path, tmp_path: Path) -> None:
     feed = {"x": np.zeros((1, 3, 12, 12), np.int32)}
     options = TargetOptions(precision="int8")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import planted_lite
 import pytest
 import small_network
@@ -16,6 +17,7 @@ from paddleport.convert.remaking import RemadeConversion
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact
+from paddleport.models.onnx.onnx_file import read_onnx_model
 from paddleport.models.paddle_lite.nb_file import read_nb
 from paddleport.models.recognize import read_artifact
 from paddleport.models.resolve import SourceModel, resolve
@@ -122,6 +124,25 @@ def test_another_output_is_the_runtimes(
     assert (done.verdict, done.cause, done.path) == ("differs", "runtime", None)
     assert "at opset" not in done.explanation
     assert not (tmp_path / "wrong.nb").exists()
+
+
+@pytest.mark.slow
+def test_it_is_fed_as_the_program_beside_an_onnx_file_with_other_names(
+    small_protobuf: Artifact, tmp_path: Path
+) -> None:
+    source = resolve(small_protobuf.path)
+    graph = onnx.load(cached_onnx(source).path)
+    (given,) = graph.graph.input
+    for node in graph.graph.node:
+        node.input[:] = ["pixels" if name == given.name else name for name in node.input]
+    given.name = "pixels"
+    path = tmp_path / "renamed.onnx"
+    onnx.save(graph, path)
+    file = read_onnx_model(path)
+    plan = Plan(backends=("paddle-lite", "onnxruntime"), seconds_each=0, quick=True)
+    with RemadeConversion(source, file) as conversions:
+        report = validate(source, file, plan, conversions=conversions)
+    assert [row.verdict for row in report.rows[1:]] == ["agrees", "agrees"]
 
 
 def test_a_death_in_the_optimiser_is_one_line(

@@ -9,7 +9,7 @@ import onnx
 import pytest
 import small_network
 
-from paddleport.convert.prepare import split_model
+from paddleport.convert.named_files import split_model
 from paddleport.errors import ModelFileError, UsageError
 from paddleport.models.onnx.onnx_file import LABELS_KEY, PROVENANCE_KEY, read_onnx_model
 from paddleport.models.recognize import format_of, read_artifact

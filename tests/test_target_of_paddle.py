@@ -9,7 +9,8 @@ import pytest
 from test_cli import Command, cache, one_line_error, paddleport
 
 from paddleport.convert import cached_onnx, convert
-from paddleport.convert.prepare import loadable, prepare
+from paddleport.convert.loadable import loadable
+from paddleport.convert.prepare import prepare
 from paddleport.convert.remaking import RemadeConversion
 from paddleport.errors import ConversionError, UsageError
 from paddleport.models.artifact import Artifact

@@ -19,7 +19,7 @@ from paddleport import runners
 from paddleport.cli.profile_options import ProfileOptions
 from paddleport.cli.tune import save_file
 from paddleport.convert import cached_onnx, convert
-from paddleport.convert.prepare import loadable
+from paddleport.convert.loadable import loadable
 from paddleport.convert.remaking import RemadeConversion
 from paddleport.convert.targets import target_class, target_for
 from paddleport.convert.variants import variants_of

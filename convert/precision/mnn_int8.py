@@ -13,6 +13,7 @@ import numpy as np
 from paddleport.convert.precision.lowering import named_nodes
 from paddleport.convert.targets.base import TargetOptions
 from paddleport.errors import ConversionError, UsageError
+from paddleport.models.mnn.flat_table import DamagedBufferError
 from paddleport.models.mnn.mnn_file import MnnGraph, MnnOp, read_mnn
 from paddleport.models.mnn.scale_removal import without_scales
 from paddleport.tensors import Feed
@@ -82,7 +83,12 @@ def quantize_mnn(
     floats = _float_part(graph, {*asked, *kept})
     settings = {**_SETTINGS, "used_sample_num": len(feeds), "skip_quant_op_names": [*floats.ops]}
     _run(source, out, graph, feeds, settings)
-    out.write_bytes(without_scales(out.read_bytes(), floats.tensors))
+    try:
+        out.write_bytes(without_scales(out.read_bytes(), floats.tensors))
+    except (DamagedBufferError, IndexError) as error:  # MNN does not look whether it could write
+        raise ConversionError(
+            f"MNN's quantiser wrote half a file ({error}): is the disk full?"
+        ) from error
     _check(out, floats)
     return MnnQuantization(settings, {name: why for name, why in kept.items() if name not in asked})
 

@@ -59,7 +59,8 @@ def locate(
 
     [bold]paddleport locate FOLDER --target-file FILE.param --backend ncnn[/]
     """
-    from paddleport.convert.prepare import prepare_source, read_target_file
+    from paddleport.convert.named_files import read_target_file
+    from paddleport.convert.prepare import prepare_source
     from paddleport.convert.remaking import RemadeConversion
     from paddleport.errors import UsageError
     from paddleport.runners.runner_options import RunnerOptions, available_threads

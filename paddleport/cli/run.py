@@ -92,14 +92,15 @@ def run(
 
     [bold]paddleport run DETECTOR/ --feed image=FILE.npy --feed scale_factor=FILE.npy[/]
     """
-    from paddleport.convert.prepare import prepare_predictor, split_model
+    from paddleport.convert.named_files import only_backend, split_model
+    from paddleport.convert.prepare import prepare_predictor
     from paddleport.runners.picture_pipeline import Work, default_workers
     from paddleport.runners.runner_options import RunnerOptions, available_threads
     from paddleport.runners.tasks.raw_tensors import feed_tensors
 
     tuned = ProfileOptions.read(profile)
-    backend = tuned.backend(backend) or DEFAULT_BACKEND
     named, names_of_pictures = split_model(names or [], tuned.model or DEFAULT_MODEL)
+    backend = tuned.backend(backend) or only_backend(named) or DEFAULT_BACKEND
     model = tuned.file_of(named)
     feeds = feed_files.feeds_from(feed)
     for option, count in {"topk": topk, "batch-size": batch_size, "workers": workers}.items():

@@ -86,7 +86,7 @@ def tune(
 
     [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
     """
-    from paddleport.convert.prepare import loadable
+    from paddleport.convert.loadable import loadable
     from paddleport.convert.variants import variants_of
     from paddleport.models.resolve import resolve
     from paddleport.runners import why_not

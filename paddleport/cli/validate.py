@@ -117,7 +117,8 @@ def validate(
 
     [bold]paddleport validate FOLDER --onnx FILE.onnx --backend onnxruntime --locate[/]
     """
-    from paddleport.convert.prepare import prepare_source, read_target_file
+    from paddleport.convert.named_files import read_target_file
+    from paddleport.convert.prepare import prepare_source
     from paddleport.convert.remaking import RemadeConversion
     from paddleport.files import write_atomically
     from paddleport.runners.preprocessing.picture_files import find_pictures

@@ -53,6 +53,9 @@ class Conversions(Protocol):
             PortError: nothing makes such a file, or making it fails.
         """
 
+    def made_of_paddle(self, formats: Sequence[str]) -> bool:
+        """Whether what makes one of these formats takes the Paddle program, not the ONNX file."""
+
     def given(self, formats: Sequence[str]) -> Artifact | None:
         """The file of one of these formats that is in question and was made already, if any."""
 

@@ -170,8 +170,13 @@ class BackendSessions:
             ) from error
 
     def reads_paddle(self, row: str) -> bool:
-        """Whether a row's backend loads the Paddle model; else it is the ONNX file."""
-        return "paddle" in runners.runner_class(backend_of(row)).formats
+        """Whether a row's backend is fed as the Paddle model; else it is as the ONNX file."""
+        formats = runners.runner_class(backend_of(row)).formats
+        if "paddle" in formats:
+            return True
+        if self.onnx.format in formats or self.conversions is None:
+            return False
+        return self.conversions.made_of_paddle(formats)
 
 
 def backend_of(row: str) -> str:
