@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from paddleport.convert.conversion import Conversion, Verdict
 from paddleport.convert.making import Making
@@ -25,6 +26,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.tensors import GivenFeeds
+from paddleport.validate.feeds.stored_reference import REFERENCE
 
 
 def check_request(
@@ -105,18 +107,21 @@ def make_and_check(
         request.progress("check it", None)
         report, proof = None, None
         feeds: list[str] = []
+        reference: dict[str, Any] = {}
         verdict: Verdict = "not run"
         if inputs is not None:
             report = _gated(request, making, file, made, inputs, backends)
             verdict = report.verdict
         elif not not_run:
             compared = ComparedFile(file=file, source=source, model=model, opset=request.opset)
-            proof, feeds = compare_with_paddle(
+            proof, feeds, reference = compare_with_paddle(
                 compared, backends, request.shapes, request.feed, request.progress
             )
             verdict = proof.verdict
         record = precision_record(options, target.format, made, inputs, report)
         record |= proof.provenance if proof else {}
+        if reference and REFERENCE not in file.provenance:  # the ONNX file's is of the same model
+            record[REFERENCE] = reference
         file = replace(file, provenance={**file.provenance, **record})
         size_bytes = sum(item.stat().st_size for item in file.files)
         done = Conversion(
