@@ -174,10 +174,10 @@ def reference_record(
     most = max(1, _ANSWER_BYTES // (tensors * widest))
     return {
         "version": _VERSION,
-        "inputs": [asdict(spec) for spec in model.inputs],
+        "inputs": [_plain(spec) for spec in model.inputs],
         "shapes": {name: list(shape) for name, shape in model.shapes.items()},
         "samples": model.samples,
-        "pixels": None if model.pixels is None else asdict(model.pixels),
+        "pixels": None if model.pixels is None else _plain(model.pixels),
         "feeds": [
             {**entry, "answers": [[name, pack(found, most)] for name, found in outputs.items()]}
             for entry, outputs in kept
@@ -227,12 +227,25 @@ def read_reference(record: Any, preprocess: Preprocess | None) -> StoredReferenc
     return whole.without(missing)
 
 
+def stored_of(feeds: Sequence[NamedFeed], answers: Outputs) -> StoredReference:
+    """The same of feeds that were made, and answers that were computed, just now."""
+    return StoredReference(
+        feeds=tuple(replace(feed, tensors=feed.to_file) for feed in feeds),
+        answers=answers,
+        kept=[{name: (found.shape, None) for name, found in one.items()} for one in answers],
+    )
+
+
 def fed_as(feed: NamedFeed, names: Sequence[str]) -> Feed:
     """A stored feed under a file's input names: by name where they are the same, else in order."""
     tensors = feed.tensors
     if set(tensors) == set(names) or len(tensors) != len(names):
         return tensors
     return dict(zip(names, tensors.values(), strict=True))
+
+
+def _plain(spec: TensorSpec) -> dict[str, Any]:
+    return {**asdict(spec), "shape": list(spec.shape)}
 
 
 def _fed_model(record: Mapping[str, Any], preprocess: Preprocess | None) -> FedModel:
