@@ -91,7 +91,8 @@ def test_the_sample_is_answered_with_scores_stages_and_the_proof(
 def test_what_is_written(browser: Browser, server: PageServer) -> None:
     page = opened(browser, server).page
     assert page.inner_text("#served") == "1 model served, ready"
-    assert PROOF["sentence"] in page.inner_text(".card")
+    assert PROOF["sentence"][1:] in page.inner_text(".card")
+    assert page.is_visible("#nothing-yet")
     use_sample(browser)
     first = page.locator(".scores li").first
     assert LABELS[0] in first.inner_text() and "81.5 %" in first.inner_text()
@@ -99,7 +100,7 @@ def test_what_is_written(browser: Browser, server: PageServer) -> None:
     assert "compute 8.40 ms" in page.inner_text(".stage-list")
     assert page.inner_text("#status") == "MobileNetV2: drake, 81.5 %"
     assert server.asked == [("/v1/classify?model=MobileNetV2", b"\x89PNG\r\n\x1a\n")]
-    assert not page.is_visible("#agreement")
+    assert not page.is_visible("#agreement") and not page.is_visible("#nothing-yet")
 
 
 def test_two_models_are_asked_and_agree_or_not(browser: Browser, server: PageServer) -> None:

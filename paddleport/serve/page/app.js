@@ -67,7 +67,8 @@ function verdictOf(model) {
 
 function said(model) {
   if (!model.ready) return model.reason || "it is loading";
-  return (model.proof && model.proof.sentence) || "nothing was compared before it was ready";
+  const sentence = (model.proof && model.proof.sentence) || "nothing was compared before it was ready";
+  return sentence.charAt(0).toUpperCase() + sentence.slice(1);
 }
 
 function tensors(specs) {
@@ -160,8 +161,9 @@ async function loadModels() {
 
 // Answers
 
-function say(text, problem = false) {
+function say(text, problem = false, seen = true) {
   at("status").textContent = text;
+  at("status").classList.toggle("unseen", !seen); // what the columns show is only read out
   at("status").classList.toggle("problem", problem && Boolean(text));
 }
 
@@ -184,10 +186,11 @@ function stages(found, total) {
   const made = element("div", "stages");
   const known = Object.keys(found).filter((name) => name !== "total");
   const names = [...STAGES.filter((name) => known.includes(name)), ...known.filter((name) => !STAGES.includes(name))];
-  const heading = found.total === undefined
-    ? `${milliseconds(total)} with the way there and back`
-    : `${milliseconds(found.total)} in the server, ${milliseconds(total)} with the way there and back`;
-  made.append(element("h4", "", heading));
+  const heading = element("h4");
+  const way = `${milliseconds(total)} with the way there and back`;
+  if (found.total === undefined) heading.append(way);
+  else heading.append(`${milliseconds(found.total)} in the server`, element("span", "light", `, ${way}`));
+  made.append(heading);
   if (!names.length) return made;
   const strip = element("div", "strip");
   strip.setAttribute("aria-hidden", "true");
@@ -238,7 +241,9 @@ function scores(predictions) {
     fill.style.width = `${100 * (shares ? item.score : Math.max(item.score, 0) / top)}%`;
     const label = element("span", "label", nameOf(item));
     if (item.label) label.append(" ", element("span", "index", String(item.index)));
-    row.append(fill, label, element("span", "score", scoreText(item.score)));
+    const track = element("span", "track");
+    track.append(fill, label);
+    row.append(track, element("span", "score", scoreText(item.score)));
     list.append(row);
   }
   return list;
@@ -294,6 +299,7 @@ async function ask() {
   const question = (asked += 1);
   const chosen = models.filter((model) => model.ready && model.chosen);
   at("agreement").hidden = true;
+  at("nothing-yet").hidden = true;
   if (!chosen.length) {
     at("columns").replaceChildren();
     const none = models.some((model) => model.ready && takesPictures(model));
@@ -320,7 +326,7 @@ async function ask() {
   const best = made
     .filter((item) => item.predictions && item.predictions.length)
     .map((item) => `${item.model.name}: ${nameOf(item.predictions[0])}, ${scoreText(item.predictions[0].score)}`);
-  say([...best, ...failed.map((name) => `${name}: no answer`)].join("; "));
+  say([...best, ...failed.map((name) => `${name}: no answer`)].join("; "), false, false);
 }
 
 function take(blob, name) {
