@@ -207,6 +207,7 @@ def test_a_picture_is_dropped_pasted_and_chosen(
             [event, holder],
         )
         expect(page.locator("#named")).to_contain_text(f"{event}.png")
+        expect(page.locator("#status")).not_to_contain_text("Asking")
     assert len(server.asked) == 3
 
 
