@@ -37,6 +37,7 @@ _NO_ANSWERS = (
     "give --prove where Paddle is installed"
 )
 _STORED = "native Paddle's answers, stored when the file was made"
+_LOWERED = "what the file answered on {backend} when its answers passed for native Paddle's"
 _SAID = 3  # of the reasons that are given at most
 
 
@@ -75,15 +76,15 @@ async def prove(spec: PredictorSpec, infer: Infer) -> Mapping[str, Any]:
         return _not_compared(_NO_ANSWERS.format(file=model.path.name))
     try:
         stored = await asyncio.to_thread(
-            read_reference, model.provenance[REFERENCE], model.preprocess
+            read_reference, model.provenance[REFERENCE], model.preprocess, _lowered_by(spec)
         )
     except ValueError as error:
         raise NotReadyError(
             f"{model.path.name} can't be proven: {error}. Convert it again with paddleport convert"
         ) from None
-    return await _prove_against(
-        _Served(spec=spec, against=_STORED, precision=served_precision(spec)), stored, infer
-    )
+    against = _LOWERED.format(backend=stored.lowered_by) if stored.lowered_by else _STORED
+    served = _Served(spec=spec, against=against, precision=served_precision(spec))
+    return await _prove_against(served, stored, infer)
 
 
 async def prove_with_paddle(
@@ -122,6 +123,21 @@ def served_precision(spec: PredictorSpec) -> Precision:
     return max(found, key=UNIT_ROUNDOFF.__getitem__)
 
 
+def _precision_of_file(spec: PredictorSpec) -> Precision:
+    return served_precision(replace(spec, options=replace(spec.options, precision=None)))
+
+
+def _lowered_by(spec: PredictorSpec) -> str:
+    """The backend, where a file in a lower precision is run in that precision."""
+    own = _precision_of_file(spec)
+    return spec.backend if own != "fp32" and spec.options.precision in (None, own) else ""
+
+
+def _is_lowered(served: _Served, stored: StoredReference) -> bool:
+    """Whether answers decide, and not rounding: in a lower precision, against native Paddle."""
+    return served.precision != "fp32" and not stored.lowered_by
+
+
 async def _prove_against(
     served: _Served, stored: StoredReference, infer: Infer
 ) -> Mapping[str, Any]:
@@ -140,6 +156,7 @@ async def _prove_against(
 
 
 def _judged(served: _Served, stored: StoredReference, outputs: Outputs) -> Mapping[str, Any]:
+    """Compare, and say what came of it; raises NotReadyError where it differs."""
     spec, precision = served.spec, served.precision
     if differences := stored.shape_differences(outputs):
         raise NotReadyError(_differs(served, differences))
@@ -157,7 +174,7 @@ def _judged(served: _Served, stored: StoredReference, outputs: Outputs) -> Mappi
             # Float64 decided when it was made: the limit alone says nothing of this file.
             result = "unproven"
             notes = [*reasons, f"it was above the limit already: {spec.model.provenance['proof']}"]
-        elif precision != "fp32" and _same_answers(stored, outputs, _inputs(spec.model)):
+        elif _is_lowered(served, stored) and _same_answers(stored, outputs, _inputs(spec.model)):
             result = "agrees"
             notes = [*reasons, f"the answers are the same, which decides in {precision}"]
         else:
@@ -233,7 +250,7 @@ def _differs(served: _Served, reasons: Sequence[str]) -> str:
         )
         if part
     )
-    own = served_precision(replace(spec, options=replace(spec.options, precision=None)))
+    own = _precision_of_file(spec)
     cause = (
         f"the file was changed since, or {spec.backend} computes another thing here; {command} "
         "says which"

@@ -23,6 +23,7 @@ from paddleport.validate.feeds.pixel_feeds import PixelInput
 REFERENCE = "reference"
 """The key of a file's provenance."""
 
+_LOWERED = "lowered"
 _VERSION = 1
 _ANSWER_BYTES = 150_000  # of all answers, before they are packed: 200 kB of text at most
 _MOST_SAMPLES = 16
@@ -72,12 +73,15 @@ class StoredReference:
         answers: native Paddle's, one mapping per feed; at places only where there are too many.
         kept: of each feed and output, the whole tensor's shape, and how many places were kept.
         left_out: why feeds are missing, a sentence each.
+        lowered_by: the backend whose answers these are, of a file in a lower precision that
+            passed its gate there; empty where they are native Paddle's.
     """
 
     feeds: tuple[NamedFeed, ...]
     answers: Outputs
     kept: Sequence[Mapping[str, tuple[tuple[int, ...], int | None]]]
     left_out: tuple[str, ...] = ()
+    lowered_by: str = ""
 
     @property
     def names(self) -> list[FeedName]:
@@ -87,7 +91,8 @@ class StoredReference:
     def without(self, feeds: Mapping[int, str]) -> "StoredReference":
         """Without some feeds, by number, and why."""
         chosen = [index for index in range(len(self.feeds)) if index not in feeds]
-        return StoredReference(
+        return replace(
+            self,
             feeds=tuple(self.feeds[index] for index in chosen),
             answers=[self.answers[index] for index in chosen],
             kept=[self.kept[index] for index in chosen],
@@ -169,28 +174,50 @@ def reference_record(
         kept.append((entry, outputs))
     if not kept:
         return {}
-    tensors = sum(len(outputs) for _, outputs in kept)
-    widest = max(tensor.itemsize for _, outputs in kept for tensor in outputs.values())
-    most = max(1, _ANSWER_BYTES // (tensors * widest))
+    packed = _packed([outputs for _, outputs in kept])
     return {
         "version": _VERSION,
         "inputs": [_plain(spec) for spec in model.inputs],
         "shapes": {name: list(shape) for name, shape in model.shapes.items()},
         "samples": model.samples,
         "pixels": None if model.pixels is None else _plain(model.pixels),
-        "feeds": [
-            {**entry, "answers": [[name, pack(found, most)] for name, found in outputs.items()]}
-            for entry, outputs in kept
-        ],
+        "feeds": [{**entry, "answers": one} for (entry, _), one in zip(kept, packed, strict=True)],
     }
 
 
-def read_reference(record: Any, preprocess: Preprocess | None) -> StoredReference:
+def with_lowered(
+    record: Mapping[str, Any], answers: Mapping[str, Sequence[Mapping[str, Array]]]
+) -> dict[str, Any]:
+    """A record with the answers of a file in a lower precision that passed its gate.
+
+    A lower precision is let pass by what its answers mean, over many examples. A few are held
+    against what the same file gave then, which its rounding does not blur.
+
+    Args:
+        record: with a feed for each answer.
+        answers: by backend, one mapping per feed.
+    """
+    usable = {
+        backend: _packed(outputs)
+        for backend, outputs in answers.items()
+        if all(is_packable(tensor) for mapping in outputs for tensor in mapping.values())
+    }
+    feeds = [
+        {**entry, _LOWERED: {backend: packed[index] for backend, packed in usable.items()}}
+        for index, entry in enumerate(record["feeds"])
+    ]
+    return {**record, "feeds": feeds}
+
+
+def read_reference(
+    record: Any, preprocess: Preprocess | None, backend: str = ""
+) -> StoredReference:
     """What ``reference_record`` kept.
 
     Args:
         record: of a file's provenance.
         preprocess: the file's own.
+        backend: whose answers to take instead of native Paddle's, where ``with_lowered`` has them.
 
     Raises:
         ValueError: it is damaged, or of a later version.
@@ -209,8 +236,10 @@ def read_reference(record: Any, preprocess: Preprocess | None) -> StoredReferenc
             made = model.feeds() if made is None else made
             stored.append(_made_again(entry, made[entry["number"] :][:1]))
         answers, kept = [], []
+        lowered = bool(backend) and all(backend in entry.get(_LOWERED, {}) for entry in entries)
         for entry in entries:
-            found = {str(name): unpack(item) for name, item in entry["answers"]}
+            own = entry[_LOWERED][backend] if lowered else entry["answers"]
+            found = {str(name): unpack(item) for name, item in own}
             answers.append({name: item[0] for name, item in found.items()})
             kept.append({name: item[1:] for name, item in found.items()})
         if not entries or len({tuple(mapping) for mapping in answers}) != 1:
@@ -223,6 +252,7 @@ def read_reference(record: Any, preprocess: Preprocess | None) -> StoredReferenc
         feeds=tuple(blank if isinstance(item, str) else item for item in stored),
         answers=answers,
         kept=kept,
+        lowered_by=backend if lowered else "",
     )
     return whole.without(missing)
 
@@ -242,6 +272,13 @@ def fed_as(feed: NamedFeed, names: Sequence[str]) -> Feed:
     if set(tensors) == set(names) or len(tensors) != len(names):
         return tensors
     return dict(zip(names, tensors.values(), strict=True))
+
+
+def _packed(outputs: Sequence[Mapping[str, Array]]) -> list[list[list[Any]]]:
+    """Of each feed, names and packed tensors, all of them within the limit."""
+    widest = max((tensor.itemsize for one in outputs for tensor in one.values()), default=1)
+    most = max(1, _ANSWER_BYTES // (max(1, sum(map(len, outputs))) * widest))
+    return [[[name, pack(found, most)] for name, found in one.items()] for one in outputs]
 
 
 def _plain(spec: TensorSpec) -> dict[str, Any]:
