@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from paddleport.convert import convert
 from paddleport.convert.precision.gate_inputs import GateOptions
+from paddleport.errors import FeedError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import REFERENCE_KEY, read_onnx_model, read_onnx_proto
 from paddleport.models.recognize import read_artifact
@@ -107,6 +108,16 @@ def test_one_changed_weight_keeps_it_from_being_ready(file: Path, tmp_path: Path
     for part in ("changed.onnx on onnxruntime in fp32", "error", "limit 0.0001", "validate", NAME):
         assert part in message
     assert "\n" not in message
+
+
+def test_a_file_that_float64_decided_about_is_not_proven_by_the_limit(
+    file: Path, tmp_path: Path
+) -> None:
+    changed = with_changed_weight(file, tmp_path / "changed.onnx")
+    why = "as exact as native Paddle, both held against float64"
+    found = proven(served(replace(changed, provenance={**changed.provenance, "proof": why})))
+    assert found["result"] == "unproven" and why in found["sentence"]
+    assert "error" in found["sentence"] and found["sentence"].startswith("is not proven against")
 
 
 def test_a_file_of_before_is_served_and_says_so(file: Path, tmp_path: Path) -> None:
@@ -249,6 +260,9 @@ def test_what_native_paddle_is_asked_about_must_be_known(file: Path) -> None:
     nobody = replace(known, provenance={})
     with pytest.raises(NotReadyError, match="does not say where its Paddle model is"):
         proven(served(nobody), natively=True)
+    stored = replace(known, provenance={REFERENCE: known.provenance[REFERENCE]})
+    found = proven(served(stored), natively=True)
+    assert found["result"] == "agrees" and "native Paddle was not asked: " in found["sentence"]
     source = {**known.provenance["source"], "sha256": "0" * 64}
     other = replace(known, provenance={"source": source})
     with pytest.raises(NotReadyError, match="is another model than"):
@@ -283,6 +297,24 @@ def test_integers_and_several_inputs_come_back() -> None:
             np.testing.assert_array_equal(stored.tensors[name], tensor)
         assert list(answer) == ["y", "n"] and answer["n"].dtype == np.int64
         np.testing.assert_array_equal(answer["y"], wanted["y"])
+
+
+def test_an_input_of_another_shape_is_left_out(file: Path) -> None:
+    """As a host does, which was opened for fixed shapes."""
+
+    async def infer(feed: Feed) -> Inferred:
+        raise FeedError("input x got another shape")
+
+    found = asyncio.run(prove(served(read_onnx_model(file)), infer))
+    assert found["result"] == "not compared" and "input x got another shape" in found["sentence"]
+
+
+def test_another_number_of_outputs_differs(file: Path) -> None:
+    async def infer(feed: Feed) -> Inferred:
+        return Inferred(outputs={"a": np.zeros(1), "b": np.zeros(1)}, stages_s={}, batch=1)
+
+    with pytest.raises(NotReadyError, match="2 outputs, the reference has 1"):
+        asyncio.run(prove(served(read_onnx_model(file)), infer))
 
 
 def test_what_is_too_large_is_left_out() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paddleport.errors import ModelFileError, PortError, UsageError
+from paddleport.errors import ModelFileError, PortError
 from paddleport.models.recognize import format_of
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.models.zoo import registry as zoo
@@ -20,6 +20,10 @@ _SAMPLES = 2
 _OF_THE_ZOO = ("pretrained", "seeded")  # what a name alone finds again
 
 
+class UnknownSourceError(PortError):
+    """Nothing says which Paddle model a file was made of."""
+
+
 def native_reference(spec: PredictorSpec, paddle_model: str = "") -> tuple[StoredReference, str]:
     """Feeds for what is served, and native Paddle's answers to them; whose they are, in words.
 
@@ -28,7 +32,8 @@ def native_reference(spec: PredictorSpec, paddle_model: str = "") -> tuple[Store
         paddle_model: the Paddle model; by default what the file's provenance names.
 
     Raises:
-        NotReadyError: there is no such model, or it does not run here.
+        UnknownSourceError: nothing says which Paddle model it was made of.
+        NotReadyError: that model can't be had, is another one, or does not run here.
     """
     try:
         source = _source(spec, paddle_model)
@@ -48,6 +53,8 @@ def native_reference(spec: PredictorSpec, paddle_model: str = "") -> tuple[Store
             answers = session.run_all([feed.tensors for feed in feeds])
         finally:
             session.close()
+    except UnknownSourceError:
+        raise
     except PortError as error:
         raise NotReadyError(
             f"--prove has no native Paddle to compare {spec.model.path.name} with: {error}"
@@ -65,9 +72,10 @@ def _source(spec: PredictorSpec, paddle_model: str) -> SourceModel:
     else:
         name = str(made_of.get("name", ""))
         if name not in zoo.names() or made_of.get("weights") not in _OF_THE_ZOO:
-            raise UsageError(
-                f"it does not say where its Paddle model is{f' ({name})' if name else ''}. Serve "
-                "the Paddle model by its folder, or leave --prove out"
+            raise UnknownSourceError(
+                f"{model.path.name} does not say where its Paddle model is"
+                f"{f' ({name})' if name else ''}: serve the Paddle model by its folder, or leave "
+                "--prove out"
             )
         source = resolve(name, weights=_weights(name, made_of))
     recorded = made_of.get("sha256")

@@ -92,6 +92,9 @@ async def prove_with_paddle(
 ) -> Mapping[str, Any]:
     """As ``prove``, against native Paddle, which runs now in a process of its own.
 
+    A file that does not say which Paddle model it was made of is held against what it carries,
+    and that is said.
+
     Args:
         spec: what is served.
         infer: its outputs for a feed.
@@ -102,9 +105,15 @@ async def prove_with_paddle(
         NotReadyError: it differs, or there is no Paddle model or no Paddle to ask.
         HostError: as ``infer`` does.
     """
-    from paddleport.serve.native_paddle import native_reference
+    from paddleport.serve.native_paddle import UnknownSourceError, native_reference
 
-    stored, against = await asyncio.to_thread(native_reference, spec, paddle_model)
+    try:
+        stored, against = await asyncio.to_thread(native_reference, spec, paddle_model)
+    except UnknownSourceError as error:
+        if REFERENCE not in spec.model.provenance:
+            raise NotReadyError(f"--prove has nothing to compare with: {error}") from None
+        found = await prove(spec, infer)
+        return {**found, "sentence": f"{found['sentence']}; native Paddle was not asked: {error}"}
     served = _Served(spec=spec, against=against, precision=served_precision(spec))
     return await _prove_against(served, stored, infer)
 
