@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from paddleport.models.resolve import SourceModel
 
 _FILE = "model"
-_CONTENT_VERSION = 3
+_CONTENT_VERSION = 4
 """What is written into a file with equal tools: 2 has the steps of its provenance, 3 declares the
-sizes that it was seen to take."""
+sizes that it was seen to take, 4 has answers that a served file is held against."""
 
 
 def cached_onnx(

@@ -5,12 +5,18 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from paddleport.convert.conversion import Conversion, OnnxFacts
 from paddleport.convert.fp32_proof import explainer, prove
 from paddleport.convert.free_sizes import FreeSizes
 from paddleport.convert.naming import add_provenance, path_by_verdict, write_onnx
-from paddleport.convert.native_reference import NativeReference, not_run_natively, open_natively
+from paddleport.convert.native_reference import (
+    NativeOutputs,
+    NativeReference,
+    not_run_natively,
+    open_natively,
+)
 from paddleport.convert.onnx_attempt import OnnxAttempts, OnnxCandidate, OnnxRequest
 from paddleport.convert.second_attempts import SecondAttempts
 from paddleport.convert.size_probes import ProbeAnswers, SizeProbe, size_probes
@@ -18,7 +24,7 @@ from paddleport.convert.target_proof import CHECKED_PICTURES
 from paddleport.convert.tools import Tools
 from paddleport.errors import ConversionError, PortError, SettledConversionError
 from paddleport.files import sha256
-from paddleport.models.onnx.onnx_file import read_onnx_model, total_size
+from paddleport.models.onnx.onnx_file import append_reference, read_onnx_model, total_size
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.tensors import Array
@@ -31,6 +37,7 @@ from paddleport.validate.compare.comparison import (
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.feeds.stored_reference import FedModel, reference_record
 from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.worker import Worker
 
@@ -59,7 +66,7 @@ def convert_to_onnx(
         PortError: as ``paddleport.convert.convert`` does.
     """
     with tempfile.TemporaryDirectory(prefix="paddleport-") as folder:
-        candidate, feeds, comparisons = _convert_and_compare(
+        candidate, feeds, comparisons, answers = _convert_and_compare(
             source, Path(folder), request, tools, progress
         )
         finished, checked = candidate.path, candidate.finished
@@ -67,6 +74,8 @@ def convert_to_onnx(
         proof = prove({"onnxruntime": comparisons}, ask if request.explain else None)
         if proof.provenance:
             add_provenance(finished, proof.provenance)
+        if record := _reference(source, request, feeds, answers):
+            append_reference(finished, record)
         size_bytes, digest = total_size(finished), sha256([finished])
         kept = path_by_verdict(path, proof.verdict, keep)
         if kept is not None:
@@ -101,7 +110,7 @@ def _convert_and_compare(
     request: OnnxRequest,
     tools: Tools,
     progress: Progress,
-) -> tuple[OnnxCandidate, list[NamedFeed], list[OutputComparison]]:
+) -> tuple[OnnxCandidate, list[NamedFeed], list[OutputComparison], NativeOutputs]:
     """Everything up to the verdict, in two processes: one holds Paddle, one the ONNX tools.
 
     While one converts, the other imports and this one makes the feeds; while one simplifies,
@@ -158,7 +167,24 @@ def _convert_and_compare(
         _logger.info("simplified from %d to %d nodes", found.nodes_before, found.nodes)
         comparisons = compared(candidate)
         progress("done", 1.0)
-    return candidate, feeds, comparisons
+    return candidate, feeds, comparisons, native.outputs()
+
+
+def _reference(
+    source: SourceModel,
+    request: OnnxRequest,
+    feeds: Sequence[NamedFeed],
+    answers: NativeOutputs,
+) -> dict[str, Any]:
+    """What a served file is held against later."""
+    model = FedModel(
+        inputs=source.program.inputs,
+        preprocess=source.preprocess,
+        shapes=request.shapes,
+        samples=CHECKED_PICTURES,
+        pixels=None if request.pixels is None else request.pixels.spec,
+    )
+    return reference_record(model, feeds, answers, given=request.feed)
 
 
 def _native_outputs(

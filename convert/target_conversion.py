@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from paddleport.convert.conversion import Conversion, Verdict
 from paddleport.convert.making import Making
@@ -12,7 +13,7 @@ from paddleport.convert.precision.fp32_layers import find_layers_to_keep
 from paddleport.convert.precision.gate_check import (
     GateReport,
     backends_for,
-    check_by_gate,
+    check_and_answer,
     verdict_of,
 )
 from paddleport.convert.precision.gate_inputs import GateInputs, GateOptions, gate_inputs
@@ -24,7 +25,13 @@ from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
-from paddleport.tensors import GivenFeeds
+from paddleport.tensors import Feed, GivenFeeds
+from paddleport.validate.feeds.stored_reference import (
+    REFERENCE,
+    fed_as,
+    read_reference,
+    with_lowered,
+)
 
 
 def check_request(
@@ -105,18 +112,22 @@ def make_and_check(
         request.progress("check it", None)
         report, proof = None, None
         feeds: list[str] = []
+        reference: Mapping[str, Any] = {}
         verdict: Verdict = "not run"
         if inputs is not None:
-            report = _gated(request, making, file, made, inputs, backends)
+            report, reference = _gated(request, making, file, made, inputs, backends)
             verdict = report.verdict
         elif not not_run:
             compared = ComparedFile(file=file, source=source, model=model, opset=request.opset)
-            proof, feeds = compare_with_paddle(
+            proof, feeds, reference = compare_with_paddle(
                 compared, backends, request.shapes, request.feed, request.progress
             )
             verdict = proof.verdict
+            reference = file.provenance.get(REFERENCE, reference)  # of the same model
         record = precision_record(options, target.format, made, inputs, report)
         record |= proof.provenance if proof else {}
+        if reference:
+            record[REFERENCE] = reference
         file = replace(file, provenance={**file.provenance, **record})
         size_bytes = sum(item.stat().st_size for item in file.files)
         done = Conversion(
@@ -152,15 +163,19 @@ def _gated(
     made: MadeFile,
     inputs: GateInputs,
     backends: Mapping[str, str],
-) -> GateReport:
+) -> tuple[GateReport, Mapping[str, Any]]:
+    """What the gate found, and what a served file is held against later."""
     precision = request.options.precision or "fp32"
-    rows, tolerance = check_by_gate(file, inputs, backends, precision)
+    reference, feeds = file.provenance.get(REFERENCE, {}), _stored_feeds(file, inputs)
+    rows, tolerance, answers = check_and_answer(file, inputs, backends, precision, feeds)
     verdict, advice = verdict_of(rows), None
+    if verdict == "passed" and feeds:
+        reference = with_lowered(reference, answers)
     if verdict == "failed":
         advice = find_layers_to_keep(
             making, file, inputs, backends, request.timeout_s, request.progress
         )
-    return GateReport(
+    report = GateReport(
         verdict=verdict,
         rows=rows,
         tolerance=tolerance,
@@ -171,3 +186,16 @@ def _gated(
         calibration=examples_record(inputs.calibration) if inputs.calibration else None,
         fp32_bytes=request.model.path.stat().st_size,
     )
+    return report, reference
+
+
+def _stored_feeds(file: Artifact, inputs: GateInputs) -> list[Feed]:
+    """Those that the file's provenance has answers to; none where one can't be made again."""
+    if REFERENCE not in file.provenance:
+        return []
+    try:
+        stored = read_reference(file.provenance[REFERENCE], file.preprocess)
+    except ValueError:  # of somebody else's making
+        return []
+    names = [spec.name for spec in inputs.inputs]
+    return [] if stored.left_out else [fed_as(feed, names) for feed in stored.feeds]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from paddleport import runners
 from paddleport.convert.artifact_cache import cached_onnx
@@ -17,6 +18,7 @@ from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
+from paddleport.validate.feeds.stored_reference import FedModel, reference_record
 from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
@@ -58,7 +60,7 @@ def compare_with_paddle(
     shapes: Mapping[str, Sequence[int]],
     feed: GivenFeeds,
     progress: Progress,
-) -> tuple[Proof, list[str]]:
+) -> tuple[Proof, list[str], dict[str, Any]]:
     """Compare what every usable backend makes of a file with native Paddle.
 
     Args:
@@ -69,7 +71,8 @@ def compare_with_paddle(
         progress: called where one differs, with each step of finding out why.
 
     Returns:
-        The proof of the backend that agrees least, and the feeds' names.
+        The proof of the backend that agrees least, the feeds' names, and what a served file is
+        held against later.
 
     Raises:
         ConversionError: no backend here loads it, or one refuses it.
@@ -107,7 +110,14 @@ def compare_with_paddle(
             reference, outputs, TOLERANCES["fp32"], feeds=names, classes=source.classes
         )
     proof = prove(found, explainer(source, compared.onnx, feeds, progress, file))
-    return proof, [item.name for item in feeds]
+    model = FedModel(
+        inputs=source.program.inputs,
+        preprocess=source.preprocess,
+        shapes=shapes,
+        samples=CHECKED_PICTURES,
+    )
+    record = reference_record(model, feeds, reference, given=feed)
+    return proof, [item.name for item in feeds], record
 
 
 def _shapes(backend: str, feeds: Sequence[Mapping[str, Array]]) -> dict[str, ShapeRange]:

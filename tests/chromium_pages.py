@@ -55,6 +55,27 @@ class Browser:
             tuple(self._errors), tuple(url for url in others if not url.startswith("data:"))
         )
 
+    @property
+    def page(self) -> Page:
+        """For what is not asked of a report."""
+        return self._page
+
+    @property
+    def errors(self) -> list[str]:
+        """What it logged since it was loaded."""
+        return self._errors
+
+    @property
+    def requests(self) -> list[str]:
+        """What it asked for since it was loaded."""
+        return self._requests
+
+    def visit(self, address: str) -> None:
+        """Load a page of a server."""
+        self._errors.clear()
+        self._requests.clear()
+        self._page.goto(address)
+
     def value(self, expression: str) -> Any:
         """What an expression is on the page."""
         return self._page.evaluate(expression)

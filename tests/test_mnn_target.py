@@ -88,7 +88,7 @@ def test_an_fp16_file_by_an_fp32_name_is_not_fp32(
         convert_by_mnn(onnx_file.path, path, flags=flags)
         file = Artifact(format="mnn", files=(path,), inputs=inputs, outputs=outputs)
         compared = ComparedFile(file=file, source=source, model=onnx_file, opset=17)
-        proof, _ = compare_with_paddle(compared, {"mnn": ""}, {}, {}, no_progress)
+        proof, _, _ = compare_with_paddle(compared, {"mnn": ""}, {}, {}, no_progress)
         verdicts[flags] = proof.verdict
     assert verdicts == {(): "agrees", ("fp16",): "differs"}
 

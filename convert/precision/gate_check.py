@@ -1,6 +1,7 @@
 """A file in a lower precision, run by every backend that loads it, and each held to the gate."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -150,7 +151,20 @@ def check_by_gate(
     precision: Precision,
 ) -> tuple[tuple[BackendGate, ...], str]:
     """Every backend's row, and why the tolerance of fp16 or bf16 is not kept, or an empty text."""
+    rows, tolerance, _ = check_and_answer(file, inputs, backends, precision, ())
+    return rows, tolerance
+
+
+def check_and_answer(
+    file: Artifact,
+    inputs: GateInputs,
+    backends: Mapping[str, str],
+    precision: Precision,
+    also: Sequence[Feed],
+) -> tuple[tuple[BackendGate, ...], str, dict[str, list[dict[str, Array]]]]:
+    """As ``check_by_gate``, and each backend's outputs for some more feeds of the file."""
     rows, tolerance = [], ""
+    others: dict[str, list[dict[str, Array]]] = {}
     for backend, unusable in backends.items():
         if unusable:
             rows.append(
@@ -158,7 +172,8 @@ def check_by_gate(
             )
             continue
         try:
-            computes_in, answers = _answers(backend, file, inputs.gate.feeds(*inputs.inputs))
+            own = inputs.gate.feeds(*inputs.inputs)
+            computes_in, answers, more = _answers(backend, file, own, also)
         except PortError as error:
             reason = str(error).replace(str(file.path), "the file")
             rows.append(
@@ -170,9 +185,11 @@ def check_by_gate(
                 backend=backend, computes_in=computes_in, result=gate_outputs(inputs, answers)
             )
         )
+        if more:
+            others[backend] = more
         if precision != "int8" and not tolerance:
             tolerance = _by_tolerance(backend, inputs, answers, precision)
-    return tuple(rows), tolerance
+    return tuple(rows), tolerance, others
 
 
 def verdict_of(rows: Sequence[BackendGate]) -> GateVerdict:
@@ -210,14 +227,18 @@ def gate_outputs(inputs: GateInputs, answers: Sequence[Mapping[str, Array]]) -> 
 
 
 def _answers(
-    backend: str, file: Artifact, feeds: Sequence[Feed]
-) -> tuple[str, list[dict[str, Array]]]:
+    backend: str, file: Artifact, feeds: Sequence[Feed], also: Sequence[Feed]
+) -> tuple[str, list[dict[str, Array]], list[dict[str, Array]]]:
+    """What it computes in, and its outputs; none for ``also`` where it does not take those."""
     shapes = {}
     if runners.runner_class(backend).compiles_for_shapes:
         shapes = {name: ShapeRange.covering([item.shape]) for name, item in feeds[0].items()}
     session = Session(backend, file, RunnerOptions(shapes=shapes))
     try:
-        return session.facts.computes_in, session.run_all(feeds)
+        answers, more = session.run_all(feeds), []
+        with suppress(PortError):  # the gate is not about them
+            more = session.run_all(also)
+        return session.facts.computes_in, answers, more
     finally:
         session.close()
 

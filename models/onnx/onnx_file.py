@@ -25,6 +25,10 @@ PREPROCESS_KEY = "paddleport.preprocess"
 LABELS_KEY = "paddleport.labels"
 PROVENANCE_KEY = "paddleport.provenance"
 INPUT_KEY = "paddleport.input"
+REFERENCE_KEY = "paddleport.reference"
+"""Of the provenance's ``reference``, which is long, and comes last."""
+
+_REFERENCE = "reference"
 _FLOAT16, _BFLOAT16 = 10, 16  # of TensorProto.DataType
 
 
@@ -66,7 +70,7 @@ def read_onnx_model(path: Path) -> Artifact:
             onnx_artifact(path),
             preprocess=checked_preprocess(parse_json(found.get(PREPROCESS_KEY, "null"))),
             labels=checked_labels(parse_json(found.get(LABELS_KEY, "null"))),
-            provenance=checked_provenance(parse_json(found.get(PROVENANCE_KEY, "{}"))),
+            provenance=_provenance(found),
             input_format=found.get(INPUT_KEY, ""),
         )
     except ValueError as error:
@@ -90,7 +94,10 @@ def write_metadata(
         provenance: how the file was made.
         input_format: what the input takes, in words, where that is no normalised picture.
     """
-    entries = {PROVENANCE_KEY: provenance}
+    short = {key: value for key, value in provenance.items() if key != _REFERENCE}
+    entries: dict[str, Mapping[str, Any]] = {PROVENANCE_KEY: short}
+    if _REFERENCE in provenance:
+        entries[REFERENCE_KEY] = provenance[_REFERENCE]
     if preprocess is not None:
         entries[PREPROCESS_KEY] = preprocess.to_dict()
     kept = [item for item in proto.metadata_props if not item.key.startswith("paddleport.")]
@@ -104,6 +111,28 @@ def write_metadata(
     for key in sorted(texts):
         entry = proto.metadata_props.add()
         entry.key, entry.value = key, texts[key]
+
+
+def append_reference(path: Path, record: Mapping[str, Any]) -> None:
+    """Add the answers that a file can be held against, behind what is there.
+
+    A message that follows another one is merged into it, so a large file is not read for it:
+    https://protobuf.dev/programming-guides/encoding/#last-one-wins
+    """
+    import onnx
+
+    addition = onnx.ModelProto()
+    entry = addition.metadata_props.add()
+    entry.key, entry.value = REFERENCE_KEY, json.dumps(record, sort_keys=True)
+    with path.open("ab") as stream:
+        stream.write(addition.SerializeToString(deterministic=True))
+
+
+def _provenance(metadata: Mapping[str, str]) -> Mapping[str, Any]:
+    provenance = checked_provenance(parse_json(metadata.get(PROVENANCE_KEY, "{}")))
+    if REFERENCE_KEY not in metadata:
+        return provenance
+    return {**provenance, _REFERENCE: parse_json(metadata[REFERENCE_KEY])}
 
 
 def onnx_tensors(path: Path) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:

@@ -1,13 +1,25 @@
 """What Prometheus is told of: requests, latencies by stage, batches, queues, errors, restarts."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import platform
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+from paddleport import __version__
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+"""Of ``Metrics.text``."""
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
 class Metrics:
-    """One server's figures, in a registry of their own."""
+    """One server's figures, in a registry of their own.
+
+    A ``model`` is a served one's name, or empty where a request named none that there is: a
+    client's text would make a series of its own for each.
+    """
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
@@ -15,6 +27,12 @@ class Metrics:
             "paddleport_requests",
             "Requests answered, by model, protocol (http, grpc) and status code.",
             ("model", "protocol", "status"),
+            registry=registry,
+        )
+        self._errors = Counter(
+            "paddleport_errors",
+            "Requests that got no result, by model and kind of error (its class).",
+            ("model", "kind"),
             registry=registry,
         )
         self._stages = Histogram(
@@ -43,10 +61,22 @@ class Metrics:
             ("model",),
             registry=registry,
         )
+        self._ready = Gauge(
+            "paddleport_model_ready",
+            "1 for a model that answers: loaded, and proven where it can be.",
+            ("model",),
+            registry=registry,
+        )
+        build = Info("paddleport_build", "What serves.", registry=registry)
+        build.info({"version": __version__, "python": platform.python_version()})
 
     def request(self, model: str, protocol: str, status: str) -> None:
         """One request was answered; ``model`` is a served one's name, or empty."""
         self._requests.labels(model, protocol, status).inc()
+
+    def error(self, model: str, kind: str) -> None:
+        """A request got no result; ``kind`` is the error's class, such as OverloadedError."""
+        self._errors.labels(model, kind).inc()
 
     def stage(self, model: str, stage: str, seconds: float) -> None:
         """A stage of a request took so long."""
@@ -64,6 +94,12 @@ class Metrics:
         """A worker ended and was started again."""
         self._restarts.labels(model).inc()
 
+    def ready(self, model: str, ready: bool) -> None:
+        """A model answers now, or no longer; its counters are there from then on, at 0."""
+        self._ready.labels(model).set(int(ready))
+        self._queue.labels(model)
+        self._restarts.labels(model)
+
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """In Prometheus' text format, to be sent as ``CONTENT_TYPE``."""
         return generate_latest(self._registry)
