@@ -41,6 +41,7 @@ class Worker:
         preload: Sequence[str] = (),
         environ: Mapping[str, str] | None = None,
         memory_limit_bytes: int | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> None:
         """Start the child; it imports the modules of ``preload`` while nobody waits for it.
 
@@ -49,6 +50,7 @@ class Worker:
             environ: variables that the child gets besides this process's.
             memory_limit_bytes: a child that holds more during a call is killed, where the
                 platform reports how much it holds.
+            pass_fds: open files that the child gets as well, under the same numbers.
         """
         self._memory_limit_bytes = memory_limit_bytes
         self._ended_because = ""  # known where we have killed it ourselves
@@ -62,7 +64,7 @@ class Worker:
             stdin=subprocess.DEVNULL,
             stdout=self._log,
             stderr=self._log,
-            pass_fds=(requests_read, answers_write),
+            pass_fds=(requests_read, answers_write, *pass_fds),
             env={**os.environ, **NO_ONNXRUNTIME_TELEMETRY, **_same_imports(), **(environ or {})},
             start_new_session=True,  # Ctrl-C reaches the parent, which ends the child
         )
@@ -106,9 +108,18 @@ class Worker:
             self._log.seek(max(0, size - LOG_TAIL_CHARACTERS))
             return self._log.read().decode(errors="replace")
 
-    def kill(self) -> None:
+    def kill(self, because: str = "SIGKILL") -> None:
         """Begin to end the child; ``close`` waits for it."""
-        self._end("SIGKILL")
+        self._end(because)
+
+    def end_of(self, what: str) -> WorkerCrashed:
+        """Close the child, which has ended or is being killed, and say how it ended.
+
+        Args:
+            what: it was doing.
+        """
+        self._kill()  # what it has started may outlive it
+        return self._crashed(what)
 
     def close(self) -> None:
         """End the child; a second call does nothing."""
@@ -151,7 +162,7 @@ class Worker:
             send(self._requests, (function, args, kwargs, hold))
             outcome, value = unpack(receive(self._answers))  # from our own child
         except (EOFError, OSError, ValueError):  # ValueError: closed by another thread
-            raise self._crashed(function) from None
+            raise self._crashed(function.__name__) from None
         except BaseException:
             self.close()
             raise
@@ -184,7 +195,7 @@ class Worker:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()  # does nothing once the child has been waited for
 
-    def _crashed(self, function: Callable[..., Any]) -> WorkerCrashed:
+    def _crashed(self, running: str) -> WorkerCrashed:
         code = self._process.wait()
         if self._ended_because:
             reason = self._ended_because
@@ -198,7 +209,7 @@ class Worker:
         self.close()
         last = log.splitlines()[-1].strip() if log else "it printed nothing"
         return WorkerCrashed(
-            f"the process running {function.__name__} ended with {reason}: {last}",
+            f"the process running {running} ended with {reason}: {last}",
             reason=reason,
             log=log,
         )

@@ -14,6 +14,7 @@ from paddleport.runners import open_runner
 from paddleport.runners.base import Runner
 from paddleport.runners.in_order import Pending
 from paddleport.runners.picture_pipeline import (
+    FedPicture,
     PictureInput,
     Source,
     Work,
@@ -159,6 +160,16 @@ class Predictor:
         with self._used() as runner:
             taken = self._picture_input(runner)
         return taken.feed(pictures)
+
+    def read_picture(self, picture: Source) -> FedPicture:
+        """One picture decoded and preprocessed, or why that can't be; in the thread that calls.
+
+        Raises:
+            UsageError: the model takes no pictures, or it is closed.
+        """
+        with self._used() as runner:
+            taken = self._picture_input(runner)
+        return taken.read(picture)
 
     def predict_many(
         self, pictures: Iterable[Source], *, work: Work | None = None

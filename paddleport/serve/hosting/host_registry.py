@@ -1,8 +1,12 @@
 """All served models by name, and loading and unloading where it is allowed."""
 
+import asyncio
 from collections.abc import Iterable
 
+from paddleport.errors import PortError
 from paddleport.serve.hosting.model_host import HostError, ModelHost
+from paddleport.serve.hosting.model_repository import ModelRepository
+from paddleport.serve.hosting.process_host import ProcessHost
 
 
 class UnknownModelError(HostError):
@@ -14,19 +18,36 @@ class NotAllowedError(HostError):
 
 
 class HostRegistry:
-    """The served models."""
+    """The served models, and those of a repository that may be."""
 
-    def __init__(self, hosts: Iterable[ModelHost], *, allow_load: bool = False) -> None:
+    def __init__(
+        self,
+        hosts: Iterable[ModelHost],
+        *,
+        allow_load: bool = False,
+        repository: ModelRepository | None = None,
+    ) -> None:
+        """Nothing is loaded yet.
+
+        Args:
+            hosts: the models of the command line.
+            allow_load: whether ``load`` and ``unload`` may be called by name.
+            repository: a folder of further ones, which are loaded when that is asked for.
+        """
         self._hosts = {host.name: host for host in hosts}
-        self._allow_load = allow_load
+        self._allow_load, self._repository = allow_load, repository
+        self._find_new()
 
     @property
     def names(self) -> tuple[str, ...]:
-        """In the order in which they were given."""
+        """In the order in which they were given; the repository's, loaded or not, come last."""
+        self._find_new()
         return tuple(self._hosts)
 
     def host(self, name: str) -> ModelHost:
         """The model of this name; raises UnknownModelError, which names those that there are."""
+        if name not in self._hosts:
+            self._find_new()
         try:
             return self._hosts[name]
         except KeyError:
@@ -35,13 +56,56 @@ class HostRegistry:
             ) from None
 
     async def load(self, name: str) -> None:
-        """Open a model that is known and not loaded; done when it is ready, or raises why not."""
-        raise NotImplementedError
+        """Open a model that is known and not loaded; done when it is ready.
+
+        Raises:
+            NotAllowedError: loading is off.
+            UnknownModelError: no such model.
+            PortError: why it can't be opened, or that it is not proven.
+        """
+        await self._changeable(name, "load").load()
 
     async def unload(self, name: str) -> None:
-        """Finish what a model was asked, and close it."""
-        raise NotImplementedError
+        """Finish what a model was asked, and close it; raises as ``load`` does."""
+        await self._changeable(name, "unload").unload()
+
+    async def load_all(self, names: Iterable[str]) -> dict[str, PortError]:
+        """Open several beside each other, at the start; allowed always.
+
+        Returns:
+            By name, why one could not be opened; its state says so as well.
+        """
+        names = list(names)
+        hosts = [host for host in map(self.host, names) if isinstance(host, ProcessHost)]
+        ended = await asyncio.gather(*(host.load() for host in hosts), return_exceptions=True)
+        failed: dict[str, PortError] = {}
+        for host, error in zip(hosts, ended, strict=True):
+            if isinstance(error, PortError):
+                failed[host.name] = error
+            elif isinstance(error, BaseException):
+                raise error
+        return failed
 
     async def close(self) -> None:
-        """Take nothing more, finish what was taken, and end every worker."""
-        raise NotImplementedError
+        """Take nothing more, finish what was taken, and end every worker.
+
+        Cancelled, it ends the workers at once, with what they were computing.
+        """
+        hosts = [host for host in self._hosts.values() if isinstance(host, ProcessHost)]
+        await asyncio.gather(*(host.unload() for host in hosts))
+
+    def _changeable(self, name: str, what: str) -> ProcessHost:
+        if not self._allow_load:
+            raise NotAllowedError(
+                f"this server does not {what} models by request: start it with --allow-load"
+            )
+        host = self.host(name)
+        if not isinstance(host, ProcessHost):
+            raise NotAllowedError(f"{name} is always loaded")
+        return host
+
+    def _find_new(self) -> None:
+        """Have what has come into the repository's folder."""
+        if self._repository is not None:
+            for host in self._repository.new_hosts(self._hosts):
+                self._hosts[host.name] = host
