@@ -5,7 +5,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
@@ -88,7 +88,7 @@ class RequestLog:
         """Add a request's line."""
         if self._stream is None:
             return
-        time = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        time = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = _json_line(time, record) if self._as_json else _text_line(time, record)
         with self._lock:
             try:

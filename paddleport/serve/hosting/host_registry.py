@@ -35,6 +35,7 @@ class HostRegistry:
             repository: a folder of further ones, which are loaded when that is asked for.
         """
         self._hosts = {host.name: host for host in hosts}
+        self._required = list(self._hosts)
         self._allow_load, self._repository = allow_load, repository
         self._find_new()
 
@@ -43,6 +44,11 @@ class HostRegistry:
         """In the order in which they were given; the repository's, loaded or not, come last."""
         self._find_new()
         return tuple(self._hosts)
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Those that the server is not ready without: of the command line, and not unloaded."""
+        return tuple(self._required)
 
     def host(self, name: str) -> ModelHost:
         """The model of this name; raises UnknownModelError, which names those that there are."""
@@ -67,7 +73,10 @@ class HostRegistry:
 
     async def unload(self, name: str) -> None:
         """Finish what a model was asked, and close it; raises as ``load`` does."""
-        await self._changeable(name, "unload").unload()
+        host = self._changeable(name, "unload")
+        if name in self._required:
+            self._required.remove(name)
+        await host.unload()
 
     async def load_all(self, names: Iterable[str]) -> dict[str, PortError]:
         """Open several beside each other, at the start; allowed always.

@@ -1,0 +1,1 @@
+"""The protocol over HTTP, the page's routes, and what protects them."""

@@ -1,0 +1,177 @@
+"""The ASGI application: who may ask, what is read, what is answered, and what is noted of it."""
+
+import asyncio
+import hmac
+import re
+import time
+import traceback
+import uuid
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from paddleport.errors import PortError
+from paddleport.serve.failures import Failure, failure_of
+from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.metrics import Metrics
+from paddleport.serve.request_log import RequestLog, RequestRecord
+from paddleport.serve.rest.http_messages import (
+    BodyReader,
+    GoneError,
+    HttpAnswer,
+    HttpError,
+    HttpRequest,
+    Receive,
+    Scope,
+    Send,
+    failed_answer,
+    json_answer,
+)
+from paddleport.serve.rest.routes import Exchange, Route, Routes
+
+Pages = Mapping[str, tuple[str, bytes]]
+_REQUEST_ID = re.compile(r"[\w.\-]{1,128}", re.ASCII)
+
+
+class RestApp:
+    """One server's HTTP side."""
+
+    def __init__(
+        self,
+        registry: HostRegistry,
+        metrics: Metrics,
+        *,
+        bodies: BodyReader,
+        log: RequestLog,
+        token: str | None = None,
+        pages: Pages | None = None,
+        page_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing is answered yet.
+
+        Args:
+            registry: the served models.
+            metrics: told of every request.
+            bodies: reads them.
+            log: has a line of every request.
+            token: what clients must send; ``None`` asks for none.
+            pages: path to content type and bytes.
+            page_headers: sent with each of them.
+        """
+        self._routes = Routes(registry, metrics)
+        self._metrics, self._bodies, self._log = metrics, bodies, log
+        self._token = None if token is None else f"Bearer {token}".encode()
+        self._pages, self._page_headers = dict(pages or {}), dict(page_headers or {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As ASGI has it."""
+        if scope["type"] != "http":
+            return
+        started = time.perf_counter()
+        exchange = Exchange(
+            request=HttpRequest(method=scope["method"], path=scope["path"], query={}, headers={})
+        )
+        failure: Failure | None = None
+        try:
+            exchange.request = HttpRequest.of(scope)
+            answer = await self._answered(exchange, receive)
+        except GoneError:
+            failure = Failure(message="the client hung up", kind="GoneError", http=499, grpc="")
+            answer = HttpAnswer(status=failure.http)
+        except HttpError as error:
+            failure = Failure(message=str(error), kind="HttpError", http=error.status, grpc="")
+            answer = json_answer({"error": failure.message}, error.status, error.headers)
+        except Exception as error:
+            if not isinstance(error, PortError):
+                traceback.print_exc()
+            failure = failure_of(error)
+            answer = failed_answer(failure)
+        finally:
+            self._bodies.give_back(len(exchange.body))
+        total = time.perf_counter() - started
+        self._note(exchange, answer, failure, total)
+        if answer.status == 499:
+            return
+        await answer.send(send, body=exchange.request.method != "HEAD")
+
+    async def _answered(self, exchange: Exchange, receive: Receive) -> HttpAnswer:
+        request = exchange.request
+        if request.method in ("GET", "HEAD") and request.path in self._pages:
+            kind, content = self._pages[request.path]
+            return HttpAnswer(body=content, headers={"content-type": kind, **self._page_headers})
+        route, texts = self._routes.find(request.method, request.path)
+        self._check_allowed(request, route)
+        if "content-encoding" in request.headers:
+            raise HttpError(415, "compressed bodies are not taken: send it as it is")
+        if route.method == "GET":
+            return await route.handler(exchange, **texts)
+        exchange.body = await self._bodies.read(request, receive)
+        return await _while_connected(route.handler(exchange, **texts), receive)
+
+    def _check_allowed(self, request: HttpRequest, route: Route) -> None:
+        """Who has no token, and pages of other sites in a browser here, are not answered."""
+        origin = request.headers.get("origin")
+        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+            raise HttpError(403, "pages of other sites may not ask this server")
+        if self._token is None or route.open:
+            return
+        given = request.headers.get("authorization", "").encode("latin-1")
+        if not hmac.compare_digest(given, self._token):
+            told = {"www-authenticate": "Bearer"}
+            raise HttpError(401, "this server asks for a token: Authorization: Bearer TOKEN", told)
+
+    def _note(
+        self, exchange: Exchange, answer: HttpAnswer, failure: Failure | None, total_s: float
+    ) -> None:
+        """Give it its id and times, and tell metrics and log."""
+        given = exchange.request.headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        answer.headers["x-request-id"] = request_id
+        stages = {**(exchange.stages_s or {}), "total": total_s}
+        if exchange.stages_s is not None:
+            told = ", ".join(f"{name};dur={took * 1e3:.3f}" for name, took in stages.items())
+            answer.headers["server-timing"] = told
+            for name, took in stages.items():
+                self._metrics.stage(exchange.model, name, took)
+        if exchange.model:
+            self._metrics.request(exchange.model, "http", str(answer.status))
+        if failure is not None:
+            self._metrics.error(exchange.model, failure.kind)
+        self._log.write(
+            RequestRecord(
+                request_id=request_id,
+                protocol="http",
+                call=f"{exchange.request.method} {exchange.request.path[:200]}",
+                model=exchange.model,
+                status=str(answer.status),
+                stages_s=stages,
+                bytes_in=len(exchange.body),
+                bytes_out=len(answer.body),
+                batch=exchange.batch,
+                error="" if failure is None else failure.message,
+            )
+        )
+
+
+async def _while_connected(answering: Any, receive: Receive) -> HttpAnswer:
+    """The answer, unless the client hangs up before: then its work is given up.
+
+    Raises:
+        GoneError: it did.
+    """
+    work = asyncio.ensure_future(answering)
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()  # type: ignore[no-any-return]
+        raise GoneError
+    finally:
+        for task in (work, gone):
+            task.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+async def _hung_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

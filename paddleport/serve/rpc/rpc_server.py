@@ -1,0 +1,255 @@
+"""The service on grpc.aio, in the event loop of everything else."""
+
+import asyncio
+import hmac
+import logging
+import time
+import traceback
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from paddleport.errors import PortError, UsageError
+from paddleport.serve.failures import failure_of
+from paddleport.serve.hosting.host_registry import HostRegistry, UnknownModelError
+from paddleport.serve.metrics import Metrics
+from paddleport.serve.open_inference.inference import infer
+from paddleport.serve.open_inference.metadata import VERSION, model_metadata, server_metadata
+from paddleport.serve.request_log import RequestLog, RequestRecord
+from paddleport.serve.rpc.grpc_codec import read_request, write_response
+from paddleport.serve.rpc.open_inference_messages import METHODS, SERVICE
+
+if TYPE_CHECKING:
+    from paddleport.serve.hosting.model_host import ModelHost
+    from paddleport.serve.server import ServerOptions
+
+_OPEN = ("ServerLive", "ServerReady")
+_MOST_CALLS = 1000
+
+
+class RpcServer:
+    """One server's gRPC side.
+
+    Attributes:
+        port: that it listens on.
+    """
+
+    def __init__(
+        self, registry: HostRegistry, metrics: Metrics, token: str | None, log: RequestLog
+    ) -> None:
+        self._registry, self._metrics, self._log = registry, metrics, log
+        self._token = None if token is None else f"Bearer {token}".encode()
+        self._server: Any = None
+        self.port = 0
+
+    @classmethod
+    async def started(
+        cls, registry: HostRegistry, metrics: Metrics, options: "ServerOptions", log: RequestLog
+    ) -> "RpcServer":
+        """One that listens.
+
+        Raises:
+            UsageError: not on this address.
+        """
+        logging.getLogger("grpc._cython.cygrpc").setLevel(logging.CRITICAL)  # says it as well
+        made = cls(registry, metrics, options.token, log)
+        made._server = grpc.aio.server(
+            options=(
+                ("grpc.max_receive_message_length", options.max_body_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.so_reuseport", 0),
+            ),
+            maximum_concurrent_rpcs=_MOST_CALLS,
+        )
+        made._server.add_generic_rpc_handlers((made._handlers(),))
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        address = f"{host}:{options.grpc_port}"
+        try:
+            if options.tls_cert is None or options.tls_key is None:
+                made.port = made._server.add_insecure_port(address)
+            else:
+                pair = (options.tls_key.read_bytes(), options.tls_cert.read_bytes())
+                made.port = made._server.add_secure_port(
+                    address, grpc.ssl_server_credentials((pair,))
+                )
+        except (RuntimeError, OSError) as error:
+            why = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UsageError(
+                f"{address} can't be listened on ({why}): --grpc-port takes another, 0 a free one"
+            ) from None
+        await made._server.start()
+        return made
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more, and finish what was taken in this time."""
+        await self._server.stop(grace_s)
+
+    def _handlers(self) -> Any:
+        procedures: dict[str, Procedure] = {
+            "ServerLive": self._live,
+            "ServerReady": self._ready,
+            "ModelReady": self._model_ready,
+            "ServerMetadata": self._server_metadata,
+            "ModelMetadata": self._model_metadata,
+            "ModelInfer": self._infer,
+            "RepositoryIndex": self._index,
+            "RepositoryModelLoad": self._load,
+            "RepositoryModelUnload": self._unload,
+        }
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                name: grpc.unary_unary_rpc_method_handler(
+                    self._answering(name, procedures[name]),
+                    request_deserializer=asked.FromString,
+                    response_serializer=answer.SerializeToString,
+                )
+                for name, (asked, answer) in METHODS.items()
+            },
+        )
+
+    def _answering(self, name: str, procedure: "Procedure") -> Callable[[Any, Any], Awaitable[Any]]:
+        async def answer(asked: Any, context: Any) -> Any:
+            call = Call(name=name, context=context)
+            if name not in _OPEN and not self._may(context):
+                self._note(call, "UNAUTHENTICATED", asked, error="no token, or another")
+                await context.abort(
+                    grpc.StatusCode.UNAUTHENTICATED,
+                    "this server asks for a token: authorization: Bearer TOKEN",
+                )
+            try:
+                found = await procedure(asked, call)
+            except asyncio.CancelledError:  # the client hung up, or its time is over
+                self._note(call, "CANCELLED", asked, error="the client gave up")
+                raise
+            except Exception as error:
+                if not isinstance(error, PortError):
+                    traceback.print_exc()
+                failure = failure_of(error)
+                self._metrics.error(call.model, failure.kind)
+                self._note(call, failure.grpc, asked, error=failure.message)
+                if failure.retry_after_s is not None:
+                    later = f"{failure.retry_after_s:.3f}"
+                    context.set_trailing_metadata((("retry-after", later),))
+                await context.abort(getattr(grpc.StatusCode, failure.grpc), failure.message)
+            self._note(call, "OK", asked, found)
+            return found
+
+        return answer
+
+    def _may(self, context: Any) -> bool:
+        if self._token is None:
+            return True
+        given = dict(context.invocation_metadata()).get("authorization", "")
+        return hmac.compare_digest(str(given).encode(), self._token)
+
+    def _note(
+        self, call: "Call", status: str, asked: Any, found: Any = None, error: str = ""
+    ) -> None:
+        """Tell metrics and log of a call that is answered."""
+        stages = {**call.stages_s, "total": time.perf_counter() - call.started}
+        if call.stages_s:
+            for stage, took in stages.items():
+                self._metrics.stage(call.model, stage, took)
+        if call.model:
+            self._metrics.request(call.model, "grpc", status)
+        self._log.write(
+            RequestRecord(
+                request_id=getattr(asked, "id", "") or uuid.uuid4().hex,
+                protocol="grpc",
+                call=call.name,
+                model=call.model,
+                status=status,
+                stages_s=stages,
+                bytes_in=asked.ByteSize(),
+                bytes_out=found.ByteSize() if found is not None else 0,
+                batch=call.batch,
+                error=error,
+            )
+        )
+
+    def _host(self, call: "Call", name: str, version: str) -> "ModelHost":
+        host = self._registry.host(name)
+        call.model = name
+        if version not in ("", VERSION):
+            raise UnknownModelError(f"{name} has no version {version:.40}, only {VERSION}")
+        return host
+
+    async def _live(self, asked: Any, call: "Call") -> Any:
+        return call.answer(live=True)
+
+    async def _ready(self, asked: Any, call: "Call") -> Any:
+        states = [self._registry.host(name).state for name in self._registry.required]
+        return call.answer(ready=all(state.ready for state in states))
+
+    async def _model_ready(self, asked: Any, call: "Call") -> Any:
+        return call.answer(ready=self._host(call, asked.name, asked.version).state.ready)
+
+    async def _server_metadata(self, asked: Any, call: "Call") -> Any:
+        return call.answer(**server_metadata())
+
+    async def _model_metadata(self, asked: Any, call: "Call") -> Any:
+        return call.answer(**model_metadata(self._host(call, asked.name, asked.version)))
+
+    async def _infer(self, asked: Any, call: "Call") -> Any:
+        host = self._host(call, asked.model_name, asked.model_version)
+        deadline_s = call.context.time_remaining()
+        done = await infer(host, read_request(asked), deadline_s=deadline_s)
+        call.stages_s, call.batch = dict(done.stages_s), done.batch
+        return write_response(done.response)
+
+    async def _index(self, asked: Any, call: "Call") -> Any:
+        states = {name: self._registry.host(name).state for name in self._registry.names}
+        return call.answer(
+            models=[
+                {
+                    "name": name,
+                    "version": VERSION,
+                    "state": "READY" if state.ready else "UNAVAILABLE",
+                    "reason": state.reason,
+                }
+                for name, state in states.items()
+                if state.ready or not asked.ready
+            ]
+        )
+
+    async def _load(self, asked: Any, call: "Call") -> Any:
+        await self._registry.load(asked.model_name)
+        call.model = asked.model_name
+        return call.answer()
+
+    async def _unload(self, asked: Any, call: "Call") -> Any:
+        await self._registry.unload(asked.model_name)
+        call.model = asked.model_name
+        return call.answer()
+
+
+@dataclass(kw_only=True)
+class Call:
+    """One call on its way to an answer.
+
+    Attributes:
+        name: of the procedure.
+        context: grpc's.
+        model: a served one's name, as soon as that is known.
+        stages_s: seconds by stage, filled by the procedure.
+        batch: examples that were computed together.
+        started: by ``time.perf_counter``.
+    """
+
+    name: str
+    context: Any
+    model: str = ""
+    stages_s: Mapping[str, float] = field(default_factory=dict)
+    batch: int = 0
+    started: float = field(default_factory=time.perf_counter)
+
+    def answer(self, **values: Any) -> Any:
+        """The procedure's answer."""
+        return METHODS[self.name][1](**values)
+
+
+Procedure = Callable[[Any, Call], Awaitable[Any]]

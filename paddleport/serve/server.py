@@ -1,0 +1,232 @@
+"""Both protocols from their start to their end, in one event loop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddleport.errors import UsageError
+from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.metrics import Metrics
+from paddleport.serve.request_log import RequestLog
+from paddleport.serve.rest.http_messages import BodyReader
+from paddleport.serve.rest.rest_app import Pages, RestApp
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+_MOST_CONNECTIONS = 1000
+_BACKLOG = 512
+_KEEP_ALIVE_S = 30
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerOptions:
+    """Where a server listens, and what it refuses.
+
+    Attributes:
+        host: an address of this machine; only itself reaches loopback.
+        http_port, grpc_port: 0 is one that is free; ``None`` is no gRPC.
+        token: what clients must send; ``None`` asks for none.
+        tls_cert, tls_key: PEM files, both or neither; then only TLS is spoken.
+        max_body_bytes: of one request.
+        max_held_bytes: of all requests at a time.
+        body_timeout_s: for a body to come.
+        grace_s: to finish what was taken, at the end.
+    """
+
+    host: str = "127.0.0.1"
+    http_port: int = 8080
+    grpc_port: int | None = 8081
+    token: str | None = None
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    max_body_bytes: int = 64 * 2**20
+    max_held_bytes: int = 512 * 2**20
+    body_timeout_s: float = 60.0
+    grace_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: one of the two files of TLS."""
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise UsageError("TLS needs both: --tls-cert FILE --tls-key FILE")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """What was bound, as addresses that a client takes; ``grpc`` is empty where there is none."""
+
+    http: str
+    grpc: str
+
+
+async def serve(
+    registry: HostRegistry,
+    metrics: Metrics,
+    options: ServerOptions,
+    *,
+    on_bound: Callable[[Addresses], object] = lambda _: None,
+    log: RequestLog | None = None,
+    pages: Pages | None = None,
+    page_headers: Mapping[str, str] | None = None,
+) -> None:
+    """Answer until SIGTERM or SIGINT, then finish what was taken; a second one ends at once.
+
+    The registry's models are the caller's to load and to close.
+
+    Args:
+        registry: the served models.
+        metrics: told of every request.
+        options: where, and what is refused.
+        on_bound: called once, when clients may connect.
+        log: has a line of every request; by default none is written.
+        pages: path to content type and bytes, given to browsers.
+        page_headers: sent with each of them.
+
+    Raises:
+        UsageError: an address that can't be had, or a certificate that can't be read.
+    """
+    log = RequestLog(quiet=True) if log is None else log
+    _tls(options)  # before anything listens
+    listening = _bound(options.host, options.http_port)
+    app = RestApp(
+        registry,
+        metrics,
+        bodies=BodyReader(
+            most_bytes=options.max_body_bytes,
+            most_bytes_at_a_time=options.max_held_bytes,
+            timeout_s=options.body_timeout_s,
+        ),
+        log=log,
+        token=options.token,
+        pages=pages,
+        page_headers=page_headers,
+    )
+    rpc = None
+    try:
+        if options.grpc_port is not None:
+            from paddleport.serve.rpc.rpc_server import RpcServer
+
+            rpc = await RpcServer.started(registry, metrics, options, log)
+        http = _http_server(app, options)
+        ending = asyncio.Event()
+        with _signals(http, ending):
+            running = asyncio.ensure_future(http.serve(sockets=[listening]))
+            while not (http.started or running.done()):
+                await asyncio.sleep(_POLL_S)
+            scheme = "https" if options.tls_cert else "http"
+            port = listening.getsockname()[1]
+            on_bound(
+                Addresses(
+                    f"{scheme}://{_in_url(options.host)}:{port}",
+                    f"{_in_url(options.host)}:{rpc.port}" if rpc is not None else "",
+                )
+            )
+            stopped = asyncio.ensure_future(ending.wait())
+            await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+            if rpc is not None:
+                await asyncio.gather(rpc.stop(options.grace_s), running)
+            await running
+    finally:
+        if rpc is not None:
+            await rpc.stop(0)
+        listening.close()
+
+
+def _http_server(app: RestApp, options: ServerOptions) -> "Server":
+    from uvicorn import Config, Server
+
+    from paddleport.serve.rest.http_protocol import GuardedHttp
+
+    config = Config(
+        app,
+        http=GuardedHttp,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level="error",
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        limit_concurrency=_MOST_CONNECTIONS,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=max(1, round(options.grace_s)),
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=None if options.tls_key is None else str(options.tls_key),
+    )
+
+    class OwnSignals(Server):
+        """The signals are those of both protocols, so this one's are not its own."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    return OwnSignals(config)
+
+
+@contextlib.contextmanager
+def _signals(http: "Server", ending: asyncio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT end gracefully, and a second one at once."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        http.force_exit = http.should_exit
+        http.should_exit = True
+        ending.set()
+
+    caught: list[Any] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # no main thread
+            loop.add_signal_handler(number, end)
+            caught.append(number)
+    try:
+        yield
+    finally:
+        for number in caught:
+            loop.remove_signal_handler(number)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket that listens nowhere yet, and is nobody else's.
+
+    Raises:
+        UsageError: in one line, what to type instead.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except (OSError, OverflowError) as error:
+        made.close()
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(
+            f"{host}:{port} can't be listened on ({why}): --http-port takes another, 0 a free one"
+        ) from None
+    made.setblocking(False)
+    return made
+
+
+def _tls(options: ServerOptions) -> None:
+    """Raises UsageError: the certificate and its key can't be used."""
+    if options.tls_cert is None or options.tls_key is None:
+        return
+    try:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.tls_cert, options.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"--tls-cert and --tls-key can't be used: {error}") from None
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

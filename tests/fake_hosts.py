@@ -1,0 +1,150 @@
+"""Served models without a runtime, for what stands before them."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddleport.models.artifact import Artifact
+from paddleport.models.preprocess import Preprocess
+from paddleport.runners.predictor import PredictorSpec
+from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.hosting.model_host import (
+    HostState,
+    Inferred,
+    ModelHost,
+    NotReadyError,
+    PictureAnswers,
+)
+from paddleport.serve.metrics import Metrics
+from paddleport.serve.server import Addresses, ServerOptions, serve
+from paddleport.tensors import Feed, TensorSpec, check_feed
+
+EVERY = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+EVERY += ("float16", "float32", "float64")
+
+
+class Identity(ModelHost):
+    """Gives back what it is fed, an output for each input."""
+
+    def __init__(
+        self, name: str, dtypes: Sequence[str] = ("float32",), *, delay_s: float = 0
+    ) -> None:
+        self.name = name
+        artifact = Artifact(format="onnx", files=(Path("identity.onnx"),))
+        self.spec = PredictorSpec(model=artifact, backend="onnxruntime", labels=("cat", "dog"))
+        self._specs = [TensorSpec(f"in_{each}", each, (None, None)) for each in dtypes]
+        self.delay_s, self.cancelled, self.fed = delay_s, 0, 0
+        self.error: Exception | None = None
+        self.reason = ""
+
+    @property
+    def state(self) -> HostState:
+        return HostState(ready=not self.reason, reason=self.reason)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        return tuple(self._specs)
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        return tuple(TensorSpec(f"out_{s.name[3:]}", s.dtype, s.shape) for s in self._specs)
+
+    async def infer(self, feed: Feed, *, deadline_s: float | None = None) -> Inferred:
+        if self.reason:
+            raise NotReadyError(f"{self.name} is not ready: {self.reason}")
+        check_feed(self.inputs, feed)
+        if self.error is not None:
+            raise self.error
+        try:
+            await asyncio.sleep(self.delay_s)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        self.fed += 1
+        outputs = {f"out_{name[3:]}": item for name, item in feed.items()}
+        return Inferred(outputs=outputs, stages_s={"compute": 0.001}, batch=1)
+
+    async def predict(
+        self, pictures: Sequence[bytes], *, deadline_s: float | None = None
+    ) -> PictureAnswers:
+        raise NotImplementedError
+
+
+class Pictures(Identity):
+    """Says cat, and how many bytes a picture has; one that begins with ``bad`` can't be read."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.spec = PredictorSpec(
+            model=self.spec.model,
+            backend="onnxruntime",
+            labels=("cat", "dog"),
+            preprocess=Preprocess(),
+        )
+
+    async def predict(
+        self, pictures: Sequence[bytes], *, deadline_s: float | None = None
+    ) -> PictureAnswers:
+        bad = [item.startswith(b"bad") for item in pictures]
+        best = [
+            None if wrong else {"predictions": [{"index": 0, "label": "cat", "score": 0.75}]}
+            for wrong in bad
+        ]
+        sizes = [[len(item)] for item, wrong in zip(pictures, bad, strict=True) if not wrong]
+        return PictureAnswers(
+            answers=best,
+            errors=["it is no picture" if wrong else "" for wrong in bad],
+            outputs={"out_float32": np.array(sizes, np.float32)},
+            stages_s={"decode": 0.002},
+        )
+
+
+@contextmanager
+def serving(
+    *hosts: ModelHost, metrics: Metrics | None = None, pages: Any = None, **options: Any
+) -> Iterator[Addresses]:
+    """A server in a thread of its own, until the block ends."""
+    bound: list[Addresses] = []
+    ready, loops = threading.Event(), []
+    failed: list[BaseException] = []
+
+    async def run() -> None:
+        loops.append((asyncio.get_running_loop(), asyncio.current_task()))
+        chosen = ServerOptions(http_port=0, **{"grpc_port": 0, "grace_s": 2.0, **options})
+
+        def on_bound(found: Addresses) -> None:
+            bound.append(found)
+            ready.set()
+
+        await serve(
+            HostRegistry(hosts), metrics or Metrics(), chosen, on_bound=on_bound, pages=pages
+        )
+
+    def target() -> None:
+        try:
+            asyncio.run(run())
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=target)
+    thread.start()
+    try:
+        assert ready.wait(20)
+        if failed:
+            raise failed[0]
+        yield bound[0]
+    finally:
+        loop, task = loops[0]
+        if thread.is_alive():
+            loop.call_soon_threadsafe(task.cancel)
+        thread.join(20)
+        assert not thread.is_alive()
