@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11 python3.10; do \
 	&& echo $$p && break; done)
 VENV ?= .venv
 VENV_GPU ?= .venv-gpu
+VENV_CLIENTS ?= .venv-clients
 PADDLE ?=
 CONSTRAINTS ?= constraints.txt
 BIN := $(VENV)/bin
@@ -13,7 +14,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CON
 MODEL ?= MobileNetV2
 OPSET ?= 11
 
-.PHONY: demo test test-all test-conversion test-gpu test-without-gpu lint bench readme docs clean
+.PHONY: demo test test-all test-conversion test-gpu test-without-gpu clients lint bench readme docs clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python bench/demo.py $(MODEL) --opset $(OPSET)
@@ -40,6 +41,10 @@ test-without-gpu: $(VENV_GPU)/.python
 	PADDLEPORT_REQUIRE=onnxruntime-gpu $(VENV_GPU)/bin/python -m pytest $(PYTEST_ARGS) \
 	  tests/test_onnxruntime_gpu.py tests/test_ort_providers.py tests/test_ort_binding.py
 
+# KServe's and Triton's clients, for the tests that ask the server as they do:
+# make clients && PADDLEPORT_CLIENTS_PYTHON=$PWD/.venv-clients/bin/python make test
+clients: $(VENV_CLIENTS)/.clients
+
 lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,14 +61,18 @@ docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict --clean
 
 clean:
-	rm -rf $(VENV) $(VENV_GPU) build out site *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV_GPU) $(VENV_CLIENTS) build out site *.egg-info .mypy_cache .ruff_cache .pytest_cache
 
 $(VENV_GPU)/.gpu: $(VENV_GPU)/.python pyproject.toml $(CONSTRAINTS)
 	$(VENV_GPU)/bin/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[gpu,tensorrt-rtx,test-tools]'
 	test -z "$(PADDLE)" || $(VENV_GPU)/bin/python -m pip install $(PADDLE)
 	touch $@
 
-$(VENV)/.python $(VENV_GPU)/.python:
+$(VENV_CLIENTS)/.clients: $(VENV_CLIENTS)/.python tests/clients/requirements.txt
+	$(VENV_CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/clients/requirements.txt
+	touch $@
+
+$(VENV)/.python $(VENV_GPU)/.python $(VENV_CLIENTS)/.python:
 	@test -n "$(PYTHON)" || { echo "paddleport needs Python 3.10, 3.11 or 3.12 (Paddle2ONNX has no wheels for others): make PYTHON=/path/to/python3.12"; exit 2; }
 	$(PYTHON) -m venv $(@D)
 	touch $@

@@ -28,6 +28,18 @@ def skip_or_fail(backend: str, reason: str) -> NoReturn:
     pytest.skip(f"{backend}: {reason}")
 
 
+@pytest.fixture(scope="session")
+def clients_python() -> Path:
+    """The interpreter that has KServe's and Triton's clients; its version is this one's."""
+    named = os.environ.get("PADDLEPORT_CLIENTS_PYTHON", "")
+    if not named:
+        reason = "PADDLEPORT_CLIENTS_PYTHON names no Python with KServe's and Triton's clients"
+        skip_or_fail("clients", f"{reason}: make clients")
+    if not Path(named).is_file():
+        pytest.fail(f"PADDLEPORT_CLIENTS_PYTHON names {named}, where there is none")
+    return Path(named)
+
+
 def lend_pnnx(cache: Path) -> bool:
     """Let a test's own cache have ncnn's converter, fetched once for all; False without it."""
     if find_spec("ncnn") is None:

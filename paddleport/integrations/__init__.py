@@ -1,0 +1,1 @@
+"""Predictors inside others' engines; each module imports its engine, and is imported by name."""
