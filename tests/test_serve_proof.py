@@ -90,7 +90,9 @@ def with_reference(file: Path, path: Path, change: Any) -> Artifact:
 
 
 def test_a_right_file_says_with_what_it_was_compared(file: Path) -> None:
-    found = proven(served(read_onnx_model(file)))
+    model = read_onnx_model(file)
+    assert len(json.dumps(model.provenance[REFERENCE])) < 20_000
+    found = proven(served(model))
     assert found["result"] == "agrees" and found["precision"] == "fp32"
     assert found["feeds"] == ["sample 0", "sample 1", "noise 0"] and not found["left_out"]
     (output,) = found["outputs"]
@@ -267,12 +269,6 @@ def test_what_native_paddle_is_asked_about_must_be_known(file: Path) -> None:
     other = replace(known, provenance={"source": source})
     with pytest.raises(NotReadyError, match="is another model than"):
         proven(served(other), natively=True)
-
-
-def test_the_same_command_writes_the_same_bytes(file: Path, tmp_path: Path) -> None:
-    convert(NAME, tmp_path / "again.onnx", weights="seeded")
-    assert (tmp_path / "again.onnx").read_bytes() == file.read_bytes()
-    assert len(json.dumps(read_onnx_model(file).provenance[REFERENCE])) < 20_000
 
 
 IDS = TensorSpec("ids", "int64", (None, 8))

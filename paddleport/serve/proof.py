@@ -249,11 +249,12 @@ def _differs(served: _Served, reasons: Sequence[str]) -> str:
     spec = served.spec
     more = f"; and {len(reasons) - _SAID} more" if len(reasons) > _SAID else ""
     option = {"onnx": "--onnx", "paddle": ""}.get(spec.model.format, "--target-file")
-    source = spec.model.provenance.get("source", {}).get("name", "MODEL")
+    made_of = spec.model.provenance.get("source", {})
+    source = made_of.get("name") if made_of.get("weights") != "own" else "FOLDER"
     command = " ".join(
         part
         for part in (
-            f"paddleport validate {source}",
+            f"paddleport validate {source or 'FOLDER'}",
             f"{option} {spec.model.path}" if option else "",
             f"--backend {spec.backend}",
         )
