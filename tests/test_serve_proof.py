@@ -20,7 +20,10 @@ from paddleport.models.onnx.onnx_file import REFERENCE_KEY, read_onnx_model, rea
 from paddleport.models.recognize import read_artifact
 from paddleport.runners.predictor import Predictor, PredictorSpec
 from paddleport.runners.runner_options import Precision, RunnerOptions
+from paddleport.serve.hosting.host_settings import HostSettings
 from paddleport.serve.hosting.model_host import Inferred, NotReadyError
+from paddleport.serve.hosting.process_host import ProcessHost
+from paddleport.serve.model_card import model_card
 from paddleport.serve.proof import prove, prove_with_paddle
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
@@ -110,6 +113,34 @@ def test_one_changed_weight_keeps_it_from_being_ready(file: Path, tmp_path: Path
     for part in ("changed.onnx on onnxruntime in fp32", "error", "limit 0.0001", "validate", NAME):
         assert part in message
     assert "\n" not in message
+
+
+def test_a_host_with_it_is_not_ready_and_says_why(file: Path, tmp_path: Path) -> None:
+    """By the way that requests go: worker processes, queue and batches."""
+
+    async def main() -> None:
+        right = ProcessHost("right", served(read_onnx_model(file)), HostSettings(), prove=prove)
+        changed = with_changed_weight(file, tmp_path / "changed.onnx")
+        wrong = ProcessHost("wrong", served(changed), HostSettings(), prove=prove)
+        try:
+            await right.load()
+            assert right.state.ready and right.state.proof["result"] == "agrees"
+            with pytest.raises(NotReadyError):
+                await wrong.load()
+            assert not wrong.state.ready and "differs from native Paddle's" in wrong.state.reason
+            with pytest.raises(NotReadyError):
+                await wrong.infer({"x": np.zeros((1, 3, 224, 224), np.float32)})
+            card = model_card(right)
+            rows = {row["name"]: row["value"] for row in card["rows"]}
+            assert card["takes_pictures"] and rows["made of"] == NAME
+            assert rows["weights"].startswith("seeded: untrained") and "published" not in rows
+            assert rows["steps"] == "Paddle2ONNX, simplifier"
+            assert str(tmp_path) not in json.dumps(card)
+        finally:
+            await right.unload()
+            await wrong.unload()
+
+    asyncio.run(main())
 
 
 def test_a_file_that_float64_decided_about_is_not_proven_by_the_limit(
@@ -255,6 +286,13 @@ def test_native_paddle_is_asked(file: Path, tmp_path: Path) -> None:
     changed = with_changed_weight(tmp_path / "old.onnx", tmp_path / "changed.onnx")
     with pytest.raises(NotReadyError, match="differs from native Paddle running"):
         proven(served(changed), natively=True)
+
+
+def test_paddle_s_own_program_is_held_against_paddle_at_its_plainest(small_pir: Artifact) -> None:
+    spec = served(small_pir, "paddle")
+    assert "small.json is Paddle's own program" in proven(spec)["sentence"]
+    found = proven(spec, natively=True)
+    assert found["result"] == "agrees" and len(found["outputs"]) == 2
 
 
 def test_what_native_paddle_is_asked_about_must_be_known(file: Path) -> None:

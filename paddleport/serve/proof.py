@@ -36,6 +36,10 @@ _NO_ANSWERS = (
     "not compared: {file} has no reference answers. Convert it again with paddleport convert, or "
     "give --prove where Paddle is installed"
 )
+_PADDLES_OWN = (
+    "not compared: {file} is Paddle's own program. --prove holds it against Paddle at its plainest, "
+    "without oneDNN"
+)
 _STORED = "native Paddle's answers, stored when the file was made"
 _LOWERED = "what the file answered on {backend} when its answers passed for native Paddle's"
 _SAID = 3  # of the reasons that are given at most
@@ -73,7 +77,8 @@ async def prove(spec: PredictorSpec, infer: Infer) -> Mapping[str, Any]:
     """
     model = spec.model
     if REFERENCE not in model.provenance:
-        return _not_compared(_NO_ANSWERS.format(file=model.path.name))
+        sentence = _PADDLES_OWN if model.format == "paddle" else _NO_ANSWERS
+        return _not_compared(sentence.format(file=model.path.name))
     try:
         stored = await asyncio.to_thread(
             read_reference, model.provenance[REFERENCE], model.preprocess, _lowered_by(spec)
