@@ -37,8 +37,8 @@ _NO_ANSWERS = (
     "give --prove where Paddle is installed"
 )
 _PADDLES_OWN = (
-    "not compared: {file} is Paddle's own program. --prove holds it against Paddle at its plainest, "
-    "without oneDNN"
+    "not compared: {file} is Paddle's own program. --prove holds it against Paddle at its "
+    "plainest, without oneDNN"
 )
 _STORED = "native Paddle's answers, stored when the file was made"
 _LOWERED = "what the file answered on {backend} when its answers passed for native Paddle's"
