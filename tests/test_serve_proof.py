@@ -29,12 +29,8 @@ from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
 from paddleport.validate.feeds.made_feed import made_feed
 from paddleport.validate.feeds.packed_tensors import pack, unpack
-from paddleport.validate.feeds.stored_reference import (
-    REFERENCE,
-    FedModel,
-    read_reference,
-    reference_record,
-)
+from paddleport.validate.feeds.reference_record import REFERENCE, FedModel, reference_record
+from paddleport.validate.feeds.stored_reference import read_reference
 from paddleport.validate.feeds.value_ranges import ValueRange
 
 NAME = "MobileNetV2_x0_25"
@@ -273,9 +269,16 @@ def test_a_quantised_file_is_judged_as_such(
             del feed["lowered"]
         return record
 
-    other = proven(served(with_reference(made, tmp_path / "other.onnx", elsewhere)))
+    model = with_reference(made, tmp_path / "other.onnx", elsewhere)
+    other = proven(served(model))
     assert other["against"].startswith("native Paddle's answers, stored")
     assert other["precision"] == precision
+    lowered = json.loads(json.dumps(model.provenance["lowered"]))
+    for row in lowered["gate"]["backends"]:
+        row["result"] |= {"passed": False, "reason": "97.0%, 99.0% is needed"}
+    failed = replace(model, provenance={**model.provenance, "lowered": lowered})
+    with pytest.raises(NotReadyError, match=r"did not pass its gate on onnxruntime .*: 97\.0%"):
+        proven(served(failed))
 
 
 def test_native_paddle_is_asked(file: Path, tmp_path: Path) -> None:
