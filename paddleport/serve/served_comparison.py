@@ -83,20 +83,7 @@ def judged(served: Served, stored: StoredReference, outputs: Outputs) -> Mapping
         feeds=stored.names,
         classes=len(spec.labels or ()),
     )
-    result, notes = str(overall(found)), list(remarks(found))
-    if result == "differs":
-        reasons = _reasons(found)
-        if spec.model.provenance.get("proof") and precision == "fp32":
-            # Float64 decided when it was made: the limit alone says nothing of this file.
-            result = "unproven"
-            notes = [*reasons, f"it was above the limit already: {spec.model.provenance['proof']}"]
-        elif _is_lowered(served, stored) and _same_answers(
-            stored, outputs, file_inputs(spec.model)
-        ):
-            result = "unproven"
-            notes = [*reasons, "the answers are the same, on too few feeds to prove it"]
-        else:
-            raise NotReadyError(_differs(served, reasons))
+    result, notes = _result(served, stored, outputs, found)
     return {
         "result": result,
         "sentence": _sentence(served, stored, found, result, notes),
@@ -117,6 +104,22 @@ def judged(served: Served, stored: StoredReference, outputs: Outputs) -> Mapping
             for item in found
         ],
     }
+
+
+def _result(
+    served: Served, stored: StoredReference, outputs: Outputs, found: Sequence[OutputComparison]
+) -> tuple[str, list[str]]:
+    """What it comes to, and what is to be said of it; raises NotReadyError where it differs."""
+    spec, reasons = served.spec, _reasons(found)
+    if overall(found) != "differs":
+        return str(overall(found)), list(remarks(found))
+    proof = spec.model.provenance.get("proof")
+    if proof and served.precision == "fp32":
+        # Float64 decided when it was made: the limit alone says nothing of this file.
+        return "unproven", [*reasons, f"it was above the limit already: {proof}"]
+    if _is_lowered(served, stored) and _same_answers(stored, outputs, spec):
+        return "unproven", [*reasons, "the answers are the same, on too few feeds to prove it"]
+    raise NotReadyError(_differs(served, reasons))
 
 
 def _same_answers(stored: StoredReference, outputs: Outputs, spec: PredictorSpec) -> bool:
