@@ -2,8 +2,8 @@
 
 The page asks ``GET /v1/models`` for a list of ``name``, ``ready``, ``reason``, ``backend``,
 ``precision``, ``inputs``, ``outputs``, ``proof`` and ``card``, and ``POST /v1/classify?model=NAME``
-with a file's bytes for ``answers`` (``Task.plain`` of each picture) and ``errors``, the stages in
-the header ``Server-Timing``. Errors are ``{"error": "one line"}``.
+with a file's bytes for the answer (``Task.plain``), the stages in the header ``Server-Timing``.
+Errors are ``{"error": "one line"}``.
 """
 
 import io
