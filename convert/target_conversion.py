@@ -26,12 +26,8 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.tensors import Feed, GivenFeeds
-from paddleport.validate.feeds.stored_reference import (
-    REFERENCE,
-    fed_as,
-    read_reference,
-    with_lowered,
-)
+from paddleport.validate.feeds.reference_record import REFERENCE, with_lowered
+from paddleport.validate.feeds.stored_reference import fed_as, read_reference
 
 
 def check_request(

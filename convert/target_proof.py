@@ -18,7 +18,7 @@ from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
-from paddleport.validate.feeds.stored_reference import FedModel, reference_record
+from paddleport.validate.feeds.reference_record import FedModel, reference_record
 from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
 

@@ -34,9 +34,9 @@ def served(name: str, **how: Any) -> dict[str, Any]:
         "reason": "",
         "backend": "openvino",
         "precision": "fp32",
-        "inputs": [{"name": "x", "dtype": "float32", "shape": [None, 3, 224, 224]}],
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 3, 224, 224]}],
         "outputs": [
-            {"name": "save_infer_model/scale_0.tmp_0", "dtype": "float32", "shape": [None, 1000]}
+            {"name": "save_infer_model/scale_0.tmp_0", "datatype": "FP32", "shape": [-1, 1000]}
         ],
         "proof": PROOF,
         "card": {
@@ -126,8 +126,7 @@ def _handler(owner: PageServer) -> type[BaseHTTPRequestHandler]:
                 status, headers, sentence = found
                 self.give_json(status, {"error": sentence}, headers)
                 return
-            body = {"model": name, "answers": [found], "errors": [""]}
-            self.give_json(200, body, {"Server-Timing": TIMING})
+            self.give_json(200, {"model": name, **found}, {"Server-Timing": TIMING})
 
         def allowed(self) -> bool:
             if not owner.token or self.headers.get("Authorization") == f"Bearer {owner.token}":

@@ -20,18 +20,17 @@ from paddleport.models.onnx.onnx_file import REFERENCE_KEY, read_onnx_model, rea
 from paddleport.models.recognize import read_artifact
 from paddleport.runners.predictor import Predictor, PredictorSpec
 from paddleport.runners.runner_options import Precision, RunnerOptions
+from paddleport.serve.hosting.host_settings import HostSettings
 from paddleport.serve.hosting.model_host import Inferred, NotReadyError
+from paddleport.serve.hosting.process_host import ProcessHost
+from paddleport.serve.model_card import model_card
 from paddleport.serve.proof import prove, prove_with_paddle
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
 from paddleport.validate.feeds.made_feed import made_feed
 from paddleport.validate.feeds.packed_tensors import pack, unpack
-from paddleport.validate.feeds.stored_reference import (
-    REFERENCE,
-    FedModel,
-    read_reference,
-    reference_record,
-)
+from paddleport.validate.feeds.reference_record import REFERENCE, FedModel, reference_record
+from paddleport.validate.feeds.stored_reference import read_reference
 from paddleport.validate.feeds.value_ranges import ValueRange
 
 NAME = "MobileNetV2_x0_25"
@@ -90,7 +89,9 @@ def with_reference(file: Path, path: Path, change: Any) -> Artifact:
 
 
 def test_a_right_file_says_with_what_it_was_compared(file: Path) -> None:
-    found = proven(served(read_onnx_model(file)))
+    model = read_onnx_model(file)
+    assert len(json.dumps(model.provenance[REFERENCE])) < 20_000
+    found = proven(served(model))
     assert found["result"] == "agrees" and found["precision"] == "fp32"
     assert found["feeds"] == ["sample 0", "sample 1", "noise 0"] and not found["left_out"]
     (output,) = found["outputs"]
@@ -108,6 +109,34 @@ def test_one_changed_weight_keeps_it_from_being_ready(file: Path, tmp_path: Path
     for part in ("changed.onnx on onnxruntime in fp32", "error", "limit 0.0001", "validate", NAME):
         assert part in message
     assert "\n" not in message
+
+
+def test_a_host_with_it_is_not_ready_and_says_why(file: Path, tmp_path: Path) -> None:
+    """By the way that requests go: worker processes, queue and batches."""
+
+    async def main() -> None:
+        right = ProcessHost("right", served(read_onnx_model(file)), HostSettings(), prove=prove)
+        changed = with_changed_weight(file, tmp_path / "changed.onnx")
+        wrong = ProcessHost("wrong", served(changed), HostSettings(), prove=prove)
+        try:
+            await right.load()
+            assert right.state.ready and right.state.proof["result"] == "agrees"
+            with pytest.raises(NotReadyError):
+                await wrong.load()
+            assert not wrong.state.ready and "differs from native Paddle's" in wrong.state.reason
+            with pytest.raises(NotReadyError):
+                await wrong.infer({"x": np.zeros((1, 3, 224, 224), np.float32)})
+            card = model_card(right)
+            rows = {row["name"]: row["value"] for row in card["rows"]}
+            assert card["takes_pictures"] and rows["made of"] == NAME
+            assert rows["weights"].startswith("seeded: untrained") and "published" not in rows
+            assert rows["steps"] == "Paddle2ONNX, simplifier"
+            assert str(tmp_path) not in json.dumps(card)
+        finally:
+            await right.unload()
+            await wrong.unload()
+
+    asyncio.run(main())
 
 
 def test_a_file_that_float64_decided_about_is_not_proven_by_the_limit(
@@ -240,9 +269,16 @@ def test_a_quantised_file_is_judged_as_such(
             del feed["lowered"]
         return record
 
-    other = proven(served(with_reference(made, tmp_path / "other.onnx", elsewhere)))
+    model = with_reference(made, tmp_path / "other.onnx", elsewhere)
+    other = proven(served(model))
     assert other["against"].startswith("native Paddle's answers, stored")
     assert other["precision"] == precision
+    lowered = json.loads(json.dumps(model.provenance["lowered"]))
+    for row in lowered["gate"]["backends"]:
+        row["result"] |= {"passed": False, "reason": "97.0%, 99.0% is needed"}
+    failed = replace(model, provenance={**model.provenance, "lowered": lowered})
+    with pytest.raises(NotReadyError, match=r"did not pass its gate on onnxruntime .*: 97\.0%"):
+        proven(served(failed))
 
 
 def test_native_paddle_is_asked(file: Path, tmp_path: Path) -> None:
@@ -253,6 +289,13 @@ def test_native_paddle_is_asked(file: Path, tmp_path: Path) -> None:
     changed = with_changed_weight(tmp_path / "old.onnx", tmp_path / "changed.onnx")
     with pytest.raises(NotReadyError, match="differs from native Paddle running"):
         proven(served(changed), natively=True)
+
+
+def test_paddle_s_own_program_is_held_against_paddle_at_its_plainest(small_pir: Artifact) -> None:
+    spec = served(small_pir, "paddle")
+    assert "small.json is Paddle's own program" in proven(spec)["sentence"]
+    found = proven(spec, natively=True)
+    assert found["result"] == "agrees" and len(found["outputs"]) == 2
 
 
 def test_what_native_paddle_is_asked_about_must_be_known(file: Path) -> None:
@@ -267,12 +310,6 @@ def test_what_native_paddle_is_asked_about_must_be_known(file: Path) -> None:
     other = replace(known, provenance={"source": source})
     with pytest.raises(NotReadyError, match="is another model than"):
         proven(served(other), natively=True)
-
-
-def test_the_same_command_writes_the_same_bytes(file: Path, tmp_path: Path) -> None:
-    convert(NAME, tmp_path / "again.onnx", weights="seeded")
-    assert (tmp_path / "again.onnx").read_bytes() == file.read_bytes()
-    assert len(json.dumps(read_onnx_model(file).provenance[REFERENCE])) < 20_000
 
 
 IDS = TensorSpec("ids", "int64", (None, 8))

@@ -1,11 +1,7 @@
-"""A few feeds and native Paddle's answers to them, small enough to stand in a file's provenance.
-
-A feed that can be made again is stored as its digest, another one as it is; a large answer is
-stored at fixed places. Who has the file can so hold whatever runs it against native Paddle.
-"""
+"""Feeds and answers that a converted file carries, read from it and made again."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,55 +9,13 @@ import numpy as np
 from paddleport.errors import PortError
 from paddleport.models.metadata import checked_tensors
 from paddleport.models.preprocess import Preprocess
-from paddleport.tensors import Array, Feed, GivenFeeds, TensorSpec
+from paddleport.tensors import Array, Feed
 from paddleport.validate.compare.comparison import FeedName, Outputs, output_pairs
-from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
-from paddleport.validate.feeds.packed_tensors import digest, is_packable, pack, places, unpack
-from paddleport.validate.feeds.pixel_feeds import PixelInput
+from paddleport.validate.feeds.packed_tensors import digest, places, unpack
+from paddleport.validate.feeds.reference_record import LOWERED, VERSION, FedModel
 
-REFERENCE = "reference"
-"""The key of a file's provenance."""
-
-_LOWERED = "lowered"
-_VERSION = 1
-_ANSWER_BYTES = 150_000  # of all answers, before they are packed: 200 kB of text at most
 _MOST_SAMPLES = 16
-_FEED_BYTES = 30_000  # of all feeds that can't be made again
-
-
-@dataclass(frozen=True, kw_only=True)
-class FedModel:
-    """All that its feeds are made from.
-
-    Attributes:
-        inputs: of the Paddle model.
-        preprocess: how pictures are fed to it.
-        shapes: input name to shape, where some are free.
-        samples: drawn pictures, where it is fed with pictures.
-        pixels: the input of a file that normalises pictures itself.
-    """
-
-    inputs: Sequence[TensorSpec]
-    preprocess: Preprocess | None
-    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
-    samples: int = 0
-    pixels: TensorSpec | None = None
-
-    def feeds(self) -> list[NamedFeed]:
-        """As ``make_feeds`` makes them of this alone."""
-        pixels, rules = None, self.preprocess
-        if self.pixels is not None:
-            if rules is None:
-                return []
-            pixels = PixelInput(self.pixels, rules, rules)
-        return make_feeds(
-            self.inputs,
-            preprocess=rules,
-            samples=self.samples,
-            shapes=self.shapes,
-            pixels=pixels,
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,80 +89,6 @@ class StoredReference:
         return found
 
 
-def reference_record(
-    model: FedModel,
-    feeds: Sequence[NamedFeed],
-    answers: Outputs,
-    *,
-    given: GivenFeeds | None = None,
-    exactly_made: bool = False,
-) -> dict[str, Any]:
-    """What a file's provenance keeps; nothing where it can't be kept, or is too large.
-
-    Args:
-        model: what it was fed by.
-        feeds: those that were compared.
-        answers: native Paddle's, one mapping per feed.
-        given: what the feeds are where they were given.
-        exactly_made: whether ``model`` alone is known to make the same feeds.
-    """
-    if not all(is_packable(tensor) for mapping in answers for tensor in mapping.values()):
-        return {}
-    again = [] if given or exactly_made else model.feeds()
-    made = [digest(feed.to_file) for feed in (feeds if exactly_made else again)]
-    kept: list[tuple[dict[str, Any], Mapping[str, Array]]] = []
-    left = _FEED_BYTES
-    for index, (feed, outputs) in enumerate(zip(feeds, answers, strict=True)):
-        entry: dict[str, Any] = {
-            "name": feed.name,
-            "kind": feed.kind,
-            "number": index,
-            "sha256": digest(feed.to_file),
-        }
-        if entry["sha256"] not in made[index : index + 1]:
-            size = sum(tensor.nbytes for tensor in feed.to_file.values())
-            if size > left or not all(map(is_packable, feed.to_file.values())):
-                continue
-            left -= size
-            entry["tensors"] = [[name, pack(tensor)] for name, tensor in feed.to_file.items()]
-        kept.append((entry, outputs))
-    if not kept:
-        return {}
-    packed = _packed([outputs for _, outputs in kept])
-    return {
-        "version": _VERSION,
-        "inputs": [_plain(spec) for spec in model.inputs],
-        "shapes": {name: list(shape) for name, shape in model.shapes.items()},
-        "samples": model.samples,
-        "pixels": None if model.pixels is None else _plain(model.pixels),
-        "feeds": [{**entry, "answers": one} for (entry, _), one in zip(kept, packed, strict=True)],
-    }
-
-
-def with_lowered(
-    record: Mapping[str, Any], answers: Mapping[str, Sequence[Mapping[str, Array]]]
-) -> dict[str, Any]:
-    """A record with the answers of a file in a lower precision that passed its gate.
-
-    A lower precision is let pass by what its answers mean, over many examples. A few are held
-    against what the same file gave then, which its rounding does not blur.
-
-    Args:
-        record: with a feed for each answer.
-        answers: by backend, one mapping per feed.
-    """
-    usable = {
-        backend: _packed(outputs)
-        for backend, outputs in answers.items()
-        if all(is_packable(tensor) for mapping in outputs for tensor in mapping.values())
-    }
-    feeds = [
-        {**entry, _LOWERED: {backend: packed[index] for backend, packed in usable.items()}}
-        for index, entry in enumerate(record["feeds"])
-    ]
-    return {**record, "feeds": feeds}
-
-
 def read_reference(
     record: Any, preprocess: Preprocess | None, backend: str = ""
 ) -> StoredReference:
@@ -222,7 +102,7 @@ def read_reference(
     Raises:
         ValueError: it is damaged, or of a later version.
     """
-    if not isinstance(record, Mapping) or record.get("version") != _VERSION:
+    if not isinstance(record, Mapping) or record.get("version") != VERSION:
         raise ValueError("its reference answers are of another version of paddleport")
     try:
         model, entries = _fed_model(record, preprocess), list(record["feeds"])
@@ -236,9 +116,9 @@ def read_reference(
             made = model.feeds() if made is None else made
             stored.append(_made_again(entry, made[entry["number"] :][:1]))
         answers, kept = [], []
-        lowered = bool(backend) and all(backend in entry.get(_LOWERED, {}) for entry in entries)
+        lowered = bool(backend) and all(backend in entry.get(LOWERED, {}) for entry in entries)
         for entry in entries:
-            own = entry[_LOWERED][backend] if lowered else entry["answers"]
+            own = entry[LOWERED][backend] if lowered else entry["answers"]
             found = {str(name): unpack(item) for name, item in own}
             answers.append({name: item[0] for name, item in found.items()})
             kept.append({name: item[1:] for name, item in found.items()})
@@ -272,17 +152,6 @@ def fed_as(feed: NamedFeed, names: Sequence[str]) -> Feed:
     if set(tensors) == set(names) or len(tensors) != len(names):
         return tensors
     return dict(zip(names, tensors.values(), strict=True))
-
-
-def _packed(outputs: Sequence[Mapping[str, Array]]) -> list[list[list[Any]]]:
-    """Of each feed, names and packed tensors, all of them within the limit."""
-    widest = max((tensor.itemsize for one in outputs for tensor in one.values()), default=1)
-    most = max(1, _ANSWER_BYTES // (max(1, sum(map(len, outputs))) * widest))
-    return [[[name, pack(found, most)] for name, found in one.items()] for one in outputs]
-
-
-def _plain(spec: TensorSpec) -> dict[str, Any]:
-    return {**asdict(spec), "shape": list(spec.shape)}
 
 
 def _fed_model(record: Mapping[str, Any], preprocess: Preprocess | None) -> FedModel:

@@ -1,4 +1,10 @@
-"""What a browser is given at ``/``: static files, no framework, nothing from anywhere else."""
+"""What a browser is given at ``/``: static files, no framework, nothing from anywhere else.
+
+The page asks ``GET /v1/models`` for a list of ``name``, ``ready``, ``reason``, ``backend``,
+``precision``, ``inputs``, ``outputs``, ``proof`` and ``card``, and ``POST /v1/classify?model=NAME``
+with a file's bytes for the answer (``Task.plain``), the stages in the header ``Server-Timing``.
+Errors are ``{"error": "one line"}``.
+"""
 
 import io
 from functools import cache

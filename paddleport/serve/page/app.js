@@ -57,7 +57,7 @@ async function request(path, options = {}) {
 // Models
 
 function takesPictures(model) {
-  return model.takes_pictures !== false && !(model.card && model.card.takes_pictures === false);
+  return model.card.takes_pictures;
 }
 
 function verdictOf(model) {
@@ -74,9 +74,8 @@ function said(model) {
 function tensors(specs) {
   return (specs || [])
     .map((spec) => {
-      if (typeof spec === "string") return spec;
-      const shape = spec.shape.map((size) => (size === null || size < 0 ? "?" : size));
-      return `${spec.name} ${spec.dtype || spec.datatype} [${shape.join(", ")}]`;
+      const shape = spec.shape.map((size) => (size < 0 ? "?" : size));
+      return `${spec.name} ${spec.datatype} [${shape.join(", ")}]`;
     })
     .join("; ");
 }
@@ -109,7 +108,7 @@ function card(model) {
     ["backend", [model.backend, model.precision].filter(Boolean).join(", ")],
     ["input", tensors(model.inputs)],
     ["output", tensors(model.outputs)],
-    ...((model.card && model.card.rows) || []).map((row) => [row.name, row.value]),
+    ...model.card.rows.map((row) => [row.name, row.value]),
   ];
   const pairs = element("dl", "pairs");
   for (const [name, value] of rows.filter((row) => row[1])) {
@@ -138,8 +137,7 @@ function showModels() {
 
 async function loadModels() {
   try {
-    const found = await (await request("/v1/models")).json();
-    const list = Array.isArray(found) ? found : found.models || [];
+    const list = await (await request("/v1/models")).json();
     const before = new Map(models.map((model) => [model.name, model]));
     let left = 2;
     models = list.map((model) => {
@@ -209,15 +207,8 @@ function stages(found, total) {
   return made;
 }
 
-function answerOf(body) {
-  const first = Array.isArray(body.answers) ? body.answers[0] : body.answer || body;
-  const why = Array.isArray(body.errors) ? body.errors[0] : "";
-  if (why) throw new Error(why);
-  return first;
-}
-
 function predictionsOf(answer) {
-  const found = Array.isArray(answer) ? answer : answer && answer.predictions;
+  const found = answer.predictions;
   return Array.isArray(found) && found.every((item) => typeof item.score === "number") ? found : null;
 }
 
@@ -267,10 +258,9 @@ async function answer(model, into) {
   });
   const body = await response.json();
   const total = performance.now() - began;
-  const found = answerOf(body);
-  const predictions = predictionsOf(found);
+  const predictions = predictionsOf(body);
   if (predictions) into.append(scores(predictions));
-  else into.append(element("pre", "", JSON.stringify(found, null, 2)));
+  else into.append(element("pre", "", JSON.stringify(body, null, 2))); // another task's answer
   into.append(stages(stagesOf(response.headers.get("Server-Timing")), total));
   return predictions;
 }
