@@ -24,8 +24,10 @@ from paddleport.serve.metrics import Metrics
 from paddleport.serve.server import Addresses, ServerOptions, serve
 from paddleport.tensors import Feed, TensorSpec, check_feed
 
-EVERY = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-EVERY += ("float16", "float32", "float64")
+EVERY = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64",
+)  # fmt: skip
 
 
 class Identity(ModelHost):
@@ -110,11 +112,14 @@ def serving(
 ) -> Iterator[Addresses]:
     """A server in a thread of its own, until the block ends."""
     bound: list[Addresses] = []
-    ready, loops = threading.Event(), []
+    ready = threading.Event()
+    loops: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
     failed: list[BaseException] = []
 
     async def run() -> None:
-        loops.append((asyncio.get_running_loop(), asyncio.current_task()))
+        task = asyncio.current_task()
+        assert task is not None
+        loops.append((asyncio.get_running_loop(), task))
         chosen = ServerOptions(http_port=0, **{"grpc_port": 0, "grace_s": 2.0, **options})
 
         def on_bound(found: Addresses) -> None:

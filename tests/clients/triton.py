@@ -5,6 +5,7 @@ an answer is not what was sent.
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import tritonclient.grpc as over_grpc
 import tritonclient.http as over_http
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
 
-EVERY = ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
-EVERY += ("float16", "float32", "float64")
+EVERY = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64",
+)  # fmt: skip
 
 
 def feed(module: Any, *, binary: bool) -> tuple[list[Any], dict[str, Any]]:
@@ -51,15 +54,21 @@ def check(module: Any, client: Any) -> None:
     listed = model["inputs"] if module is over_http else model.inputs
     assert len(listed) == len(EVERY)
     index = client.get_model_repository_index()
-    states = index if module is over_http else [
-        {"name": item.name, "state": item.state} for item in index.models
-    ]
+    states = (
+        index
+        if module is over_http
+        else [{"name": item.name, "state": item.state} for item in index.models]
+    )
     assert {item["name"]: item["state"] for item in states} == {
-        "echo": "READY", "pics": "READY", "waiting": "UNAVAILABLE"
+        "echo": "READY",
+        "pics": "READY",
+        "waiting": "UNAVAILABLE",
     }
     for send, receive in ((True, True), (False, True), (True, False), (False, False)):
         inputs, sent = feed(module, binary=send)
-        found = client.infer("echo", inputs, outputs=outputs(module, binary=receive), request_id="7")
+        found = client.infer(
+            "echo", inputs, outputs=outputs(module, binary=receive), request_id="7"
+        )
         answer = found.get_response()
         assert (answer["id"] if module is over_http else answer.id) == "7"
         for dtype, values in sent.items():
@@ -93,13 +102,14 @@ def pictures(module: Any, client: Any) -> None:
 def refused(module: Any, client: Any) -> None:
     item = module.InferInput("in_float32", [1, 2], "FP32")
     item.set_data_from_numpy(np.zeros((1, 2), np.float32))
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: client.infer("nobody", [item]),
         lambda: client.infer("echo", [item]),
         lambda: client.infer("echo", [item], model_version="2"),
         lambda: client.load_model("echo"),
         lambda: client.unload_model("echo"),
-    ):
+    )
+    for call in calls:
         try:
             call()
         except InferenceServerException as error:
@@ -111,7 +121,8 @@ def refused(module: Any, client: Any) -> None:
 def main() -> None:
     http, grpc = sys.argv[1:]
     check(over_http, over_http.InferenceServerClient(http))
-    check(over_grpc, over_grpc.InferenceServerClient(grpc))
+    grpc_client: Any = over_grpc.InferenceServerClient
+    check(over_grpc, grpc_client(grpc))
     print("all right")
 
 

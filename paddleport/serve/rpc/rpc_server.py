@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from paddleport.errors import PortError, UsageError
 from paddleport.serve.failures import failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry, UnknownModelError
 from paddleport.serve.metrics import Metrics
+from paddleport.serve.open_inference.datatypes import ProtocolError
 from paddleport.serve.open_inference.inference import infer
 from paddleport.serve.open_inference.metadata import VERSION, model_metadata, server_metadata
 from paddleport.serve.request_log import RequestLog, RequestRecord
@@ -104,38 +106,37 @@ class RpcServer:
             {
                 name: grpc.unary_unary_rpc_method_handler(
                     self._answering(name, procedures[name]),
-                    request_deserializer=asked.FromString,
                     response_serializer=answer.SerializeToString,
-                )
-                for name, (asked, answer) in METHODS.items()
+                )  # requests come as bytes, and are read where an error is answered in words
+                for name, (_, answer) in METHODS.items()
             },
         )
 
     def _answering(self, name: str, procedure: "Procedure") -> Callable[[Any, Any], Awaitable[Any]]:
-        async def answer(asked: Any, context: Any) -> Any:
-            call = Call(name=name, context=context)
+        async def answer(raw: bytes, context: Any) -> Any:
+            call = Call(name=name, context=context, bytes_in=len(raw))
             if name not in _OPEN and not self._may(context):
-                self._note(call, "UNAUTHENTICATED", asked, error="no token, or another")
+                self._note(call, "UNAUTHENTICATED", error="no token, or another")
                 await context.abort(
                     grpc.StatusCode.UNAUTHENTICATED,
                     "this server asks for a token: authorization: Bearer TOKEN",
                 )
             try:
-                found = await procedure(asked, call)
+                found = await procedure(_read(name, raw), call)
             except asyncio.CancelledError:  # the client hung up, or its time is over
-                self._note(call, "CANCELLED", asked, error="the client gave up")
+                self._note(call, "CANCELLED", error="the client gave up")
                 raise
             except Exception as error:
                 if not isinstance(error, PortError):
                     traceback.print_exc()
                 failure = failure_of(error)
                 self._metrics.error(call.model, failure.kind)
-                self._note(call, failure.grpc, asked, error=failure.message)
+                self._note(call, failure.grpc, error=failure.message)
                 if failure.retry_after_s is not None:
                     later = f"{failure.retry_after_s:.3f}"
                     context.set_trailing_metadata((("retry-after", later),))
                 await context.abort(getattr(grpc.StatusCode, failure.grpc), failure.message)
-            self._note(call, "OK", asked, found)
+            self._note(call, "OK", found)
             return found
 
         return answer
@@ -146,9 +147,7 @@ class RpcServer:
         given = dict(context.invocation_metadata()).get("authorization", "")
         return hmac.compare_digest(str(given).encode(), self._token)
 
-    def _note(
-        self, call: "Call", status: str, asked: Any, found: Any = None, error: str = ""
-    ) -> None:
+    def _note(self, call: "Call", status: str, found: Any = None, *, error: str = "") -> None:
         """Tell metrics and log of a call that is answered."""
         stages = {**call.stages_s, "total": time.perf_counter() - call.started}
         if call.stages_s:
@@ -158,13 +157,13 @@ class RpcServer:
             self._metrics.request(call.model, "grpc", status)
         self._log.write(
             RequestRecord(
-                request_id=getattr(asked, "id", "") or uuid.uuid4().hex,
+                request_id=call.request_id or uuid.uuid4().hex,
                 protocol="grpc",
                 call=call.name,
                 model=call.model,
                 status=status,
                 stages_s=stages,
-                bytes_in=asked.ByteSize(),
+                bytes_in=call.bytes_in,
                 bytes_out=found.ByteSize() if found is not None else 0,
                 batch=call.batch,
                 error=error,
@@ -195,6 +194,7 @@ class RpcServer:
         return call.answer(**model_metadata(self._host(call, asked.name, asked.version)))
 
     async def _infer(self, asked: Any, call: "Call") -> Any:
+        call.request_id = asked.id
         host = self._host(call, asked.model_name, asked.model_version)
         deadline_s = call.context.time_remaining()
         done = await infer(host, read_request(asked), deadline_s=deadline_s)
@@ -234,6 +234,8 @@ class Call:
     Attributes:
         name: of the procedure.
         context: grpc's.
+        bytes_in: of the request.
+        request_id: the client's own.
         model: a served one's name, as soon as that is known.
         stages_s: seconds by stage, filled by the procedure.
         batch: examples that were computed together.
@@ -242,6 +244,8 @@ class Call:
 
     name: str
     context: Any
+    bytes_in: int
+    request_id: str = ""
     model: str = ""
     stages_s: Mapping[str, float] = field(default_factory=dict)
     batch: int = 0
@@ -253,3 +257,11 @@ class Call:
 
 
 Procedure = Callable[[Any, Call], Awaitable[Any]]
+
+
+def _read(name: str, raw: bytes) -> Any:
+    """A procedure's request; raises ProtocolError for bytes that are none."""
+    try:
+        return METHODS[name][0].FromString(raw)
+    except DecodeError as error:
+        raise ProtocolError(f"this is no {name} request: {error}") from None

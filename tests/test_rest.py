@@ -1,0 +1,379 @@
+"""The protocol over HTTP: what is answered, what is refused, and what that leaves behind."""
+
+import asyncio
+import gzip
+import json
+import os
+import signal
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from fake_hosts import EVERY, Identity, Pictures, serving
+
+from paddleport.errors import FeedError
+from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.hosting.model_host import (
+    DeadlineError,
+    OverloadedError,
+    WorkerLostError,
+)
+from paddleport.serve.metrics import Metrics
+from paddleport.serve.rest import http_protocol
+from paddleport.serve.server import Addresses, ServerOptions, serve
+
+BODY_BYTES = 2**20
+
+
+@pytest.fixture(scope="module")
+def echo() -> Identity:
+    return Identity("echo", EVERY)
+
+
+@pytest.fixture(scope="module")
+def at(echo: Identity) -> Iterator[Addresses]:
+    pages = {"/": ("text/html", b"<p>page")}
+    with serving(echo, Pictures("pics"), pages=pages, max_body_bytes=BODY_BYTES) as found:
+        yield found
+
+
+@pytest.fixture
+def client(at: Addresses) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=at.http, timeout=20) as found:
+        yield found
+
+
+def tensor(**changes: Any) -> dict[str, Any]:
+    plain = {"name": "in_float32", "datatype": "FP32", "shape": [1, 2], "data": [1.5, -2]}
+    return {key: value for key, value in {**plain, **changes}.items() if value is not None}
+
+
+def infer(client: httpx.Client, *inputs: dict[str, Any], **more: Any) -> httpx.Response:
+    return client.post("/v2/models/one/infer", json={"inputs": inputs, **more})
+
+
+@pytest.fixture(scope="module")
+def one() -> Iterator[Addresses]:
+    with serving(Identity("one"), max_body_bytes=BODY_BYTES) as found:
+        yield found
+
+
+@pytest.fixture
+def single(one: Addresses) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=one.http, timeout=20) as found:
+        yield found
+
+
+def test_json_in_and_out_keeps_values_and_shape(single: httpx.Client) -> None:
+    for data in ([1.5, -2], [[1.5, -2]]):
+        found = infer(single, tensor(data=data), id="a7").json()
+        assert found["id"] == "a7" and found["model_version"] == "1"
+        assert found["outputs"] == [
+            {"name": "out_float32", "datatype": "FP32", "shape": [1, 2], "data": [1.5, -2.0]}
+        ]
+
+
+def test_binary_tensors_after_the_json(single: httpx.Client) -> None:
+    values = np.arange(6, dtype=np.float32).reshape(2, 3)
+    head = json.dumps(
+        {
+            "inputs": [
+                tensor(shape=[2, 3], data=None, parameters={"binary_data_size": values.nbytes})
+            ],
+            "parameters": {"binary_data_output": True},
+        }
+    ).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    done = single.post("/v2/models/one/infer", content=head + values.tobytes(), headers=headers)
+    length = int(done.headers["Inference-Header-Content-Length"])
+    assert json.loads(done.content[:length])["outputs"][0]["parameters"] == {
+        "binary_data_size": values.nbytes
+    }
+    assert done.content[length:] == values.tobytes()
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (tensor(data=["a", "b"]), "no FP32"),
+    (tensor(data=[1, 2, 3]), "3 values"),
+    (tensor(data=[[1], [2]]), "of shape"),
+    (tensor(data=[[[1, 2]]]), "in 3 lists"),
+    (tensor(data=[[1, 2], [3]], shape=[2, 2]), "FP32"),
+    (tensor(data=[1e300, 0]), "beyond FP32"),
+    (tensor(data=7), "in 0 lists"),
+    (tensor(data=None), "neither data"),
+    (tensor(shape=[1, -2]), "shape"),
+    (tensor(shape=[2**62, 2**62]), "takes"),
+    (tensor(shape=[1] * 40), "40 axes"),
+    (tensor(datatype="FP33"), "no datatype"),
+    (tensor(datatype="INT32", data=[1, 2]), "takes FP32"),
+    (tensor(datatype="INT8", data=[1, 300]), "beyond INT8"),
+    (tensor(datatype="INT8", data=[1, 2**70]), "INT8"),
+    (tensor(datatype="INT64", data=[1, 2.5]), "no INT64"),
+    (tensor(datatype="BOOL", data=[1, 2]), "no BOOL"),
+    (tensor(datatype="BF16"), "BF16"),
+    (tensor(name="other"), "other"),
+    (tensor(parameters={"binary_data_size": 8}), "one of them"),
+    (tensor(data=None, parameters={"binary_data_size": 8}), "0 are left"),
+    (tensor(data=None, parameters={"binary_data_size": -8}), "binary_data_size"),
+    (tensor(data=None, parameters={"binary_data_size": "8"}), "binary_data_size"),
+    (tensor(parameters={"shared_memory_region": "x"}), "shared memory"),
+]
+
+
+@pytest.mark.parametrize(("given", "words"), WRONG)
+def test_what_is_wrong_with_a_tensor_is_said(
+    single: httpx.Client, given: dict[str, Any], words: str
+) -> None:
+    done = infer(single, given)
+    assert done.status_code == 400, done.text
+    assert words in done.json()["error"] and "\n" not in done.json()["error"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"null",
+        b"[]",
+        b'{"inputs": 1}',
+        b'{"inputs": []}',
+        b'{"inputs": [{"name": "in_float32"}]}',
+        b"\xff\xfe",
+        b'{"inputs":' + b"[" * 100_000,
+        b'{"inputs": [{"name":"in_float32","datatype":"FP32","shape":[1],"data":'
+        + b"[" * 9000
+        + b"1"
+        + b"]" * 9000
+        + b"}]}",
+        b'{"inputs": [{"name":"in_float32","datatype":"FP32","shape":[1],"data":[NaN]}]}',
+        b'{"inputs": [{"name":"in_float32","datatype":"FP32","shape":[1],"data":[1e999]}]}',
+        b'{"inputs": [{"name":"in_float32","datatype":"FP32","shape":[1' + b"0" * 5000 + b"]}]}",
+    ],
+)
+def test_bodies_that_are_no_request(single: httpx.Client, body: bytes) -> None:
+    done = single.post("/v2/models/one/infer", content=body)
+    assert done.status_code == 400, done.text
+    assert done.json()["error"]
+
+
+@pytest.mark.parametrize("length", ["-1", "9999", "x", "1" * 30, "4"])
+def test_a_header_length_that_lies(single: httpx.Client, length: str) -> None:
+    body = json.dumps({"inputs": [tensor()]})
+    headers = {"Inference-Header-Content-Length": length}
+    assert single.post("/v2/models/one/infer", content=body, headers=headers).status_code == 400
+
+
+def test_bytes_elements_whose_lengths_lie(client: httpx.Client) -> None:
+    for raw in (struct.pack("<I", 2**31) + b"abc", struct.pack("<I", 1), b"abc"):
+        head = json.dumps(
+            {
+                "inputs": [
+                    {
+                        "name": "p",
+                        "datatype": "BYTES",
+                        "shape": [1],
+                        "parameters": {"binary_data_size": len(raw)},
+                    }
+                ]
+            }
+        ).encode()
+        headers = {"Inference-Header-Content-Length": str(len(head))}
+        done = client.post("/v2/models/pics/infer", content=head + raw, headers=headers)
+        assert done.status_code == 400 and "element" in done.json()["error"]
+
+
+def test_nan_has_no_form_in_json_and_is_given_as_binary(single: httpx.Client) -> None:
+    raw = np.array([[np.nan, np.inf]], np.float32).tobytes()
+    for binary, status in ((False, 400), (True, 200)):
+        head = json.dumps(
+            {
+                "inputs": [tensor(data=None, parameters={"binary_data_size": 8})],
+                "parameters": {"binary_data_output": binary},
+            }
+        ).encode()
+        headers = {"Inference-Header-Content-Length": str(len(head))}
+        done = single.post("/v2/models/one/infer", content=head + raw, headers=headers)
+        assert done.status_code == status, done.text
+        assert done.content.endswith(raw) if binary else "NaN" in done.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (FeedError("wrong"), 400),
+        (OverloadedError("full", 2.2), 503),
+        (DeadlineError("late"), 504),
+        (WorkerLostError("gone"), 500),
+    ],
+)
+def test_an_error_of_the_model_has_its_status(error: Exception, status: int) -> None:
+    metrics, host = Metrics(), Identity("m")
+    host.error = error
+    with serving(host, metrics=metrics) as at, httpx.Client(base_url=at.http) as client:
+        done = client.post("/v2/models/m/infer", json={"inputs": [tensor()]})
+        assert (done.status_code, done.json()["error"]) == (status, str(error))
+        assert done.headers.get("retry-after") == ("3" if status == 503 else None)
+        assert f'status="{status}"' in client.get("/metrics").text
+
+
+def test_pictures_as_curl_sends_them(client: httpx.Client) -> None:
+    ways: list[dict[str, Any]] = [
+        {"content": b"jpeg"},
+        {"files": {"file": ("a.jpg", b"jpeg")}},
+        {"files": {"picture": ("a.jpg", b"jpeg")}},
+    ]
+    for way in ways:
+        done = client.post("/v1/classify?model=pics", **way)
+        assert done.json()["predictions"] == [{"index": 0, "label": "cat", "score": 0.75}]
+        assert "decode;dur=2.000" in done.headers["server-timing"]
+    assert client.post("/v1/classify", content=b"jpeg").json()["model"] == "pics"
+    for content, words in ((b"", "no picture"), (b"bad", "can't be read: it is no picture")):
+        done = client.post("/v1/classify", content=content)
+        assert done.status_code == 400 and words in done.json()["error"]
+    cut = {"content-type": "multipart/form-data; boundary=x"}
+    for form in (b"", b"--x\r\n", b"--x\r\nname=file\r\n\r\nabc", b"--x--"):
+        assert client.post("/v1/classify", content=form, headers=cut).status_code == 400
+
+
+def test_addresses_and_methods(client: httpx.Client, echo: Identity) -> None:
+    assert client.get("/").text == "<p>page"
+    assert client.head("/v2").text == ""
+    assert client.get("/nothing").status_code == 404
+    assert client.get("/v2/models/echo/infer").headers["allow"] == "POST"
+    assert client.get("/v2/models/echo/versions/1").status_code == 200
+    assert client.get("/v2/models/echo/versions/2").status_code == 404
+    assert client.get("/v2/models/..%2f..%2fetc").status_code == 404
+    assert client.post("/v2/repository/models/echo/load").status_code == 403
+    echo.reason = "it is loading"
+    try:
+        ready = client.get("/v2/health/ready")
+        assert (ready.status_code, ready.json()["reasons"]) == (503, {"echo": "it is loading"})
+        assert client.get("/v2/models/echo/ready").status_code == 503
+        assert client.get("/v2/health/live").status_code == 200
+    finally:
+        echo.reason = ""
+    assert client.get("/v2/health/ready").status_code == 200
+
+
+def test_a_request_keeps_its_id(client: httpx.Client) -> None:
+    assert client.get("/v2", headers={"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
+    drawn = client.get("/v2", headers={"x-request-id": "no good!"}).headers["x-request-id"]
+    assert len(drawn) == 32
+
+
+def test_pages_of_other_sites_are_refused(client: httpx.Client) -> None:
+    there = {"origin": "http://elsewhere.example"}
+    assert client.post("/v1/classify", content=b"jpeg", headers=there).status_code == 403
+    own = {"origin": str(client.base_url)}
+    assert client.post("/v1/classify", content=b"jpeg", headers=own).status_code == 200
+
+
+def test_compressed_bodies_are_refused(client: httpx.Client) -> None:
+    headers = {"content-encoding": "gzip"}
+    done = client.post("/v2/models/echo/infer", content=gzip.compress(b"{}"), headers=headers)
+    assert done.status_code == 415
+
+
+def test_a_token_is_asked_for() -> None:
+    with serving(Identity("m"), token="secret") as at, httpx.Client(base_url=at.http) as client:
+        assert client.get("/v2/health/live").status_code == 200
+        assert client.get("/v2/health/ready").status_code == 200
+        for header in ({}, {"authorization": "Bearer other"}, {"authorization": "secret"}):
+            done = client.get("/v2/models/m", headers=header)
+            assert (done.status_code, done.headers["www-authenticate"]) == (401, "Bearer")
+            assert client.get("/metrics", headers=header).status_code == 401
+        right = {"authorization": "Bearer secret"}
+        assert client.get("/v2/models/m", headers=right).status_code == 200
+
+
+def raw_exchange(at: Addresses, sent: bytes, wait_s: float = 5) -> bytes:
+    host, port = at.http.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), wait_s) as line:
+        line.sendall(sent)
+        found = b""
+        try:
+            while chunk := line.recv(65536):
+                found += chunk
+        except (ConnectionError, TimeoutError):
+            pass
+    return found
+
+
+def test_sizes_are_refused_before_they_are_read(at: Addresses, client: httpx.Client) -> None:
+    post = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: x\r\n"
+    said = raw_exchange(at, post + b"content-length: 10000000000\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 413")
+    chunked = b"transfer-encoding: chunked\r\n\r\n"
+    chunks = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+    assert raw_exchange(at, post + chunked + chunks * 20).startswith(b"HTTP/1.1 413")
+    assert client.get("/v2/health/live").status_code == 200
+
+
+def test_headers_are_limited(at: Addresses, client: httpx.Client) -> None:
+    many = b"".join(b"x-%d: 1\r\n" % index for index in range(10_000))
+    for headers in (many, b"x: " + b"y" * 200_000 + b"\r\n"):
+        said = raw_exchange(at, b"GET /v2 HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n")
+        assert said.startswith(b"HTTP/1.1 400") or not said
+    said = raw_exchange(at, b"GET /" + b"a" * 200_000)
+    assert said.startswith(b"HTTP/1.1 400") or not said
+    assert client.get("/v2/health/live").status_code == 200
+
+
+def test_slow_clients_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_protocol, "HEADER_TIMEOUT_S", 0.3)
+    with serving(Identity("m"), body_timeout_s=0.3) as at:
+        started = time.monotonic()
+        assert raw_exchange(at, b"GET /v2 HTT") == b""
+        assert raw_exchange(at, b"") == b""
+        post = b"POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc"
+        assert raw_exchange(at, post).startswith(b"HTTP/1.1 408")
+        assert time.monotonic() - started < 4
+        with httpx.Client(base_url=at.http) as client:
+            client.get("/v2/health/live")
+            time.sleep(0.6)  # a connection that is kept is no slow one
+            assert client.get("/v2/health/live").status_code == 200
+
+
+def test_a_client_that_hangs_up_is_not_computed_for() -> None:
+    host = Identity("m", delay_s=30)
+    with serving(host) as at:
+        with (
+            pytest.raises(httpx.ReadTimeout),
+            httpx.Client(base_url=at.http, timeout=0.5) as client,
+        ):
+            client.post("/v2/models/m/infer", json={"inputs": [tensor()]})
+        for _ in range(100):
+            if host.cancelled:
+                break
+            time.sleep(0.02)
+    assert (host.cancelled, host.fed) == (1, 0)
+
+
+def test_what_was_taken_is_finished_at_the_end() -> None:
+    host = Identity("m", delay_s=0.5)
+
+    async def ask(url: str) -> int:
+        async with httpx.AsyncClient(timeout=20) as client:
+            return (await client.post(url, json={"inputs": [tensor()]})).status_code
+
+    async def main() -> list[int]:
+        bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
+        options = ServerOptions(http_port=0, grpc_port=None)
+        server = asyncio.ensure_future(
+            serve(HostRegistry([host]), Metrics(), options, on_bound=bound.set_result)
+        )
+        url = f"{(await bound).http}/v2/models/m/infer"
+        asked = [asyncio.ensure_future(ask(url)) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+        found = await asyncio.gather(*asked)
+        await asyncio.wait_for(server, 5)
+        return list(found)
+
+    assert asyncio.run(main()) == [200, 200, 200]
