@@ -51,15 +51,21 @@ def check(module: Any, client: Any) -> None:
     listed = model["inputs"] if module is over_http else model.inputs
     assert len(listed) == len(EVERY)
     index = client.get_model_repository_index()
-    states = index if module is over_http else [
-        {"name": item.name, "state": item.state} for item in index.models
-    ]
+    states = (
+        index
+        if module is over_http
+        else [{"name": item.name, "state": item.state} for item in index.models]
+    )
     assert {item["name"]: item["state"] for item in states} == {
-        "echo": "READY", "pics": "READY", "waiting": "UNAVAILABLE"
+        "echo": "READY",
+        "pics": "READY",
+        "waiting": "UNAVAILABLE",
     }
     for send, receive in ((True, True), (False, True), (True, False), (False, False)):
         inputs, sent = feed(module, binary=send)
-        found = client.infer("echo", inputs, outputs=outputs(module, binary=receive), request_id="7")
+        found = client.infer(
+            "echo", inputs, outputs=outputs(module, binary=receive), request_id="7"
+        )
         answer = found.get_response()
         assert (answer["id"] if module is over_http else answer.id) == "7"
         for dtype, values in sent.items():
