@@ -65,7 +65,6 @@ def reference_record(
     answers: Outputs,
     *,
     given: GivenFeeds | None = None,
-    exactly_made: bool = False,
 ) -> dict[str, Any]:
     """What a file's provenance keeps; nothing where it can't be kept, or is too large.
 
@@ -74,12 +73,10 @@ def reference_record(
         feeds: those that were compared.
         answers: native Paddle's, one mapping per feed.
         given: what the feeds are where they were given.
-        exactly_made: whether ``model`` alone is known to make the same feeds.
     """
     if not all(is_packable(tensor) for mapping in answers for tensor in mapping.values()):
         return {}
-    again = [] if given or exactly_made else model.feeds()
-    made = [digest(feed.to_file) for feed in (feeds if exactly_made else again)]
+    made = [] if given else [digest(feed.to_file) for feed in model.feeds()]
     kept: list[tuple[dict[str, Any], Mapping[str, Array]]] = []
     left = _FEED_BYTES
     for index, (feed, outputs) in enumerate(zip(feeds, answers, strict=True)):

@@ -185,7 +185,7 @@ function stages(found, total) {
   const known = Object.keys(found).filter((name) => name !== "total");
   const names = [...STAGES.filter((name) => known.includes(name)), ...known.filter((name) => !STAGES.includes(name))];
   const heading = element("h4");
-  const way = `${milliseconds(total)} with the way there and back`;
+  const way = `${milliseconds(total)} as this browser sees it`;
   if (found.total === undefined) heading.append(way);
   else heading.append(`${milliseconds(found.total)} in the server`, element("span", "light", `, ${way}`));
   made.append(heading);
