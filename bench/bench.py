@@ -29,6 +29,7 @@ from picture_throughput import pipeline_claim, pipeline_passes
 from preprocess_speed import CASES, preprocess_times, ratios
 from run_configuration import THREADS, RunConfiguration
 from runner_overhead import runner_overhead
+from serve_speed import serve_results
 from startup_time import startup_claims
 from tuned_speed import tuned_results
 
@@ -39,7 +40,7 @@ from paddleport.worker import run_in_worker
 
 PARTS = (
     *("help", "startup", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
-    *("others", "edge", "tuned", "growth", "memory", "evaluate"),
+    *("others", "edge", "tuned", "growth", "memory", "evaluate", "serve"),
 )
 OUT = Path("out")
 
@@ -182,6 +183,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Results:
         lambda: long_run_results(source, onnx, folder, asked.pictures),
         lambda: memory_results(folder, BINARIES),
         lambda: evaluate_claims(source, onnx, folder),
+        lambda: serve_results(onnx, asked.minutes),
     )
     found = [
         one if isinstance(one := part(), Results) else Results(one, {}, {})
@@ -198,6 +200,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of each tune")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the edge runtimes")
     parser.add_argument("--pictures", type=int, default=4000, help="of the growth's long run")
+    parser.add_argument("--minutes", type=float, default=2, help="of the server's soak")
     asked = parser.parse_args()
     os.environ.setdefault("PADDLEPORT_OFFLINE", "1")
     folder = Path(tempfile.mkdtemp(prefix="paddleport-bench-"))

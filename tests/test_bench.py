@@ -1,14 +1,17 @@
 """The bench's own arithmetic: missed limits, growth, peak memory."""
 
+import http.server
 import json
 import math
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -250,3 +253,56 @@ def test_help_offers_the_parts_by_name() -> None:
     assert done.returncode == 0, done.stderr
     for part in ("startup", "others", "edge", "tuned", "growth", "memory"):
         assert part in done.stdout
+
+
+class _Lying(http.server.BaseHTTPRequestHandler):
+    """Answers one after the other: right, wrong, busy, failed, none, then right ones for ever."""
+
+    protocol_version = "HTTP/1.1"
+    answers: ClassVar[list[tuple[int, bytes]]]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if not status:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("Inference-Header-Content-Length", "2")  # holds the other header's name
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_the_servers_clients_count_what_is_wrong_refused_failed_and_lost(load: Any) -> None:
+    clients = load("serve_clients")
+    right = np.arange(4, dtype=np.float32)
+    body, wrong = (b"{}" + found.tobytes() for found in (right, right + 1))
+    _Lying.answers = [(200, body), (200, wrong), (503, b""), (500, b"x"), (0, b""), (200, body)]
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Lying)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    asked = clients.Asked(
+        address=f"127.0.0.1:{server.server_port}",
+        model="m",
+        input="x",
+        tensors=[right],
+        answers=[right],
+        grpc=False,
+    )
+    process = clients.ClientProcess(asked, 1)
+    try:
+        tally = process.all_at_once(0.5)
+        assert (tally.wrong, tally.refused, tally.failed, tally.lost) == (1, 1, 1, 1)
+        assert len(tally.times_ms) > 2
+        _Lying.answers = [(200, wrong)]
+        with pytest.raises(RuntimeError, match="not answered rightly"):
+            process.one_by_one(1)
+    finally:
+        process.close()
+        server.shutdown()
+        thread.join()
+        server.server_close()
