@@ -1,4 +1,7 @@
-"""The container file and KServe's manifest, started as KServe would, without a container engine."""
+"""The container file and KServe's manifest, started as KServe would, without a container engine.
+
+``PADDLEPORT_IMAGE_PYTHON`` names a Python with the packages of the image alone, as in CI.
+"""
 
 import json
 import os
@@ -149,7 +152,8 @@ def started(
     words = [*image.entrypoint, *(arguments if request.param == "manifest" else image.command)]
     ports = free_ports()
     given = dict(zip(map(str, image.exposed), map(str, ports), strict=True))
-    words = [sys.executable, "-m", *(given.get(word, word) for word in words)]
+    python = os.environ.get("PADDLEPORT_IMAGE_PYTHON", sys.executable)
+    words = [python, "-m", *(given.get(word, word) for word in words)]
     log = tmp_path / "log"
     with log.open("w") as file:
         process = subprocess.Popen(

@@ -182,6 +182,12 @@ def test_the_wheel_holds_one_package_with_every_file(tmp_path: Path) -> None:
         for file in (ROOT / room).rglob("*")
         if file.is_file() and "__pycache__" not in file.parts
     }
+    wanted |= {
+        f"paddleport/{file.relative_to(ROOT / 'paddleport')}"
+        for hall in ("serve", "integrations")
+        for file in (ROOT / "paddleport" / hall).rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
     assert wanted <= names
     assert "paddleport/cli/__init__.py" in names
     assert {"paddleport/doctor/checked_packages.json", "paddleport/doctor/known_bad.json"} <= names
