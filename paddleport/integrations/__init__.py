@@ -1,0 +1,1 @@
+"""The ``Predictor`` inside other engines: Ray's actors and Ray Data."""
