@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("convert", "runners", "models", "validate")
-HALLS = ("cli", "doctor")  # inside the package
+HALLS = ("cli", "doctor", "integrations")  # inside the package
 # Each may import those before it, and itself.
 ORDER = (
     "errors",
@@ -27,6 +27,7 @@ ORDER = (
     "runners",
     "validate",
     "convert",
+    "integrations",
     "doctor",
     "cli",
 )
@@ -61,7 +62,14 @@ VENDORS = {
     "openvino": {"runners/openvino.py"},
     "paddlelite": {"runners/paddle_lite/lite_child.py"},  # run by another Python
     "polygraphy": {"runners/tensorrt/library.py"},
-    "pyarrow": {"validate/labelled/parquet_files.py"},
+    "pyarrow": {
+        "integrations/answer_parts.py",
+        "integrations/answer_tables.py",
+        "integrations/stored_pictures.py",
+        "validate/labelled/parquet_files.py",
+    },
+    "fsspec": {"integrations/stored_pictures.py"},
+    "ray": {"integrations/ray_actors.py", "integrations/ray_run.py"},
     "tensorrt": {"runners/tensorrt/library.py"},
     "tensorrt_rtx": {"runners/tensorrt/library.py"},
     "cv2": {

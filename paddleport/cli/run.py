@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paddleport.cli import feed_files, options
+from paddleport.cli import feed_files, options, ray_engine
 from paddleport.cli.answers import show_answers
 from paddleport.cli.console import print_warning, progress_bar, stderr
 from paddleport.cli.profile_options import ProfileOptions
@@ -81,6 +81,10 @@ def run(
         Path | None,
         typer.Option("--jsonl", metavar="FILE", help="Write one JSON line per picture or feed."),
     ] = None,
+    engine: ray_engine.EngineOption = None,
+    address: ray_engine.AddressOption = None,
+    actors: ray_engine.ActorsOption = None,
+    out: ray_engine.OutOption = None,
 ) -> None:
     """Classify pictures on any runtime, with one preprocessing for all; or run any model's feeds.
 
@@ -89,6 +93,8 @@ def run(
     [bold]paddleport run MobileNetV2.onnx --backend onnxruntime photos/[/]
 
     [bold]paddleport run photos/ --profile out/MobileNetV2/tune.toml[/]
+
+    [bold]paddleport run photos/ --engine ray -o answers/[/]
 
     [bold]paddleport run DETECTOR/ --feed image=FILE.npy --feed scale_factor=FILE.npy[/]
     """
@@ -107,14 +113,19 @@ def run(
         if count is not None and count < 1:  # before a conversion that may take long
             raise UsageError(f"--{option} {count} is not possible: 1 or more")
     task = task_for(task, feeds, names_of_pictures)
-    pictures, several = ([], False) if feeds else _pictures(names_of_pictures)
+    on_ray = ray_engine.is_asked(
+        engine, out, address, actors, pictures=names_of_pictures, jsonl=jsonl
+    )
+    if on_ray and threads is None and not tuned.threads:
+        threads = 1  # of an actor
+    pictures, several = ([], False) if feeds or on_ray else _pictures(names_of_pictures)
     asked = RunnerOptions(
         device=device,
         precision=options.precision_from(precision) or tuned.precision,
         threads=tuned.threads or available_threads() if threads is None else threads,
         extras=tuned.extras | options.extras_from(extra),
     )
-    workers = default_workers() if workers is None else workers
+    workers = (None if on_ray else default_workers()) if workers is None else workers
     with progress_bar() as progress:
         ready, spec = prepare_predictor(
             model,
@@ -132,6 +143,10 @@ def run(
         raise UsageError(f"{named} does not say how pictures are fed. {feed_tensors(ready.inputs)}")
     own = {"topk": topk} if task == "classification" else {}
     spec = replace(spec, task_options=own, workers=workers, fast_decode=fast_decode)
+    if on_ray:
+        if ready.warning:
+            print_warning(ready.warning)
+        ray_engine.run(spec, names_of_pictures, str(out), address, actors, json=json)
     with (spec_for_feeds(spec, feeds) if feeds else spec).open() as predictor:
         if ready.warning:
             print_warning(ready.warning)

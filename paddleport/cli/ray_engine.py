@@ -1,0 +1,111 @@
+"""``--engine ray`` of ``paddleport run``: its options, and what it prints."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from paddleport.cli.console import print_error, print_json, progress_bar, stdout
+from paddleport.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from paddleport.runners.predictor import PredictorSpec
+
+EngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="ray",
+        help="Run on a Ray cluster; PICTURES may be addresses (s3://...) and Parquet files, too. "
+        "The same command goes on where it was interrupted.",
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", help="Of the Ray cluster; else RAY_ADDRESS, or one on this machine."),
+]
+ActorsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--actors",
+        help="How many hold the model, each with --threads CPUs (1 if not told) or a GPU.",
+        show_default="as many as there is room for",
+    ),
+]
+OutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--out", "-o", metavar="DIR", help="With --engine ray: where Parquet files of answers go."
+    ),
+]
+
+
+def is_asked(
+    engine: str | None,
+    out: str | None,
+    address: str | None,
+    actors: int | None,
+    *,
+    pictures: Sequence[str],
+    jsonl: Path | None,
+) -> bool:
+    """Whether Ray is to run it.
+
+    Raises:
+        UsageError: another engine, or options that do not go together.
+    """
+    if engine is None:
+        given = {"--address": address, "--actors": actors, "--out": out}
+        for option, value in given.items():
+            if value is not None:
+                raise UsageError(f"{option} {value} is for --engine ray, which is not named")
+        return False
+    if engine != "ray":
+        raise UsageError(f"--engine {engine} is not known: ray, or none for this process")
+    if out is None:
+        raise UsageError("--engine ray writes Parquet files: say where with -o DIR")
+    if not pictures:
+        raise UsageError("--engine ray takes pictures: name a folder, a glob or a Parquet file")
+    if jsonl is not None:
+        raise UsageError("--engine ray writes Parquet files to -o DIR: leave --jsonl out")
+    if actors is not None and actors < 1:
+        raise UsageError(f"--actors {actors} is not possible: 1 or more")
+    return True
+
+
+def run(
+    spec: "PredictorSpec",
+    names: Sequence[str],
+    out: str,
+    address: str | None,
+    actors: int | None,
+    *,
+    json: bool,
+) -> NoReturn:
+    """Answer the pictures, print a summary, and exit as ``run`` does.
+
+    Raises:
+        typer.Exit: always, with 1 if some pictures and 2 if all of them could not be read.
+    """
+    from dataclasses import replace
+
+    from paddleport.integrations.ray_run import RayRequest, run_on_ray
+
+    if spec.workers is None:  # as many as an actor has CPUs
+        spec = replace(spec, workers=max(1, spec.options.threads or 1))
+    with progress_bar() as progress:
+        found = run_on_ray(
+            RayRequest(spec=spec, names=names, out=out, address=address, actors=actors),
+            progress,
+            lambda error: print_error(ImageError(error)),
+        )
+    if json:
+        print_json(found.to_dict())
+    else:
+        before = f", {found.resumed:,} of them before" if found.resumed else ""
+        stdout().print(
+            f"[bold]{out}[/]  {found.pictures:,} pictures{before}, {found.failed:,} not read · "
+            f"{found.parts:,} files · {found.start_s:.1f} s to start, {found.seconds:.1f} s"
+        )
+    raise typer.Exit(0 if not found.failed else 1 if found.failed < found.pictures else 2)

@@ -1,0 +1,86 @@
+"""A folder of answers, one Parquet file a part: each is whole or not there."""
+
+import contextlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from paddleport.errors import UsageError
+from paddleport.files import write_atomically
+from paddleport.integrations.stored_pictures import filesystem
+
+ASKED = "_paddleport.json"
+_FAILED = b"paddleport.failed"
+
+
+class AnswerParts:
+    """The folder at a path or an address of fsspec; an object appears there whole by itself."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address.removeprefix("file://").rstrip("/")
+        self.is_local = "://" not in self.address
+        self._system, self._path = filesystem(self.address)
+
+    def begin(self, asked: Mapping[str, Any]) -> None:
+        """Note what is computed, or see that an interrupted run computed the same.
+
+        Raises:
+            UsageError: the folder is of another run.
+            OutputError: it cannot be written.
+        """
+        content = json.dumps(asked, indent=1, sort_keys=True, default=str).encode()
+        with contextlib.suppress(FileNotFoundError):
+            found = self._system.cat_file(f"{self._path}/{ASKED}")
+            if found == content:
+                return
+            before, now = json.loads(found), json.loads(content)
+            changed = sorted(key for key in now if before.get(key) != now[key])
+            raise UsageError(
+                f"{self.address} holds answers of another run ({', '.join(changed)} differ): "
+                "give another -o"
+            )
+        self.write(ASKED, content)
+
+    def names(self) -> set[str]:
+        """The parts that are there."""
+        self._system.invalidate_cache()
+        with contextlib.suppress(FileNotFoundError):
+            found = self._system.ls(self._path, detail=False)
+            return {
+                name
+                for item in found
+                if (name := item.rsplit("/", 1)[-1]).startswith("part-")
+                and name.endswith(".parquet")
+            }
+        return set()
+
+    def counts(self, name: str) -> tuple[int, int] | None:
+        """Pictures in a part and those of them not read; ``None`` if the file is damaged."""
+        import pyarrow
+        from pyarrow import parquet
+
+        try:
+            with self._system.open(f"{self._path}/{name}", "rb") as stream:
+                footer = parquet.read_metadata(stream)
+            return footer.num_rows, int(footer.metadata[_FAILED])
+        except (pyarrow.ArrowException, OSError, KeyError, TypeError):
+            return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """A file that is whole once it has its name."""
+        if self.is_local:
+            write_atomically(Path(self.address) / name, content)
+        else:
+            self._system.pipe_file(f"{self._path}/{name}", content)
+
+
+def encoded(table: Any, failed: int) -> bytes:
+    """A table of answers as a Parquet file that says how many pictures were not read."""
+    import pyarrow
+    from pyarrow import parquet
+
+    stream = pyarrow.BufferOutputStream()
+    marked = table.replace_schema_metadata({_FAILED: str(failed).encode()})
+    parquet.write_table(marked, stream, compression="zstd")
+    return bytes(stream.getvalue())

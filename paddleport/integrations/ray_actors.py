@@ -1,0 +1,202 @@
+"""Actors that hold a predictor each, and parts of the pictures handed to whoever is free."""
+
+import os
+from collections import deque
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+from paddleport.errors import PortError, UsageError, WorkerCrashed
+from paddleport.integrations.answer_parts import AnswerParts, encoded
+from paddleport.integrations.answer_tables import answers_table
+from paddleport.integrations.shipped_model import ShippedModel
+from paddleport.integrations.stored_pictures import StoredPart, with_read_errors
+
+MOST_ATTEMPTS = 4
+"""How often a part may lose its actor; a cluster loses several at a time, a picture one by one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedPart:
+    """A part and the file its answers go to."""
+
+    name: str
+    pictures: StoredPart
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartDone:
+    """What an actor gives back.
+
+    Attributes:
+        name: the part's file.
+        pictures: how many.
+        errors: why those that were not read were not.
+        content: the file, where the driver is to write it; ``None`` where it is written.
+    """
+
+    name: str
+    pictures: int
+    errors: tuple[str, ...]
+    content: bytes | None
+
+
+class PartActor:
+    """One predictor in a process of Ray's."""
+
+    def __init__(self, model: ShippedModel, out: str) -> None:
+        self._predictor = model.here().open()
+        self._out = AnswerParts(out)
+
+    def ready(self) -> None:
+        """Answered once the model is loaded."""
+
+    def answer(self, part: NamedPart) -> PartDone:
+        """Decode, preprocess and compute one part."""
+        errors: dict[int, str] = {}
+        with closing(self._predictor.predict_many(part.pictures.sources(errors))) as found:
+            answers = with_read_errors(found, errors)
+        told = tuple(answer.error for answer in answers if answer.error)
+        content = encoded(answers_table(answers, self._predictor), len(told))
+        if not self._out.is_local:
+            self._out.write(part.name, content)
+        return PartDone(
+            name=part.name,
+            pictures=len(answers),
+            errors=told,
+            content=content if self._out.is_local else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActorNeeds:
+    """How many actors, and what each takes of a node."""
+
+    actors: int | None
+    cpus: int
+    gpus: int = 0
+
+    def count(self, resources: dict[str, float]) -> int:
+        """What was asked, or as many as the cluster holds.
+
+        Raises:
+            UsageError: it holds none.
+        """
+        fits = int(resources.get("CPU", 0)) // self.cpus
+        if self.gpus:
+            fits = min(fits, int(resources.get("GPU", 0)) // self.gpus)
+        if not fits:
+            raise UsageError(
+                f"the cluster has {resources.get('CPU', 0):g} CPUs and "
+                f"{resources.get('GPU', 0):g} GPUs, and an actor takes {self.cpus} and "
+                f"{self.gpus}: give less --threads, or --device cpu"
+            )
+        return min(self.actors or fits, fits)
+
+
+def connect(address: str | None) -> bool:
+    """Join the cluster, or start one here; whether this process is to leave it again.
+
+    Raises:
+        UsageError: Ray is not installed, or there is no cluster.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError:
+        raise UsageError("--engine ray takes Ray: pip install 'paddleport[ray]'") from None
+    if ray.is_initialized():
+        return False
+    try:
+        ray.init(
+            address=address or os.environ.get("RAY_ADDRESS") or "local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"no Ray cluster at {address}: {reason}") from None
+    return True
+
+
+def parts_done(
+    model: ShippedModel, out: str, parts: Iterator[NamedPart], needs: ActorNeeds
+) -> Generator[PartDone, None, None]:
+    """Every part once, in the order in which they are done.
+
+    A part whose actor is lost is done by another one, and a new actor is asked for. Those that
+    find no room wait, and nobody waits for them. An actor holds one part, the driver none.
+
+    Raises:
+        PortError: what opening the model does.
+        WorkerCrashed: a part has lost ``MOST_ATTEMPTS`` actors.
+    """
+    import ray
+
+    kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0)(PartActor)
+    shipped = ray.put(model)
+    running: dict[Any, tuple[Any, NamedPart | None]] = {}
+    lost: deque[NamedPart] = deque()
+    attempts: dict[str, int] = {}
+
+    def start() -> None:
+        actor = kind.remote(shipped, out)
+        running[actor.ready.remote()] = (actor, None)
+
+    def go_on(actor: Any) -> None:
+        part = lost.popleft() if lost else next(parts, None)
+        if part is not None:
+            running[actor.answer.remote(part)] = (actor, part)
+        else:
+            idle.append(actor)
+
+    idle: list[Any] = []
+    for _ in range(needs.count(ray.cluster_resources())):
+        start()
+    begun = False
+    try:
+        while not begun or any(part for _, part in running.values()) or lost:
+            done, _ = ray.wait(list(running), num_returns=1)
+            actor, part = running.pop(done[0])
+            try:
+                result = ray.get(done[0])
+            except ray.exceptions.RayTaskError as error:
+                raise _told(error) from None
+            except ray.exceptions.RayError as error:
+                _count_loss(attempts, part, error)
+                if part is not None:
+                    lost.append(part)
+                start()
+                continue
+            begun = True
+            go_on(actor)
+            while lost and idle:
+                go_on(idle.pop())
+            if result is not None:
+                yield result
+    finally:
+        for actor in [*idle, *(actor for actor, _ in running.values())]:
+            ray.kill(actor)
+
+
+def _count_loss(attempts: dict[str, int], part: NamedPart | None, error: Exception) -> None:
+    key = part.name if part else ""
+    attempts[key] = attempts.get(key, 0) + 1
+    if attempts[key] < MOST_ATTEMPTS:
+        return
+    log = str(error)
+    what = f"the part of {part.pictures.names[0]}" if part else "loading the model"
+    raise WorkerCrashed(
+        f"{what} ended {attempts[key]} Ray actors: {log.splitlines()[0]}",
+        reason="lost actors",
+        log=log,
+    )
+
+
+def _told(error: Any) -> Exception:
+    """What an actor raised, without Ray's traceback around it where it is for the user."""
+    cause = error.cause
+    return cause if isinstance(cause, PortError) else error

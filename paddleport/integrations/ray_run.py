@@ -1,0 +1,186 @@
+"""``run --engine ray``: pictures from anywhere to Parquet files, on the machines of a cluster."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from paddleport.errors import UsageError
+from paddleport.integrations.answer_parts import AnswerParts
+from paddleport.integrations.ray_actors import ActorNeeds, NamedPart, connect, parts_done
+from paddleport.integrations.shipped_model import ShippedModel, ship
+from paddleport.integrations.stored_pictures import StoredPart, stored_parts
+from paddleport.progress import Progress
+from paddleport.runners.predictor import PredictorSpec
+
+PART_SIZE = 256  # pictures; what a lost actor costs, and a file of some 20 KB
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayRequest:
+    """What is to be computed, and where.
+
+    Attributes:
+        spec: the model and how it is fed.
+        names: files, folders, globs, Parquet files; paths or addresses of fsspec.
+        out: a folder, as a path or an address.
+        address: of a cluster; ``None`` is ``RAY_ADDRESS``, or one that is started here.
+        actors: ``None`` for as many as the cluster holds.
+        part_size: pictures in one file of answers, rounded up to whole batches.
+    """
+
+    spec: PredictorSpec
+    names: Sequence[str]
+    out: str
+    address: str | None = None
+    actors: int | None = None
+    part_size: int = PART_SIZE
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaySummary:
+    """What was done.
+
+    Attributes:
+        pictures: answered, now and before.
+        failed: of these, not read.
+        resumed: of these, answered by a run before.
+        parts: files in the folder.
+        start_s: until the first actor had the model.
+        seconds: since then.
+        out: the folder.
+    """
+
+    pictures: int
+    failed: int
+    resumed: int
+    parts: int
+    start_s: float
+    seconds: float
+    out: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON, with the pictures per second of this run."""
+        done = self.pictures - self.resumed
+        return {**asdict(self), "pictures_per_s": done / self.seconds if self.seconds else None}
+
+
+def run_on_ray(
+    request: RayRequest, progress: Progress, tell: Callable[[str], object]
+) -> RaySummary:
+    """Answer every picture that the folder has no answer to.
+
+    Args:
+        request: what, and where.
+        progress: told how many are done.
+        tell: gets why a picture could not be read, for each that could not.
+
+    Raises:
+        UsageError: no pictures, no cluster, or a folder of another run.
+        PortError: what opening the model does.
+    """
+    model, out = ship(request.spec), AnswerParts(request.out)
+    size = -(-request.part_size // request.spec.batch_size) * request.spec.batch_size
+    total, names = 0, set()
+    for part in _named(request.names, size):
+        total += part.pictures.size
+        names.add(part.name)
+    out.begin(_asked(model, size))
+    pictures, failed, done = _done_before(out, names)
+    resumed, begun = pictures, time.perf_counter()
+    if done == names:
+        return _summary(pictures, failed, resumed, names, begun, begun, request.out)
+    leave = connect(request.address)
+    progress(f"{pictures:,} of {total:,} pictures", pictures / total)
+    spec = request.spec
+    gpu = (spec.options.device or "cpu").lower() not in ("cpu", "auto")
+    needs = ActorNeeds(actors=request.actors, cpus=max(1, spec.options.threads or 1), gpus=int(gpu))
+    left = (part for part in _named(request.names, size) if part.name not in done)
+    first: list[float] = []
+    try:
+        for result in parts_done(model, request.out, _timed(left, first), needs):
+            if result.content is not None:
+                out.write(result.name, result.content)
+            for error in result.errors:
+                tell(error)
+            pictures, failed = pictures + result.pictures, failed + len(result.errors)
+            progress(f"{pictures:,} of {total:,} pictures, {failed} not read", pictures / total)
+    finally:
+        if leave:
+            import ray
+
+            ray.shutdown()
+    return _summary(pictures, failed, resumed, names, begun, first[0], request.out)
+
+
+def _summary(
+    pictures: int, failed: int, resumed: int, names: set[str], begun: float, first: float, out: str
+) -> RaySummary:
+    return RaySummary(
+        pictures=pictures,
+        failed=failed,
+        resumed=resumed,
+        parts=len(names),
+        start_s=first - begun,
+        seconds=time.perf_counter() - first if pictures > resumed else 0.0,
+        out=out,
+    )
+
+
+def _timed(parts: Iterator[NamedPart], first: list[float]) -> Iterator[NamedPart]:
+    """The parts; ``first`` gets when the first was asked for, which is when an actor was ready."""
+    for part in parts:
+        if not first:
+            first.append(time.perf_counter())
+        yield part
+
+
+def _named(names: Sequence[str], size: int) -> Iterator[NamedPart]:
+    for number, part in enumerate(stored_parts(names, size)):
+        yield NamedPart(name=f"part-{number:08}-{_digest(part)}.parquet", pictures=part)
+
+
+def _digest(part: StoredPart) -> str:
+    told = "\0".join((*part.names, str(part.rows)))
+    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def _asked(model: ShippedModel, size: int) -> dict[str, Any]:
+    """All that the answers depend on besides the pictures."""
+    spec = model.spec
+    return {
+        "model": list(model.digests),
+        "backend": spec.backend,
+        "device": spec.options.device,
+        "precision": spec.options.precision,
+        "extras": dict(spec.options.extras),
+        "threads": spec.options.threads,
+        "preprocess": str(spec.preprocess),
+        "task": spec.task,
+        "task_options": dict(spec.task_options),
+        "batch_size": spec.batch_size,
+        "fast_decode": spec.fast_decode,
+        "part_size": size,
+    }
+
+
+def _done_before(out: AnswerParts, names: set[str]) -> tuple[int, int, set[str]]:
+    """Pictures, those not read, and the names of the parts that are whole.
+
+    Raises:
+        UsageError: the folder has answers to pictures that these names do not stand for.
+    """
+    found = out.names()
+    if strange := sorted(found - names):
+        raise UsageError(
+            f"{out.address} has answers to other pictures, in {strange[0]}: pictures came or went "
+            "since. Give another -o"
+        )
+    pictures, failed, done = 0, 0, set()
+    for name in found:
+        counts = out.counts(name)
+        if counts is not None:
+            pictures, failed = pictures + counts[0], failed + counts[1]
+            done.add(name)
+    return pictures, failed, done

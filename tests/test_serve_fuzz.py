@@ -1,0 +1,160 @@
+"""Malformed requests to a server in a process of its own: refused, and its memory as before."""
+
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.slow
+GROWTH_BYTES = 16 * 2**20  # what its allocator may keep: a quarter of one round's bodies
+
+
+@dataclass(frozen=True)
+class Server:
+    process: psutil.Process
+    host: str
+    port: int
+
+    def ask(self, sent: bytes, *, wait_s: float = 2) -> bytes:
+        """What comes back until the line is closed, or nothing more comes."""
+        found = b""
+        with socket.create_connection((self.host, self.port), wait_s) as line:
+            try:
+                line.sendall(sent)
+                line.shutdown(socket.SHUT_WR)
+                while chunk := line.recv(65536):
+                    found += chunk
+            except OSError:  # it hung up
+                pass
+        return found
+
+    def is_well(self) -> bool:
+        url = f"http://{self.host}:{self.port}/v2/health/ready"
+        return httpx.get(url, timeout=10).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    script = Path(__file__).with_name("serve_fake.py")
+    started = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    assert started.stdout is not None
+    try:
+        host, port = started.stdout.readline().split()[0].removeprefix("http://").split(":")
+        yield Server(psutil.Process(started.pid), host, int(port))
+    finally:
+        started.terminate()
+        started.stdout.close()
+        assert started.wait(20) == 0
+
+
+def statuses(answer: bytes) -> list[int]:
+    return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3})", answer)]
+
+
+HEADERS = st.lists(
+    st.sampled_from(
+        [
+            b"host: x",
+            b"content-length: 5",
+            b"content-length: -1",
+            b"content-length: 99999999999999999999",
+            b"content-length: 5\r\ncontent-length: 6",
+            b"transfer-encoding: chunked",
+            b"transfer-encoding: gzip, chunked",
+            b"inference-header-content-length: 3",
+            b"content-type: multipart/form-data; boundary=x",
+            b"expect: 100-continue",
+            b"connection: upgrade\r\nupgrade: websocket",
+            b"authorization: Bearer \xff",
+            b"x-request-id: \x80",
+        ]
+    )
+    | st.binary(max_size=30),
+    max_size=5,
+)
+REQUESTS = st.builds(
+    lambda method, path, headers, body: (
+        (method + b" " + path + b" HTTP/1.1\r\n" + b"".join(h + b"\r\n" for h in headers) + b"\r\n")
+        + body
+    ),
+    st.sampled_from([b"GET", b"POST", b"PUT", b"DELETE", b"OPTIONS", b"TRACE", b"PRI"])
+    | st.binary(max_size=8),
+    st.sampled_from(
+        [
+            b"/",
+            b"/v2",
+            b"/v2/models/one/infer",
+            b"/v2/models/../infer",
+            b"/v2/models/%00/infer",
+            b"/v1/classify?model=pics",
+            b"/v1/classify?model=" + b"a" * 3000,
+            b"*",
+            b"http://elsewhere/v2",
+        ]
+    )
+    | st.binary(max_size=20),
+    HEADERS,
+    st.binary(max_size=60),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(REQUESTS)
+def test_what_is_no_request_is_refused(server: Server, sent: bytes) -> None:
+    found = statuses(server.ask(sent))
+    assert all(code < 500 for code in found), (sent, found)
+    assert server.process.is_running()
+
+
+def bodies() -> list[bytes]:
+    """Requests of megabytes that are wrong in the end, or never end."""
+    post = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: x\r\n"
+    picture = b"POST /v1/classify?model=pics HTTP/1.1\r\nhost: x\r\n"
+    megabytes = b"[" * 2**21 + b"1" * 2**21
+    told = {"name": "in_float32", "datatype": "FP32", "shape": [2**40]}
+    head = json.dumps({"inputs": [{**told, "parameters": {"binary_data_size": 2**21}}]}).encode()
+    length = f"content-length: {2**22}\r\n".encode()
+    return [
+        post + length + b"\r\n" + megabytes,
+        post + length + b"\r\n" + megabytes[: 2**21],  # and then nothing
+        post + b"content-length: 10000000000\r\n\r\n" + megabytes,
+        post + b"transfer-encoding: chunked\r\n\r\n" + b"100000\r\n" + megabytes,
+        post
+        + f"content-length: {len(head) + 2**21}\r\n".encode()
+        + f"inference-header-content-length: {len(head)}\r\n\r\n".encode()
+        + head
+        + megabytes[: 2**21],
+        picture + length + b"content-type: multipart/form-data; boundary=x\r\n\r\n" + megabytes,
+        b"GET /v2 HTTP/1.1\r\n" + b"".join(b"x-%d: y\r\n" % i for i in range(10_000)) + b"\r\n",
+    ]
+
+
+def round_of(server: Server, all_bodies: Sequence[bytes]) -> None:
+    asking = [threading.Thread(target=server.ask, args=(body,)) for body in [*all_bodies] * 3]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert server.is_well()
+
+
+def test_memory_is_as_before(server: Server) -> None:
+    sent = bodies()
+    for _ in range(3):  # so that allocators have what they keep
+        round_of(server, sent)
+    before = server.process.memory_info().rss
+    for _ in range(6):
+        round_of(server, sent)
+    grown = server.process.memory_info().rss - before
+    assert grown < GROWTH_BYTES, f"{grown / 2**20:.1f} MiB more"
