@@ -25,6 +25,7 @@ INTERRUPTED, READER_GONE = 130, 141  # as a shell has them for SIGINT and SIGPIP
 COMMANDS = {
     "convert": True,
     "run": False,
+    "serve": True,
     "validate": False,
     "evaluate": True,
     "locate": True,

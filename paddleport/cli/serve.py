@@ -1,0 +1,325 @@
+"""``paddleport serve``: models over the Open Inference Protocol, REST and gRPC."""
+
+import asyncio
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from paddleport.cli import options
+from paddleport.cli.console import (
+    as_json,
+    new_table,
+    print_warning,
+    progress_bar,
+    stderr,
+    stdout,
+)
+from paddleport.errors import BackendUnavailableError, UsageError
+
+if TYPE_CHECKING:
+    from paddleport.cli.served_models import ServedModels
+    from paddleport.runners.predictor import PredictorSpec
+    from paddleport.serve.hosting.host_registry import HostRegistry
+    from paddleport.serve.hosting.host_settings import HostSettings
+    from paddleport.serve.hosting.process_host import Prove
+    from paddleport.serve.metrics import Metrics
+    from paddleport.serve.server import Addresses, ServerOptions
+
+DEFAULT_BACKEND = "onnxruntime"
+TOKEN_VARIABLE = "PADDLEPORT_TOKEN"
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def serve(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL...",
+            help="A zoo name, converted file, folder, .tar or program file; NAME=MODEL gives it "
+            "another name in addresses.",
+        ),
+    ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--backend",
+            "-b",
+            help="One that paddleport backends lists. A second one serves every model once more, "
+            "as NAME-BACKEND.",
+            show_default=DEFAULT_BACKEND,
+        ),
+    ] = None,
+    http_port: Annotated[
+        int, typer.Option("--http-port", help="REST; 0 is one that is free.")
+    ] = 8080,
+    grpc_port: Annotated[
+        int, typer.Option("--grpc-port", help="gRPC; 0 is one that is free.")
+    ] = 8081,
+    host: Annotated[
+        str, typer.Option("--host", help="What to listen on; 0.0.0.0 is every address.")
+    ] = "127.0.0.1",
+    workers: Annotated[int, typer.Option("--workers", help="Processes for each model.")] = 1,
+    max_batch: Annotated[
+        int, typer.Option("--max-batch", help="Examples computed together; 1 is no batching.")
+    ] = 1,
+    max_delay_ms: Annotated[
+        float,
+        typer.Option("--max-delay-ms", help="How long a request waits for others in its batch."),
+    ] = 2.0,
+    max_queue: Annotated[
+        int,
+        typer.Option("--max-queue", help="Requests of a model that wait; then clients get 503."),
+    ] = 256,
+    timeout_s: Annotated[
+        float,
+        typer.Option("--timeout-s", help="Of one inference; then its worker is ended."),
+    ] = 60.0,
+    topk: Annotated[int, typer.Option("--topk", help="Classes in an answer to a picture.")] = 5,
+    device: options.DeviceOption = None,
+    threads: Annotated[
+        int | None,
+        typer.Option("--threads", help="CPU threads of a worker; by default all, divided."),
+    ] = None,
+    precision: options.PrecisionOption = None,
+    extra: options.ExtraOption = None,
+    opset: options.OpsetOption = 17,
+    weights: options.WeightsOption = "auto",
+    repository: Annotated[
+        Path | None,
+        typer.Option(
+            "--repository",
+            metavar="FOLDER",
+            help="Its files and subfolders are models that --allow-load loads by request.",
+        ),
+    ] = None,
+    allow_load: Annotated[
+        bool, typer.Option("--allow-load", help="Let clients load and unload models.")
+    ] = False,
+    prove: Annotated[
+        bool,
+        typer.Option(
+            "--prove",
+            help="Compare with native Paddle, run now, before a model is ready; by default with "
+            "the answers that were stored when it was converted.",
+        ),
+    ] = False,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            help=f"What clients must send as a bearer token; or the variable {TOKEN_VARIABLE}.",
+        ),
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option("--tls-cert", metavar="FILE", help="Certificate chain, PEM.")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, PEM.")
+    ] = None,
+    grace_s: Annotated[
+        float, typer.Option("--grace-s", help="To finish what was taken, at the end.")
+    ] = 30.0,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON, once it serves, for a script.")
+    ] = False,
+) -> None:
+    """Serve models over the Open Inference Protocol (KServe, Triton), with a page at /.
+
+    [bold]paddleport serve MobileNetV2 --backend openvino[/]
+
+    [bold]paddleport serve faces=FILE.onnx DETECTOR/ --workers 2 --max-batch 8[/]
+    """
+    _check_installed()
+    from paddleport.cli.served_models import ServedModels, models_by_name, with_backends
+    from paddleport.runners.runner_options import RunnerOptions, available_threads
+    from paddleport.serve.hosting.host_settings import HostSettings
+    from paddleport.serve.server import ServerOptions
+
+    if not models and repository is None:
+        raise UsageError("there is nothing to serve: name a model, or --repository FOLDER")
+    if topk < 1:
+        raise UsageError(f"--topk {topk} is not possible: 1 or more")
+    settings = HostSettings(
+        workers=workers,
+        max_batch=max_batch,
+        max_delay_s=max_delay_ms / 1e3,
+        max_queue=max_queue,
+        timeout_s=timeout_s,
+    )
+    served = ServedModels(
+        options=RunnerOptions(
+            device=device,
+            precision=options.precision_from(precision),
+            threads=max(1, available_threads() // workers) if threads is None else threads,
+            extras=options.extras_from(extra),
+        ),
+        topk=topk,
+        opset=opset,
+        weights=weights,
+    )
+    server = ServerOptions(
+        host=host,
+        http_port=http_port,
+        grpc_port=grpc_port,
+        token=_token(token_file),
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        grace_s=grace_s,
+    )
+    if host not in _LOOPBACK and not server.token:
+        print_warning(
+            f"anybody who reaches {host} may ask this server: --token-file FILE asks for a token"
+        )
+    backends = backend or [DEFAULT_BACKEND]
+    specs: dict[str, PredictorSpec] = {}
+    named = with_backends(models_by_name(models or ()), backends)
+    with progress_bar() as progress:
+        for name, (model, own) in named.items():
+            specs[name], warning = served.prepare(model, own, progress)
+            if warning:
+                print_warning(f"{name}: {warning}")
+    run = _Run(
+        specs=specs,
+        settings=settings,
+        server=server,
+        served=served,
+        repository=repository,
+        backend=backends[0],
+        allow_load=allow_load,
+        prove=prove,
+        json=json,
+    )
+    _loop_runner()(run.until_ended())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """One server, from its start to its end."""
+
+    specs: "dict[str, PredictorSpec]"
+    settings: "HostSettings"
+    server: "ServerOptions"
+    served: "ServedModels"
+    repository: Path | None
+    backend: str
+    allow_load: bool
+    prove: bool
+    json: bool
+
+    async def until_ended(self) -> None:
+        from paddleport.serve.metrics import Metrics
+        from paddleport.serve.server import serve as serve_all
+
+        metrics = Metrics()
+        registry = self._registry(metrics)
+        bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
+        starting = asyncio.create_task(self._start(registry, bound))
+        try:
+            await serve_all(registry, metrics, self.server, on_bound=bound.set_result)
+        finally:
+            starting.cancel()
+            await asyncio.gather(starting, return_exceptions=True)
+            await registry.close()
+
+    def _registry(self, metrics: "Metrics") -> "HostRegistry":
+        from paddleport.serve.hosting.host_registry import HostRegistry
+        from paddleport.serve.hosting.model_repository import ModelRepository
+        from paddleport.serve.hosting.process_host import ProcessHost
+
+        prove = _prove(self.prove)
+
+        def make(name: str, path: Path) -> ProcessHost:
+            spec, prepare = self.served.later(path, self.backend)
+            return ProcessHost(
+                name, spec, self.settings, metrics=metrics, prove=prove, prepare=prepare
+            )
+
+        hosts = [
+            ProcessHost(name, spec, self.settings, metrics=metrics, prove=prove)
+            for name, spec in self.specs.items()
+        ]
+        folder = None if self.repository is None else ModelRepository(self.repository, make)
+        return HostRegistry(hosts, allow_load=self.allow_load, repository=folder)
+
+    async def _start(self, registry: "HostRegistry", bound: "asyncio.Future[Addresses]") -> None:
+        """Load the models while the server already says that they are not ready."""
+        from paddleport.cli.served_models import state_of
+
+        addresses = await bound
+        await registry.load_all(self.specs)
+        states = [state_of(registry.host(name)) for name in registry.names]
+        _report(states, addresses, json=self.json)
+
+
+def _report(states: Sequence[dict[str, Any]], addresses: "Addresses", *, json: bool) -> None:
+    if json:
+        print(
+            as_json({"http": addresses.http, "grpc": addresses.grpc, "models": states}), flush=True
+        )
+        return
+    table = new_table("model", "backend", "state", "proof", "REST")
+    for state in states:
+        url = f"{addresses.http}/v2/models/{state['model']}"
+        table.add_row(state["model"], state["backend"], state["state"], state["proof"], url)
+    stdout().print(table)
+    for state in states:
+        if state["reason"]:
+            print_warning(f"{state['model']} is not ready: {state['reason']}")
+    ready = sum(state["state"] == "ready" for state in states)
+    stderr().print(
+        f"[dim]{ready} of {len(states)} models ready · REST and a page {addresses.http} · gRPC "
+        f"{addresses.grpc} · Ctrl-C ends[/]"
+    )
+
+
+def _prove(with_paddle: bool) -> "Prove":
+    from paddleport.serve.proof import prove, prove_with_paddle
+
+    return prove_with_paddle if with_paddle else prove
+
+
+def _token(file: Path | None) -> str | None:
+    """What clients must send; the file wins over the variable.
+
+    Raises:
+        UsageError: the file can't be read, or is empty.
+    """
+    if file is None:
+        return os.environ.get(TOKEN_VARIABLE) or None
+    try:
+        token = file.read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--token-file {file} can't be read: {error}") from None
+    if not token:
+        raise UsageError(f"--token-file {file} is empty: write the token into it")
+    return token
+
+
+def _check_installed() -> None:
+    """Raises BackendUnavailableError, with what to type, where the server's libraries are not."""
+    wanted = ("uvicorn", "httptools", "grpc", "google.protobuf", "prometheus_client")
+    for module in wanted:
+        try:
+            found = find_spec(module) is not None
+        except ModuleNotFoundError:
+            found = False
+        if not found:
+            raise BackendUnavailableError(
+                f"serve needs {module}, which is not installed: pip install 'paddleport[serve]'"
+            )
+
+
+def _loop_runner() -> Callable[..., Any]:
+    """uvloop's, where there is one."""
+    if find_spec("uvloop") is None:
+        return asyncio.run
+    import uvloop
+
+    return partial(uvloop.run)

@@ -1,0 +1,143 @@
+"""Workers that end: by a vendor's fault, by a signal, by hanging, when they start."""
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import planted_hosting as planted
+import pytest
+from planted_hosting import agrees, host_of, loaded, run, told, until
+
+from paddleport.errors import WorkerCrashed
+from paddleport.models.artifact import Artifact
+from paddleport.serve.hosting.model_host import Inferred, NotReadyError, WorkerLostError
+
+
+@pytest.fixture(autouse=True)
+def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted.plant(tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize(("order", "how"), [(planted.CRASH, "SIGSEGV"), (planted.EXIT, "exit 3")])
+def test_a_crash_fails_its_request_and_no_other(small_onnx: Artifact, order: int, how: str) -> None:
+    async def ask() -> None:
+        host, metrics = host_of(small_onnx)
+        async with loaded(host):
+            numbers = [1, order, 2, 3]
+            asked = [host.infer(told(number)) for number in numbers]
+            found = await asyncio.gather(*asked, return_exceptions=True)
+            for number, one in zip(numbers, found, strict=True):
+                if number == order:
+                    assert isinstance(one, WorkerLostError)
+                    assert how in str(one)
+                else:
+                    assert isinstance(one, Inferred)
+                    assert agrees(one.outputs, told(number))
+            await until(lambda: host.state.ready)
+            assert 'worker_restarts_total{model="small"} 1.0' in metrics.text().decode()
+
+    run(ask())
+
+
+def test_a_hanging_inference_is_ended_after_its_time(small_onnx: Artifact) -> None:
+    async def ask() -> None:
+        host, metrics = host_of(small_onnx, timeout_s=0.6)
+        async with loaded(host):
+            asked = [host.infer(told(number)) for number in (planted.HANG, 1)]
+            started = time.monotonic()
+            hung, other = await asyncio.gather(*asked, return_exceptions=True)
+            assert 0.6 <= time.monotonic() - started < 10
+            assert isinstance(hung, WorkerLostError)
+            assert "no answer within 0.6 s" in str(hung)
+            assert isinstance(other, Inferred)
+            assert agrees(other.outputs, told(1))
+            assert "worker_restarts_total" in metrics.text().decode()
+
+    run(ask())
+
+
+def test_a_worker_that_is_stopped_is_ended_as_well(small_onnx: Artifact) -> None:
+    async def ask() -> None:
+        async with loaded(host_of(small_onnx, timeout_s=0.6)[0]) as host:
+            os.kill(host.pids[0], signal.SIGSTOP)
+            assert agrees((await host.infer(told(1))).outputs, told(1))  # it had not begun
+
+    run(ask())
+
+
+def test_no_request_is_lost_without_an_error_while_workers_are_killed(
+    small_onnx: Artifact,
+) -> None:
+    async def ask() -> None:
+        host, metrics = host_of(small_onnx, workers=2, max_queue=64)
+        async with loaded(host):
+            stop, right, lost = False, 0, 0
+
+            async def client(number: int) -> None:
+                nonlocal right, lost
+                while not stop:
+                    feed = told(number, seed=right)
+                    try:
+                        found = await asyncio.wait_for(host.infer(feed), 20)
+                    except WorkerLostError:
+                        lost += 1
+                        continue
+                    assert agrees(found.outputs, feed)
+                    right += 1
+
+            clients = [asyncio.ensure_future(client(number)) for number in range(6)]
+            for _ in range(6):
+                await asyncio.sleep(0.15)
+                await until(lambda: len(host._feeds.lines) == 2)
+                os.kill(host.pids[0], signal.SIGKILL)
+            stop = True
+            await asyncio.gather(*clients)
+            await until(lambda: len(host._feeds.lines) == 2)
+            assert right > 50
+            assert lost <= 6 * 1  # what one worker computes at a time
+            assert 'worker_restarts_total{model="small"} 6.0' in metrics.text().decode()
+
+    run(ask())
+
+
+def test_a_worker_that_cannot_start_again_leaves_the_model_not_ready_with_the_reason(
+    small_onnx: Artifact, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+
+    async def ask() -> None:
+        host, _ = host_of(small_onnx, extras={"broken": str(broken)}, tries=3)
+        async with loaded(host):
+            broken.write_text("crash")
+            crashed = asyncio.ensure_future(host.infer(told(planted.CRASH)))
+            waiting = [asyncio.ensure_future(host.infer(told(1))) for _ in range(3)]
+            found = await asyncio.gather(crashed, *waiting, return_exceptions=True)
+            assert isinstance(found[0], WorkerLostError)
+            assert all(isinstance(error, WorkerCrashed) for error in found[1:])
+            assert "SIGABRT" in host.state.reason
+            assert not host.state.ready
+            with pytest.raises(NotReadyError, match="SIGABRT"):
+                await host.infer(told(1))
+            broken.unlink()  # it is tried for ever, with longer pauses
+            await until(lambda: host.state.ready)
+            assert agrees((await host.infer(told(1))).outputs, told(1))
+
+    run(ask())
+
+
+def test_a_model_that_crashes_whenever_it_is_opened_is_given_up(
+    small_onnx: Artifact, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("crash")
+
+    async def ask() -> None:
+        host, _ = host_of(small_onnx, extras={"broken": str(broken)}, tries=2, workers=2)
+        with pytest.raises(WorkerCrashed, match="SIGABRT"):
+            await host.load()
+        assert "SIGABRT" in host.state.reason
+        assert host.pids == ()
+
+    run(ask())
