@@ -57,6 +57,7 @@ class Obeys(OnnxRuntimeRunner):
         for told in x.reshape(len(x), -1)[:, 0].tolist():
             if told == {CRASH}:
                 os.kill(os.getpid(), signal.SIGSEGV)
+                time.sleep(1000)  # the thread that dies of it may be another
             if told == {EXIT}:
                 os._exit(3)
             if told == {HANG}:

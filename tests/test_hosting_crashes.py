@@ -91,7 +91,9 @@ def test_no_request_is_lost_without_an_error_while_workers_are_killed(
             for _ in range(6):
                 await asyncio.sleep(0.15)
                 await until(lambda: len(host._feeds.lines) == 2)
-                os.kill(host.pids[0], signal.SIGKILL)
+                killed = host.pids[0]
+                os.kill(killed, signal.SIGKILL)
+                await until(lambda gone=killed: gone not in host.pids)
             stop = True
             await asyncio.gather(*clients)
             await until(lambda: len(host._feeds.lines) == 2)

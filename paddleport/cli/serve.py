@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from paddleport.serve.hosting.host_settings import HostSettings
     from paddleport.serve.hosting.process_host import Prove
     from paddleport.serve.metrics import Metrics
+    from paddleport.serve.request_log import RequestLog
     from paddleport.serve.server import Addresses, ServerOptions
 
 DEFAULT_BACKEND = "onnxruntime"
@@ -126,6 +127,13 @@ def serve(
     grace_s: Annotated[
         float, typer.Option("--grace-s", help="To finish what was taken, at the end.")
     ] = 30.0,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="A line per request, added to it; - is stderr."),
+    ] = None,
+    log_format: Annotated[
+        str, typer.Option("--log-format", metavar="text|json", help="Of those lines.")
+    ] = "text",
     json: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON, once it serves, for a script.")
     ] = False,
@@ -177,6 +185,7 @@ def serve(
         print_warning(
             f"anybody who reaches {host} may ask this server: --token-file FILE asks for a token"
         )
+    requests = _request_log(log, log_format)
     backends = backend or [DEFAULT_BACKEND]
     specs: dict[str, PredictorSpec] = {}
     named = with_backends(models_by_name(models or ()), backends)
@@ -194,6 +203,7 @@ def serve(
         backend=backends[0],
         allow_load=allow_load,
         prove=prove,
+        log=requests,
         json=json,
     )
     _loop_runner()(run.until_ended())
@@ -211,10 +221,12 @@ class _Run:
     backend: str
     allow_load: bool
     prove: bool
+    log: "RequestLog"
     json: bool
 
     async def until_ended(self) -> None:
         from paddleport.serve.metrics import Metrics
+        from paddleport.serve.page import PAGE_HEADERS, page_files
         from paddleport.serve.server import serve as serve_all
 
         metrics = Metrics()
@@ -222,11 +234,20 @@ class _Run:
         bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
         starting = asyncio.create_task(self._start(registry, bound))
         try:
-            await serve_all(registry, metrics, self.server, on_bound=bound.set_result)
+            await serve_all(
+                registry,
+                metrics,
+                self.server,
+                on_bound=bound.set_result,
+                log=self.log,
+                pages=page_files(),
+                page_headers=PAGE_HEADERS,
+            )
         finally:
             starting.cancel()
             await asyncio.gather(starting, return_exceptions=True)
             await registry.close()
+            self.log.close()
 
     def _registry(self, metrics: "Metrics") -> "HostRegistry":
         from paddleport.serve.hosting.host_registry import HostRegistry
@@ -283,6 +304,14 @@ def _prove(with_paddle: bool) -> "Prove":
     from paddleport.serve.proof import prove, prove_with_paddle
 
     return prove_with_paddle if with_paddle else prove
+
+
+def _request_log(file: Path | None, log_format: str) -> "RequestLog":
+    """None is written unless a file is named; raises UsageError where it can't be."""
+    from paddleport.serve.request_log import RequestLog
+
+    destination = None if file == Path("-") else file
+    return RequestLog(destination, log_format=log_format, quiet=file is None)
 
 
 def _token(file: Path | None) -> str | None:

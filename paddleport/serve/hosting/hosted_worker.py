@@ -88,12 +88,16 @@ class HostedWorker:
         environ = runner_class(self._spec.backend).environ
         ends = self.feeds.end, self.pictures.end
         inherited = [number for end in ends for number in (end.socket, *end.slots)]
-        self._worker = Worker(
+        worker = self._worker = Worker(
             preload=[open_service.__module__], environ=environ, pass_fds=inherited
         )
-        if self._killed:  # meanwhile
-            self._worker.kill(self._killed)
-        return self._worker.call(open_service, timeout_s, self._spec, *ends, self._readers)
+        try:
+            if self._killed:  # meanwhile
+                worker.kill(self._killed)
+            return worker.call(open_service, timeout_s, self._spec, *ends, self._readers)
+        except BaseException:  # who has killed it may have been here before it was
+            worker.close()
+            raise
 
     async def _blocking(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)

@@ -212,9 +212,12 @@ class ProcessHost(ModelHost):
             await self._check.stop()
         if group is not None:
             error = NotReadyError(f"{self.name} is not ready: {self._reason}")
-            self._feeds.fail_all(error)
-            self._pictures.fail_all(error)
+            waiting = (self._feeds, self._pictures)
+            for each in waiting:  # so that no worker begins another
+                each.fail_all(error)
             await group.close()
+            for each in waiting:  # what a worker had and had not begun has come back
+                each.fail_all(error)
         self._opened = None
 
     async def _alone(self, feed: Feed) -> dict[str, Array]:

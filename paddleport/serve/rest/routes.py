@@ -198,6 +198,8 @@ class Routes:
         return taking[0]
 
     async def _metrics_text(self, exchange: Exchange) -> HttpAnswer:
+        for name in self._registry.names:
+            self._metrics.ready(name, self._registry.host(name).state.ready)
         return HttpAnswer(body=self._metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 
