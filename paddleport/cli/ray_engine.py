@@ -88,12 +88,8 @@ def run(
     Raises:
         typer.Exit: always, with 1 if some pictures and 2 if all of them could not be read.
     """
-    from dataclasses import replace
-
     from paddleport.integrations.ray_run import RayRequest, run_on_ray
 
-    if spec.workers is None:  # as many as an actor has CPUs
-        spec = replace(spec, workers=max(1, spec.options.threads or 1))
     with progress_bar() as progress:
         found = run_on_ray(
             RayRequest(spec=spec, names=names, out=out, address=address, actors=actors),

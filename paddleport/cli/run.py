@@ -125,7 +125,8 @@ def run(
         threads=tuned.threads or available_threads() if threads is None else threads,
         extras=tuned.extras | options.extras_from(extra),
     )
-    workers = (None if on_ray else default_workers()) if workers is None else workers
+    if workers is None:
+        workers = asked.threads or 1 if on_ray else default_workers()
     with progress_bar() as progress:
         ready, spec = prepare_predictor(
             model,

@@ -1,5 +1,6 @@
 """Actors that hold a predictor each, and parts of the pictures handed to whoever is free."""
 
+import logging
 import os
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -114,7 +115,7 @@ def connect(address: str | None) -> bool:
             address=address or os.environ.get("RAY_ADDRESS") or "local",
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -136,7 +137,7 @@ def parts_done(
     """
     import ray
 
-    kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0)(PartActor)
+    kind: Any = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0)(PartActor)
     shipped = ray.put(model)
     running: dict[Any, tuple[Any, NamedPart | None]] = {}
     lost: deque[NamedPart] = deque()
@@ -154,7 +155,8 @@ def parts_done(
             idle.append(actor)
 
     idle: list[Any] = []
-    for _ in range(needs.count(ray.cluster_resources())):
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    for _ in range(needs.count(resources)):
         start()
     begun = False
     try:
