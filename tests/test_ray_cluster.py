@@ -1,7 +1,9 @@
 """``run --engine ray`` on real clusters of this machine, with losses in the middle."""
 
 import json
+import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import colour_pictures
 import pytest
 from conftest import skip_or_fail
 
+from paddleport.errors import WorkerCrashed
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.runner_options import RunnerOptions
 
@@ -63,9 +66,9 @@ def cluster() -> Iterator[Any]:
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     nodes = [made.add_node(num_cpus=1) for _ in range(2)]
     made.wait_for_nodes()
-    ray.init(address=made.address, log_to_driver=False, logging_level="ERROR")
+    ray.init(address=made.address, log_to_driver=False, logging_level=logging.ERROR)
     yield made, nodes
-    ray.shutdown()
+    ray.shutdown()  # type: ignore[no-untyped-call]
     made.shutdown()
 
 
@@ -92,7 +95,7 @@ def assert_same_as_run(out: Path, spec: PredictorSpec, pictures: Path) -> None:
 
 def run_losing(spec: PredictorSpec, pictures: Path, out: Path, lose: Any) -> RaySummary:
     """Run, and call ``lose`` once a quarter is done."""
-    lost = []
+    lost: list[bool] = []
 
     def progress(step: str, share: float | None) -> None:
         if share and share > 0.25 and not lost:
@@ -144,10 +147,11 @@ def test_a_picture_that_ends_its_actor_ends_the_run(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ray_actors, "PartActor", Dying)
         request = RayRequest(spec=spec, names=[str(pictures)], out=str(tmp_path), part_size=PART)
-        with pytest.raises(ray_actors.WorkerCrashed, match="ended 4 Ray actors"):
+        with pytest.raises(WorkerCrashed, match="ended 4 Ray actors"):
             run_on_ray(request, no_progress, lambda error: None)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray's own code
 def test_map_batches(cluster: Any, spec: PredictorSpec, pictures: Path) -> None:
     data = ray.data.read_binary_files(str(pictures), include_paths=True)
     found = data.map_batches(
@@ -175,8 +179,6 @@ def test_killed_in_the_middle_and_gone_on(
         "    if share and share > 0.4: os.kill(os.getpid(), signal.SIGKILL)\n"
         "run_on_ray(pickle.load(sys.stdin.buffer), progress, print)\n"
     )
-    import pickle
-
     request = RayRequest(spec=spec, names=[str(pictures)], out=str(out), actors=1, part_size=PART)
     killed = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(request), timeout=120, check=False

@@ -85,7 +85,7 @@ def test_parquet_rows_are_read_once_each(tmp_path: Path, pictures: Path, in_stru
     parquet.write_table(table, tmp_path / "shard.parquet", row_group_size=5)
     for size in (1, 3, 5, 8, 50):
         parts = list(stored_parts([str(tmp_path)], size))
-        found = [source for part in parts for source in part.sources({})]
+        found: list[Any] = [source for part in parts for source in part.sources({})]
         assert [content for _, content in found] == [file.read_bytes() for file in files]
         assert len({name for name, _ in found}) == len(files)
 
