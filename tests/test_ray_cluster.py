@@ -68,8 +68,8 @@ def cluster() -> Iterator[Any]:
     made.wait_for_nodes()
     ray.init(address=made.address, log_to_driver=False, logging_level=logging.ERROR)
     yield made, nodes
-    ray.shutdown()  # type: ignore[no-untyped-call]
-    made.shutdown()
+    ray.shutdown()
+    made.shutdown()  # type: ignore[no-untyped-call]
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
