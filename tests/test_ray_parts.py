@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from conftest import skip_or_fail
 
+from paddleport.cli.ray_engine import is_asked, out_and_extras
 from paddleport.errors import UsageError
 from paddleport.runners.predictor import Predictor, PredictorSpec
 
@@ -155,3 +156,20 @@ def test_a_model_is_sent_where_its_file_is_not(
         Predictor(sent.here()).runner.close()
     finally:
         moved.replace(spec.model.path)
+
+
+def test_the_short_option_is_the_folder_beside_an_engine() -> None:
+    assert out_and_extras("ray", None, ["streams=2", "answers"]) == ("answers", ["streams=2"])
+    assert out_and_extras("ray", "answers", ["streams=2"]) == ("answers", ["streams=2"])
+    assert out_and_extras(None, None, ["streams"]) == (None, ["streams"])
+    with pytest.raises(UsageError, match="one folder is taken, and there are a, b"):
+        out_and_extras("ray", "a", ["b"])
+
+
+@pytest.mark.parametrize(
+    ("engine", "out", "words"),
+    [(None, "a", "--out a is for --engine ray"), ("dask", "a", "dask"), ("ray", None, "-o DIR")],
+)
+def test_options_that_do_not_go_together(engine: str | None, out: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        is_asked(engine, out, None, None, pictures=["photos"], jsonl=None)

@@ -113,6 +113,7 @@ def run(
         if count is not None and count < 1:  # before a conversion that may take long
             raise UsageError(f"--{option} {count} is not possible: 1 or more")
     task = task_for(task, feeds, names_of_pictures)
+    out, extra = ray_engine.out_and_extras(engine, out, extra)
     on_ray = ray_engine.is_asked(
         engine, out, address, actors, pictures=names_of_pictures, jsonl=jsonl
     )
