@@ -25,7 +25,7 @@ def skip_or_fail(backend: str, reason: str) -> NoReturn:
     """Skip, or fail where ``PADDLEPORT_REQUIRE`` names the backend, as it does in CI."""
     if backend in os.environ.get("PADDLEPORT_REQUIRE", "").split(","):
         pytest.fail(f"PADDLEPORT_REQUIRE names {backend}: {reason}")
-    pytest.skip(f"{backend}: {reason}")
+    pytest.skip(f"{backend}: {reason}", allow_module_level=True)
 
 
 @pytest.fixture(scope="session")

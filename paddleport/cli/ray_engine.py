@@ -36,9 +36,25 @@ ActorsOption = Annotated[
 OutOption = Annotated[
     str | None,
     typer.Option(
-        "--out", "-o", metavar="DIR", help="With --engine ray: where Parquet files of answers go."
+        "--out",
+        metavar="DIR",
+        help="With --engine ray: where Parquet files of answers go; -o DIR is the same there.",
     ),
 ]
+
+
+def out_and_extras(
+    engine: str | None, out: str | None, extra: list[str] | None
+) -> tuple[str | None, list[str] | None]:
+    """``--out``, and ``-o`` without what is no KEY=VALUE: with an engine that is the folder."""
+    folders = [item for item in extra or () if "=" not in item]
+    if engine is None or not folders:
+        return out, extra
+    if out is not None or len(folders) > 1:
+        raise UsageError(
+            f"one folder is taken, and there are {', '.join(filter(None, [out, *folders]))}"
+        )
+    return folders[0], [item for item in extra or () if "=" in item]
 
 
 def is_asked(
@@ -88,12 +104,8 @@ def run(
     Raises:
         typer.Exit: always, with 1 if some pictures and 2 if all of them could not be read.
     """
-    from dataclasses import replace
-
     from paddleport.integrations.ray_run import RayRequest, run_on_ray
 
-    if spec.workers is None:  # as many as an actor has CPUs
-        spec = replace(spec, workers=max(1, spec.options.threads or 1))
     with progress_bar() as progress:
         found = run_on_ray(
             RayRequest(spec=spec, names=names, out=out, address=address, actors=actors),

@@ -113,6 +113,7 @@ def run(
         if count is not None and count < 1:  # before a conversion that may take long
             raise UsageError(f"--{option} {count} is not possible: 1 or more")
     task = task_for(task, feeds, names_of_pictures)
+    out, extra = ray_engine.out_and_extras(engine, out, extra)
     on_ray = ray_engine.is_asked(
         engine, out, address, actors, pictures=names_of_pictures, jsonl=jsonl
     )
@@ -125,7 +126,8 @@ def run(
         threads=tuned.threads or available_threads() if threads is None else threads,
         extras=tuned.extras | options.extras_from(extra),
     )
-    workers = (None if on_ray else default_workers()) if workers is None else workers
+    if workers is None:
+        workers = asked.threads or 1 if on_ray else default_workers()
     with progress_bar() as progress:
         ready, spec = prepare_predictor(
             model,

@@ -1,5 +1,6 @@
 """Actors that hold a predictor each, and parts of the pictures handed to whoever is free."""
 
+import logging
 import os
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -114,7 +115,7 @@ def connect(address: str | None) -> bool:
             address=address or os.environ.get("RAY_ADDRESS") or "local",
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
@@ -136,64 +137,90 @@ def parts_done(
     """
     import ray
 
+    resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    actors = needs.count(resources)
     kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0)(PartActor)
-    shipped = ray.put(model)
-    running: dict[Any, tuple[Any, NamedPart | None]] = {}
-    lost: deque[NamedPart] = deque()
-    attempts: dict[str, int] = {}
-
-    def start() -> None:
-        actor = kind.remote(shipped, out)
-        running[actor.ready.remote()] = (actor, None)
-
-    def go_on(actor: Any) -> None:
-        part = lost.popleft() if lost else next(parts, None)
-        if part is not None:
-            running[actor.answer.remote(part)] = (actor, part)
-        else:
-            idle.append(actor)
-
-    idle: list[Any] = []
-    for _ in range(needs.count(ray.cluster_resources())):
-        start()
-    begun = False
+    group = _ActorGroup(kind, (ray.put(model), out), parts)
     try:
-        while not begun or any(part for _, part in running.values()) or lost:
-            done, _ = ray.wait(list(running), num_returns=1)
-            actor, part = running.pop(done[0])
-            try:
-                result = ray.get(done[0])
-            except ray.exceptions.RayTaskError as error:
-                raise _told(error) from None
-            except ray.exceptions.RayError as error:
-                _count_loss(attempts, part, error)
-                if part is not None:
-                    lost.append(part)
-                start()
-                continue
-            begun = True
-            go_on(actor)
-            while lost and idle:
-                go_on(idle.pop())
-            if result is not None:
-                yield result
+        for _ in range(actors):
+            group.start()
+        while group.has_work:
+            if (done := group.next_done()) is not None:
+                yield done
     finally:
-        for actor in [*idle, *(actor for actor, _ in running.values())]:
+        group.kill()
+
+
+class _ActorGroup:
+    """Actors, each with at most one part, and the parts that have none."""
+
+    def __init__(self, kind: Any, arguments: tuple[Any, ...], parts: Iterator[NamedPart]) -> None:
+        self._kind, self._arguments, self._parts = kind, arguments, parts
+        self._running: dict[Any, tuple[Any, NamedPart | None]] = {}
+        self._idle: list[Any] = []
+        self._lost: deque[NamedPart] = deque()
+        self._losses: dict[str, int] = {}
+        self._begun = False
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a part is not done; while no actor was ever ready, nobody has asked for one."""
+        return not self._begun or bool(self._lost) or any(p for _, p in self._running.values())
+
+    def start(self) -> None:
+        """Ask for an actor, which gets its first part when its model is loaded."""
+        actor = self._kind.remote(*self._arguments)
+        self._running[actor.ready.remote()] = (actor, None)
+
+    def next_done(self) -> PartDone | None:
+        """Wait until an actor has ended something; ``None`` unless that was a part."""
+        import ray
+
+        (ended, *_), _ = ray.wait(list(self._running), num_returns=1)
+        actor, part = self._running.pop(ended)
+        try:
+            done: PartDone | None = ray.get(ended)
+        except ray.exceptions.RayTaskError as error:
+            raise _told(error) from None
+        except ray.exceptions.RayError as error:
+            self._lose(part, error)
+            return None
+        self._begun = True
+        self._idle.append(actor)
+        self._hand_out()
+        return done
+
+    def kill(self) -> None:
+        """End all of them."""
+        import ray
+
+        for actor in [*self._idle, *(actor for actor, _ in self._running.values())]:
             ray.kill(actor)
 
+    def _hand_out(self) -> None:
+        while self._idle:
+            part = self._lost.popleft() if self._lost else next(self._parts, None)
+            if part is None:
+                return
+            actor = self._idle.pop()
+            self._running[actor.answer.remote(part)] = (actor, part)
 
-def _count_loss(attempts: dict[str, int], part: NamedPart | None, error: Exception) -> None:
-    key = part.name if part else ""
-    attempts[key] = attempts.get(key, 0) + 1
-    if attempts[key] < MOST_ATTEMPTS:
-        return
-    log = str(error)
-    what = f"the part of {part.pictures.names[0]}" if part else "loading the model"
-    raise WorkerCrashed(
-        f"{what} ended {attempts[key]} Ray actors: {log.splitlines()[0]}",
-        reason="lost actors",
-        log=log,
-    )
+    def _lose(self, part: NamedPart | None, error: Exception) -> None:
+        """Count it, and let others do what the actor had."""
+        key = part.name if part else ""
+        losses = self._losses[key] = self._losses.get(key, 0) + 1
+        if losses == MOST_ATTEMPTS:
+            log = str(error)
+            what = f"the part of {part.pictures.names[0]}" if part else "loading the model"
+            raise WorkerCrashed(
+                f"{what} ended {losses} Ray actors: {log.splitlines()[0]}",
+                reason="lost actors",
+                log=log,
+            )
+        if part is not None:
+            self._lost.append(part)
+        self.start()
+        self._hand_out()
 
 
 def _told(error: Any) -> Exception:

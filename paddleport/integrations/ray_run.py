@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from paddleport.errors import UsageError
+from paddleport.errors import OutputError, UsageError
 from paddleport.integrations.answer_parts import AnswerParts
 from paddleport.integrations.ray_actors import ActorNeeds, NamedPart, connect, parts_done
 from paddleport.integrations.shipped_model import ShippedModel, ship
@@ -78,6 +78,7 @@ def run_on_ray(
 
     Raises:
         UsageError: no pictures, no cluster, or a folder of another run.
+        OutputError: the folder cannot be written, or not every picture has its answer.
         PortError: what opening the model does.
     """
     model, out = ship(request.spec), AnswerParts(request.out)
@@ -106,6 +107,11 @@ def run_on_ray(
                 tell(error)
             pictures, failed = pictures + result.pictures, failed + len(result.errors)
             progress(f"{pictures:,} of {total:,} pictures, {failed} not read", pictures / total)
+        if pictures != total:
+            raise OutputError(
+                f"{pictures:,} of {total:,} pictures were answered: they came or went meanwhile. "
+                "Give another -o"
+            )
     finally:
         if leave:
             import ray

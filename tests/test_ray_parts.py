@@ -1,0 +1,175 @@
+"""What goes to Ray and comes back, without a cluster: names, parts, files, shipped models."""
+
+from pathlib import Path
+from typing import Any
+
+import colour_pictures
+import numpy as np
+import pytest
+from conftest import skip_or_fail
+
+from paddleport.cli.ray_engine import is_asked, out_and_extras
+from paddleport.errors import UsageError
+from paddleport.runners.predictor import Predictor, PredictorSpec
+
+try:
+    import fsspec
+    import pyarrow
+    from pyarrow import parquet
+except ImportError as absent:
+    skip_or_fail("ray", str(absent))
+
+from paddleport.integrations.answer_parts import AnswerParts, encoded
+from paddleport.integrations.answer_tables import answers_table, array_from
+from paddleport.integrations.ray_data import BatchPredictor
+from paddleport.integrations.shipped_model import ship
+from paddleport.integrations.stored_pictures import read_stored, stored_parts, with_read_errors
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> PredictorSpec:
+    path = tmp_path_factory.mktemp("ray") / "colours.onnx"
+    model = colour_pictures.save_classifier(path, described=True)
+    return PredictorSpec(
+        model=model, backend="onnxruntime", preprocess=model.preprocess, labels=("r", "g", "b")
+    )
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = colour_pictures.draw_colours(tmp_path_factory.mktemp("pictures"), 20)
+    (folder / "0" / "bad.png").write_bytes(b"no picture")
+    return folder
+
+
+def answered(spec: PredictorSpec, names: list[Any]) -> list[Any]:
+    with spec.open() as predictor:
+        return list(predictor.predict_many(names))
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_a_folder_in_parts_is_what_run_finds(pictures: Path, size: int) -> None:
+    parts = list(stored_parts([f"file://{pictures}"], size))
+    names = [name for part in parts for name in part.names]
+    assert names == [str(file) for file in sorted(pictures.rglob("*.png"))]
+    assert all(part.size == size for part in parts[:-1])
+
+
+def test_an_object_store_gives_the_same_answers(spec: PredictorSpec, pictures: Path) -> None:
+    store = fsspec.filesystem("memory")
+    for file in pictures.rglob("*.png"):
+        store.pipe_file(f"/photos/{file.relative_to(pictures)}", file.read_bytes())
+    store.pipe_file("/photos/notes.txt", b"not asked for")
+    (part,) = stored_parts(["memory://photos"], 100)
+    errors: dict[int, str] = {}
+    gone = "memory:///photos/0/gone.png"
+    sources = list(read_stored([*part.names, gone], errors))
+    with spec.open() as predictor:
+        found = with_read_errors(predictor.predict_many(sources), errors)
+    wanted = answered(spec, sorted(pictures.rglob("*.png")))
+    assert [item.answer for item in found[:-1]] == [item.answer for item in wanted]
+    assert found[-1].error == f"{gone} cannot be read: FileNotFoundError"
+    assert len(list(stored_parts(["memory://photos/*/*.png"], 4))) == 6
+    with pytest.raises(UsageError, match="holds no pictures"):
+        list(stored_parts(["memory://nowhere/*.png"], 4))
+
+
+@pytest.mark.parametrize("in_struct", [True, False])
+def test_parquet_rows_are_read_once_each(tmp_path: Path, pictures: Path, in_struct: bool) -> None:
+    files = sorted(pictures.rglob("*.png"))
+    cells: list[Any] = [file.read_bytes() for file in files]
+    if in_struct:
+        cells = [
+            {"bytes": cell, "path": file.name} for cell, file in zip(cells, files, strict=True)
+        ]
+    table = pyarrow.table({"image": cells, "label": [0] * len(cells)})
+    parquet.write_table(table, tmp_path / "shard.parquet", row_group_size=5)
+    for size in (1, 3, 5, 8, 50):
+        parts = list(stored_parts([str(tmp_path)], size))
+        found: list[Any] = [source for part in parts for source in part.sources({})]
+        assert [content for _, content in found] == [file.read_bytes() for file in files]
+        assert len({name for name, _ in found}) == len(files)
+
+
+def test_a_part_is_whole_or_not_there(tmp_path: Path, spec: PredictorSpec, pictures: Path) -> None:
+    with spec.open() as predictor:
+        table = answers_table(list(predictor.predict_many(pictures.rglob("*.png"))), predictor)
+    content = encoded(table, 1)
+    for address in (str(tmp_path / "out"), "memory://answers"):
+        out = AnswerParts(address)
+        assert out.names() == set()
+        out.begin({"model": "a", "threads": 1})
+        out.begin({"model": "a", "threads": 1})
+        out.write("part-0.parquet", content)
+        out.write("part-1.parquet", content[:-20])
+        assert out.names() == {"part-0.parquet", "part-1.parquet"}
+        assert out.counts("part-0.parquet") == (21, 1)
+        assert out.counts("part-1.parquet") is None
+        with pytest.raises(UsageError, match=r"another run \(model differ\)"):
+            out.begin({"model": "b", "threads": 1})
+
+
+def test_tensors_come_back_bit_for_bit(spec: PredictorSpec, pictures: Path) -> None:
+    raw = PredictorSpec(
+        model=spec.model, backend=spec.backend, preprocess=spec.preprocess, task="tensors"
+    )
+    files = sorted(pictures.rglob("*.png"))
+    wanted = answered(raw, files)
+    table = BatchPredictor(raw)({"path": np.array([str(file) for file in files])})
+    assert table.column_names == ["path", "error", "output_y"]
+    for row, item in zip(table.to_pylist(), wanted, strict=True):
+        assert (row["output_y"] is None) == bool(item.error) == bool(row["error"])
+        if not item.error:
+            assert array_from(row["output_y"]).tobytes() == item.answer["y"].tobytes()
+
+
+def test_batches_by_path_and_by_bytes(spec: PredictorSpec, pictures: Path) -> None:
+    files = sorted(pictures.rglob("*.png"))
+    names = np.array([str(file) for file in files])
+    held = BatchPredictor(ship(spec))
+    by_path = held({"path": names}).to_pylist()
+    both = {"path": names, "bytes": np.array([file.read_bytes() for file in files], object)}
+    assert [row["scores"] for row in held(both).to_pylist()] == [row["scores"] for row in by_path]
+    for row, item in zip(by_path, answered(spec, files), strict=True):
+        assert (row["path"], row["error"]) == (item.picture, item.error)
+        assert row["scores"] == (item.answer and [each.score for each in item.answer])
+        assert row["labels"] == (item.answer and [each.label for each in item.answer])
+    with pytest.raises(UsageError, match="rename_columns"):
+        held({"image": names})
+
+
+def test_a_model_is_sent_where_its_file_is_not(
+    tmp_path: Path, spec: PredictorSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
+    sent = ship(spec)
+    assert sent.here() is spec
+    content = spec.model.path.read_bytes()
+    moved = spec.model.path.rename(tmp_path / "elsewhere.onnx")
+    try:
+        found = sent.here().model.path
+        assert found.is_relative_to(tmp_path / "cache")
+        assert found.read_bytes() == content
+        assert sent.here().model.path == found
+        spec.model.path.write_bytes(b"another model")  # the same path, other bytes
+        assert sent.here().model.path == found
+        Predictor(sent.here()).runner.close()
+    finally:
+        moved.replace(spec.model.path)
+
+
+def test_the_short_option_is_the_folder_beside_an_engine() -> None:
+    assert out_and_extras("ray", None, ["streams=2", "answers"]) == ("answers", ["streams=2"])
+    assert out_and_extras("ray", "answers", ["streams=2"]) == ("answers", ["streams=2"])
+    assert out_and_extras(None, None, ["streams"]) == (None, ["streams"])
+    with pytest.raises(UsageError, match="one folder is taken, and there are a, b"):
+        out_and_extras("ray", "a", ["b"])
+
+
+@pytest.mark.parametrize(
+    ("engine", "out", "words"),
+    [(None, "a", "--out a is for --engine ray"), ("dask", "a", "dask"), ("ray", None, "-o DIR")],
+)
+def test_options_that_do_not_go_together(engine: str | None, out: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        is_asked(engine, out, None, None, pictures=["photos"], jsonl=None)
