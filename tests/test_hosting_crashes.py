@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import planted_hosting as planted
@@ -13,6 +14,7 @@ from planted_hosting import agrees, host_of, loaded, run, told, until
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import Artifact
 from paddleport.serve.hosting.model_host import Inferred, NotReadyError, WorkerLostError
+from paddleport.serve.hosting.process_host import ProcessHost
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +69,10 @@ def test_a_worker_that_is_stopped_is_ended_as_well(small_onnx: Artifact) -> None
     run(ask())
 
 
+def _is_gone(host: ProcessHost, pid: int) -> bool:
+    return pid not in host.pids
+
+
 def test_no_request_is_lost_without_an_error_while_workers_are_killed(
     small_onnx: Artifact,
 ) -> None:
@@ -93,7 +99,7 @@ def test_no_request_is_lost_without_an_error_while_workers_are_killed(
                 await until(lambda: len(host._feeds.lines) == 2)
                 killed = host.pids[0]
                 os.kill(killed, signal.SIGKILL)
-                await until(lambda gone=killed: gone not in host.pids)
+                await until(partial(_is_gone, host, killed))
             stop = True
             await asyncio.gather(*clients)
             await until(lambda: len(host._feeds.lines) == 2)
