@@ -59,15 +59,26 @@ class Worker:
         self._closing = threading.RLock()  # closing reads the log
         requests_read, requests_write = os.pipe()
         answers_read, answers_write = os.pipe()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE, str(requests_read), str(answers_write), *preload],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            pass_fds=(requests_read, answers_write, *pass_fds),
-            env={**os.environ, **NO_ONNXRUNTIME_TELEMETRY, **_same_imports(), **(environ or {})},
-            start_new_session=True,  # Ctrl-C reaches the parent, which ends the child
-        )
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(requests_read), str(answers_write), *preload],
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=self._log,
+                pass_fds=(requests_read, answers_write, *pass_fds),
+                env={
+                    **os.environ,
+                    **NO_ONNXRUNTIME_TELEMETRY,
+                    **_same_imports(),
+                    **(environ or {}),
+                },
+                start_new_session=True,  # Ctrl-C reaches the parent, which ends the child
+            )
+        except BaseException:  # no process to be had, or a file of pass_fds is closed by now
+            for number in (requests_read, requests_write, answers_read, answers_write):
+                os.close(number)
+            self._log.close()
+            raise
         os.close(requests_read)
         os.close(answers_write)
         self._requests = os.fdopen(requests_write, "wb")
