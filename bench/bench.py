@@ -27,6 +27,7 @@ from measurement_accuracy import Pairs, against_bare_loop, against_benchmark_app
 from missed_limits import python_calls
 from picture_throughput import pipeline_claim, pipeline_passes
 from preprocess_speed import CASES, preprocess_times, ratios
+from ray_throughput import ray_results
 from run_configuration import THREADS, RunConfiguration
 from runner_overhead import runner_overhead
 from serve_speed import serve_results
@@ -35,12 +36,13 @@ from tuned_speed import tuned_results
 
 from paddleport.convert import convert
 from paddleport.models.artifact import Artifact
+from paddleport.models.preprocess import Preprocess
 from paddleport.models.resolve import SourceModel, resolve
 from paddleport.worker import run_in_worker
 
 PARTS = (
     *("help", "startup", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
-    *("others", "edge", "tuned", "growth", "memory", "evaluate", "serve"),
+    *("others", "edge", "tuned", "growth", "memory", "evaluate", "serve", "ray"),
 )
 OUT = Path("out")
 
@@ -184,6 +186,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Results:
         lambda: memory_results(folder, BINARIES),
         lambda: evaluate_claims(source, onnx, folder),
         lambda: serve_results(onnx, asked.minutes),
+        lambda: ray_results(onnx, source.preprocess or Preprocess(), folder),
     )
     found = [
         one if isinstance(one := part(), Results) else Results(one, {}, {})

@@ -1,5 +1,6 @@
 """What goes to Ray and comes back, without a cluster: names, parts, files, shipped models."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from conftest import skip_or_fail
 
 from paddleport.cli.ray_engine import is_asked, out_and_extras
-from paddleport.errors import UsageError
+from paddleport.errors import OutputError, UsageError
 from paddleport.runners.predictor import Predictor, PredictorSpec
 
 try:
@@ -19,6 +20,7 @@ try:
 except ImportError as absent:
     skip_or_fail("ray", str(absent))
 
+from paddleport.integrations import stored_pictures
 from paddleport.integrations.answer_parts import AnswerParts, encoded
 from paddleport.integrations.answer_tables import answers_table, array_from
 from paddleport.integrations.ray_data import BatchPredictor
@@ -173,3 +175,33 @@ def test_the_short_option_is_the_folder_beside_an_engine() -> None:
 def test_options_that_do_not_go_together(engine: str | None, out: str | None, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         is_asked(engine, out, None, None, pictures=["photos"], jsonl=None)
+
+
+def test_a_folder_with_pictures_and_tables_and_our_own_answers(
+    tmp_path: Path, pictures: Path
+) -> None:
+    folder = tmp_path / "both"
+    shutil.copytree(pictures, folder)
+    loose = [name for part in stored_parts([str(folder)], 4) for name in part.names]
+    content = pyarrow.table({"image": [Path(loose[0]).read_bytes()] * 3})
+    for place in (folder / "rows.parquet", folder / "out" / "part-00000000-0.parquet"):
+        place.parent.mkdir(exist_ok=True)
+        parquet.write_table(content, place)
+    parts = list(stored_parts([str(folder)], 4, but_in=str(folder / "out")))
+    assert [part.names for part in parts if part.rows] == [(str(folder / "rows.parquet"),)]
+    assert [name for part in parts if not part.rows for name in part.names] == loose
+
+
+def test_a_store_that_fails_for_a_while_ends_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Store:
+        def _strip_protocol(self, name: str) -> str:
+            return name
+
+        def cat(self, paths: list[str], on_error: str) -> dict[str, object]:
+            return {"x://a": FileNotFoundError("gone"), "x://b": TimeoutError("later")}
+
+    monkeypatch.setattr(stored_pictures, "filesystem", lambda name: (Store(), name))
+    errors: dict[int, str] = {}
+    with pytest.raises(OutputError, match="x://b can't be read now: TimeoutError"):
+        list(stored_pictures.read_stored(["x://a", "x://b"], errors))
+    assert errors == {0: "x://a cannot be read: FileNotFoundError"}

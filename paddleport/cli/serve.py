@@ -1,36 +1,22 @@
 """``paddleport serve``: models over the Open Inference Protocol, REST and gRPC."""
 
-import asyncio
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paddleport.cli import options
 from paddleport.cli.console import (
-    as_json,
-    new_table,
     print_warning,
     progress_bar,
-    stderr,
-    stdout,
 )
 from paddleport.errors import BackendUnavailableError, UsageError
 
 if TYPE_CHECKING:
-    from paddleport.cli.served_models import ServedModels
     from paddleport.runners.predictor import PredictorSpec
-    from paddleport.serve.hosting.host_registry import HostRegistry
-    from paddleport.serve.hosting.host_settings import HostSettings
-    from paddleport.serve.hosting.process_host import Prove
-    from paddleport.serve.metrics import Metrics
     from paddleport.serve.request_log import RequestLog
-    from paddleport.serve.server import Addresses, ServerOptions
 
 DEFAULT_BACKEND = "onnxruntime"
 TOKEN_VARIABLE = "PADDLEPORT_TOKEN"
@@ -145,6 +131,7 @@ def serve(
     [bold]paddleport serve faces=FILE.onnx DETECTOR/ --workers 2 --max-batch 8[/]
     """
     _check_installed()
+    from paddleport.cli.serve_run import ServeRun
     from paddleport.cli.served_models import ServedModels, models_by_name, with_backends
     from paddleport.runners.runner_options import RunnerOptions, available_threads
     from paddleport.serve.hosting.host_settings import HostSettings
@@ -194,7 +181,7 @@ def serve(
             specs[name], warning = served.prepare(model, own, progress)
             if warning:
                 print_warning(f"{name}: {warning}")
-    run = _Run(
+    ServeRun(
         specs=specs,
         settings=settings,
         server=server,
@@ -205,105 +192,7 @@ def serve(
         prove=prove,
         log=requests,
         json=json,
-    )
-    _loop_runner()(run.until_ended())
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Run:
-    """One server, from its start to its end."""
-
-    specs: "dict[str, PredictorSpec]"
-    settings: "HostSettings"
-    server: "ServerOptions"
-    served: "ServedModels"
-    repository: Path | None
-    backend: str
-    allow_load: bool
-    prove: bool
-    log: "RequestLog"
-    json: bool
-
-    async def until_ended(self) -> None:
-        from paddleport.serve.metrics import Metrics
-        from paddleport.serve.page import PAGE_HEADERS, page_files
-        from paddleport.serve.server import serve as serve_all
-
-        metrics = Metrics()
-        registry = self._registry(metrics)
-        bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
-        starting = asyncio.create_task(self._start(registry, bound))
-        try:
-            await serve_all(
-                registry,
-                metrics,
-                self.server,
-                on_bound=bound.set_result,
-                log=self.log,
-                pages=page_files(),
-                page_headers=PAGE_HEADERS,
-            )
-        finally:
-            starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
-            await registry.close()
-            self.log.close()
-
-    def _registry(self, metrics: "Metrics") -> "HostRegistry":
-        from paddleport.serve.hosting.host_registry import HostRegistry
-        from paddleport.serve.hosting.model_repository import ModelRepository
-        from paddleport.serve.hosting.process_host import ProcessHost
-
-        prove = _prove(self.prove)
-
-        def make(name: str, path: Path) -> ProcessHost:
-            spec, prepare = self.served.later(path, self.backend)
-            return ProcessHost(
-                name, spec, self.settings, metrics=metrics, prove=prove, prepare=prepare
-            )
-
-        hosts = [
-            ProcessHost(name, spec, self.settings, metrics=metrics, prove=prove)
-            for name, spec in self.specs.items()
-        ]
-        folder = None if self.repository is None else ModelRepository(self.repository, make)
-        return HostRegistry(hosts, allow_load=self.allow_load, repository=folder)
-
-    async def _start(self, registry: "HostRegistry", bound: "asyncio.Future[Addresses]") -> None:
-        """Load the models while the server already says that they are not ready."""
-        from paddleport.cli.served_models import state_of
-
-        addresses = await bound
-        await registry.load_all(self.specs)
-        states = [state_of(registry.host(name)) for name in registry.names]
-        _report(states, addresses, json=self.json)
-
-
-def _report(states: Sequence[dict[str, Any]], addresses: "Addresses", *, json: bool) -> None:
-    if json:
-        print(
-            as_json({"http": addresses.http, "grpc": addresses.grpc, "models": states}), flush=True
-        )
-        return
-    table = new_table("model", "backend", "state", "proof", "REST")
-    for state in states:
-        url = f"{addresses.http}/v2/models/{state['model']}"
-        table.add_row(state["model"], state["backend"], state["state"], state["proof"], url)
-    stdout().print(table)
-    for state in states:
-        if state["reason"]:
-            print_warning(f"{state['model']} is not ready: {state['reason']}")
-    ready = sum(state["state"] == "ready" for state in states)
-    stderr().print(
-        f"[dim]{ready} of {len(states)} models ready · REST and a page {addresses.http} · gRPC "
-        f"{addresses.grpc} · Ctrl-C ends[/]"
-    )
-
-
-def _prove(with_paddle: bool) -> "Prove":
-    from paddleport.serve.proof import prove, prove_with_paddle
-
-    return prove_with_paddle if with_paddle else prove
+    ).until_ended()
 
 
 def _request_log(file: Path | None, log_format: str) -> "RequestLog":
@@ -343,12 +232,3 @@ def _check_installed() -> None:
             raise BackendUnavailableError(
                 f"serve needs {module}, which is not installed: pip install 'paddleport[serve]'"
             )
-
-
-def _loop_runner() -> Callable[..., Any]:
-    """uvloop's, where there is one."""
-    if find_spec("uvloop") is None:
-        return asyncio.run
-    import uvloop
-
-    return partial(uvloop.run)

@@ -151,6 +151,9 @@ def parts_done(
         group.kill()
 
 
+_LOADING = ""  # what an actor without a part was lost at
+
+
 class _ActorGroup:
     """Actors, each with at most one part, and the parts that have none."""
 
@@ -186,6 +189,8 @@ class _ActorGroup:
             self._lose(part, error)
             return None
         self._begun = True
+        if part is None:
+            self._losses.pop(_LOADING, None)  # the model can be loaded
         self._idle.append(actor)
         self._hand_out()
         return done
@@ -207,7 +212,7 @@ class _ActorGroup:
 
     def _lose(self, part: NamedPart | None, error: Exception) -> None:
         """Count it, and let others do what the actor had."""
-        key = part.name if part else ""
+        key = part.name if part else _LOADING
         losses = self._losses[key] = self._losses.get(key, 0) + 1
         if losses == MOST_ATTEMPTS:
             log = str(error)

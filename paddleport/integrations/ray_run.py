@@ -12,6 +12,7 @@ from paddleport.integrations.ray_actors import ActorNeeds, NamedPart, connect, p
 from paddleport.integrations.shipped_model import ShippedModel, ship
 from paddleport.integrations.stored_pictures import StoredPart, stored_parts
 from paddleport.progress import Progress
+from paddleport.runners import runner_class
 from paddleport.runners.predictor import PredictorSpec
 
 PART_SIZE = 256  # pictures; what a lost actor costs, and a file of some 20 KB
@@ -84,7 +85,7 @@ def run_on_ray(
     model, out = ship(request.spec), AnswerParts(request.out)
     size = -(-request.part_size // request.spec.batch_size) * request.spec.batch_size
     total, names = 0, set()
-    for part in _named(request.names, size):
+    for part in _named(request.names, size, request.out):
         total += part.pictures.size
         names.add(part.name)
     out.begin(_asked(model, size))
@@ -95,9 +96,11 @@ def run_on_ray(
     leave = connect(request.address)
     progress(f"{pictures:,} of {total:,} pictures", pictures / total)
     spec = request.spec
-    gpu = (spec.options.device or "cpu").lower() not in ("cpu", "auto")
+    device = spec.options.device or runner_class(spec.backend).devices[0]
+    gpu = device.lower() not in ("cpu", "auto")
     needs = ActorNeeds(actors=request.actors, cpus=max(1, spec.options.threads or 1), gpus=int(gpu))
-    left = (part for part in _named(request.names, size) if part.name not in done)
+    listed = _named(request.names, size, request.out)  # again, rather than held
+    left = (part for part in listed if part.name not in done)
     first: list[float] = []
     try:
         for result in parts_done(model, request.out, _timed(left, first), needs):
@@ -142,8 +145,8 @@ def _timed(parts: Iterator[NamedPart], first: list[float]) -> Iterator[NamedPart
         yield part
 
 
-def _named(names: Sequence[str], size: int) -> Iterator[NamedPart]:
-    for number, part in enumerate(stored_parts(names, size)):
+def _named(names: Sequence[str], size: int, out: str) -> Iterator[NamedPart]:
+    for number, part in enumerate(stored_parts(names, size, but_in=out)):
         yield NamedPart(name=f"part-{number:08}-{_digest(part)}.parquet", pictures=part)
 
 
@@ -163,6 +166,7 @@ def _asked(model: ShippedModel, size: int) -> dict[str, Any]:
         "extras": dict(spec.options.extras),
         "threads": spec.options.threads,
         "preprocess": str(spec.preprocess),
+        "labels": hashlib.sha256("\0".join(spec.labels or ()).encode()).hexdigest(),
         "task": spec.task,
         "task_options": dict(spec.task_options),
         "batch_size": spec.batch_size,

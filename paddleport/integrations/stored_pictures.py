@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from paddleport.errors import UsageError
+from paddleport.errors import OutputError, UsageError
 from paddleport.runners.picture_pipeline import Source
 from paddleport.runners.predictor import PictureAnswer
 from paddleport.runners.preprocessing.picture_files import PICTURE_SUFFIXES, find_pictures
@@ -15,6 +15,7 @@ from paddleport.validate.labelled.column_names import PICTURES, column
 
 AT_ONCE = 32  # files of an object store that are asked for together
 _FILE = "file://"
+_FINAL = (FileNotFoundError, IsADirectoryError, PermissionError)  # another try finds the same
 
 
 @dataclass(frozen=True)
@@ -41,19 +42,25 @@ class StoredPart:
         return _parquet_rows(self.names[0], *self.rows)
 
 
-def stored_parts(names: Sequence[str], size: int) -> Iterator[StoredPart]:
+def stored_parts(
+    names: Sequence[str], size: int, *, but_in: str | None = None
+) -> Iterator[StoredPart]:
     """Everything that the names stand for, ``size`` pictures a part, always the same.
 
     Args:
         names: files, folders, globs and Parquet files, as paths or addresses of fsspec.
         size: pictures in a part; the last of the files and of each Parquet file has fewer.
+        but_in: a folder that is passed over, since the answers go there.
 
     Raises:
         UsageError: a folder without pictures, a glob that fits nothing, or a Parquet file that
             holds none.
     """
     loose: list[str] = []
+    left_out = None if but_in is None else _place(but_in)
     for name in _found(names):
+        if left_out is not None and _place(name).is_relative_to(left_out):
+            continue
         if name.endswith(".parquet"):
             rows = _parquet_size(name)
             for start in range(0, rows, size):
@@ -82,6 +89,11 @@ def read_stored(names: Sequence[str], errors: dict[int, str]) -> Iterator[Source
             contents = {name: got[path] for name, path in paths.items()}
         for place, name in some:
             found = contents.get(name)
+            if isinstance(found, Exception) and not isinstance(found, _FINAL):
+                raise OutputError(
+                    f"{name} can't be read now: {type(found).__name__}: {found}. The same command "
+                    "goes on from here"
+                ) from found
             if isinstance(found, Exception):
                 errors[place] = f"{name} cannot be read: {type(found).__name__}"
                 found = b""
@@ -113,6 +125,12 @@ def filesystem(address: str) -> tuple[Any, str]:
     return system, str(path)
 
 
+def _place(name: str) -> PurePosixPath:
+    """Where it lies: a local path in full, an address as it is."""
+    local = name.removeprefix(_FILE)
+    return PurePosixPath(local if "://" in local else str(Path(local).resolve()))
+
+
 def _found(names: Sequence[str]) -> Iterator[str]:
     for name in names:
         local = name.removeprefix(_FILE)
@@ -120,6 +138,8 @@ def _found(names: Sequence[str]) -> Iterator[str]:
             yield from _remote(name)
         elif Path(local).is_dir() and (tables := sorted(Path(local).rglob("*.parquet"))):
             yield from map(str, tables)
+            if any(item.suffix.lower() in PICTURE_SUFFIXES for item in Path(local).rglob("*")):
+                yield from map(str, find_pictures([local]))
         else:
             yield from map(str, find_pictures([local]))
 
@@ -131,7 +151,7 @@ def _remote(name: str) -> Iterator[str]:
     elif system.isdir(path):
         found = sorted(system.find(path))
         tables = [item for item in found if item.endswith(".parquet")]
-        found = tables or [
+        found = tables + [
             item for item in found if PurePosixPath(item).suffix.lower() in PICTURE_SUFFIXES
         ]
     else:
