@@ -1,0 +1,173 @@
+"""``paddleport serve`` as a user types it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import colour_pictures
+import httpx
+import onnx
+import pytest
+from onnx import numpy_helper
+from test_cli import Command, cache, one_line_error, paddleport
+
+__all__ = ["cache", "paddleport"]
+
+
+@dataclass(frozen=True)
+class Serving:
+    process: subprocess.Popen[str]
+    told: dict[str, Any]
+    client: httpx.Client
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@contextmanager
+def serving(folder: Path, cache: Path, *typed: object, **environ: str) -> Iterator[Serving]:
+    command = [sys.executable, "-m", "paddleport", "serve", "--json", "--http-port", "0"]
+    with (folder / "stderr.txt").open("w") as stderr:
+        process = subprocess.Popen(
+            [*command, "--grpc-port", "0", *map(str, typed)],
+            cwd=folder,
+            env={**os.environ, "PADDLEPORT_CACHE": str(cache), **environ},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, (folder / "stderr.txt").read_text()
+        told = json.loads(line)
+        with httpx.Client(base_url=told["http"], timeout=30) as client:
+            yield Serving(process, told, client)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("serve") / "colours.onnx"
+    colour_pictures.save_classifier(path, described=True)
+    return path
+
+
+@pytest.fixture(scope="module")
+def picture(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = colour_pictures.draw_colours(tmp_path_factory.mktemp("pictures"), 3)
+    return next(folder.rglob("*.png")).read_bytes()
+
+
+def test_it_serves_until_it_is_told_to_end(
+    tmp_path: Path, cache: Path, colours: Path, picture: bytes
+) -> None:
+    log = tmp_path / "requests.jsonl"
+    typed = (colours, "--log", log, "--log-format", "json", "--topk", 2)
+    with serving(tmp_path, cache, *typed) as server:
+        (model,) = server.told["models"]
+        assert (model["model"], model["state"]) == ("colours", "ready")
+        done = server.client.post("/v1/classify", content=picture, headers={"x-request-id": "me"})
+        assert len(done.json()["predictions"]) == 2
+        assert "compute;dur=" in done.headers["server-timing"]
+        assert "<title>" in server.client.get("/").text
+        assert "default-src 'none'" in server.client.get("/").headers["content-security-policy"]
+        metrics = server.client.get("/metrics").text
+        assert 'paddleport_model_ready{model="colours"} 1.0' in metrics
+        assert server.client.post("/v2/repository/models/colours/unload").status_code == 403
+        assert server.end() == 0
+    first = json.loads(log.read_text().splitlines()[0])
+    assert (first["request_id"], first["model"], first["status"]) == ("me", "colours", "200")
+
+
+def test_two_backends_have_two_names(tmp_path: Path, cache: Path, colours: Path) -> None:
+    with serving(tmp_path, cache, f"c={colours}", "-b", "onnxruntime", "-b", "openvino") as server:
+        assert [item["model"] for item in server.told["models"]] == ["c", "c-openvino"]
+        assert server.client.get("/v2/models/c-openvino/ready").status_code == 200
+
+
+def test_a_changed_file_is_not_ready(tmp_path: Path, cache: Path, paddleport: Command) -> None:
+    path = tmp_path / "m.onnx"
+    typed = ("convert", "MobileNetV2_x0_25", "--weights", "seeded", "-o", path)
+    assert paddleport(*typed).code == 0
+    graph = onnx.load(path)
+    weight = max(graph.graph.initializer, key=lambda item: len(item.raw_data))
+    weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * 1.5, weight.name))
+    onnx.save(graph, path)
+    with serving(tmp_path, cache, path) as server:
+        (model,) = server.told["models"]
+        assert model["state"] == "not ready"
+        assert "differs" in model["reason"]
+        assert server.client.get("/v2/health/ready").status_code == 503
+        refused = server.client.post("/v1/classify?model=m", content=b"x")
+        assert refused.status_code == 503 and "not ready" in refused.json()["error"]
+
+
+def test_a_repository_is_loaded_by_request(tmp_path: Path, cache: Path, colours: Path) -> None:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "mine.onnx").write_bytes(colours.read_bytes())
+    with serving(tmp_path, cache, "--repository", folder, "--allow-load") as server:
+        index = server.client.post("/v2/repository/index").json()
+        assert [(item["name"], item["state"]) for item in index] == [("mine", "UNAVAILABLE")]
+        assert server.client.get("/v2/models/mine/ready").status_code == 503
+        assert server.client.post("/v2/repository/models/mine/load").status_code == 200
+        assert server.client.get("/v2/models/mine/ready").status_code == 200
+        assert server.client.post("/v2/repository/models/mine/unload").status_code == 200
+        assert server.client.get("/v2/models/mine/ready").status_code == 503
+        assert server.client.post("/v2/repository/models/other/load").status_code == 404
+
+
+def test_a_killed_worker_is_started_again(
+    tmp_path: Path, cache: Path, colours: Path, picture: bytes
+) -> None:
+    import psutil
+
+    with serving(tmp_path, cache, colours) as server:
+        (worker, *_) = psutil.Process(server.process.pid).children()
+        worker.kill()
+        for _ in range(200):
+            if 'paddleport_worker_restarts_total{model="colours"} 1.0' in (
+                server.client.get("/metrics").text
+            ):
+                break
+            time.sleep(0.05)
+        assert server.client.post("/v1/classify", content=picture).status_code == 200
+
+
+def test_a_token_from_a_file(tmp_path: Path, cache: Path, colours: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret\n")
+    with serving(tmp_path, cache, colours, "--token-file", token) as server:
+        assert server.client.get("/v1/models").status_code == 401
+        right = {"authorization": "Bearer secret"}
+        assert server.client.get("/v1/models", headers=right).status_code == 200
+
+
+def test_what_can_not_be_served_is_one_line(
+    paddleport: Command, colours: Path, tmp_path: Path
+) -> None:
+    one_line_error(paddleport("serve", "--topk", 3), "nothing to serve")
+    one_line_error(paddleport("serve", "MobileNetV9"), "MobileNetV9")
+    one_line_error(paddleport("serve", colours, f"colours={colours}"), "two models")
+    one_line_error(paddleport("serve", colours, "--tls-cert", colours), "--tls-key")
+    one_line_error(paddleport("serve", colours, "--token-file", tmp_path / "no"), "--token-file")
+    one_line_error(paddleport("serve", colours, "--log-format", "xml"), "--log-format")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        one_line_error(paddleport("serve", colours, "--http-port", port), "--http-port")
+        typed = ("serve", colours, "--http-port", 0, "--grpc-port", port)
+        one_line_error(paddleport(*typed), "--grpc-port")
