@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import UsageError
 from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.listening import bound, in_url
 from paddleport.serve.metrics import Metrics
 from paddleport.serve.request_log import RequestLog
 from paddleport.serve.rest.http_messages import BodyReader
@@ -94,7 +94,7 @@ async def serve(
     """
     log = RequestLog(quiet=True) if log is None else log
     _tls(options)  # before anything listens
-    listening = _bound(options.host, options.http_port)
+    listening = bound(options.host, options.http_port, "--http-port")
     app = RestApp(
         registry,
         metrics,
@@ -124,8 +124,8 @@ async def serve(
             port = listening.getsockname()[1]
             on_bound(
                 Addresses(
-                    f"{scheme}://{_in_url(options.host)}:{port}",
-                    f"{_in_url(options.host)}:{rpc.port}" if rpc is not None else "",
+                    f"{scheme}://{in_url(options.host)}:{port}",
+                    f"{in_url(options.host)}:{rpc.port}" if rpc is not None else "",
                 )
             )
             stopped = asyncio.ensure_future(ending.wait())
@@ -196,27 +196,6 @@ def _signals(http: "Server", ending: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _bound(host: str, port: int) -> socket.socket:
-    """A socket that listens nowhere yet, and is nobody else's.
-
-    Raises:
-        UsageError: in one line, what to type instead.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
-    except (OSError, OverflowError) as error:
-        made.close()
-        why = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"{host}:{port} can't be listened on ({why}): --http-port takes another, 0 a free one"
-        ) from None
-    made.setblocking(False)
-    return made
-
-
 def _tls(options: ServerOptions) -> None:
     """Raises UsageError: the certificate and its key can't be used."""
     if options.tls_cert is None or options.tls_key is None:
@@ -226,7 +205,3 @@ def _tls(options: ServerOptions) -> None:
         context.load_cert_chain(options.tls_cert, options.tls_key)
     except (OSError, ssl.SSLError) as error:
         raise UsageError(f"--tls-cert and --tls-key can't be used: {error}") from None
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

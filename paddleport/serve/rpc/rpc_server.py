@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 from paddleport.errors import PortError, UsageError
 from paddleport.serve.failures import failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry, UnknownModelError
+from paddleport.serve.listening import bound, in_url
 from paddleport.serve.metrics import Metrics
 from paddleport.serve.open_inference.datatypes import ProtocolError
 from paddleport.serve.open_inference.inference import infer
@@ -67,8 +68,9 @@ class RpcServer:
             maximum_concurrent_rpcs=_MOST_CALLS,
         )
         made._server.add_generic_rpc_handlers((made._handlers(),))
-        host = f"[{options.host}]" if ":" in options.host else options.host
-        address = f"{host}:{options.grpc_port}"
+        port = options.grpc_port or 0
+        bound(options.host, port, "--grpc-port").close()  # gRPC tells it in words of its own
+        address = f"{in_url(options.host)}:{port}"
         try:
             if options.tls_cert is None or options.tls_key is None:
                 made.port = made._server.add_insecure_port(address)
