@@ -12,6 +12,7 @@ from paddleport.files import check_writable
 from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.picture_pipeline import default_workers
+from paddleport.validate.evaluate.chunk_engine import ChunkEngine
 from paddleport.validate.evaluate.evaluation_pass import CompletedPass, PassPlan, run_pass
 from paddleport.validate.evaluate.evaluation_state import remove_state
 from paddleport.validate.evaluate.report.evaluation_report import (
@@ -49,6 +50,7 @@ class EvaluationRequest:
         limit: at most so many pictures, spread over all; ``None`` for all.
         workers: threads that decode.
         resume: go on with an interrupted pass, if there is one.
+        engine: computes on other machines; ``None`` is this process.
         out: the folder of the state and the reports; by default ``out/NAME``.
         max_drop: how much lower than native Paddle's an accuracy may be, a share.
         command: what was typed.
@@ -63,6 +65,7 @@ class EvaluationRequest:
     limit: int | None = None
     workers: int = field(default_factory=default_workers)
     resume: bool = False
+    engine: ChunkEngine | None = None
     out: Path | None = None
     max_drop: float = MAX_DROP
     command: str = ""
@@ -125,6 +128,7 @@ class Evaluation:
             batch_size=asked.rows.batch_size,
             workers=asked.workers,
             resume=asked.resume,
+            engine=asked.engine,
             keep_state=keep_state,
         )
         done = run_pass(self.model, self.rows, self.data, plan, progress=progress)

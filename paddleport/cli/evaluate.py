@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paddleport.cli import options
+from paddleport.cli import options, ray_engine
 from paddleport.cli.console import (
     fitting_table,
     print_json,
@@ -16,6 +16,7 @@ from paddleport.cli.console import (
     stderr,
     stdout,
 )
+from paddleport.cli.evaluate_arguments import model_and_data
 from paddleport.errors import ModelFileError, UsageError
 
 if TYPE_CHECKING:
@@ -119,6 +120,9 @@ def evaluate(
     device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,
     extra: options.ExtraOption = None,
+    engine: ray_engine.EngineOption = None,
+    address: ray_engine.AddressOption = None,
+    actors: ray_engine.ActorsOption = None,
     json: options.JsonOption = False,
 ) -> None:
     """Count right answers on labelled pictures: native Paddle and every backend in one pass.
@@ -140,7 +144,7 @@ def evaluate(
     from paddleport.runners.runner_options import available_threads
 
     tuned = read_profile(profile) if profile is not None else None
-    model, data = _model_and_data(
+    model, data = model_and_data(
         names or [], tuned, program=program, listed=bool(list_file or root)
     )
     if tuned is not None and model is not None and Path(model).name != tuned.model:
@@ -170,6 +174,7 @@ def evaluate(
         limit=limit,
         workers=default_workers() if workers is None else workers,
         resume=resume,
+        engine=ray_engine.chunks(engine, address, actors, threads=rows.threads, device=device),
         out=out,
         max_drop=max_drop / 100,
         command=shlex.join(["paddleport", *sys.argv[1:]]),
@@ -191,45 +196,6 @@ def evaluate(
     else:
         print_evaluation(report, files)
     raise typer.Exit(report.exit_code)
-
-
-def _model_and_data(
-    names: list[str], tuned: "Profile | None", *, program: Path | None, listed: bool
-) -> tuple[str | None, Path | None]:
-    """The model and the pictures among what was typed: MODEL DATA, or the one that is missing."""
-    if len(names) > 2:
-        raise UsageError(
-            f"a model and labelled pictures are taken, and there are {len(names)}: "
-            f"paddleport evaluate {names[0]} {names[1]}"
-        )
-    if program is not None or (tuned is not None and len(names) < 2 and not listed):
-        if len(names) > 1:
-            raise UsageError(f"name either {names[0]} or --model {program}, not both")
-        model = None if program is not None or tuned is None else tuned.model
-        return model, Path(names[0]) if names else None
-    if not names and tuned is not None:
-        return tuned.model, None
-    if len(names) < (1 if listed else 2):
-        raise UsageError(_missing(names))
-    return names[0], Path(names[1]) if len(names) > 1 else None
-
-
-def _missing(names: list[str]) -> str:
-    """What to type where the model, the pictures or both were not named."""
-    if (
-        names
-        and Path(names[0]).is_dir()
-        and any(item.is_dir() for item in Path(names[0]).iterdir())
-    ):
-        return (
-            f"one of two is missing: {names[0]} looks like labelled pictures, so "
-            f"paddleport evaluate MODEL {names[0]}"
-        )
-    what = "labelled pictures are" if names else "a model and labelled pictures are"
-    return (
-        f"{what} missing: paddleport evaluate {names[0] if names else 'MODEL'} DATA, where DATA "
-        "has a folder for each class; or --list FILE --root DIR"
-    )
 
 
 def _batch_size(typed: int | None, tuned: "Profile | None") -> int:

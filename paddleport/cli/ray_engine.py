@@ -1,6 +1,6 @@
-"""``--engine ray`` of ``paddleport run``: its options, and what it prints."""
+"""``--engine ray`` of ``run`` and ``evaluate``: its options, and what ``run`` prints with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -10,6 +10,7 @@ from paddleport.cli.console import print_error, print_json, progress_bar, stdout
 from paddleport.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
+    from paddleport.integrations.ray_evaluation import RayChunks
     from paddleport.runners.predictor import PredictorSpec
 
 EngineOption = Annotated[
@@ -71,21 +72,49 @@ def is_asked(
     Raises:
         UsageError: another engine, or options that do not go together.
     """
-    if engine is None:
-        given = {"--address": address, "--actors": actors, "--out": out}
-        for option, value in given.items():
-            if value is not None:
-                raise UsageError(f"{option} {value} is for --engine ray, which is not named")
+    if not _is_ray(engine, {"--address": address, "--actors": actors, "--out": out}):
         return False
-    if engine != "ray":
-        raise UsageError(f"--engine {engine} is not known: ray, or none for this process")
     if out is None:
         raise UsageError("--engine ray writes Parquet files: say where with -o DIR")
     if not pictures:
         raise UsageError("--engine ray takes pictures: name a folder, a glob or a Parquet file")
     if jsonl is not None:
         raise UsageError("--engine ray writes Parquet files to -o DIR: leave --jsonl out")
-    if actors is not None and actors < 1:
+    return True
+
+
+def chunks(
+    engine: str | None,
+    address: str | None,
+    actors: int | None,
+    *,
+    threads: int,
+    device: str | None,
+) -> "RayChunks | None":
+    """What computes ``evaluate``'s chunks; ``None`` is this process.
+
+    Raises:
+        UsageError: another engine, or options that do not go together.
+    """
+    if not _is_ray(engine, {"--address": address, "--actors": actors}):
+        return None
+    from paddleport.integrations.ray_evaluation import RayChunks
+
+    gpus = int((device or "cpu").lower() not in ("cpu", "auto"))
+    return RayChunks(address=address, actors=actors, cpus=max(1, threads), gpus=gpus)
+
+
+def _is_ray(engine: str | None, given: Mapping[str, str | int | None]) -> bool:
+    """Whether Ray is the engine; ``given`` are the options that only make sense with it."""
+    if engine is None:
+        for option, value in given.items():
+            if value is not None:
+                raise UsageError(f"{option} {value} is for --engine ray, which is not named")
+        return False
+    if engine != "ray":
+        raise UsageError(f"--engine {engine} is not known: ray, or none for this process")
+    actors = given.get("--actors")
+    if isinstance(actors, int) and actors < 1:
         raise UsageError(f"--actors {actors} is not possible: 1 or more")
     return True
 

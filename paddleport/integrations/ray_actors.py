@@ -25,6 +25,11 @@ class NamedPart:
     name: str
     pictures: StoredPart
 
+    @property
+    def first(self) -> str:
+        """The first of its pictures, for messages."""
+        return self.pictures.names[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PartDone:
@@ -126,21 +131,36 @@ def connect(address: str | None) -> bool:
 def parts_done(
     model: ShippedModel, out: str, parts: Iterator[NamedPart], needs: ActorNeeds
 ) -> Generator[PartDone, None, None]:
-    """Every part once, in the order in which they are done.
+    """Every part once, in the order in which they are done; raises as ``answered_once``."""
+    import ray
+
+    return answered_once(PartActor, (ray.put(model), out), parts, needs)
+
+
+def answered_once(
+    kind: type[Any], arguments: tuple[Any, ...], parts: Iterator[Any], needs: ActorNeeds
+) -> Generator[Any, None, None]:
+    """What actors answer to every part, once each, in the order in which they are done.
 
     A part whose actor is lost is done by another one, and a new actor is asked for. Those that
     find no room wait, and nobody waits for them. An actor holds one part, the driver none.
 
+    Args:
+        kind: of the actors, with ``ready()`` and ``answer(part)``.
+        arguments: what it is made with.
+        parts: each with a ``name`` of its own, and the ``first`` of its pictures for messages.
+        needs: how many actors, and what they take.
+
     Raises:
-        PortError: what opening the model does.
+        PortError: what making an actor or answering does.
         WorkerCrashed: a part has lost ``MOST_ATTEMPTS`` actors.
     """
     import ray
 
     resources = ray.cluster_resources()  # type: ignore[no-untyped-call]
     actors = needs.count(resources)
-    kind = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0)(PartActor)
-    group = _ActorGroup(kind, (ray.put(model), out), parts)
+    remote = ray.remote(num_cpus=needs.cpus, num_gpus=needs.gpus, max_restarts=0)(kind)
+    group = _ActorGroup(remote, arguments, parts)
     try:
         for _ in range(actors):
             group.start()
@@ -157,11 +177,11 @@ _LOADING = ""  # what an actor without a part was lost at
 class _ActorGroup:
     """Actors, each with at most one part, and the parts that have none."""
 
-    def __init__(self, kind: Any, arguments: tuple[Any, ...], parts: Iterator[NamedPart]) -> None:
+    def __init__(self, kind: Any, arguments: tuple[Any, ...], parts: Iterator[Any]) -> None:
         self._kind, self._arguments, self._parts = kind, arguments, parts
-        self._running: dict[Any, tuple[Any, NamedPart | None]] = {}
+        self._running: dict[Any, tuple[Any, Any]] = {}  # with None until it is ready
         self._idle: list[Any] = []
-        self._lost: deque[NamedPart] = deque()
+        self._lost: deque[Any] = deque()
         self._losses: dict[str, int] = {}
         self._begun = False
 
@@ -175,14 +195,14 @@ class _ActorGroup:
         actor = self._kind.remote(*self._arguments)
         self._running[actor.ready.remote()] = (actor, None)
 
-    def next_done(self) -> PartDone | None:
+    def next_done(self) -> Any:
         """Wait until an actor has ended something; ``None`` unless that was a part."""
         import ray
 
         (ended, *_), _ = ray.wait(list(self._running), num_returns=1)
         actor, part = self._running.pop(ended)
         try:
-            done: PartDone | None = ray.get(ended)
+            done = ray.get(ended)
         except ray.exceptions.RayTaskError as error:
             raise _told(error) from None
         except ray.exceptions.RayError as error:
@@ -210,13 +230,13 @@ class _ActorGroup:
             actor = self._idle.pop()
             self._running[actor.answer.remote(part)] = (actor, part)
 
-    def _lose(self, part: NamedPart | None, error: Exception) -> None:
+    def _lose(self, part: Any, error: Exception) -> None:
         """Count it, and let others do what the actor had."""
         key = part.name if part else _LOADING
         losses = self._losses[key] = self._losses.get(key, 0) + 1
         if losses == MOST_ATTEMPTS:
             log = str(error)
-            what = f"the part of {part.pictures.names[0]}" if part else "loading the model"
+            what = f"the part of {part.first}" if part else "loading the model"
             raise WorkerCrashed(
                 f"{what} ended {losses} Ray actors: {log.splitlines()[0]}",
                 reason="lost actors",

@@ -16,6 +16,7 @@ from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.in_order import in_order
 from paddleport.runners.picture_pipeline import default_workers
+from paddleport.validate.evaluate.chunk_engine import ChunkEngine, ChunkSetup
 from paddleport.validate.evaluate.counts.picture_thumbnail import picture_thumbnail
 from paddleport.validate.evaluate.counts.tally import Tally
 from paddleport.validate.evaluate.evaluation_state import (
@@ -50,6 +51,7 @@ class PassPlan:
         batch_size: pictures per inference.
         workers: threads that decode.
         resume: go on with the state in ``folder``, if there is one.
+        engine: computes the chunks elsewhere; ``None`` is this process.
         keep_state: leave the state of the complete pass, to remove it once its report is written:
             a disk that is full by then must not cost the pass.
     """
@@ -59,6 +61,7 @@ class PassPlan:
     batch_size: int = 1
     workers: int = field(default_factory=default_workers)
     resume: bool = False
+    engine: ChunkEngine | None = None
     keep_state: bool = False
 
 
@@ -175,7 +178,16 @@ class _Pass:
             self._saved, self._tally = self._begun, Tally.from_state(self._begun.tally)
         for name, process in rows.processes.items():
             self._saved.rows[name].describe(process.facts, process.source.note)
-        rows.share(self._reader, size)
+        if self._plan.engine is None:
+            rows.share(self._reader, size)
+        self._setup = ChunkSetup(
+            rows=[process.settled for process in rows.processes.values()],
+            preprocess=self._model.preprocess,
+            classes=self._model.classes,
+            chunk=size,
+            batch=self._plan.batch_size,
+            workers=self._plan.workers,
+        )
 
     def _asked(self, rows: OpenRows, size: int) -> dict[str, Any]:
         """All that the counts depend on, under names that a user reads."""
@@ -213,6 +225,12 @@ class _Pass:
 
     def _answers(self, rows: OpenRows) -> Generator[ChunkAnswers, None, None]:
         plan, position = self._plan, self._saved.position
+        if plan.engine is not None:
+            rows.close()  # they have said what they are; the engine opens its own
+            listed = self._data.pictures(position)
+            with closing(plan.engine.answers(self._setup, listed, position)) as answers:
+                yield from answers
+            return
         runs = ThreadPoolExecutor(1, thread_name_prefix="paddleport-rows")
 
         def begin(chunk: PictureChunk) -> Future[ChunkAnswers]:
@@ -232,12 +250,16 @@ class _Pass:
     def _add(self, found: ChunkAnswers) -> None:
         chunk, rows = found.chunk, self._saved.rows
         for name, reason in found.failed.items():
-            self._end_row(name, reason)
+            if not rows[name].failed:
+                self._end_row(name, reason)
         for name, reason in chunk.unreadable:
             self._tally.unreadable(name, reason)
-        if found.outputs:
-            self._tally.add(chunk.names, chunk.labels, found.outputs, _thumbnails(chunk.sources))
-        for name, seconds in found.seconds.items():
+        # of a row that has ended on one of an engine's machines, others may still send answers
+        outputs = {name: item for name, item in found.outputs.items() if not rows[name].failed}
+        if outputs:
+            self._tally.add(chunk.names, chunk.labels, outputs, _thumbnails(chunk.sources))
+        for name in outputs:
+            seconds = found.seconds[name]
             rows[name].pictures += len(chunk.names)
             rows[name].seconds += seconds
         self._saved.position = chunk.end

@@ -1,6 +1,8 @@
 """One row of a pass: its backend in a process of its own, crashes and all."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from paddleport import process
@@ -73,6 +75,14 @@ class RowProcess:
         self._worker.close()
 
     @property
+    def settled(self) -> RowRequest:
+        """The row with the one source and file that it was opened with; it can be pickled."""
+        source = RowSource(
+            make=partial(_as_it_is, self.model), options=self.source.options, note=self.source.note
+        )
+        return replace(self.row, sources=(source,), named=True)
+
+    @property
     def worker(self) -> Worker:
         """Its process, to end several at once."""
         return self._worker
@@ -127,3 +137,7 @@ class RowProcess:
                 raise
             message = f"{error}. {self.row.advice}"
             raise WorkerCrashed(message, reason=error.reason, log=error.log) from None
+
+
+def _as_it_is(model: Artifact) -> Artifact:
+    return model
