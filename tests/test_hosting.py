@@ -230,6 +230,23 @@ def test_closing_that_is_cancelled_ends_the_workers_and_answers_everybody(
     run(ask())
 
 
+def test_closing_does_not_wait_for_a_loading(small_onnx: Artifact) -> None:
+    async def ask() -> None:
+        async def prove(spec: Any, infer: Any) -> dict[str, str]:
+            await asyncio.sleep(1000)
+            return {}
+
+        host, _ = host_of(small_onnx, prove=prove)
+        registry = HostRegistry([host])
+        loading = asyncio.ensure_future(registry.load_all(registry.names))
+        await until(lambda: host.pids and "compared" in host.state.reason)
+        await asyncio.wait_for(registry.close(), 10)
+        assert await loading == {}
+        assert host.pids == ()
+
+    run(ask())
+
+
 def test_a_model_can_be_loaded_again_where_that_is_allowed(small_onnx: Artifact) -> None:
     async def ask() -> None:
         host, _ = host_of(small_onnx)

@@ -91,7 +91,7 @@ class HostRegistry:
         for host, error in zip(hosts, ended, strict=True):
             if isinstance(error, PortError):
                 failed[host.name] = error
-            elif isinstance(error, BaseException):
+            elif isinstance(error, Exception):  # one that was cancelled, by closing, is no error
                 raise error
         return failed
 
@@ -101,7 +101,7 @@ class HostRegistry:
         Cancelled, it ends the workers at once, with what they were computing.
         """
         hosts = [host for host in self._hosts.values() if isinstance(host, ProcessHost)]
-        await asyncio.gather(*(host.unload() for host in hosts))
+        await asyncio.gather(*(host.close() for host in hosts))
 
     def _changeable(self, name: str, what: str) -> ProcessHost:
         if not self._allow_load:

@@ -73,6 +73,7 @@ class ProcessHost(ModelHost):
         self._open_requests = 0
         self._drained = asyncio.Event()
         self._changing = asyncio.Lock()
+        self._loading: asyncio.Task[Any] | None = None
 
     @property
     def state(self) -> HostState:
@@ -114,12 +115,15 @@ class ProcessHost(ModelHost):
             if self._phase == "ready":
                 return
             self._phase, self._reason, self._proof = "loading", "it is being loaded", {}
+            self._loading = asyncio.current_task()
             try:
                 await self._start()
             except BaseException as error:
                 self._phase, self._reason = "failed", str(error) or type(error).__name__
                 await asyncio.shield(self._stop())
                 raise
+            finally:
+                self._loading = None
             self._phase, self._reason = "ready", ""
 
     async def unload(self) -> None:
@@ -137,6 +141,12 @@ class ProcessHost(ModelHost):
             finally:
                 self._phase, self._reason = "unloaded", "it is not loaded"
                 await asyncio.shield(self._stop())
+
+    async def close(self) -> None:
+        """As ``unload``, but a loading that goes on is ended, not waited for."""
+        if self._loading is not None:
+            self._loading.cancel()
+        await self.unload()
 
     async def infer(self, feed: Feed, *, deadline_s: float | None = None) -> Inferred:
         """As the contract says."""
