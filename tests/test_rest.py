@@ -4,19 +4,24 @@ import asyncio
 import gzip
 import json
 import os
+import shutil
 import signal
 import socket
+import ssl
 import struct
+import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pytest
 from fake_hosts import EVERY, Identity, Pictures, serving
 
-from paddleport.errors import FeedError
+from paddleport.errors import FeedError, UsageError
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.model_host import (
     DeadlineError,
@@ -25,6 +30,7 @@ from paddleport.serve.hosting.model_host import (
 )
 from paddleport.serve.metrics import Metrics
 from paddleport.serve.rest import http_protocol
+from paddleport.serve.rpc.open_inference_messages import SERVICE
 from paddleport.serve.server import Addresses, ServerOptions, serve
 
 BODY_BYTES = 2**20
@@ -377,3 +383,43 @@ def test_what_was_taken_is_finished_at_the_end() -> None:
         return list(found)
 
     assert asyncio.run(main()) == [200, 200, 200]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("tls")
+    key, chain = folder / "key.pem", folder / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command += ["-keyout", str(key), "-out", str(chain), "-subj", "/CN=localhost"]
+    command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    if shutil.which(command[0]) is None:
+        pytest.skip("openssl is not here, which makes a certificate")
+    subprocess.run(command, check=True, capture_output=True)
+    return chain, key
+
+
+def test_tls_over_both_protocols(certificate: tuple[Path, Path]) -> None:
+    chain, key = certificate
+    with serving(Identity("one"), tls_cert=chain, tls_key=key) as at:
+        assert at.http.startswith("https://")
+        trusted = ssl.create_default_context(cafile=str(chain))
+        with httpx.Client(base_url=at.http, verify=trusted) as client:
+            assert infer(client, tensor()).status_code == 200
+        with pytest.raises(httpx.HTTPError), httpx.Client() as client:
+            client.get(at.http.replace("https", "http"))
+        credentials = grpc.ssl_channel_credentials(chain.read_bytes())
+        with grpc.secure_channel(at.grpc, credentials) as channel:
+            method = channel.unary_unary(f"/{SERVICE}/ServerLive")
+            assert method(b"", timeout=10) == b"\x08\x01"
+        with grpc.insecure_channel(at.grpc) as channel, pytest.raises(grpc.RpcError):
+            channel.unary_unary(f"/{SERVICE}/ServerLive")(b"", timeout=3)
+
+
+def test_a_certificate_that_is_none_is_one_line(tmp_path: Path) -> None:
+    nothing = tmp_path / "no.pem"
+    nothing.write_text("no certificate")
+    with (
+        pytest.raises(UsageError, match="can't be used"),
+        serving(Identity("one"), tls_cert=nothing, tls_key=nothing),
+    ):
+        pass
