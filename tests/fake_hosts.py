@@ -20,8 +20,8 @@ from paddleport.serve.hosting.model_host import (
     NotReadyError,
     PictureAnswers,
 )
-from paddleport.serve.metrics import Metrics
 from paddleport.serve.server import Addresses, ServerOptions, serve
+from paddleport.serve.server_metrics import ServerMetrics
 from paddleport.tensors import Feed, TensorSpec, check_feed
 
 EVERY = (
@@ -108,7 +108,7 @@ class Pictures(Identity):
 
 @contextmanager
 def serving(
-    *hosts: ModelHost, metrics: Metrics | None = None, pages: Any = None, **options: Any
+    *hosts: ModelHost, metrics: ServerMetrics | None = None, pages: Any = None, **options: Any
 ) -> Iterator[Addresses]:
     """A server in a thread of its own, until the block ends."""
     bound: list[Addresses] = []
@@ -127,7 +127,7 @@ def serving(
             ready.set()
 
         await serve(
-            HostRegistry(hosts), metrics or Metrics(), chosen, on_bound=on_bound, pages=pages
+            HostRegistry(hosts), metrics or ServerMetrics(), chosen, on_bound=on_bound, pages=pages
         )
 
     def target() -> None:

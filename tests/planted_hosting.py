@@ -16,7 +16,7 @@ from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.serve.hosting.host_settings import HostSettings
 from paddleport.serve.hosting.process_host import ProcessHost
-from paddleport.serve.metrics import Metrics
+from paddleport.serve.server_metrics import ServerMetrics
 from paddleport.tensors import Feed
 
 T = TypeVar("T")
@@ -106,8 +106,8 @@ def agrees(outputs: Any, feed: Feed) -> bool:
 
 def host_of(
     model: Artifact, *, extras: dict[str, str] | None = None, prove: Any = None, **how: Any
-) -> tuple[ProcessHost, Metrics]:
-    metrics = Metrics()
+) -> tuple[ProcessHost, ServerMetrics]:
+    metrics = ServerMetrics()
     spec = PredictorSpec(
         model=model,
         backend="obeys",

@@ -9,10 +9,10 @@ from paddleport.runners.predictor import PredictorSpec
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.host_settings import HostSettings
 from paddleport.serve.hosting.process_host import ProcessHost
-from paddleport.serve.metrics import Metrics
 from paddleport.serve.page import PAGE_HEADERS, page_files
 from paddleport.serve.proof import prove
 from paddleport.serve.server import ServerOptions, serve
+from paddleport.serve.server_metrics import ServerMetrics
 
 BACKENDS = ("openvino", "onnxruntime")
 
@@ -35,7 +35,7 @@ async def main(file: Path) -> None:
             await host.load()
         await serve(
             HostRegistry(hosts),
-            Metrics(),
+            ServerMetrics(),
             ServerOptions(http_port=0, grpc_port=None),
             on_bound=lambda bound: print(bound.http, flush=True),
             pages=page_files(),

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("convert", "runners", "models", "validate")
-HALLS = ("cli", "doctor", "integrations")  # inside the package
+HALLS = ("cli", "doctor", "integrations", "serve")  # inside the package
 # Each may import those before it, and itself.
 ORDER = (
     "errors",
@@ -28,6 +28,7 @@ ORDER = (
     "validate",
     "convert",
     "integrations",
+    "serve",
     "doctor",
     "cli",
 )
@@ -69,7 +70,11 @@ VENDORS = {
         "validate/labelled/parquet_files.py",
     },
     "fsspec": {"integrations/stored_pictures.py"},
-    "ray": {"integrations/ray_actors.py", "integrations/ray_run.py"},
+    "ray": {
+        "integrations/ray_actors.py",
+        "integrations/ray_evaluation.py",
+        "integrations/ray_run.py",
+    },
     "tensorrt": {"runners/tensorrt/library.py"},
     "tensorrt_rtx": {"runners/tensorrt/library.py"},
     "cv2": {

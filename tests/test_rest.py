@@ -28,10 +28,10 @@ from paddleport.serve.hosting.model_host import (
     OverloadedError,
     WorkerLostError,
 )
-from paddleport.serve.metrics import Metrics
 from paddleport.serve.rest import http_protocol
 from paddleport.serve.rpc.open_inference_messages import SERVICE
 from paddleport.serve.server import Addresses, ServerOptions, serve
+from paddleport.serve.server_metrics import ServerMetrics
 
 BODY_BYTES = 2**20
 
@@ -219,7 +219,7 @@ def test_nan_has_no_form_in_json_and_is_given_as_binary(single: httpx.Client) ->
     ],
 )
 def test_an_error_of_the_model_has_its_status(error: Exception, status: int) -> None:
-    metrics, host = Metrics(), Identity("m")
+    metrics, host = ServerMetrics(), Identity("m")
     host.error = error
     with serving(host, metrics=metrics) as at, httpx.Client(base_url=at.http) as client:
         done = client.post("/v2/models/m/infer", json={"inputs": [tensor()]})
@@ -372,7 +372,7 @@ def test_what_was_taken_is_finished_at_the_end() -> None:
         bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
         options = ServerOptions(http_port=0, grpc_port=None)
         server = asyncio.ensure_future(
-            serve(HostRegistry([host]), Metrics(), options, on_bound=bound.set_result)
+            serve(HostRegistry([host]), ServerMetrics(), options, on_bound=bound.set_result)
         )
         url = f"{(await bound).http}/v2/models/m/infer"
         asked = [asyncio.ensure_future(ask(url)) for _ in range(3)]

@@ -14,7 +14,7 @@ pytest.importorskip("prometheus_client")
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from paddleport.serve.metrics import Metrics
+from paddleport.serve.server_metrics import ServerMetrics
 
 RECORD = RequestRecord(
     request_id="r-1",
@@ -29,7 +29,7 @@ RECORD = RequestRecord(
 )
 
 
-def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
+def samples(metrics: ServerMetrics) -> dict[tuple[str, ...], float]:
     """Name and labels' values of each sample, read as Prometheus reads them."""
     return {
         (sample.name, *(sample.labels[key] for key in sorted(sample.labels))): sample.value
@@ -39,7 +39,7 @@ def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
 
 
 def test_every_figure_is_there() -> None:
-    metrics = Metrics()
+    metrics = ServerMetrics()
     metrics.request("net", "http", "200")
     metrics.request("net", "http", "200")
     metrics.request("", "grpc", "NOT_FOUND")
@@ -66,7 +66,7 @@ def test_every_figure_is_there() -> None:
 
 def test_a_model_that_was_never_restarted_says_so() -> None:
     """An alert on a rate needs the series before the first restart."""
-    metrics = Metrics()
+    metrics = ServerMetrics()
     metrics.ready("net", False)
     found = samples(metrics)
     assert found["paddleport_model_ready", "net"] == 0
@@ -75,7 +75,7 @@ def test_a_model_that_was_never_restarted_says_so() -> None:
 
 
 def test_two_servers_share_no_figures() -> None:
-    first, second = Metrics(), Metrics()
+    first, second = ServerMetrics(), ServerMetrics()
     first.request("net", "http", "200")
     assert ("paddleport_requests_total", "net", "http", "200") not in samples(second)
 

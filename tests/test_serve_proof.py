@@ -23,8 +23,8 @@ from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.serve.hosting.host_settings import HostSettings
 from paddleport.serve.hosting.model_host import Inferred, NotReadyError
 from paddleport.serve.hosting.process_host import ProcessHost
-from paddleport.serve.model_card import model_card
 from paddleport.serve.proof import prove, prove_with_paddle
+from paddleport.serve.served_card import model_card
 from paddleport.tensors import Array, Feed, TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS, GateLimits
 from paddleport.validate.feeds.made_feed import made_feed

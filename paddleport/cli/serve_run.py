@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from paddleport.serve.hosting.host_registry import HostRegistry
     from paddleport.serve.hosting.host_settings import HostSettings
     from paddleport.serve.hosting.process_host import Prove
-    from paddleport.serve.metrics import Metrics
     from paddleport.serve.request_log import RequestLog
     from paddleport.serve.server import Addresses, ServerOptions
+    from paddleport.serve.server_metrics import ServerMetrics
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +41,11 @@ class ServeRun:
         _loop_runner()(self._until_ended())
 
     async def _until_ended(self) -> None:
-        from paddleport.serve.metrics import Metrics
         from paddleport.serve.page import PAGE_HEADERS, page_files
         from paddleport.serve.server import serve as serve_all
+        from paddleport.serve.server_metrics import ServerMetrics
 
-        metrics = Metrics()
+        metrics = ServerMetrics()
         registry = self._registry(metrics)
         bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
         starting = asyncio.create_task(self._start(registry, bound))
@@ -65,7 +65,7 @@ class ServeRun:
             await registry.close()
             self.log.close()
 
-    def _registry(self, metrics: "Metrics") -> "HostRegistry":
+    def _registry(self, metrics: "ServerMetrics") -> "HostRegistry":
         from paddleport.serve.hosting.host_registry import HostRegistry
         from paddleport.serve.hosting.model_repository import ModelRepository
         from paddleport.serve.hosting.process_host import ProcessHost

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from paddleport.errors import UsageError
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.listening import bound, in_url
-from paddleport.serve.metrics import Metrics
 from paddleport.serve.request_log import RequestLog
 from paddleport.serve.rest.http_messages import BodyReader
 from paddleport.serve.rest.rest_app import Pages, RestApp
+from paddleport.serve.server_metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -68,7 +68,7 @@ class Addresses:
 
 async def serve(
     registry: HostRegistry,
-    metrics: Metrics,
+    metrics: ServerMetrics,
     options: ServerOptions,
     *,
     on_bound: Callable[[Addresses], object] = lambda _: None,

@@ -20,7 +20,7 @@ from paddleport.serve.hosting.worker_messages import Answer, ComputeError
 from paddleport.tensors import Array, Feed
 
 if TYPE_CHECKING:
-    from paddleport.serve.metrics import Metrics
+    from paddleport.serve.server_metrics import ServerMetrics
 
 MOST_QUEUED_BYTES = 1 << 30  # of one kind of request, whatever the number that may wait
 _LONGEST_RETRY_S = 60.0
@@ -33,7 +33,7 @@ class Counted:
     """Whose figures they are: of a model's name, or of none where nothing is counted."""
 
     model: str
-    metrics: "Metrics"
+    metrics: "ServerMetrics"
 
 
 class Dispatcher:

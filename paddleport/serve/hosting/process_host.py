@@ -27,7 +27,7 @@ from paddleport.serve.hosting.worker_service import Opened
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
 
 if TYPE_CHECKING:
-    from paddleport.serve.metrics import Metrics
+    from paddleport.serve.server_metrics import ServerMetrics
 
 Prove = Callable[
     [PredictorSpec, Callable[[Feed], Awaitable[Inferred]]], Awaitable[Mapping[str, Any]]
@@ -47,7 +47,7 @@ class ProcessHost(ModelHost):
         spec: PredictorSpec,
         settings: HostSettings,
         *,
-        metrics: "Metrics | None" = None,
+        metrics: "ServerMetrics | None" = None,
         prove: Prove | None = None,
         prepare: Prepare | None = None,
     ) -> None:

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from paddleport.errors import PortError
 from paddleport.serve.failures import Failure, failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry
-from paddleport.serve.metrics import Metrics
 from paddleport.serve.request_log import RequestLog, RequestRecord
 from paddleport.serve.rest.http_messages import (
     BodyReader,
@@ -28,6 +27,7 @@ from paddleport.serve.rest.http_messages import (
     json_answer,
 )
 from paddleport.serve.rest.routes import Exchange, Route, Routes
+from paddleport.serve.server_metrics import ServerMetrics
 
 Pages = Mapping[str, tuple[str, bytes]]
 _REQUEST_ID = re.compile(r"[\w.\-]{1,128}", re.ASCII)
@@ -39,7 +39,7 @@ class RestApp:
     def __init__(
         self,
         registry: HostRegistry,
-        metrics: Metrics,
+        metrics: ServerMetrics,
         *,
         bodies: BodyReader,
         log: RequestLog,

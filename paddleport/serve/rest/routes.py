@@ -7,14 +7,14 @@ from typing import Any
 
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.model_host import ModelHost
-from paddleport.serve.metrics import CONTENT_TYPE, Metrics
-from paddleport.serve.model_card import model_card
 from paddleport.serve.open_inference.datatypes import ProtocolError
 from paddleport.serve.open_inference.inference import infer
 from paddleport.serve.open_inference.metadata import VERSION, model_metadata, server_metadata
 from paddleport.serve.open_inference.rest_codec import JSON_LENGTH, read_request, write_response
 from paddleport.serve.rest.http_messages import HttpAnswer, HttpError, HttpRequest, json_answer
 from paddleport.serve.rest.multipart import file_of_form
+from paddleport.serve.served_card import model_card
+from paddleport.serve.server_metrics import CONTENT_TYPE, ServerMetrics
 
 _MODEL = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _REPOSITORY = r"/v2/repository/models/(?P<model>[^/]+)"
@@ -63,7 +63,7 @@ class Route:
 class Routes:
     """The addresses of one server."""
 
-    def __init__(self, registry: HostRegistry, metrics: Metrics) -> None:
+    def __init__(self, registry: HostRegistry, metrics: ServerMetrics) -> None:
         self._registry, self._metrics = registry, metrics
         listed: tuple[tuple[str, str, Handler], ...] = (
             ("GET", "/v2/?", self._server),

@@ -17,13 +17,13 @@ from paddleport.errors import PortError, UsageError
 from paddleport.serve.failures import failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry, UnknownModelError
 from paddleport.serve.listening import bound, in_url
-from paddleport.serve.metrics import Metrics
 from paddleport.serve.open_inference.datatypes import ProtocolError
 from paddleport.serve.open_inference.inference import infer
 from paddleport.serve.open_inference.metadata import VERSION, model_metadata, server_metadata
 from paddleport.serve.request_log import RequestLog, RequestRecord
 from paddleport.serve.rpc.grpc_codec import read_request, write_response
 from paddleport.serve.rpc.open_inference_messages import METHODS, SERVICE
+from paddleport.serve.server_metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from paddleport.serve.hosting.model_host import ModelHost
@@ -41,7 +41,7 @@ class RpcServer:
     """
 
     def __init__(
-        self, registry: HostRegistry, metrics: Metrics, token: str | None, log: RequestLog
+        self, registry: HostRegistry, metrics: ServerMetrics, token: str | None, log: RequestLog
     ) -> None:
         self._registry, self._metrics, self._log = registry, metrics, log
         self._token = None if token is None else f"Bearer {token}".encode()
@@ -50,7 +50,11 @@ class RpcServer:
 
     @classmethod
     async def started(
-        cls, registry: HostRegistry, metrics: Metrics, options: "ServerOptions", log: RequestLog
+        cls,
+        registry: HostRegistry,
+        metrics: ServerMetrics,
+        options: "ServerOptions",
+        log: RequestLog,
     ) -> "RpcServer":
         """One that listens.
 

@@ -8,13 +8,13 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from paddleport import __version__
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-"""Of ``Metrics.text``."""
+"""Of ``ServerMetrics.text``."""
 
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
-class Metrics:
+class ServerMetrics:
     """One server's figures, in a registry of their own.
 
     A ``model`` is a served one's name, or empty where a request named none that there is: a
