@@ -46,6 +46,8 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
 def only_backend(name: str) -> str:
     """The one backend that loads a file; empty where there are several, or it is no file."""
     found = format_of(Path(name))
+    if found == "onnx":  # which several load; asking them all costs a start its time
+        return ""
     loading = [item.name for item in describe_all() if found and found in item.formats]
     return loading[0] if len(loading) == 1 and Path(name).is_file() else ""
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import planted_hosting as planted
+import psutil
 import pytest
 from planted_hosting import agrees, host_of, loaded, run, told, until
 
@@ -64,6 +65,8 @@ def test_a_worker_that_is_stopped_is_ended_as_well(small_onnx: Artifact) -> None
     async def ask() -> None:
         async with loaded(host_of(small_onnx, timeout_s=0.6)[0]) as host:
             os.kill(host.pids[0], signal.SIGSTOP)
+            stopped = psutil.Process(host.pids[0])
+            await until(lambda: stopped.status() == psutil.STATUS_STOPPED)
             assert agrees((await host.infer(told(1))).outputs, told(1))  # it had not begun
 
     run(ask())
