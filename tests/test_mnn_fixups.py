@@ -15,7 +15,7 @@ from operator_cases import Case, integers, values
 
 from paddleport.convert.mnn import mnn_converter
 from paddleport.convert.mnn.mnn_converter import SETTINGS, convert_by_mnn
-from paddleport.convert.mnn.mnn_fixups import products_as_convolutions, write_for_mnn
+from paddleport.convert.mnn.mnn_fixups import write_for_mnn
 from paddleport.convert.mnn.mnn_sizes import try_sizes
 from paddleport.convert.targets import TargetOptions, target_class
 from paddleport.errors import BackendUnavailableError, ConversionError, PortError
@@ -181,8 +181,6 @@ def products(folder: Path, *, also: bool) -> Path:
 
 def test_a_product_that_is_an_output_and_computed_with(tmp_path: Path) -> None:
     path = products(tmp_path, also=True)
-    assert not products_as_convolutions(path)
-    assert products_as_convolutions(products(tmp_path, also=False))
     made = target_class("mnn")().make(
         onnx_artifact(path), tmp_path / "m.mnn", TargetOptions(precision="fp32"), ()
     )

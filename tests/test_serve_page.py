@@ -102,6 +102,7 @@ def test_the_sample_is_answered_with_scores_stages_and_the_proof(
 def answered(browser: Browser, address: str) -> Page:
     """The page after its sample was asked about, with all that belongs to any answer."""
     browser.visit(address)
+    browser.page.wait_for_selector(".card")  # who is asked is known from then on
     use_sample(browser)
     page = browser.page
     assert page.locator(".answer").first.locator(".scores li").count() == 5

@@ -48,17 +48,3 @@ def write_for_mnn(onnx_file: Path, path: Path) -> tuple[Path, tuple[str, ...]]:
         return onnx_file, ()
     onnx.save(graph.model(), str(path), save_as_external_data=graph.is_large, location=path.stem)
     return path, tuple(dict.fromkeys(done))
-
-
-def products_as_convolutions(onnx_file: Path) -> bool:
-    """Whether MNN may compute matrix products as convolutions, which is faster.
-
-    Not where an output of the model is one and is computed with, too: the file would then call
-    the convolution's [N, C, 1, 1] by the output's name.
-    """
-    graph = read_onnx_proto(onnx_file).graph
-    outputs = {info.name for info in graph.output} & {n for node in graph.node for n in node.input}
-    return not any(
-        node.op_type in ("MatMul", "Gemm") and outputs.intersection(node.output)
-        for node in graph.node
-    )

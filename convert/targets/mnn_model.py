@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from paddleport.convert.mnn.mnn_converter import INSTALL, SETTINGS, convert_by_mnn
-from paddleport.convert.mnn.mnn_fixups import products_as_convolutions, write_for_mnn
+from paddleport.convert.mnn.mnn_fixups import write_for_mnn
 from paddleport.convert.mnn.mnn_sizes import try_sizes
 from paddleport.convert.precision.mnn_int8 import MnnQuantization, quantize_mnn
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions
@@ -59,8 +59,6 @@ class MnnTarget(Target):
             source, fixups = write_for_mnn(onnx.path, Path(folder, "for-mnn.onnx"))
             chosen: dict[str, Any] = dict(SETTINGS)
             kept: Mapping[str, str] = {}
-            if not products_as_convolutions(source):
-                chosen["convertMatmulToConv"] = "0"
             if options.precision == "int8":
                 plain = Path(folder, "fp32.mnn")
                 convert_by_mnn(source, plain, chosen)
