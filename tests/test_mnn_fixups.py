@@ -161,11 +161,11 @@ def test_every_operator_is_right_or_refused(tmp_path: Path) -> None:
     assert told <= known | edges, wrong
 
 
-def products(folder: Path, *, also: bool) -> Path:
-    """A matrix product that is an output; computed with, too, if ``also``."""
+def products(folder: Path) -> Path:
+    """A matrix product that is an output and computed with, too."""
     nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
-    nodes += [helper.make_node("Relu", ["y"], ["z"])] if also else []
-    names = ["y", "z"] if also else ["y"]
+    nodes.append(helper.make_node("Relu", ["y"], ["z"]))
+    names = ["y", "z"]
     graph = helper.make_graph(
         nodes,
         "g",
@@ -173,14 +173,14 @@ def products(folder: Path, *, also: bool) -> Path:
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 4]) for name in names],
         [numpy_helper.from_array(values(6, 4), "w")],
     )
-    path = folder / f"{also}.onnx"
+    path = folder / "products.onnx"
     opset = helper.make_opsetid("", 17)
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), str(path))
     return path
 
 
 def test_a_product_that_is_an_output_and_computed_with(tmp_path: Path) -> None:
-    path = products(tmp_path, also=True)
+    path = products(tmp_path)
     made = target_class("mnn")().make(
         onnx_artifact(path), tmp_path / "m.mnn", TargetOptions(precision="fp32"), ()
     )

@@ -68,7 +68,8 @@ def real_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pytest.importorskip("uvicorn")
     pytest.importorskip("openvino")
     path = tmp_path_factory.mktemp("page") / "model.onnx"
-    with warnings.catch_warnings(action="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         convert("MobileNetV2_x0_25", path, weights="seeded")
     command = [sys.executable, str(Path(__file__).with_name("served_models.py")), str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

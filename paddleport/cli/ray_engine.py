@@ -98,9 +98,10 @@ def chunks(
     """
     if not _is_ray(engine, {"--address": address, "--actors": actors}):
         return None
+    from paddleport.integrations.ray_actors import gpus_for
     from paddleport.integrations.ray_evaluation import RayChunks
 
-    gpus = int((device or "cpu").lower() not in ("cpu", "auto"))
+    gpus = gpus_for(device or "cpu")
     return RayChunks(address=address, actors=actors, cpus=max(1, threads), gpus=gpus)
 
 

@@ -101,6 +101,11 @@ class ActorNeeds:
         return min(self.actors or fits, fits)
 
 
+def gpus_for(device: str) -> int:
+    """How many of a node's GPUs an actor takes that computes on a device."""
+    return int(device.lower() not in ("cpu", "auto"))
+
+
 def connect(address: str | None) -> bool:
     """Join the cluster, or start one here; whether this process is to leave it again.
 

@@ -8,7 +8,13 @@ from typing import Any
 
 from paddleport.errors import OutputError, UsageError
 from paddleport.integrations.answer_parts import AnswerParts
-from paddleport.integrations.ray_actors import ActorNeeds, NamedPart, connect, parts_done
+from paddleport.integrations.ray_actors import (
+    ActorNeeds,
+    NamedPart,
+    connect,
+    gpus_for,
+    parts_done,
+)
 from paddleport.integrations.shipped_model import ShippedModel, ship
 from paddleport.integrations.stored_pictures import StoredPart, stored_parts
 from paddleport.progress import Progress
@@ -97,8 +103,9 @@ def run_on_ray(
     progress(f"{pictures:,} of {total:,} pictures", pictures / total)
     spec = request.spec
     device = spec.options.device or runner_class(spec.backend).devices[0]
-    gpu = device.lower() not in ("cpu", "auto")
-    needs = ActorNeeds(actors=request.actors, cpus=max(1, spec.options.threads or 1), gpus=int(gpu))
+    needs = ActorNeeds(
+        actors=request.actors, cpus=max(1, spec.options.threads or 1), gpus=gpus_for(device)
+    )
     listed = _named(request.names, size, request.out)  # again, rather than held
     left = (part for part in listed if part.name not in done)
     first: list[float] = []

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
+from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.model_host import ModelHost
 from paddleport.serve.open_inference.datatypes import datatype_of
 from paddleport.tensors import TensorSpec
 
 VERSION = "1"
 """Every model's one version."""
+READY = "READY"
+"""The state of a model that answers, in the repository's index."""
 EXTENSIONS = ("binary_tensor_data", "classification", "model_repository")
 
 
@@ -31,6 +34,26 @@ def model_metadata(host: ModelHost) -> dict[str, Any]:
         "inputs": _tensors(host.inputs),
         "outputs": _tensors(host.outputs),
     }
+
+
+def repository_index(registry: HostRegistry) -> list[dict[str, str]]:
+    """Every model, loaded or not, with its state and why it is not ready."""
+    states = {name: registry.host(name).state for name in registry.names}
+    return [
+        {
+            "name": name,
+            "version": VERSION,
+            "state": READY if state.ready else "UNAVAILABLE",
+            "reason": state.reason,
+        }
+        for name, state in states.items()
+    ]
+
+
+def why_not_ready(registry: HostRegistry) -> dict[str, str]:
+    """Of the models that the server is not ready without, those that are not; empty if it is."""
+    states = {name: registry.host(name).state for name in registry.required}
+    return {name: state.reason for name, state in states.items() if not state.ready}
 
 
 def _tensors(specs: Sequence[TensorSpec]) -> list[dict[str, Any]]:

@@ -9,7 +9,13 @@ from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.model_host import ModelHost
 from paddleport.serve.open_inference.datatypes import ProtocolError
 from paddleport.serve.open_inference.inference import infer
-from paddleport.serve.open_inference.metadata import VERSION, model_metadata, server_metadata
+from paddleport.serve.open_inference.metadata import (
+    VERSION,
+    model_metadata,
+    repository_index,
+    server_metadata,
+    why_not_ready,
+)
 from paddleport.serve.open_inference.rest_codec import JSON_LENGTH, read_request, write_response
 from paddleport.serve.rest.http_messages import HttpAnswer, HttpError, HttpRequest, json_answer
 from paddleport.serve.rest.multipart import file_of_form
@@ -109,8 +115,7 @@ class Routes:
         return json_answer({"live": True})
 
     async def _ready(self, exchange: Exchange) -> HttpAnswer:
-        states = {name: self._registry.host(name).state for name in self._registry.required}
-        waiting = {name: state.reason for name, state in states.items() if not state.ready}
+        waiting = why_not_ready(self._registry)
         if waiting:
             return json_answer({"ready": False, "reasons": waiting}, 503)
         return json_answer({"ready": True})
@@ -146,18 +151,7 @@ class Routes:
         return HttpAnswer(body=b"".join(parts), headers=headers)
 
     async def _index(self, exchange: Exchange) -> HttpAnswer:
-        states = {name: self._registry.host(name).state for name in self._registry.names}
-        return json_answer(
-            [
-                {
-                    "name": name,
-                    "version": VERSION,
-                    "state": "READY" if state.ready else "UNAVAILABLE",
-                    "reason": state.reason,
-                }
-                for name, state in states.items()
-            ]
-        )
+        return json_answer(repository_index(self._registry))
 
     async def _load(self, exchange: Exchange, model: str) -> HttpAnswer:
         await self._registry.load(model)

@@ -19,7 +19,14 @@ from paddleport.serve.hosting.host_registry import HostRegistry, UnknownModelErr
 from paddleport.serve.listening import bound, in_url
 from paddleport.serve.open_inference.datatypes import ProtocolError
 from paddleport.serve.open_inference.inference import infer
-from paddleport.serve.open_inference.metadata import VERSION, model_metadata, server_metadata
+from paddleport.serve.open_inference.metadata import (
+    READY,
+    VERSION,
+    model_metadata,
+    repository_index,
+    server_metadata,
+    why_not_ready,
+)
 from paddleport.serve.request_log import RequestLog, RequestRecord
 from paddleport.serve.rpc.grpc_codec import read_request, write_response
 from paddleport.serve.rpc.open_inference_messages import METHODS, SERVICE
@@ -187,8 +194,7 @@ class RpcServer:
         return call.answer(live=True)
 
     async def _ready(self, asked: Any, call: "Call") -> Any:
-        states = [self._registry.host(name).state for name in self._registry.required]
-        return call.answer(ready=all(state.ready for state in states))
+        return call.answer(ready=not why_not_ready(self._registry))
 
     async def _model_ready(self, asked: Any, call: "Call") -> Any:
         return call.answer(ready=self._host(call, asked.name, asked.version).state.ready)
@@ -208,19 +214,10 @@ class RpcServer:
         return write_response(done.response)
 
     async def _index(self, asked: Any, call: "Call") -> Any:
-        states = {name: self._registry.host(name).state for name in self._registry.names}
-        return call.answer(
-            models=[
-                {
-                    "name": name,
-                    "version": VERSION,
-                    "state": "READY" if state.ready else "UNAVAILABLE",
-                    "reason": state.reason,
-                }
-                for name, state in states.items()
-                if state.ready or not asked.ready
-            ]
-        )
+        models = repository_index(self._registry)
+        if asked.ready:
+            models = [item for item in models if item["state"] == READY]
+        return call.answer(models=models)
 
     async def _load(self, asked: Any, call: "Call") -> Any:
         await self._registry.load(asked.model_name)
