@@ -18,6 +18,7 @@ from paddleport.serve.hosting.model_host import (
     Inferred,
     ModelHost,
     NotReadyError,
+    OverloadedError,
     PictureAnswers,
 )
 from paddleport.serve.server import Addresses, ServerOptions, serve
@@ -42,6 +43,7 @@ class Identity(ModelHost):
         self._specs = [TensorSpec(f"in_{each}", each, (None, None)) for each in dtypes]
         self.delay_s, self.cancelled, self.fed = delay_s, 0, 0
         self.error: Exception | None = None
+        self.full: OverloadedError | None = None
         self.reason = ""
 
     @property
@@ -55,6 +57,10 @@ class Identity(ModelHost):
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
         return tuple(TensorSpec(f"out_{s.name[3:]}", s.dtype, s.shape) for s in self._specs)
+
+    def check_room(self) -> None:
+        if self.full is not None:
+            raise self.full
 
     async def infer(self, feed: Feed, *, deadline_s: float | None = None) -> Inferred:
         if self.reason:

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import grpc
 import httpx
@@ -226,6 +227,36 @@ def test_an_error_of_the_model_has_its_status(error: Exception, status: int) -> 
         assert (done.status_code, done.json()["error"]) == (status, str(error))
         assert done.headers.get("retry-after") == ("3" if status == 503 else None)
         assert f'status="{status}"' in client.get("/metrics").text
+
+
+def test_beyond_the_queue_a_body_is_not_read_and_the_connection_goes_on() -> None:
+    metrics, host = ServerMetrics(), Identity("m")
+    body = json.dumps({"inputs": [tensor()]}).encode()
+    head = f"POST /v2/models/m/infer HTTP/1.1\r\nHost: m\r\nContent-Length: {len(body)}\r\n\r\n"
+    with (
+        serving(host, metrics=metrics) as at,
+        socket.create_connection(("127.0.0.1", int(at.http.rpartition(":")[2])), 10) as connection,
+        connection.makefile("rb") as answers,
+    ):
+        host.full = OverloadedError("full", 2.2)
+        connection.sendall(head.encode())
+        refused = _answer(answers)  # the body was not sent yet
+        assert refused.startswith(b"HTTP/1.1 503 ") and b"retry-after: 3\r\n" in refused
+        connection.sendall(body)
+        host.full = None
+        connection.sendall(head.encode() + body)
+        assert _answer(answers).startswith(b"HTTP/1.1 200 ")
+    assert host.fed == 1
+    assert 'model="m",protocol="http",status="503"' in metrics.text().decode()
+
+
+def _answer(stream: IO[bytes]) -> bytes:
+    """The headers of one answer; its body is read as well."""
+    head = b"".join(iter(stream.readline, b"\r\n"))
+    length = re.search(rb"\r\ncontent-length: (\d+)", head)
+    assert length is not None
+    stream.read(int(length[1]))
+    return head
 
 
 def test_pictures_as_curl_sends_them(client: httpx.Client) -> None:

@@ -68,9 +68,7 @@ class Dispatcher:
             PortError: what the worker says, or that it was lost.
         """
         size_bytes = sum(tensor.nbytes for tensor in feed.values())
-        full = self.queue.size_bytes + size_bytes > MOST_QUEUED_BYTES and len(self.queue) > 0
-        if full or len(self.queue) >= self._most:
-            raise self._overloaded()
+        self.check_room(size_bytes)
         if deadline_s is not None and deadline_s <= 0:
             raise DeadlineError("the request's time was over when it came")
         loop, now = asyncio.get_running_loop(), time.monotonic()
@@ -93,6 +91,19 @@ class Dispatcher:
                 timer.cancel()
             if self.queue.discard(request):
                 self._count()
+
+    def check_room(self, size_bytes: int = 0) -> None:
+        """Refuse one more request where too many wait.
+
+        Args:
+            size_bytes: of its tensors, as far as that is known.
+
+        Raises:
+            OverloadedError: the queue is full.
+        """
+        full = self.queue.size_bytes + size_bytes > MOST_QUEUED_BYTES and len(self.queue) > 0
+        if full or len(self.queue) >= self._most:
+            raise self._overloaded()
 
     def dispatch(self) -> None:
         """Give the workers what they have room for."""

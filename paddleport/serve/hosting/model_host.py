@@ -118,6 +118,13 @@ class ModelHost(ABC):
         """Whether it is known how pictures are fed."""
         return self.spec.preprocess is not None
 
+    def check_room(self) -> None:  # noqa: B027  # some take all that comes
+        """Refuse a request that is still on its way, where ``infer`` would refuse it now.
+
+        Raises:
+            OverloadedError: too many wait already.
+        """
+
     @abstractmethod
     async def infer(self, feed: Feed, *, deadline_s: float | None = None) -> Inferred:
         """The outputs for one feed; cancelling the task gives the place in the queue back.

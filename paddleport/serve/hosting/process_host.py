@@ -148,6 +148,11 @@ class ProcessHost(ModelHost):
             self._loading.cancel()
         await self.unload()
 
+    def check_room(self) -> None:
+        """As the contract says."""
+        if self._phase == "ready":
+            self._feeds.check_room()
+
     async def infer(self, feed: Feed, *, deadline_s: float | None = None) -> Inferred:
         """As the contract says."""
         with self._admitted():

@@ -12,6 +12,7 @@ import msgspec
 from paddleport.errors import PortError
 from paddleport.serve.failures import Failure
 from paddleport.serve.open_inference.datatypes import ProtocolError, TooLargeError
+from paddleport.serve.rest.interruption import Interruption
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -122,22 +123,35 @@ class BodyReader:
         """What the bodies that are being read or answered hold now."""
         return self._whole - self._left
 
-    async def read(self, request: HttpRequest, receive: Receive) -> bytes:
-        """All of a body; ``give_back`` its length when it is no longer needed.
+    def check_length(self, request: HttpRequest) -> None:
+        """Refuse a body that says itself that it is larger than it may be.
 
         Raises:
-            TooLargeError: it is larger than it may be; known before it is read where it says so.
-            HttpError: it did not come in time, or the server holds too much already.
-            GoneError: the client hung up.
+            TooLargeError: it does.
         """
         told = request.headers.get("content-length", "")
         if told.isdigit() and int(told[:20]) > self._most:
             raise TooLargeError(f"a body of {told[:20]} bytes: {self._most} is the most")
-        try:
-            return await asyncio.wait_for(self._chunks(receive), self._timeout_s)
-        except asyncio.TimeoutError:
-            why = f"the body did not come within {self._timeout_s:g} s"
-            raise HttpError(408, why, {"connection": "close"}) from None
+
+    async def read(self, receive: Receive) -> bytes:
+        """All of a body; ``give_back`` its length when it is no longer needed.
+
+        Raises:
+            TooLargeError: it is larger than it may be.
+            HttpError: it did not come in time, or the server holds too much already.
+            GoneError: the client hung up.
+        """
+        with Interruption() as late:
+            timer = asyncio.get_running_loop().call_later(self._timeout_s, late.happen)
+            try:
+                return await self._chunks(receive)
+            except asyncio.CancelledError:
+                if not late.happened:
+                    raise
+                why = f"the body did not come within {self._timeout_s:g} s"
+                raise HttpError(408, why, {"connection": "close"}) from None
+            finally:
+                timer.cancel()
 
     async def _chunks(self, receive: Receive) -> bytes:
         chunks: list[bytes] = []

@@ -6,8 +6,7 @@ import re
 import time
 import traceback
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
 from urllib.parse import urlsplit
 
 from paddleport.errors import PortError
@@ -26,6 +25,7 @@ from paddleport.serve.rest.http_messages import (
     failed_answer,
     json_answer,
 )
+from paddleport.serve.rest.interruption import Interruption
 from paddleport.serve.rest.routes import Exchange, Route, Routes
 from paddleport.serve.server_metrics import ServerMetrics
 
@@ -88,11 +88,12 @@ class RestApp:
             answer = failed_answer(failure)
         finally:
             self._bodies.give_back(len(exchange.body))
-        total = time.perf_counter() - started
-        self._note(exchange, answer, failure, total)
-        if answer.status == 499:
-            return
-        await answer.send(send, body=exchange.request.method != "HEAD")
+        record = _record(exchange, answer, failure, time.perf_counter() - started)
+        try:
+            if answer.status != 499:
+                await answer.send(send, body=exchange.request.method != "HEAD")
+        finally:  # counted once it is on its way: nobody waits for that
+            self._note(record, exchange, failure)
 
     async def _answered(self, exchange: Exchange, receive: Receive) -> HttpAnswer:
         request = exchange.request
@@ -105,7 +106,9 @@ class RestApp:
             raise HttpError(415, "compressed bodies are not taken: send it as it is")
         if route.method == "GET":
             return await route.handler(exchange, **texts)
-        exchange.body = await self._bodies.read(request, receive)
+        self._bodies.check_length(request)
+        self._routes.check_room(exchange, route, texts)
+        exchange.body = await self._bodies.read(receive)
         return await _while_connected(route.handler(exchange, **texts), receive)
 
     def _check_allowed(self, request: HttpRequest, route: Route) -> None:
@@ -120,56 +123,61 @@ class RestApp:
             told = {"www-authenticate": "Bearer"}
             raise HttpError(401, "this server asks for a token: Authorization: Bearer TOKEN", told)
 
-    def _note(
-        self, exchange: Exchange, answer: HttpAnswer, failure: Failure | None, total_s: float
-    ) -> None:
-        """Give it its id and times, and tell metrics and log."""
-        given = exchange.request.headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
-        answer.headers["x-request-id"] = request_id
-        stages = {**(exchange.stages_s or {}), "total": total_s}
+    def _note(self, record: RequestRecord, exchange: Exchange, failure: Failure | None) -> None:
+        """Tell metrics and log of it."""
         if exchange.stages_s is not None:
-            told = ", ".join(f"{name};dur={took * 1e3:.3f}" for name, took in stages.items())
-            answer.headers["server-timing"] = told
-            for name, took in stages.items():
-                self._metrics.stage(exchange.model, name, took)
-        if exchange.model:
-            self._metrics.request(exchange.model, "http", str(answer.status))
+            for name, took in record.stages_s.items():
+                self._metrics.stage(record.model, name, took)
+        if record.model:
+            self._metrics.request(record.model, "http", record.status)
         if failure is not None:
-            self._metrics.error(exchange.model, failure.kind)
-        self._log.write(
-            RequestRecord(
-                request_id=request_id,
-                protocol="http",
-                call=f"{exchange.request.method} {exchange.request.path[:200]}",
-                model=exchange.model,
-                status=str(answer.status),
-                stages_s=stages,
-                bytes_in=len(exchange.body),
-                bytes_out=len(answer.body),
-                batch=exchange.batch,
-                error="" if failure is None else failure.message,
-            )
-        )
+            self._metrics.error(record.model, failure.kind)
+        self._log.write(record)
 
 
-async def _while_connected(answering: Any, receive: Receive) -> HttpAnswer:
+def _record(
+    exchange: Exchange, answer: HttpAnswer, failure: Failure | None, total_s: float
+) -> RequestRecord:
+    """What became of it; the answer's headers tell its id and times."""
+    given = exchange.request.headers.get("x-request-id", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    stages = {**(exchange.stages_s or {}), "total": total_s}
+    answer.headers["x-request-id"] = request_id
+    if exchange.stages_s is not None:
+        told = ", ".join(f"{name};dur={took * 1e3:.3f}" for name, took in stages.items())
+        answer.headers["server-timing"] = told
+    return RequestRecord(
+        request_id=request_id,
+        protocol="http",
+        call=f"{exchange.request.method} {exchange.request.path[:200]}",
+        model=exchange.model,
+        status=str(answer.status),
+        stages_s=stages,
+        bytes_in=len(exchange.body),
+        bytes_out=len(answer.body),
+        batch=exchange.batch,
+        error="" if failure is None else failure.message,
+    )
+
+
+async def _while_connected(answering: Awaitable[HttpAnswer], receive: Receive) -> HttpAnswer:
     """The answer, unless the client hangs up before: then its work is given up.
 
     Raises:
         GoneError: it did.
     """
-    work = asyncio.ensure_future(answering)
-    gone = asyncio.ensure_future(_hung_up(receive))
-    try:
-        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            return work.result()  # type: ignore[no-any-return]
-        raise GoneError
-    finally:
-        for task in (work, gone):
-            task.cancel()
-        await asyncio.gather(work, gone, return_exceptions=True)
+    with Interruption() as hung_up:
+        watching = asyncio.ensure_future(_hung_up(receive))
+        watching.add_done_callback(hung_up.happen)
+        try:
+            return await answering
+        except asyncio.CancelledError:
+            if hung_up.happened:
+                raise GoneError from None
+            raise
+        finally:
+            watching.remove_done_callback(hung_up.happen)
+            watching.cancel()
 
 
 async def _hung_up(receive: Receive) -> None:

@@ -1,7 +1,7 @@
 """What each address answers: the protocol's, and those of the page."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -107,6 +107,18 @@ class Routes:
             told = {"allow": ", ".join(allowed)}
             raise HttpError(405, f"{method} {path:.200}: this address takes {allowed[0]}", told)
         raise HttpError(404, f"there is nothing at {path:.200}: GET /v1/models lists the models")
+
+    def check_room(self, exchange: Exchange, route: Route, texts: Mapping[str, str]) -> None:
+        """Refuse, before its body is read, a request that no worker would be given now.
+
+        Reading what is refused anyhow would take the time of those that are answered.
+
+        Raises:
+            OverloadedError: too many wait already.
+            HostError: there is no such model.
+        """
+        if route.handler == self._infer:
+            self._host(exchange, **texts).check_room()
 
     async def _server(self, exchange: Exchange) -> HttpAnswer:
         return json_answer(server_metadata())

@@ -149,7 +149,9 @@ class RpcServer:
                     later = f"{failure.retry_after_s:.3f}"
                     context.set_trailing_metadata((("retry-after", later),))
                 await context.abort(getattr(grpc.StatusCode, failure.grpc), failure.message)
-            self._note(call, "OK", found)
+            call.took_s = time.perf_counter() - call.started
+            # Counted once it is on its way: nobody waits for that.
+            context.add_done_callback(lambda _: self._note(call, "OK", found))
             return found
 
         return answer
@@ -162,7 +164,7 @@ class RpcServer:
 
     def _note(self, call: "Call", status: str, found: Any = None, *, error: str = "") -> None:
         """Tell metrics and log of a call that is answered."""
-        stages = {**call.stages_s, "total": time.perf_counter() - call.started}
+        stages = {**call.stages_s, "total": call.took_s or time.perf_counter() - call.started}
         if call.stages_s:
             for stage, took in stages.items():
                 self._metrics.stage(call.model, stage, took)
@@ -243,6 +245,7 @@ class Call:
         stages_s: seconds by stage, filled by the procedure.
         batch: examples that were computed together.
         started: by ``time.perf_counter``.
+        took_s: seconds until there was an answer, if there is one.
     """
 
     name: str
@@ -253,6 +256,7 @@ class Call:
     stages_s: Mapping[str, float] = field(default_factory=dict)
     batch: int = 0
     started: float = field(default_factory=time.perf_counter)
+    took_s: float = 0.0
 
     def answer(self, **values: Any) -> Any:
         """The procedure's answer."""
