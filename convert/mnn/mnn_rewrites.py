@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import onnx
 
 _TURNED_SOFTMAX = 13  # below, it flattens what follows its axis
+_IMPRECISE_KERNEL = (7, 7)
 _AXES_ARE_INPUTS = 13  # of ReduceSum; of the other reductions 18
 
 
@@ -23,6 +24,39 @@ def _strided(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
 
     sides = len(attribute(node, "kernel_shape"))
     node.attribute.append(helper.make_attribute("strides", [1] * sides))
+    graph.keep(node)
+    return True
+
+
+def _widened(graph: RewrittenGraph, node: "onnx.NodeProto") -> bool:
+    """A 7x7 convolution, whose Winograd is 5e-4 off in MNN: a column of zeros makes it 7x8.
+
+    MNN takes Winograd for square kernels alone, at every level but none at all; those of 3x3 and
+    5x5 are right, and larger ones are none.
+    """
+    if len(node.input) < 2 or refusal(graph, node):
+        return False
+    weight = graph.stored(node.input[1])
+    if weight is None or weight.shape[2:] != _IMPRECISE_KERNEL:
+        return False
+    plain = all(
+        step == 1 for name in ("strides", "dilations") for step in attribute(node, name, ())
+    )
+    if not plain or (weight.shape[1] == 1 and attribute(node, "group", 1) > 1):  # depthwise
+        return False
+    from onnx import helper
+
+    wide = graph.constant(np.pad(weight, ((0, 0), (0, 0), (0, 0), (0, 1))))
+    top, left, bottom, right = attribute(node, "pads", (0, 0, 0, 0))
+    changed = {"kernel_shape": [7, 8]}
+    if attribute(node, "auto_pad", "NOTSET") != "SAME_UPPER":  # that pads one more at the end
+        changed |= {"pads": [top, left, bottom, right + 1]}
+    kept = [item for item in node.attribute if item.name not in ("kernel_shape", "pads")]
+    kept = [item for item in kept if item.name != "auto_pad" or "pads" not in changed]
+    del node.attribute[:]
+    node.attribute.extend(kept)
+    node.attribute.extend(helper.make_attribute(name, value) for name, value in changed.items())
+    node.input[1] = wide
     graph.keep(node)
     return True
 
@@ -236,6 +270,7 @@ REWRITES = {
     **dict.fromkeys(("Less", "LessOrEqual", "Greater", "GreaterOrEqual"), _comparison),
     "Where": _choice,
     "ConstantOfShape": _filled,
+    "Conv": _widened,
     "MaxPool": _strided,
     "AveragePool": _strided,
     "LpPool": _strided,
