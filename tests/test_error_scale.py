@@ -267,6 +267,23 @@ class TestTheFloorOfPaddlesSoftmax:
                 assert not hidden.any() or scale.floor_axis is None
             assert found.sensitivity is None or found.sensitivity.holds
 
+    def test_what_it_hides_is_seen_between_two_answers_of_float64(self) -> None:
+        powers = [np.exp([[0.0, second - 200, -200, -30]]) for second in (71.0, 20.0, 150.0)]
+        near, far, above = (item / item.sum() for item in powers)
+        scale = choose_error_scale([near], [far])
+        assert scale.floor_axis == -1 and scale.error(far, near) == 0
+        unit = 64 + scale.scale
+        assert scale.error_below_floor(far, near) == pytest.approx(51 / unit)
+        assert scale.error(above, near) == pytest.approx(14 / unit)  # to the floor, and no farther
+        assert scale.error_below_floor(above, near) == pytest.approx(79 / unit)
+        logs = [np.log(np.maximum(item, 1e-300)) for item in (near, far)]
+        scale = choose_error_scale([logs[0]], [logs[1]])
+        assert scale.floor_axis == -1 and scale.error(logs[1], logs[0]) == 0
+        assert scale.error_below_floor(logs[1], logs[0]) == pytest.approx(51 / (64 + scale.scale))
+        plain = choose_error_scale([softmax(feeds()[0])], [softmax(feeds()[1])])
+        pair = softmax(feeds()[0]), softmax(feeds()[1])
+        assert plain.error_below_floor(*pair) == plain.error(*pair)
+
     def test_nothing_but_the_likeliest_class_proves_nothing(self) -> None:
         one_hot = [clipped(np.eye(10)[[place]] * 100) for place in (3, 3, 3)]
         others = [clipped(np.eye(10)[[place]] * 100) for place in (3, 5, 7)]

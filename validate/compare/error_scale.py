@@ -20,6 +20,7 @@ _PROBABILITY_SCALE = 0.01  # times the fp32 limit: 1e-6, which is 17 units of 2^
 _LIKELY = 1e-3
 _NEARLY = 1 - 1e-3  # times SOFTMAX_DEPTH: what may be rounded to the floor
 _SUM_ERROR = 1e-3  # of the probabilities that a log-softmax stands for
+_LEAST = float(np.finfo(np.float64).smallest_subnormal)
 _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
@@ -91,6 +92,24 @@ class ErrorScale:
         if self.measure == "equality":
             return float((candidate != reference).sum())
         return self.worst(self.values(candidate), self.values(reference))
+
+    def error_below_floor(self, candidate: Array, reference: Array) -> float:
+        """As ``error``, with what native Paddle's floor hides, in the same unit.
+
+        For two answers of float64, which knows what is below. A row whose other classes are all
+        at the floor says nothing of how far they moved there, nor how near they came to it.
+        """
+        found = self.error(candidate, reference)
+        if self.floor_axis is None or not math.isfinite(found) or not candidate.size:
+            return found
+        ours, theirs = (
+            _from_largest(np.log(np.maximum(item, _LEAST)))
+            if self.measure == "log-probabilities"
+            else item
+            for item in (np.asarray(candidate, np.float64), np.asarray(reference, np.float64))
+        )
+        apart = np.abs(ours - theirs) / self.unit(self.values(reference))
+        return max(found, float(apart[np.isfinite(apart)].max(initial=0.0)))
 
     def worst(self, candidate: NDArray[np.float64], reference: NDArray[np.float64]) -> float:
         """As ``error``, for numbers that are ``values`` already and have one shape."""

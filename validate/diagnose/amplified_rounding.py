@@ -105,10 +105,13 @@ def describe_amplification(evidence: Evidence) -> str:
     seen = ""
     if evidence.observed_rounding is not None:
         seen = f" (with other kernels it is {number(evidence.observed_rounding)} from itself)"
+    near = evidence.from_float64, evidence.reference_from_float64
+    exact = None in near or near[0] <= EXPLAINED * near[1]  # type: ignore[operator]  # no None
+    verdict = f"so it is {AS_EXACT}" if exact else "and one of them may be near by chance"
     return (
         f"Nobody is to blame: the model amplifies rounding. Paddle itself is "
         f"{number(evidence.reference_from_float64)} from float64{seen} and {evidence.backend} "
-        f"{number(evidence.from_float64)}, so it is {AS_EXACT}; fp32 rounding alone explains "
+        f"{number(evidence.from_float64)}, {verdict}; fp32 rounding alone explains "
         f"about {number(evidence.rounding)}, so the limit of {evidence.limit:.0e} does not apply "
         "as it stands."
     )

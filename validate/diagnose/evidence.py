@@ -150,7 +150,7 @@ def _rounding(reference: ReferenceOutputs, output: ComparedOutput, precision: st
     indices, largest = output.failing[:_ROUNDED_FEEDS], 0.0
     try:
         for index, outputs in reference.float64.rounded(UNIT_ROUNDOFF[precision], indices):
-            largest = max(largest, output.scale.error(outputs[name], exact[index]))
+            largest = max(largest, output.scale.error_below_floor(outputs[name], exact[index]))
             if is_settled(largest, to_explain):
                 break
     except PortError:
