@@ -1,6 +1,8 @@
 """What goes to Ray and comes back, without a cluster: names, parts, files, shipped models."""
 
 import shutil
+import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ try:
 except ImportError as absent:
     skip_or_fail("ray", str(absent))
 
-from paddleport.integrations import stored_pictures
+from paddleport.integrations import ray_run, stored_pictures
 from paddleport.integrations.answer_parts import AnswerParts, encoded
 from paddleport.integrations.answer_tables import answers_table, array_from
+from paddleport.integrations.ray_actors import connect
 from paddleport.integrations.ray_data import BatchPredictor
 from paddleport.integrations.shipped_model import ship
 from paddleport.integrations.stored_pictures import read_stored, stored_parts, with_read_errors
@@ -55,6 +58,34 @@ def test_a_folder_in_parts_is_what_run_finds(pictures: Path, size: int) -> None:
     names = [name for part in parts for name in part.names]
     assert names == [str(file) for file in sorted(pictures.rglob("*.png"))]
     assert all(part.size == size for part in parts[:-1])
+
+
+def test_a_replaced_picture_is_another_part(pictures: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(pictures, tmp_path / "photos")
+    some, other = sorted(folder.rglob("*.png"))[:2]
+
+    def parts() -> list[str]:
+        return [part.name for part in ray_run._named([str(folder)], 1, str(tmp_path / "out"))]
+
+    before = parts()
+    assert parts() == before
+    some.write_bytes(other.read_bytes())
+    after = parts()
+    assert [one == same for one, same in zip(before, after, strict=True)].count(False) == 1
+
+
+def test_where_nobody_listens_is_said_at_once(free_port: int) -> None:
+    for address in (f"127.0.0.1:{free_port}", f"ray://127.0.0.1:{free_port}", "127.0.0.1:99999"):
+        began = time.monotonic()
+        with pytest.raises(UsageError, match=rf"no Ray cluster at {address}: \S"):
+            connect(address)
+        assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
 
 
 def test_an_object_store_gives_the_same_answers(spec: PredictorSpec, pictures: Path) -> None:

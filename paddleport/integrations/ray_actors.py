@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections import deque
 from collections.abc import Generator, Iterator
 from contextlib import closing
@@ -14,6 +15,7 @@ from paddleport.integrations.answer_tables import answers_table
 from paddleport.integrations.shipped_model import ShippedModel
 from paddleport.integrations.stored_pictures import StoredPart, with_read_errors
 
+_CONNECT_S = 10.0
 MOST_ATTEMPTS = 4
 """How often a part may lose its actor; a cluster loses several at a time, a picture one by one."""
 
@@ -120,9 +122,11 @@ def connect(address: str | None) -> bool:
         raise UsageError("--engine ray takes Ray: pip install 'paddleport[ray]'") from None
     if ray.is_initialized():
         return False
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    _check_listens(address)
     try:
         ray.init(
-            address=address or os.environ.get("RAY_ADDRESS") or "local",
+            address=address,
             include_dashboard=False,
             log_to_driver=False,
             logging_level=logging.ERROR,
@@ -131,6 +135,23 @@ def connect(address: str | None) -> bool:
         reason = str(error).splitlines()[0]
         raise UsageError(f"no Ray cluster at {address}: {reason}") from None
     return True
+
+
+def _check_listens(address: str) -> None:
+    """Refuse at once a host and port where nobody listens: Ray asks them for a minute.
+
+    Raises:
+        UsageError: nobody does.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdigit():
+        return  # a word of Ray's, such as auto
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"no Ray cluster at {address}: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def parts_done(

@@ -16,7 +16,7 @@ from paddleport.integrations.ray_actors import (
     parts_done,
 )
 from paddleport.integrations.shipped_model import ShippedModel, ship
-from paddleport.integrations.stored_pictures import StoredPart, stored_parts
+from paddleport.integrations.stored_pictures import StoredPart, file_stamp, stored_parts
 from paddleport.progress import Progress
 from paddleport.runners import runner_class
 from paddleport.runners.predictor import PredictorSpec
@@ -158,7 +158,8 @@ def _named(names: Sequence[str], size: int, out: str) -> Iterator[NamedPart]:
 
 
 def _digest(part: StoredPart) -> str:
-    told = "\0".join((*part.names, str(part.rows)))
+    """By it a part is known again: the pictures' names, and what the file system says of them."""
+    told = "\0".join((*part.names, str(part.rows), *map(file_stamp, part.names)))
     return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
@@ -191,8 +192,8 @@ def _done_before(out: AnswerParts, names: set[str]) -> tuple[int, int, set[str]]
     found = out.names()
     if strange := sorted(found - names):
         raise UsageError(
-            f"{out.address} has answers to other pictures, in {strange[0]}: pictures came or went "
-            "since. Give another -o"
+            f"{out.address} has answers to other pictures, in {strange[0]}: pictures came, went or "
+            "were replaced since. Give another -o"
         )
     pictures, failed, done = 0, 0, set()
     for name in found:

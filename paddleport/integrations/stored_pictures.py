@@ -1,6 +1,8 @@
 """Pictures by name, wherever fsspec reaches: listed in a fixed order, and read."""
 
+import contextlib
 import glob
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -123,6 +125,19 @@ def filesystem(address: str) -> tuple[Any, str]:
     except (ValueError, ImportError) as error:
         raise UsageError(f"{address} cannot be opened: {' '.join(str(error).split())}") from None
     return system, str(path)
+
+
+def file_stamp(name: str) -> str:
+    """Size and time of change of a local file; empty for one elsewhere, which would be asked for.
+
+    A store's listing has them too, but not every protocol of fsspec keeps it.
+    """
+    local = name.removeprefix(_FILE)
+    with contextlib.suppress(OSError):
+        if "://" not in local:
+            found = os.stat(local)
+            return f"{found.st_size} {found.st_mtime_ns}"
+    return ""
 
 
 def _place(name: str) -> PurePosixPath:
