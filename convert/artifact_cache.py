@@ -1,10 +1,10 @@
 """Convert once, find it again: what was made is kept under all that it depends on."""
 
 import shutil
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -179,7 +179,7 @@ def _code_of(target: "type[Target]") -> str:
     """The sha256 of the module that a target is defined in and its parts': changed, made anew."""
     files: list[Path] = []
     for name in (target.__module__, *target.parts):
-        source = getattr(sys.modules.get(name), "__file__", None)
+        source = getattr(import_module(name), "__file__", None)
         if source and Path(source).is_file():
             file = Path(source)
             files += sorted(file.parent.rglob("*.py")) if file.stem == "__init__" else [file]

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from paddleport.convert.targets import target_class, target_names
+
 ROOT = Path(__file__).parent.parent
+_TARGETS = "paddleport.convert.targets."
 ROOMS = ("convert", "runners", "models", "validate")
 HALLS = ("cli", "doctor", "integrations", "serve")  # inside the package
 # Each may import those before it, and itself.
@@ -120,6 +123,29 @@ def room_of(dotted: str) -> str | None:
     if parts[0] != "paddleport" or len(parts) < 2:
         return None
     return parts[1] if parts[1] in ORDER else None
+
+
+@pytest.mark.parametrize("name", sorted(target_names()))
+def test_a_target_names_all_code_that_has_a_say_in_its_files(name: str) -> None:
+    """What is missing would leave files in the cache that the changed code makes otherwise."""
+    target = target_class(name)
+    source = Path(sys.modules[target.__module__].__file__ or "")
+    used = {
+        node.module
+        for node in ast.walk(ast.parse(source.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module is not None
+    }
+    makers = {
+        item
+        for item in used
+        if item.startswith("paddleport.convert.") and not item.startswith(_TARGETS)
+    }
+    missing = {
+        item
+        for item in makers
+        if not any(f"{item}.".startswith(f"{part}.") for part in target.parts)
+    }
+    assert not missing
 
 
 def test_rooms_import_only_those_before_them() -> None:

@@ -37,6 +37,10 @@ class MnnTarget(Target):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
     lowers: ClassVar[tuple[Precision, ...]] = ("fp16", "int8")
     distributions: ClassVar[tuple[str, ...]] = ("MNN",)
+    parts: ClassVar[tuple[str, ...]] = (
+        "paddleport.convert.mnn",
+        "paddleport.convert.precision.mnn_int8",
+    )
 
     @classmethod
     def check_options(cls, options: TargetOptions) -> None:

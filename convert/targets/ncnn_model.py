@@ -42,7 +42,11 @@ class NcnnTarget(Target):
     lowers: ClassVar[tuple[Precision, ...]] = ("fp16", "int8")
     choices: ClassVar[tuple[str, ...]] = ("shapes",)
     distributions: ClassVar[tuple[str, ...]] = ("ncnn",)
-    parts: ClassVar[tuple[str, ...]] = ("paddleport.convert.ncnn", "paddleport.models.ncnn")
+    parts: ClassVar[tuple[str, ...]] = (
+        "paddleport.convert.ncnn",
+        "paddleport.convert.precision.lowering",
+        "paddleport.models.ncnn",
+    )
 
     @classmethod
     def check_options(cls, options: TargetOptions) -> None:

@@ -20,6 +20,7 @@ class OnnxTarget(Target):
     suffix: ClassVar[str] = ".onnx"
     fixed_suffix: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "bf16", "int8")
+    parts: ClassVar[tuple[str, ...]] = ("paddleport.convert.precision.lowering",)
 
     @classmethod
     def check_here(cls, options: TargetOptions) -> None:

@@ -32,6 +32,7 @@ class OpenVinoTarget(Target):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
     lowers: ClassVar[tuple[Precision, ...]] = ("fp16", "int8")
     distributions: ClassVar[tuple[str, ...]] = ("openvino", "nncf")
+    parts: ClassVar[tuple[str, ...]] = ("paddleport.convert.precision.lowering",)
 
     @classmethod
     def file_name(cls, model: str, precision: Precision) -> str:

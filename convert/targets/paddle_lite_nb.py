@@ -42,6 +42,7 @@ class PaddleLiteTarget(Target):
     suffix: ClassVar[str] = ".nb"
     fixed_suffix: ClassVar[bool] = True
     choices: ClassVar[tuple[str, ...]] = ("lite_target", "lite_python")
+    parts: ClassVar[tuple[str, ...]] = ("paddleport.convert.paddle_lite",)
     timeout_s: ClassVar[float] = 600.0
 
     @classmethod
