@@ -43,6 +43,7 @@ class Identity(ModelHost):
         self._specs = [TensorSpec(f"in_{each}", each, (None, None)) for each in dtypes]
         self.delay_s, self.cancelled, self.fed = delay_s, 0, 0
         self.error: Exception | None = None
+        self.deadline_s: float | None = None
         self.full: OverloadedError | None = None
         self.reason = ""
 
@@ -66,6 +67,7 @@ class Identity(ModelHost):
         if self.reason:
             raise NotReadyError(f"{self.name} is not ready: {self.reason}")
         check_feed(self.inputs, feed)
+        self.deadline_s = deadline_s
         if self.error is not None:
             raise self.error
         try:

@@ -2,18 +2,21 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from functools import partial
 from pathlib import Path
 
+import onnx
 import planted_hosting as planted
 import psutil
 import pytest
+from onnx import numpy_helper
 from planted_hosting import agrees, host_of, loaded, run, told, until
 
 from paddleport.errors import WorkerCrashed
-from paddleport.models.artifact import Artifact
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.serve.hosting.model_host import Inferred, NotReadyError, WorkerLostError
 from paddleport.serve.hosting.process_host import ProcessHost
 
@@ -132,6 +135,31 @@ def test_a_worker_that_cannot_start_again_leaves_the_model_not_ready_with_the_re
             with pytest.raises(NotReadyError, match="SIGABRT"):
                 await host.infer(told(1))
             broken.unlink()  # it is tried for ever, with longer pauses
+            await until(lambda: host.state.ready)
+            assert agrees((await host.infer(told(1))).outputs, told(1))
+
+    run(ask())
+
+
+def test_a_worker_opens_no_file_but_the_one_that_was_proven(
+    small_onnx: Artifact, tmp_path: Path
+) -> None:
+    path = tmp_path / "small.onnx"
+    shutil.copyfile(small_onnx.path, path)
+
+    async def ask() -> None:
+        host, _ = host_of(onnx_artifact(path), tries=1)
+        async with loaded(host):
+            model = onnx.load(path)
+            for item in model.graph.initializer:
+                item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item) * 2, item.name))
+            onnx.save(model, path)
+            with pytest.raises(WorkerLostError):
+                await host.infer(told(planted.CRASH))
+            await until(lambda: "was replaced since it was loaded" in host.state.reason)
+            with pytest.raises(NotReadyError, match="was replaced"):
+                await host.infer(told(1))
+            shutil.copyfile(small_onnx.path, path)
             await until(lambda: host.state.ready)
             assert agrees((await host.infer(told(1))).outputs, told(1))
 

@@ -139,7 +139,21 @@ def test_a_part_is_whole_or_not_there(tmp_path: Path, spec: PredictorSpec, pictu
         assert out.counts("part-0.parquet") == (21, 1)
         assert out.counts("part-1.parquet") is None
         with pytest.raises(UsageError, match=r"another run \(model differ\)"):
-            out.begin({"model": "b", "threads": 1})
+            out.check({"model": "b", "threads": 1})
+        out.check({"model": "a", "threads": 1})
+
+
+def test_a_folder_without_answers_is_of_no_other_run(tmp_path: Path) -> None:
+    out = AnswerParts(str(tmp_path))
+    out.begin({"model": "a"})
+    out.check({"model": "b"})
+
+
+def test_a_name_that_leads_nowhere_is_said_before_anything(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nophotos does not exist"):
+        list(stored_parts([str(tmp_path / "nophotos")], 4))
+    (part,) = stored_parts([str(tmp_path / "gone.jpg")], 4)  # its row says so
+    assert part.size == 1
 
 
 def test_tensors_come_back_bit_for_bit(spec: PredictorSpec, pictures: Path) -> None:

@@ -232,7 +232,7 @@ def test_an_error_of_the_model_has_its_status(error: Exception, status: int) -> 
 def test_beyond_the_queue_a_body_is_not_read_and_the_connection_goes_on() -> None:
     metrics, host = ServerMetrics(), Identity("m")
     body = json.dumps({"inputs": [tensor()]}).encode()
-    head = f"POST /v2/models/m/infer HTTP/1.1\r\nHost: m\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     with (
         serving(host, metrics=metrics) as at,
         socket.create_connection(("127.0.0.1", int(at.http.rpartition(":")[2])), 10) as connection,
@@ -311,6 +311,39 @@ def test_pages_of_other_sites_are_refused(client: httpx.Client) -> None:
     assert client.post("/v1/classify", content=b"jpeg", headers=own).status_code == 200
 
 
+def test_a_name_that_another_site_leads_here_is_refused(client: httpx.Client) -> None:
+    there = {"host": "evil.example", "origin": "http://evil.example"}
+    for headers in (there, {"host": "evil.example:80"}, {"host": "127.0.0.1.evil.example"}):
+        done = client.post("/v1/classify", content=b"jpeg", headers=headers)
+        assert (done.status_code, "call it localhost" in done.json()["error"]) == (403, True)
+        assert client.get("/v1/models", headers=headers).status_code == 403
+    for name in ("localhost", "LOCALHOST:1", "127.0.0.1", "[::1]:8080"):
+        assert client.get("/v1/models", headers={"host": name}).status_code == 200, name
+    with (
+        serving(Identity("one"), token="secret") as at,
+        httpx.Client(base_url=at.http, headers={"authorization": "Bearer secret"}) as known,
+    ):
+        assert known.get("/v1/models", headers={"host": "behind.example"}).status_code == 200
+
+
+def test_what_would_be_ignored_is_refused(client: httpx.Client) -> None:
+    done = client.post("/v1/classify?topk=2", content=b"jpeg")
+    assert (done.status_code, "no topk" in done.json()["error"]) == (400, True)
+    for body in (b"{bad", b"[]", b'{"parameters": 3}', b'{"parameters": {"config": "{}"}}'):
+        done = client.post("/v2/repository/models/echo/load", content=body)
+        assert done.status_code == 400, body
+
+
+def test_an_early_answer_to_a_body_that_was_not_sent_ends_the_connection(at: Addresses) -> None:
+    head = b"POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
+    with socket.create_connection(("127.0.0.1", int(at.http.rpartition(":")[2])), 10) as asking:
+        asking.sendall(head + b"Expect: 100-continue\r\n\r\n")
+        with asking.makefile("rb") as answers:
+            answer = _answer(answers)
+            assert answer.startswith(b"HTTP/1.1 404 ") and b"connection: close" in answer
+            assert answers.read() == b""
+
+
 def test_compressed_bodies_are_refused(client: httpx.Client) -> None:
     headers = {"content-encoding": "gzip"}
     done = client.post("/v2/models/echo/infer", content=gzip.compress(b"{}"), headers=headers)
@@ -343,7 +376,7 @@ def raw_exchange(at: Addresses, sent: bytes, wait_s: float = 5) -> bytes:
 
 
 def test_sizes_are_refused_before_they_are_read(at: Addresses, client: httpx.Client) -> None:
-    post = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: x\r\n"
+    post = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\n"
     said = raw_exchange(at, post + b"content-length: 10000000000\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 413")
     chunked = b"transfer-encoding: chunked\r\n\r\n"
@@ -355,7 +388,7 @@ def test_sizes_are_refused_before_they_are_read(at: Addresses, client: httpx.Cli
 def test_headers_are_limited(at: Addresses, client: httpx.Client) -> None:
     many = b"".join(b"x-%d: 1\r\n" % index for index in range(10_000))
     for headers in (many, b"x: " + b"y" * 200_000 + b"\r\n"):
-        said = raw_exchange(at, b"GET /v2 HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n")
+        said = raw_exchange(at, b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n" + headers + b"\r\n")
         assert said.startswith(b"HTTP/1.1 400") or not said
     said = raw_exchange(at, b"GET /" + b"a" * 200_000)
     assert said.startswith(b"HTTP/1.1 400") or not said
@@ -368,7 +401,9 @@ def test_slow_clients_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
         started = time.monotonic()
         assert raw_exchange(at, b"GET /v2 HTT") == b""
         assert raw_exchange(at, b"") == b""
-        post = b"POST /v2/models/m/infer HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc"
+        post = (
+            b"POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nabc"
+        )
         assert raw_exchange(at, post).startswith(b"HTTP/1.1 408")
         assert time.monotonic() - started < 4
         with httpx.Client(base_url=at.http) as client:
@@ -450,7 +485,37 @@ def test_a_certificate_that_is_none_is_one_line(tmp_path: Path) -> None:
     nothing = tmp_path / "no.pem"
     nothing.write_text("no certificate")
     with (
-        pytest.raises(UsageError, match="can't be used"),
+        pytest.raises(UsageError, match=r"no\.pem are no certificate and its key, both in PEM"),
         serving(Identity("one"), tls_cert=nothing, tls_key=nothing),
     ):
         pass
+    with (
+        pytest.raises(UsageError, match=r"--tls-cert .*gone\.pem can't be read: No such file"),
+        serving(Identity("one"), tls_cert=tmp_path / "gone.pem", tls_key=nothing),
+    ):
+        pass
+
+
+def test_an_encrypted_key_is_not_asked_for_at_a_prompt(
+    certificate: tuple[Path, Path], tmp_path: Path
+) -> None:
+    chain, key = certificate
+    secret = tmp_path / "secret.pem"
+    command = ["openssl", "pkey", "-in", str(key), "-out", str(secret), "-aes256"]
+    subprocess.run([*command, "-passout", "pass:word"], check=True, capture_output=True)
+    with (
+        pytest.raises(UsageError, match=r"secret\.pem is encrypted: openssl pkey -in"),
+        serving(Identity("one"), tls_cert=chain, tls_key=secret),
+    ):
+        pass
+
+
+def test_addresses_that_cannot_be_had_say_which_option() -> None:
+    with pytest.raises(UsageError, match="--http-port and --grpc-port are both 18095"):
+        ServerOptions(http_port=18095, grpc_port=18095)
+    for host in ("192.0.2.1", "nonsense.invalid"):
+        with (
+            pytest.raises(UsageError, match=f"{host}:0 can't be listened on .*: --host takes"),
+            serving(Identity("one"), host=host),
+        ):
+            pass

@@ -95,6 +95,31 @@ def test_a_clients_deadline_cancels_what_it_asked() -> None:
     assert (host.cancelled, host.fed) == (1, 0)
 
 
+def test_the_parameter_timeout_is_a_deadline_here_too() -> None:
+    host = Identity("one")
+
+    def asked(timeout: int) -> Any:
+        found = request()
+        found.parameters["timeout"].int64_param = timeout
+        return found
+
+    with serving(host) as at:
+        call(at.grpc, "ModelInfer", asked(2_500_000))
+        assert host.deadline_s == 2.5
+        call(at.grpc, "ModelInfer", asked(60_000_000), timeout=5)
+        assert host.deadline_s is not None and 4 < host.deadline_s <= 5
+        assert refusal(at.grpc, asked(-1))[0] == "INVALID_ARGUMENT"
+
+
+def test_a_model_is_loaded_as_it_lies_there(at: Addresses) -> None:
+    asked = message("RepositoryModelLoadRequest")(model_name="one")
+    asked.parameters["config"].string_param = "{}"
+    with pytest.raises(grpc.RpcError) as raised:
+        call(at.grpc, "RepositoryModelLoad", asked)
+    error: Any = raised.value
+    assert error.code() == grpc.StatusCode.INVALID_ARGUMENT and "config" in error.details()
+
+
 def test_overload_says_when_to_come_again() -> None:
     host = Identity("one")
     host.error = OverloadedError("full", 1.5)

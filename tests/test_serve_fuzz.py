@@ -69,7 +69,7 @@ def statuses(answer: bytes) -> list[int]:
 HEADERS = st.lists(
     st.sampled_from(
         [
-            b"host: x",
+            b"host: localhost",
             b"content-length: 5",
             b"content-length: -1",
             b"content-length: 99999999999999999999",
@@ -123,8 +123,8 @@ def test_what_is_no_request_is_refused(server: Server, sent: bytes) -> None:
 
 def bodies() -> list[bytes]:
     """Requests of megabytes that are wrong in the end, or never end."""
-    post = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: x\r\n"
-    picture = b"POST /v1/classify?model=pics HTTP/1.1\r\nhost: x\r\n"
+    post = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: localhost\r\n"
+    picture = b"POST /v1/classify?model=pics HTTP/1.1\r\nhost: localhost\r\n"
     megabytes = b"[" * 2**21 + b"1" * 2**21
     told = {"name": "in_float32", "datatype": "FP32", "shape": [2**40]}
     head = json.dumps({"inputs": [{**told, "parameters": {"binary_data_size": 2**21}}]}).encode()

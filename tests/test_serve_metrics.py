@@ -120,14 +120,29 @@ def test_text_names_what_happened() -> None:
         assert part in stream.getvalue()
 
 
-def test_a_full_disk_stops_no_request() -> None:
-    class Full(io.StringIO):
-        def write(self, text: str) -> int:
-            raise OSError(28, "No space left on device")
+def test_a_full_disk_stops_no_request_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Disk(io.StringIO):
+        full = True
 
-    log = RequestLog(Full())
+        def write(self, text: str) -> int:
+            if self.full:
+                raise OSError(28, "No space left on device")
+            return super().write(text)
+
+    disk = Disk()
+    log = RequestLog(disk)
     log.write(RECORD)
     log.write(RECORD)
+    (told,) = caplog.messages
+    assert (
+        told == "the request log can't be written, and lines are missing: No space left on device"
+    )
+    disk.full = False
+    log.write(RECORD)
+    assert disk.getvalue().count("\n") == 1
+    disk.full = True
+    log.write(RECORD)
+    assert len(caplog.messages) == 2
 
 
 def test_what_no_log_can_be_is_refused(tmp_path: Path) -> None:

@@ -22,17 +22,16 @@ class AnswerParts:
         self.is_local = "://" not in self.address
         self._system, self._path = filesystem(self.address)
 
-    def begin(self, asked: Mapping[str, Any]) -> None:
-        """Note what is computed, or see that an interrupted run computed the same.
+    def check(self, asked: Mapping[str, Any]) -> None:
+        """See that a run before, if it has left answers, computed the same.
 
         Raises:
             UsageError: the folder is of another run.
-            OutputError: it cannot be written.
         """
-        content = json.dumps(asked, indent=1, sort_keys=True, default=str).encode()
+        content = _told(asked)
         with contextlib.suppress(FileNotFoundError):
             found = self._system.cat_file(f"{self._path}/{ASKED}")
-            if found == content:
+            if found == content or not self.names():
                 return
             before, now = json.loads(found), json.loads(content)
             changed = sorted(key for key in now if before.get(key) != now[key])
@@ -40,7 +39,14 @@ class AnswerParts:
                 f"{self.address} holds answers of another run ({', '.join(changed)} differ): "
                 "give another -o"
             )
-        self.write(ASKED, content)
+
+    def begin(self, asked: Mapping[str, Any]) -> None:
+        """Note what is computed.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
+        self.write(ASKED, _told(asked))
 
     def names(self) -> set[str]:
         """The parts that are there."""
@@ -73,6 +79,10 @@ class AnswerParts:
             write_atomically(Path(self.address) / name, content)
         else:
             self._system.pipe_file(f"{self._path}/{name}", content)
+
+
+def _told(asked: Mapping[str, Any]) -> bytes:
+    return json.dumps(asked, indent=1, sort_keys=True, default=str).encode()
 
 
 def encoded(table: Any, failed: int) -> bytes:

@@ -16,6 +16,7 @@ from paddleport.integrations.shipped_model import ShippedModel
 from paddleport.integrations.stored_pictures import StoredPart, with_read_errors
 
 _CONNECT_S = 10.0
+_START = "ray start --head starts one, without --address it is one of this command's own"
 MOST_ATTEMPTS = 4
 """How often a part may lose its actor; a cluster loses several at a time, a picture one by one."""
 
@@ -133,7 +134,9 @@ def connect(address: str | None) -> bool:
         )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
-        raise UsageError(f"no Ray cluster at {address}: {reason}") from None
+        if address == "auto":  # then it is about an option of its own that we were given
+            reason = "none runs on this machine"
+        raise UsageError(f"no Ray cluster at {address}: {reason}; {_START}") from None
     return True
 
 
@@ -149,9 +152,8 @@ def _check_listens(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_S).close()
     except (OSError, OverflowError) as error:
-        raise UsageError(
-            f"no Ray cluster at {address}: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"no Ray cluster at {address}: {reason}; {_START}") from None
 
 
 def parts_done(

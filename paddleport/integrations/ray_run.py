@@ -94,7 +94,8 @@ def run_on_ray(
     for part in _named(request.names, size, request.out):
         total += part.pictures.size
         names.add(part.name)
-    out.begin(_asked(model, size))
+    asked = _asked(model, size)
+    out.check(asked)
     pictures, failed, done = _done_before(out, names)
     resumed, begun = pictures, time.perf_counter()
     if done == names:
@@ -110,6 +111,7 @@ def run_on_ray(
     left = (part for part in listed if part.name not in done)
     first: list[float] = []
     try:
+        out.begin(asked)
         for result in parts_done(model, request.out, _timed(left, first), needs):
             if result.content is not None:
                 out.write(result.name, result.content)

@@ -156,6 +156,9 @@ def _found(names: Sequence[str]) -> Iterator[str]:
             if any(item.suffix.lower() in PICTURE_SUFFIXES for item in Path(local).rglob("*")):
                 yield from map(str, find_pictures([local]))
         else:
+            is_meant = glob.has_magic(local) or Path(local).suffix.lower() in PICTURE_SUFFIXES
+            if not (is_meant or Path(local).exists()):  # else its row says that it can't be read
+                raise UsageError(f"{name} does not exist")
             yield from map(str, find_pictures([local]))
 
 

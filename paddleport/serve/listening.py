@@ -1,6 +1,7 @@
 """Addresses of this machine to listen on."""
 
 import socket
+from errno import EADDRNOTAVAIL
 
 from paddleport.errors import UsageError
 
@@ -19,11 +20,22 @@ def bound(host: str, port: int, option: str) -> socket.socket:
     except (OSError, OverflowError) as error:
         made.close()
         why = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"{host}:{port} can't be listened on ({why}): {option} takes another, 0 a free one"
-        ) from None
+        other = f"{option} takes another, 0 a free one"
+        if isinstance(error, socket.gaierror) or getattr(error, "errno", 0) == EADDRNOTAVAIL:
+            other = "--host takes an address of this machine, or 0.0.0.0 for all of them"
+        raise UsageError(f"{host}:{port} can't be listened on ({why}): {other}") from None
     made.setblocking(False)
     return made
+
+
+def names_of_loopback(host: str) -> tuple[str, ...]:
+    """What a client calls this machine, where only itself reaches ``host``; else nothing.
+
+    A page of another site may have its own name lead here (DNS rebinding), and its browser then
+    takes this server for that site's.
+    """
+    known = ("localhost", "127.0.0.1", "::1")
+    return (*known, host) if host in known or host.startswith("127.") else ()
 
 
 def in_url(host: str) -> str:

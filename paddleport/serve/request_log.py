@@ -1,6 +1,7 @@
 """One line per request that was answered: text for people, or JSON for a log's collector."""
 
 import json
+import logging
 import sys
 import threading
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import IO, Any, Literal
 from paddleport.errors import UsageError
 
 LogFormat = Literal["text", "json"]
+_logger = logging.getLogger(__name__)
 FORMATS: tuple[LogFormat, ...] = ("text", "json")
 
 
@@ -69,6 +71,7 @@ class RequestLog:
         """
         if log_format not in FORMATS:
             raise UsageError(f"--log-format {log_format} is not known: {' or '.join(FORMATS)}")
+        self._failing = False
         self._as_json, self._own, self._lock = log_format == "json", False, threading.Lock()
         self._stream: IO[str] | None = None
         if quiet:
@@ -94,8 +97,16 @@ class RequestLog:
             try:
                 self._stream.write(f"{line}\n")
                 self._stream.flush()
-            except (OSError, ValueError):  # full disk, closed pipe: requests go on
+                self._failing = False
+            except ValueError:  # it was closed
                 self._stream = None
+            except OSError as error:  # full disk, closed pipe: requests go on, and so do tries
+                if not self._failing:
+                    self._failing = True
+                    _logger.warning(
+                        "the request log can't be written, and lines are missing: %s",
+                        error.strerror,
+                    )
 
     def close(self) -> None:
         """Close the file, if it is one; nothing is written after that."""

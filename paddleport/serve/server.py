@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.errors import UsageError
 from paddleport.serve.hosting.host_registry import HostRegistry
-from paddleport.serve.listening import bound, in_url
+from paddleport.serve.listening import bound, in_url, names_of_loopback
 from paddleport.serve.request_log import RequestLog
 from paddleport.serve.rest.http_messages import BodyReader
 from paddleport.serve.rest.rest_app import Pages, RestApp
@@ -53,9 +53,13 @@ class ServerOptions:
     grace_s: float = 30.0
 
     def __post_init__(self) -> None:
-        """Raises UsageError: one of the two files of TLS."""
+        """Raises UsageError: one of the two files of TLS, or one port for both protocols."""
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("TLS needs both: --tls-cert FILE --tls-key FILE")
+        if self.http_port and self.http_port == self.grpc_port:
+            raise UsageError(
+                f"--http-port and --grpc-port are both {self.http_port}: give each its own"
+            )
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ async def serve(
         ),
         log=log,
         token=options.token,
+        hosts=() if options.token is not None else names_of_loopback(options.host),
         pages=pages,
         page_headers=page_headers,
     )
@@ -200,8 +205,23 @@ def _tls(options: ServerOptions) -> None:
     """Raises UsageError: the certificate and its key can't be used."""
     if options.tls_cert is None or options.tls_key is None:
         return
+    for option, file in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key)):
+        try:
+            file.read_bytes()
+        except OSError as error:
+            raise UsageError(f"{option} {file} can't be read: {error.strerror}") from None
+
+    def encrypted() -> str:  # asked for by a prompt otherwise, on each protocol
+        raise UsageError(
+            f"--tls-key {options.tls_key} is encrypted: openssl pkey -in {options.tls_key} -out "
+            "plain.pem"
+        )
+
     try:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(options.tls_cert, options.tls_key)
+        context.load_cert_chain(options.tls_cert, options.tls_key, encrypted)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"--tls-cert and --tls-key can't be used: {error}") from None
+        raise UsageError(
+            f"--tls-cert {options.tls_cert} and --tls-key {options.tls_key} are no certificate "
+            f"and its key, both in PEM: {error}"
+        ) from None

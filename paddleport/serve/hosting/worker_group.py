@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from paddleport.errors import PortError, WorkerCrashed
+from paddleport.errors import ModelFileError, PortError, WorkerCrashed
+from paddleport.files import sha256
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.serve.hosting.dispatcher import Dispatcher
 from paddleport.serve.hosting.host_settings import HostSettings
@@ -41,6 +42,7 @@ class WorkerGroup:
         self._tasks: list[asyncio.Task[None]] = []
         self._first: list[asyncio.Future[Opened]] = []
         self._given_up: set[int] = set()
+        self._digest = ""
         self.last_error = ""
 
     @property
@@ -65,6 +67,7 @@ class WorkerGroup:
             PortError: one can't open the model, or has ended each time.
         """
         loop = asyncio.get_running_loop()
+        self._digest = await self._read_digest()
         self._first = [loop.create_future() for _ in range(self._settings.workers)]
         self._tasks = [
             loop.create_task(self._keep(index)) for index in range(self._settings.workers)
@@ -97,6 +100,7 @@ class WorkerGroup:
             self._workers.add(worker)
             try:
                 opened = await worker.start(self._settings.start_timeout_s)
+                await self._check_unchanged(worker)
             except PortError as error:
                 self._workers.discard(worker)
                 failures += 1
@@ -109,6 +113,32 @@ class WorkerGroup:
                 self._workers.discard(worker)
             again = True
             await asyncio.sleep(self._settings.pause_s(failures))
+
+    async def _check_unchanged(self, worker: HostedWorker) -> None:
+        """See that a worker has opened the files that were proven: it may be the tenth.
+
+        Raises:
+            ModelFileError: they are others now; the worker is ended.
+        """
+        if await self._read_digest() == self._digest:
+            return
+        worker.kill("its model file was replaced")
+        await worker.close()
+        raise ModelFileError(
+            f"{self._spec.model.path} was replaced since it was loaded: load the model again, or "
+            "start the server again, and it is proven anew"
+        )
+
+    async def _read_digest(self) -> str:
+        """Of the model's files; empty where one is missing, which opening it says."""
+
+        def read() -> str:
+            try:
+                return sha256(self._spec.model.files)
+            except OSError:
+                return ""
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, read)
 
     async def _serve(self, index: int, worker: HostedWorker, opened: Opened) -> bool:
         """Until it ends; whether it has answered anything."""

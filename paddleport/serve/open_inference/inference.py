@@ -21,6 +21,8 @@ from paddleport.tensors import Array, Feed
 LABELS, SCORES = "labels", "scores"
 """Outputs besides the model's own, where pictures were sent: the best classes and their scores."""
 
+_MICROSECOND = 1e-6
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
@@ -57,6 +59,20 @@ async def infer(
     found = {name: (types.get(name, ""), values) for name, values in done.outputs.items()}
     response = _response(host, request, found)
     return Answered(response=response, stages_s=done.stages_s, batch=done.batch)
+
+
+def deadline_of(parameters: Mapping[str, object]) -> float | None:
+    """Seconds out of a request's parameter ``timeout``, microseconds as Triton has it.
+
+    Raises:
+        ProtocolError: it is no count.
+    """
+    timeout = parameters.get("timeout")
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
+        raise ProtocolError(f"timeout is {timeout!r:.40}: microseconds, please")
+    return timeout * _MICROSECOND or None
 
 
 def _feed(host: ModelHost, inputs: Sequence[RequestTensor]) -> Feed:

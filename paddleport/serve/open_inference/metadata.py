@@ -1,12 +1,12 @@
 """What the protocol tells of a server and its models."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from typing import Any
 
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.model_host import ModelHost
-from paddleport.serve.open_inference.datatypes import datatype_of
+from paddleport.serve.open_inference.datatypes import ProtocolError, datatype_of
 from paddleport.tensors import TensorSpec
 
 VERSION = "1"
@@ -23,6 +23,19 @@ def server_metadata() -> dict[str, Any]:
         "version": version("paddleport"),
         "extensions": list(EXTENSIONS),
     }
+
+
+def check_load_parameters(names: Collection[str]) -> None:
+    """Refuse to load a model otherwise than it is there: no other configuration, no files.
+
+    Raises:
+        ProtocolError: a parameter asks for that.
+    """
+    if names:
+        raise ProtocolError(
+            f"a model is loaded as it lies there, and {min(names):.40} would change that: leave "
+            "parameters out"
+        )
 
 
 def model_metadata(host: ModelHost) -> dict[str, Any]:

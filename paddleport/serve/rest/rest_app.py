@@ -1,12 +1,13 @@
 """The ASGI application: who may ask, what is read, what is answered, and what is noted of it."""
 
 import asyncio
+import contextlib
 import hmac
 import re
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from urllib.parse import urlsplit
 
 from paddleport.errors import PortError
@@ -44,6 +45,7 @@ class RestApp:
         bodies: BodyReader,
         log: RequestLog,
         token: str | None = None,
+        hosts: Collection[str] = (),
         pages: Pages | None = None,
         page_headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -55,11 +57,13 @@ class RestApp:
             bodies: reads them.
             log: has a line of every request.
             token: what clients must send; ``None`` asks for none.
+            hosts: what clients may call this machine; empty for anything.
             pages: path to content type and bytes.
             page_headers: sent with each of them.
         """
         self._routes = Routes(registry, metrics)
         self._metrics, self._bodies, self._log = metrics, bodies, log
+        self._hosts = frozenset(hosts)
         self._token = None if token is None else f"Bearer {token}".encode()
         self._pages, self._page_headers = dict(pages or {}), dict(page_headers or {})
 
@@ -88,6 +92,10 @@ class RestApp:
             answer = failed_answer(failure)
         finally:
             self._bodies.give_back(len(exchange.body))
+        if "expect" in exchange.request.headers and not exchange.body:
+            # The client may rightly leave its body out now, or not: where the next request begins
+            # is not known.
+            answer.headers["connection"] = "close"
         record = _record(exchange, answer, failure, time.perf_counter() - started)
         try:
             if answer.status != 499:
@@ -114,8 +122,15 @@ class RestApp:
     def _check_allowed(self, request: HttpRequest, route: Route) -> None:
         """Who has no token, and pages of other sites in a browser here, are not answered."""
         origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        host = request.headers.get("host")
+        if origin is not None and urlsplit(origin).netloc != host:
             raise HttpError(403, "pages of other sites may not ask this server")
+        if self._hosts and host and not route.open and _name_of(host) not in self._hosts:
+            raise HttpError(
+                403,
+                f"this server is for its own machine and was called {host:.80}: call it localhost, "
+                "or give it a token (--token-file)",
+            )
         if self._token is None or route.open:
             return
         given = request.headers.get("authorization", "").encode("latin-1")
@@ -158,6 +173,13 @@ def _record(
         batch=exchange.batch,
         error="" if failure is None else failure.message,
     )
+
+
+def _name_of(host: str) -> str:
+    """A Host header without its port."""
+    with contextlib.suppress(ValueError):
+        return urlsplit(f"//{host}").hostname or ""
+    return ""
 
 
 async def _while_connected(answering: Awaitable[HttpAnswer], receive: Receive) -> HttpAnswer:

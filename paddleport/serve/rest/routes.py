@@ -5,12 +5,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.model_host import ModelHost
 from paddleport.serve.open_inference.datatypes import ProtocolError
-from paddleport.serve.open_inference.inference import infer
+from paddleport.serve.open_inference.inference import deadline_of, infer
 from paddleport.serve.open_inference.metadata import (
     VERSION,
+    check_load_parameters,
     model_metadata,
     repository_index,
     server_metadata,
@@ -24,7 +27,6 @@ from paddleport.serve.server_metrics import CONTENT_TYPE, ServerMetrics
 
 _MODEL = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _REPOSITORY = r"/v2/repository/models/(?P<model>[^/]+)"
-_MICROSECOND = 1e-6
 
 
 @dataclass(kw_only=True)
@@ -157,7 +159,7 @@ class Routes:
         if length is not None and not (length.isdigit() and len(length) < 20):
             raise ProtocolError(f"{JSON_LENGTH} is {length!r:.40}: a count of bytes, please")
         asked = read_request(exchange.body, None if length is None else int(length))
-        done = await infer(host, asked, deadline_s=_deadline(asked.parameters.get("timeout")))
+        done = await infer(host, asked, deadline_s=deadline_of(asked.parameters))
         exchange.stages_s, exchange.batch = dict(done.stages_s), done.batch
         parts, headers = write_response(done.response)
         return HttpAnswer(body=b"".join(parts), headers=headers)
@@ -166,11 +168,13 @@ class Routes:
         return json_answer(repository_index(self._registry))
 
     async def _load(self, exchange: Exchange, model: str) -> HttpAnswer:
+        check_load_parameters(_parameters_of(exchange.body))
         await self._registry.load(model)
         exchange.model = model
         return json_answer({})
 
     async def _unload(self, exchange: Exchange, model: str) -> HttpAnswer:
+        _parameters_of(exchange.body)
         await self._registry.unload(model)
         exchange.model = model
         return json_answer({})
@@ -181,6 +185,8 @@ class Routes:
 
     async def _classify(self, exchange: Exchange) -> HttpAnswer:
         query = exchange.request.query
+        if strange := sorted(set(query) - {"model"}):
+            raise ProtocolError(f"/v1/classify takes ?model=NAME, and no {strange[0]:.40}")
         host = self._host(exchange, query.get("model") or self._only_one_for_pictures())
         kind = exchange.request.headers.get("content-type", "")
         picture = exchange.body
@@ -209,6 +215,18 @@ class Routes:
         return HttpAnswer(body=self._metrics.text(), headers={"content-type": CONTENT_TYPE})
 
 
+def _parameters_of(body: bytes) -> Mapping[str, Any]:
+    """Those of a request to load or unload, which may have no body."""
+    try:
+        found = msgspec.json.decode(body, type=dict[str, Any]) if body.strip() else {}
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"the body is no JSON object: {error}") from None
+    parameters = found.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise ProtocolError("parameters are no JSON object")
+    return parameters
+
+
 def _listed(host: ModelHost) -> dict[str, Any]:
     state, metadata = host.state, model_metadata(host)
     return {
@@ -222,12 +240,3 @@ def _listed(host: ModelHost) -> dict[str, Any]:
         "proof": state.proof,
         "card": model_card(host),
     }
-
-
-def _deadline(timeout: object) -> float | None:
-    """Seconds out of the request's parameter ``timeout``, microseconds as Triton has it."""
-    if timeout is None:
-        return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
-        raise ProtocolError(f"timeout is {timeout!r:.40}: microseconds, please")
-    return timeout * _MICROSECOND or None

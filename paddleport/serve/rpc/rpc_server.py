@@ -18,10 +18,11 @@ from paddleport.serve.failures import failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry, UnknownModelError
 from paddleport.serve.listening import bound, in_url
 from paddleport.serve.open_inference.datatypes import ProtocolError
-from paddleport.serve.open_inference.inference import infer
+from paddleport.serve.open_inference.inference import deadline_of, infer
 from paddleport.serve.open_inference.metadata import (
     READY,
     VERSION,
+    check_load_parameters,
     model_metadata,
     repository_index,
     server_metadata,
@@ -210,8 +211,10 @@ class RpcServer:
     async def _infer(self, asked: Any, call: "Call") -> Any:
         call.request_id = asked.id
         host = self._host(call, asked.model_name, asked.model_version)
-        deadline_s = call.context.time_remaining()
-        done = await infer(host, read_request(asked), deadline_s=deadline_s)
+        request = read_request(asked)
+        limits = call.context.time_remaining(), deadline_of(request.parameters)
+        deadline_s = min((item for item in limits if item is not None), default=None)
+        done = await infer(host, request, deadline_s=deadline_s)
         call.stages_s, call.batch = dict(done.stages_s), done.batch
         return write_response(done.response)
 
@@ -222,6 +225,7 @@ class RpcServer:
         return call.answer(models=models)
 
     async def _load(self, asked: Any, call: "Call") -> Any:
+        check_load_parameters(asked.parameters)
         await self._registry.load(asked.model_name)
         call.model = asked.model_name
         return call.answer()
