@@ -179,6 +179,16 @@ class Runner(ABC):
         command = cls.install or f"pip install {cls.distributions[0]}"
         return f"{' or '.join(cls.distributions)} is not installed: {command}"
 
+    @classmethod  # noqa: B027  # most have nothing to build
+    def make_ready(cls, model: Artifact, options: RunnerOptions) -> None:
+        """Build, before a process for the runner is started, what takes longer than loading may.
+
+        ``load`` does it all the same, where nobody called this.
+
+        Raises:
+            PortError: as ``load`` does.
+        """
+
     @property
     @abstractmethod
     def computes_in(self) -> Precision:
