@@ -29,6 +29,7 @@ class Proof:
         comparisons: one per output.
         cause, step, why: as a row of ``validate`` has cause, step and explanation; empty where
             the tolerance alone decides.
+        reason: the bare finding, where that is none of the outputs'.
     """
 
     verdict: Verdict
@@ -36,6 +37,7 @@ class Proof:
     cause: "Cause" = ""
     step: str = ""
     why: str = ""
+    reason: str = ""
 
     @property
     def provenance(self) -> dict[str, str]:

@@ -49,7 +49,7 @@ def only_backend(name: str) -> str:
     if found == "onnx":  # which several load; asking them all costs a start its time
         return ""
     loading = [item.name for item in describe_all() if found and found in item.formats]
-    return loading[0] if len(loading) == 1 and Path(name).is_file() else ""
+    return loading[0] if len(loading) == 1 and Path(name).exists() else ""
 
 
 def read_target_file(path: Path, backends: Sequence[str] | None) -> Artifact:
