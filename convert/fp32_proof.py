@@ -11,6 +11,7 @@ from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.validate.compare.comparison import OutputComparison, Verdict, overall
 from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
 from paddleport.validate.session import PLAIN_PADDLE
 
 if TYPE_CHECKING:
@@ -71,6 +72,20 @@ def prove(found: Mapping[str, Sequence[OutputComparison]], explain: Explain | No
             why = f"Why is not known: {error}."
             proofs |= {name: replace(proofs[name], why=why) for name in differing}
     return max(proofs.values(), key=_rank)
+
+
+def with_findings(proof: Proof, found: Sequence[PictureFindings]) -> Proof:
+    """A proof, unless a backend prepares pictures otherwise, whose outputs say nothing of that."""
+    for item in found:
+        if not item.agree and proof.verdict != "differs":
+            return replace(
+                proof,
+                verdict="differs",
+                cause=item.cause,
+                why=item.explanation,
+                reason=item.reason,
+            )
+    return proof
 
 
 def _explained(plain: Proof, row: "BackendRow") -> Proof:
