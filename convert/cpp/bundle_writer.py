@@ -24,6 +24,7 @@ from paddleport.runners.preprocessing.prepare_image import (
 )
 from paddleport.runners.tasks.classification import SCORE_DECIMALS
 from paddleport.tensors import TensorSpec
+from paddleport.validate.reports.figures import json_value
 
 _PACKAGE, _SOURCES = "paddleport.convert.cpp", "sources"
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.py", "build", "tests")
@@ -108,8 +109,8 @@ def preprocess_values(rules: Preprocess) -> dict[str, Any]:
 
 
 def write_table(folder: Path, values: Mapping[str, Any]) -> None:
-    """Write ``bundle.json``."""
-    text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    """Write ``bundle.json``; infinity and NaN, which JSON does not have, are null."""
+    text = json.dumps(json_value(values), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     (folder / BUNDLE).write_text(text, "utf-8")
 
 

@@ -17,7 +17,8 @@ from paddleport.models.cpp.bundle_file import BUNDLE, LABELS, read_bundle
 from paddleport.runners.cpp.toolchain import APT
 
 _PACKAGE, _TEMPLATE = "paddleport.convert.cpp", "readme.md.j2"
-_CHECKED = ("verdict", "not_run", "feeds", "comparisons", "cause", "step", "why")
+_CHECKED = ("verdict", "not_run", "feeds", "cause", "step", "why")
+_COMPARED = ("output", "verdict", "measure", "worst_error", "limit")
 
 
 def check_bundle_name(path: Path) -> None:
@@ -46,7 +47,10 @@ def named_bundle(
     """
     check_bundle_name(path)
     waiting = path.absolute().with_name(f".{path.name}.{os.urandom(4).hex()}.writing")
-    checked = {key: values[key] for key in _CHECKED} if values else {}
+    checked: dict[str, Any] = {}
+    if values:
+        compared = [{key: item[key] for key in _COMPARED} for item in values["comparisons"]]
+        checked = {**{key: values[key] for key in _CHECKED}, "comparisons": compared}
     try:
         shutil.copytree(made.path.parent, waiting)
         table = json.loads((waiting / BUNDLE).read_text("utf-8"))
