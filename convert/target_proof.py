@@ -138,7 +138,7 @@ def _prepared(backend: str, file: Artifact, source: SourceModel) -> list[Picture
     (given,) = file.inputs
     session = Session(backend, file, RunnerOptions())
     try:
-        return [check_pictures(backend, session, given.name, source.preprocess)]
+        return [check_pictures(backend, session, given, source.preprocess)]
     finally:
         session.close()
 

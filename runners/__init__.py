@@ -17,7 +17,16 @@ from paddleport.runners.runner_options import RunnerOptions
 
 GROUP = "paddleport.runners"
 
-__all__ = ["Backend", "Runner", "RunnerOptions", "describe_all", "names", "open_runner", "why_not"]
+__all__ = [
+    "Backend",
+    "Runner",
+    "RunnerOptions",
+    "default_names",
+    "describe_all",
+    "names",
+    "open_runner",
+    "why_not",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +55,19 @@ class Backend:
 _REGISTRY: Registry[Runner] = Registry(GROUP, "backend", Runner)  # type: ignore[type-abstract]  # only asked for subclasses
 names = _REGISTRY.names
 runner_class = _REGISTRY.find
+
+
+def default_names() -> tuple[str, ...]:
+    """The backends that take part where none is named, sorted; broken ones are among them."""
+    found = []
+    for name in names():
+        try:
+            left_out = runner_class(name).only_named
+        except BackendUnavailableError:  # its row says why
+            left_out = False
+        if not left_out:
+            found.append(name)
+    return tuple(found)
 
 
 def open_runner(name: str, model: Artifact, options: RunnerOptions | None = None) -> Runner:

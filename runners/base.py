@@ -40,6 +40,7 @@ class Runner(ABC):
         precisions: every precision it can be asked for, the default first.
         uses_threads: whether ``RunnerOptions.threads`` means anything to it.
         extras_type: frozen dataclass of the ``-o`` options, with defaults.
+        only_named: whether it takes part only where it is named, since it costs a build.
         timed: whether its latency means anything; not for one that exists to be exact.
         environ: variables for the process that it gets, which are read before it is imported.
         install: what to type to get it; empty is ``pip install`` of its first distribution.
@@ -64,6 +65,7 @@ class Runner(ABC):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
     uses_threads: ClassVar[bool] = True
     extras_type: ClassVar[type[Any]] = NoExtras
+    only_named: ClassVar[bool] = False
     timed: ClassVar[bool] = True
     environ: ClassVar[Mapping[str, str]] = {}
     install: ClassVar[str] = ""

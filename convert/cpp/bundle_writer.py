@@ -17,11 +17,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.models.cpp.bundle_file import BUNDLE, LABELS, MODEL_FOLDER, SCHEMA, Engine
 from paddleport.models.onnx.onnx_file import onnx_tensors
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.preprocessing.prepare_image import (
-    MAX_FILE_BYTES,
-    MAX_PIXELS,
-    takes_pixels,
-)
+from paddleport.runners.preprocessing.prepare_image import MAX_FILE_BYTES, MAX_PIXELS
 from paddleport.runners.tasks.classification import SCORE_DECIMALS
 from paddleport.tensors import TensorSpec
 from paddleport.validate.reports.figures import json_value
@@ -60,7 +56,7 @@ def write_constants(
 ) -> tuple[Path, ...]:
     """``bundle.json``, and ``labels.txt`` where there are labels; no provenance is in it yet."""
     inputs, outputs = onnx_tensors(onnx.path)
-    rules = None if takes_pixels(inputs[0]) else onnx.preprocess
+    rules = onnx.preprocess
     if onnx.labels:
         (folder / LABELS).write_text("\n".join(onnx.labels) + "\n", "utf-8")
     names = [file.relative_to(folder).as_posix() for file in model]

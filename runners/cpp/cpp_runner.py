@@ -4,14 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
-from paddleport.errors import (
-    BackendUnavailableError,
-    FeedError,
-    ImageError,
-    ModelFileError,
-)
+from paddleport.errors import BackendUnavailableError, FeedError, ImageError, ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.cpp.bundle_file import FORMAT, Bundle, read_bundle
 from paddleport.runners.base import Runner
@@ -21,7 +14,7 @@ from paddleport.runners.cpp.toolchain import find_toolchain
 from paddleport.runners.picture_runner import PictureRunner
 from paddleport.runners.piped_process import PipedProcess, PipedRefusal
 from paddleport.runners.runner_options import Precision, RunnerOptions
-from paddleport.tensors import Array, Feed, TensorSpec, format_shape
+from paddleport.tensors import Array, Feed, TensorSpec
 
 _LOAD_TIMEOUT_S, _RUN_TIMEOUT_S = 110.0, 300.0
 
@@ -35,6 +28,7 @@ class CppRunner(Runner, PictureRunner):
     name: ClassVar[str] = "cpp"
     formats: ClassVar[tuple[str, ...]] = (FORMAT,)
     distributions: ClassVar[tuple[str, ...]] = ("openvino", "onnxruntime")
+    only_named: ClassVar[bool] = True
 
     @classmethod
     def found_version(cls) -> str | None:
@@ -116,9 +110,6 @@ class CppRunner(Runner, PictureRunner):
     def prepared(self, picture: Path) -> Array:
         """What ``prepare`` answers."""
         (tensor,) = self._of_picture("prepare", picture)
-        if tensor.dtype != np.float32 or tensor.ndim != 4:
-            found = f"{tensor.dtype} [{format_shape(tensor.shape)}]"
-            raise ImageError(f"cpp makes {found} of {picture}, not float32 [1, C, H, W]")
         return tensor
 
     def classified(self, picture: Path) -> dict[str, Array]:

@@ -13,10 +13,10 @@ from paddleport.runners import runner_class
 from paddleport.runners.picture_runner import PictureRunner
 from paddleport.runners.preprocessing.prepare_image import (
     decode_image,
+    fed_picture,
     opencv_version,
-    preprocess_image,
 )
-from paddleport.tensors import Array
+from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.compare.error_scale import output_error
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.input_diff.explain import explain_input
@@ -53,7 +53,7 @@ def reads_pictures(backend: str) -> bool:
 def check_pictures(
     backend: str,
     session: Session,
-    input_name: str,
+    spec: TensorSpec,
     preprocess: Preprocess,
     pictures: Sequence[Path] = (),
     *,
@@ -64,7 +64,7 @@ def check_pictures(
     Args:
         backend: its name, of a ``PictureRunner``.
         session: of the backend, open.
-        input_name: of the model's input, as the backend's file has it.
+        spec: the model's input, as the backend's file has it.
         preprocess: how pictures are fed.
         pictures: files; by default ones that are drawn, of odd sizes, turned, and of all kinds.
         quick: fewer of those.
@@ -73,16 +73,16 @@ def check_pictures(
         PortError: the backend's process does not survive it.
     """
     if pictures:
-        return _checked(backend, session, input_name, preprocess, pictures)
+        return _checked(backend, session, spec, preprocess, pictures)
     with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
         files = sample_files(Path(name), preprocess, quick=quick)
-        return _checked(backend, session, input_name, preprocess, files)
+        return _checked(backend, session, spec, preprocess, files)
 
 
 def _checked(
     backend: str,
     session: Session,
-    input_name: str,
+    spec: TensorSpec,
     preprocess: Preprocess,
     files: Sequence[Path],
 ) -> PictureFindings:
@@ -90,13 +90,13 @@ def _checked(
     answers: list[str] = []
     answered = 0
     for file in files:
-        ours, theirs = _prepared_here(file, preprocess), _prepared_there(session, file)
+        ours, theirs = _prepared_here(file, preprocess, spec), _prepared_there(session, file)
         found = _compared(file, theirs, ours, preprocess)
         if found is not None:
             apart.append(found)
         elif not isinstance(theirs, str) and answered < _ANSWERED:
             answered += 1
-            if not _is_its_tensors(session, input_name, file, theirs):
+            if not _is_its_tensors(session, spec.name, file, theirs):
                 answers.append(file.name)
     apart.sort(key=lambda item: item.share, reverse=True)
     return PictureFindings(
@@ -110,9 +110,9 @@ def _checked(
     )
 
 
-def _prepared_here(file: Path, preprocess: Preprocess) -> Array | str:
+def _prepared_here(file: Path, preprocess: Preprocess, spec: TensorSpec) -> Array | str:
     try:
-        return preprocess_image(decode_image(file), preprocess, name=str(file))[None]
+        return fed_picture(decode_image(file), preprocess, spec, name=str(file))[None]
     except ImageError as error:
         return str(error)
 

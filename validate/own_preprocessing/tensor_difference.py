@@ -37,7 +37,7 @@ def tensor_difference(
     """The difference; ``None`` where both are the same, bit for bit.
 
     Args:
-        theirs: (1, C, H, W) float32.
+        theirs: (1, C, H, W) float32, or (1, H, W, 3) uint8.
         ours: likewise.
         preprocess: the rules that ours was made by.
     """
@@ -50,10 +50,15 @@ def tensor_difference(
     if theirs.tobytes() == ours.tobytes():
         return None
     apart = np.abs(theirs.astype(np.float64) - ours)
-    unlike = theirs.view(np.uint32) != ours.view(np.uint32)
+    if ours.dtype == np.uint8:
+        return _difference(apart, apart > 0, channels=3)
     level = np.ones(ours.shape[1])
     if preprocess.scale:
         level[:3] = np.abs(np.array(preprocess.std) / preprocess.scale)
-    levels = apart * level[None, :, None, None]
+    unlike = theirs.view(np.uint32) != ours.view(np.uint32)  # -0.0 is not 0.0
+    return _difference(apart * level[None, :, None, None], unlike, channels=1)
+
+
+def _difference(levels: Array, unlike: Array, *, channels: int) -> TensorDifference:
     largest = float(levels.max()) if np.isfinite(levels).all() else float("inf")
-    return TensorDifference(levels=largest, share=float(unlike.any(axis=1).mean()))
+    return TensorDifference(levels=largest, share=float(unlike.any(axis=channels).mean()))

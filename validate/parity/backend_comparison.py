@@ -47,7 +47,7 @@ class BackendComparison:
             BackendUnavailableError: the reference, or a backend that was named, is not there.
             WorkerCrashed: the reference crashed; a candidate that does is a row.
         """
-        names = self._backends.plan.backends or runners.names()
+        names = self._backends.plan.backends or runners.default_names()
         steps = len(names) + 2
         self._progress("reference", 0.0)
         reference = self.reference.answer(feeds)
@@ -117,7 +117,7 @@ class BackendComparison:
         found = check_pictures(
             row.name,
             session,
-            given.name,
+            given,
             rules,
             self._pictures,
             quick=self._backends.plan.quick,
