@@ -108,6 +108,7 @@ def test_a_name_is_given_at_once_and_nothing_is_overwritten(
         (lambda table: table | {"engine": "tnn"}, "none of openvino, onnxruntime"),
         (lambda table: table | {"model_file": "model/other.xml"}, "none of model_sha256's"),
         (lambda table: table | {"model_sha256": {}}, "no table of files"),
+        (lambda table: table | {"precision": "bf16"}, "bundles are in fp32"),
         (lambda table: table | {"inputs": []}, "inputs is no list"),
         (lambda table: table | {"preprocess": {"scale": 1}}, "preprocessing must have the keys"),
         (lambda table: table | {"labels_file": "../labels.txt"}, "no plain file name"),

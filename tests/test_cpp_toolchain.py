@@ -33,7 +33,6 @@ DESCRIBED = {
     "engine_version": "1.2",
     "opencv": "4.6.0",
     "compiler": "GNU 12.2.0",
-    "precision": "fp32",
     "threads": 1,
     "inputs": [{"name": "x"}],
     "outputs": [{"name": "logits"}, {"name": "scores"}],
@@ -238,7 +237,6 @@ def test_a_crash_and_a_hang_are_errors(
     [
         ({"threads": 4}, BackendUnavailableError, "asked for 1 threads and openvino took 4"),
         ({"engine": "onnxruntime"}, BackendUnavailableError, "its program has onnxruntime"),
-        ({"precision": "bf16"}, BackendUnavailableError, "openvino computes in bf16"),
         ({"inputs": [{"name": "y"}]}, ModelFileError, "has the inputs y"),
         ({"error": "no such model"}, ModelFileError, "does not take this bundle: no such model"),
     ],

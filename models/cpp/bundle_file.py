@@ -34,11 +34,13 @@ class Bundle:
     Attributes:
         folder: where it is.
         engine: that its program is built with.
+        precision: of the model, which the program has its engine compute in, or refuses.
         artifact: the bundle as a model; its main file is ``bundle.json``.
     """
 
     folder: Path
     engine: Engine
+    precision: str
     artifact: Artifact
 
     @property
@@ -98,7 +100,10 @@ def _bundle(file: Path, table: Mapping[str, Any]) -> Bundle:
         labels=_labels(file.parent, table.get("labels_file")),
         provenance=checked_provenance(table.get("provenance", {})),
     )
-    return Bundle(folder=file.parent, engine=engine, artifact=artifact)
+    precision = table.get("precision")
+    if precision != "fp32":
+        raise ValueError(f"its precision is {precision!r}, and bundles are in fp32")
+    return Bundle(folder=file.parent, engine=engine, precision=precision, artifact=artifact)
 
 
 def _model_files(folder: Path, table: Mapping[str, Any]) -> list[Path]:
