@@ -112,7 +112,7 @@ int guarded(const std::vector<std::string>& words) {
 }  // namespace paddleport
 
 int main(int count, char** words) {
-    const int code = paddleport::guarded({words + 1, words + count});
+    const int code = paddleport::guarded({words + (count > 0 ? 1 : 0), words + count});
     std::fflush(stdout);
     return code;
 }
