@@ -103,9 +103,9 @@ def test_what_is_missing_is_named(tools: Path, without: str, said: str) -> None:
 
 def test_a_cmake_that_is_too_old_or_broken(tools: Path) -> None:
     versioned(tools / "bin/cmake", "cmake version 3.16.3")
-    assert find_toolchain().missing == ("a CMake of 3.19 or later (this one is 3.16.3)",)
+    assert find_toolchain().missing == ("a CMake of 3.21 or later (this one is 3.16.3)",)
     script(tools / "bin/cmake", "#!/bin/sh\nexit 1\n")
-    assert find_toolchain().missing == ("a CMake of 3.19 or later (this one is )",)
+    assert find_toolchain().missing == ("a CMake of 3.21 or later (this one is )",)
 
 
 def test_engines_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from paddleport.errors import BackendUnavailableError
 
-APT = "apt-get install -y cmake g++ libopencv-dev nlohmann-json3-dev"
+APT = "apt-get install -y cmake g++ libopencv-imgcodecs-dev nlohmann-json3-dev"
 _COMPILERS = ("c++", "g++", "clang++")
-_OLDEST_CMAKE = (3, 19)  # reads JSON: string(JSON ...)
+_OLDEST_CMAKE = (3, 21)  # of the sources' CMakeLists.txt
 _PREFIXES = ("/usr", "/usr/local", "/opt/homebrew", "/opt/local")
 _MACRO = re.compile(r"#define\s+(?:CV_VERSION|NLOHMANN_JSON_VERSION)_(MAJOR|MINOR|REVISION|PATCH)\s+(\d+)")
 _OPENCV = ("imgcodecs.hpp", "imgproc.hpp")
