@@ -42,9 +42,9 @@ class PictureFindings:
     @property
     def note(self) -> str:
         """One line where they agree."""
+        pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
         return (
-            f"{self.pictures} pictures by path: its tensors are Python's, bit for bit "
-            f"({self.libraries})"
+            f"{pictures} by path: its tensors are Python's, bit for bit ({self.libraries})"
         )
 
     @property
