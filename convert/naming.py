@@ -49,7 +49,8 @@ def check_name(path: Path, target: type[Target]) -> None:
     if target.main_file:
         from paddleport.convert.cpp.named_bundle import check_bundle_name
 
-        return check_bundle_name(path)
+        check_bundle_name(path)
+        return
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file: -o {path / f'model{suffix}'}")
     if target.fixed_suffix and not path.name.endswith(suffix):
