@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from cpp_bundles import RULES, made_bundle, with_rules
+from made_bundles import RULES, made_bundle, with_rules
 from test_cli import Command, cache, one_line_error, paddleport
 
 from paddleport.convert import convert

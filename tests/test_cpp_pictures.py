@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cpp_bundles import RULES, made_bundle, patched, picture, with_rules
+from made_bundles import RULES, made_bundle, patched, picture, with_rules
 from test_cli import Command, Done, cache, one_line_error, paddleport
 
 from paddleport.convert import cached_onnx, convert

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_network
-from cpp_bundles import made_bundle, stand_in
+from made_bundles import made_bundle, stand_in
 from lite_interpreters import script
 
 from paddleport.doctor.cpp_check import assess_cpp, probe_cpp

@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from cpp_bundles import picture
+from made_bundles import picture
 
 from paddleport.convert.fp32_proof import Proof, with_findings
 from paddleport.errors import ImageError

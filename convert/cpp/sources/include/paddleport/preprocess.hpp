@@ -3,7 +3,7 @@
 // Sizes are rounded as Python rounds (halves to the even number), crops start at offsets that are
 // rounded down, and every pixel value goes through the same float32 operations. What is left to
 // OpenCV is decoding and resizing: another OpenCV than Python's may give other pixels there, and
-// `paddleport validate` compares them (docs/cpp.md lists what was seen).
+// `paddleport validate` compares them (docs/cpp-build.md lists what was seen).
 #pragma once
 
 #include <array>
