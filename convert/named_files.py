@@ -69,7 +69,9 @@ def read_target_file(path: Path, backends: Sequence[str] | None) -> Artifact:
     loading = [item.name for item in describe_all() if found.format in item.formats]
     asked = default_names() if backends is None else backends
     if not set(loading).intersection(asked):
-        said = f"{' and '.join(backends)} does not load" if backends else "none of those asked loads"
+        said = (
+            f"{' and '.join(backends)} does not load" if backends else "none of those asked loads"
+        )
         raise UsageError(
             f"{path} is {found.format}, which {said}: --backend {' or '.join(loading) or 'NAME'}"
         )

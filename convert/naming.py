@@ -15,13 +15,13 @@ from paddleport.convert.targets import Target
 from paddleport.errors import OutputError
 from paddleport.files import sha256, write_atomically, writing_atomically
 from paddleport.models.artifact import Artifact
+from paddleport.models.cpp.bundle_file import FORMAT as CPP
 from paddleport.models.onnx.onnx_file import (
     external_files,
     read_onnx_model,
     read_onnx_proto,
     write_metadata,
 )
-from paddleport.models.cpp.bundle_file import FORMAT as CPP
 from paddleport.models.recognize import format_of, sidecar
 
 _CHUNK = 1 << 20  # bytes

@@ -54,7 +54,9 @@ def patched(bundle: Artifact, file: str, old: str, new: str) -> Artifact:
 
 def stand_in(path: Path, described: Mapping[str, object], then: str) -> Path:
     """A program that takes a bundle's place: it answers ``describe``, then does ``then``."""
-    return script(path, _ANSWERING.format(python=sys.executable, described=dict(described), then=then))
+    return script(
+        path, _ANSWERING.format(python=sys.executable, described=dict(described), then=then)
+    )
 
 
 def picture(path: Path, size: tuple[int, int], *, turn: int = 1, index: int = 0) -> Path:
@@ -62,5 +64,8 @@ def picture(path: Path, size: tuple[int, int], *, turn: int = 1, index: int = 0)
     image = Image.fromarray(np.ascontiguousarray(draw_picture(index, size)[..., ::-1]))
     exif = Image.Exif()
     exif[0x0112] = turn
-    image.save(path, **({"exif": exif.tobytes()} if path.suffix == ".jpg" else {}))
+    if path.suffix == ".jpg":
+        image.save(path, exif=exif.tobytes())
+    else:
+        image.save(path)
     return path

@@ -136,12 +136,14 @@ def test_a_changed_model_is_refused(described: Artifact, tmp_path: Path) -> None
         read_bundle(tmp_path / "b")
 
 
-def test_what_can_not_be_is_refused(small_pir: Artifact, described: Artifact, tmp_path: Path) -> None:
+def test_what_can_not_be_is_refused(
+    small_pir: Artifact, described: Artifact, tmp_path: Path
+) -> None:
     target = target_class("cpp")
     pillow = replace(RULES, resize_backend="pil", interpolation="bilinear")
     with pytest.raises(UsageError, match="Pillow resizes"):
         target().check(replace(described, preprocess=pillow), TargetOptions())
-    with pytest.raises(UsageError, match="unknown engine 'openvno'. Did you mean 'openvino'"):
+    with pytest.raises(UsageError, match=r"unknown engine 'openvno'\. Did you mean 'openvino'"):
         convert(small_pir.path, tmp_path / "b", to="cpp", engine="openvno")
     with pytest.raises(UsageError, match="--engine is of C"):
         convert(small_pir.path, tmp_path / "b", to="openvino", engine="openvino")
@@ -160,9 +162,7 @@ def test_without_a_compiler_it_is_not_run_here(
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
     for module in ("cpp_runner", "built_program"):
         monkeypatch.setattr(f"paddleport.runners.cpp.{module}.find_toolchain", lambda: NO_TOOLS)
-    monkeypatch.setattr(
-        "paddleport.convert.targets.cpp_bundle.find_toolchain", lambda: NO_TOOLS
-    )
+    monkeypatch.setattr("paddleport.convert.targets.cpp_bundle.find_toolchain", lambda: NO_TOOLS)
     done = convert(with_rules(small_pir), tmp_path / "b", to="cpp")
     assert (done.verdict, done.place) == ("not run", tmp_path / "b")
     assert "needs a C++ compiler and CMake" in done.not_run

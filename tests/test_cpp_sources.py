@@ -475,9 +475,7 @@ def test_a_sanitizer_would_end_it(tmp_path: Path) -> None:
     assert "AddressSanitizer: heap-buffer-overflow" in done.err
 
 
-def test_the_fuzzer_finds_nothing(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
-) -> None:
+def test_the_fuzzer_finds_nothing(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:
     folder = built(tmp_path_factory, "fuzz", sources=FUZZING, compiler="clang++")
     seeds = tmp_path / "seeds"
     seeds.mkdir()

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_network
-from made_bundles import made_bundle, stand_in
 from lite_interpreters import script
+from made_bundles import made_bundle, stand_in
 
 from paddleport.doctor.cpp_check import assess_cpp, probe_cpp
 from paddleport.errors import (
@@ -116,7 +116,7 @@ def test_engines_that_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     library.touch()
     assert engine_library("onnxruntime").arguments == ("--engine-library", str(library))
     monkeypatch.setenv("OpenVINO_DIR", str(tmp_path))
-    with pytest.raises(BackendUnavailableError, match="no OpenVINOConfig.cmake"):
+    with pytest.raises(BackendUnavailableError, match=r"no OpenVINOConfig\.cmake"):
         engine_library("openvino")
     (tmp_path / "OpenVINOConfig.cmake").touch()
     assert engine_library("openvino").settings == {"OpenVINO_DIR": str(tmp_path)}
@@ -165,9 +165,9 @@ def test_a_build_is_kept_and_another_source_is_another_program(
 ) -> None:
     script(
         tools / "bin/cmake",
-        "#!/bin/sh\nif [ \"$1\" = --version ]; then echo cmake version 3.25.1; exit; fi\n"
-        f"if [ \"$1\" = --build ]; then echo built >> {tools}/log; echo program > $2/paddleport-classify"
-        "; fi\n",
+        '#!/bin/sh\nif [ "$1" = --version ]; then echo cmake version 3.25.1; exit; fi\n'
+        f'if [ "$1" = --build ]; then echo built >> {tools}/log; '
+        "echo program > $2/paddleport-classify; fi\n",
     )
     folder = bundle.path.parent
     first, _ = built_program(folder, "openvino")
@@ -182,7 +182,7 @@ def test_a_build_is_kept_and_another_source_is_another_program(
     source.write_text(source.read_text() + "\n")
     assert built_program(folder, "openvino")[0] != first
     assert built_program(folder, "onnxruntime")[0] != first
-    script(tools / "bin/cmake", "#!/bin/sh\n[ \"$1\" = --version ] && echo cmake version 3.26.0\n")
+    script(tools / "bin/cmake", '#!/bin/sh\n[ "$1" = --version ] && echo cmake version 3.26.0\n')
     with pytest.raises(ModelFileError, match="no paddleport-classify came out"):
         built_program(folder, "openvino")
 
@@ -221,7 +221,7 @@ def test_a_crash_and_a_hang_are_errors(
     hangs = stand_in(tmp_path / "hangs", DESCRIBED, "time.sleep(60)")
     with (
         opened(bundle, monkeypatch, hangs) as runner,
-        pytest.raises(WorkerCrashed, match="no answer within 0.3 s"),
+        pytest.raises(WorkerCrashed, match=r"no answer within 0\.3 s"),
     ):
         runner.run(small_network.feed(1))
     refuses = stand_in(tmp_path / "refuses", DESCRIBED, "answer(error='out of memory')")

@@ -32,9 +32,7 @@ def check_bundle_name(path: Path) -> None:
     check_writable(path.absolute().parent)
 
 
-def named_bundle(
-    made: Artifact, path: Path, values: Mapping[str, Any] | None = None
-) -> Artifact:
+def named_bundle(made: Artifact, path: Path, values: Mapping[str, Any] | None = None) -> Artifact:
     """Copy a bundle that was made to ``path``, a folder; it then says how it was made and checked.
 
     Args:

@@ -88,9 +88,9 @@ def read_bundle(path: Path) -> Bundle:
 def _bundle(file: Path, table: Mapping[str, Any]) -> Bundle:
     if table.get("schema") != SCHEMA:
         raise ValueError(f"its schema is {table.get('schema')!r}, and {SCHEMA} is read")
-    engine = table.get("engine")
-    if engine not in ENGINES:
-        raise ValueError(f"its engine is {engine!r}, none of {', '.join(ENGINES)}")
+    engine = next((known for known in ENGINES if known == table.get("engine")), None)
+    if engine is None:
+        raise ValueError(f"its engine is {table.get('engine')!r}, none of {', '.join(ENGINES)}")
     artifact = Artifact(
         format=FORMAT,
         files=(file, *_model_files(file.parent, table)),

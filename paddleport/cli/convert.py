@@ -45,7 +45,7 @@ def convert(
             "-o",
             metavar="FILE|DIR",
             help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx (or .xml, "
-            ".ncnn.param, .mnn), NAME.TARGET.engine, NAME.arm.nb, the folder NAME-cpp. With several "
+            ".ncnn.param, .mnn), NAME.TARGET.engine, NAME.arm.nb, a folder NAME-cpp. With several "
             "models a folder, by default out, NAME in it.",
         ),
     ] = None,

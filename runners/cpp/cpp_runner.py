@@ -68,7 +68,7 @@ class CppRunner(Runner, PictureRunner):
         try:
             with self.vendor(ModelFileError, "does not take this bundle"):
                 given, _ = self._process.ask("describe", _LOAD_TIMEOUT_S)
-            self._check(bundle, given)
+            self._check_described(bundle, given)
         except BaseException:
             self._process.close()
             raise
@@ -79,7 +79,7 @@ class CppRunner(Runner, PictureRunner):
             f"{self.picture_library}",
         )
 
-    def _check(self, bundle: Bundle, given: Mapping[str, Any]) -> None:
+    def _check_described(self, bundle: Bundle, given: Mapping[str, Any]) -> None:
         """Hold what the program took against what it was given."""
         if given["engine"] != bundle.engine:
             raise BackendUnavailableError(

@@ -54,7 +54,7 @@ def engines_here() -> dict[Engine, str]:
 
 def _openvino() -> EngineLibrary:
     """By ``OpenVINO_DIR`` where that is set, else the wheel's CMake files and headers."""
-    named = os.environ.get("OpenVINO_DIR", "")
+    named = os.environ.get("OpenVINO_DIR", "")  # noqa: SIM112  # CMake's own spelling
     folder = Path(named) if named else _package("openvino") / "cmake"
     if not (folder / "OpenVINOConfig.cmake").is_file():
         raise BackendUnavailableError(

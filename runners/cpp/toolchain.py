@@ -14,7 +14,9 @@ APT = "apt-get install -y cmake g++ libopencv-imgcodecs-dev nlohmann-json3-dev"
 _COMPILERS = ("c++", "g++", "clang++")
 _OLDEST_CMAKE = (3, 21)  # of the sources' CMakeLists.txt
 _PREFIXES = ("/usr", "/usr/local", "/opt/homebrew", "/opt/local")
-_MACRO = re.compile(r"#define\s+(?:CV_VERSION|NLOHMANN_JSON_VERSION)_(MAJOR|MINOR|REVISION|PATCH)\s+(\d+)")
+_MACRO = re.compile(
+    r"#define\s+(?:CV_VERSION|NLOHMANN_JSON_VERSION)_(MAJOR|MINOR|REVISION|PATCH)\s+(\d+)"
+)
 _OPENCV = ("imgcodecs.hpp", "imgproc.hpp")
 _TIMEOUT_S = 20.0
 
@@ -120,7 +122,7 @@ def _said(path: str) -> str:
 
 def _opencv() -> str:
     """Of the headers that CMake would find; of a folder named by OpenCV_DIR first."""
-    named = os.environ.get("OpenCV_DIR", "")
+    named = os.environ.get("OpenCV_DIR", "")  # noqa: SIM112  # CMake's own spelling
     for file in ("OpenCVConfig-version.cmake", "OpenCVConfigVersion.cmake") if named else ():
         found = re.search(r"OpenCV_VERSION\s+\"?(\d+\.\d+\.\d+)", _read(Path(named, file)))
         if found:
@@ -141,7 +143,10 @@ def _json() -> str:
 
 
 def _includes() -> Iterator[Path]:
-    prefixes = [*filter(None, os.environ.get("CMAKE_PREFIX_PATH", "").split(os.pathsep)), *_PREFIXES]
+    prefixes = [
+        *filter(None, os.environ.get("CMAKE_PREFIX_PATH", "").split(os.pathsep)),
+        *_PREFIXES,
+    ]
     for prefix in prefixes:
         yield Path(prefix) / "include"
 

@@ -43,9 +43,7 @@ class PictureFindings:
     def note(self) -> str:
         """One line where they agree."""
         pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
-        return (
-            f"{pictures} by path: its tensors are Python's, bit for bit ({self.libraries})"
-        )
+        return f"{pictures} by path: its tensors are Python's, bit for bit ({self.libraries})"
 
     @property
     def cause(self) -> Cause:
