@@ -201,6 +201,8 @@ class Conversion:
             "step": self.step,
             "why": self.why,
         }
+        if self.proof is not None and self.proof.pictures:
+            values["pictures"] = self.proof.pictures
         if self.onnx_facts is not None:
             values |= {
                 "nodes": self.onnx_facts.nodes,

@@ -31,6 +31,7 @@ class Proof:
         cause, step, why: as a row of ``validate`` has cause, step and explanation; empty where
             the tolerance alone decides.
         reason: the bare finding, where that is none of the outputs'.
+        pictures: what agreed beside the outputs, where a backend reads pictures itself.
     """
 
     verdict: Verdict
@@ -39,6 +40,7 @@ class Proof:
     step: str = ""
     why: str = ""
     reason: str = ""
+    pictures: str = ""
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -77,7 +79,9 @@ def prove(found: Mapping[str, Sequence[OutputComparison]], explain: Explain | No
 def with_findings(proof: Proof, found: Sequence[PictureFindings]) -> Proof:
     """A proof, unless a backend prepares pictures otherwise, whose outputs say nothing of that."""
     for item in found:
-        if not item.agree and proof.verdict != "differs":
+        if item.agree:
+            proof = replace(proof, pictures=f"{item.backend}: {item.note}")
+        elif proof.verdict != "differs":
             return replace(
                 proof,
                 verdict="differs",

@@ -182,7 +182,9 @@ def test_a_build_is_kept_and_another_source_is_another_program(
     source.write_text(source.read_text() + "\n")
     assert built_program(folder, "openvino")[0] != first
     assert built_program(folder, "onnxruntime")[0] != first
-    script(tools / "bin/cmake", '#!/bin/sh\n[ "$1" = --version ] && echo cmake version 3.26.0\n')
+    script(
+        tools / "bin/cmake", '#!/bin/sh\n[ "$1" = --build ] || echo cmake version 3.26.0\nexit 0\n'
+    )
     with pytest.raises(ModelFileError, match="no paddleport-classify came out"):
         built_program(folder, "openvino")
 

@@ -163,7 +163,8 @@ def test_the_row_of_a_backend() -> None:
 def test_the_proof_of_a_conversion() -> None:
     bad = found(Reads(replace(RULES, channels="BGR")))
     proof = Proof(verdict="agrees", comparisons=())
-    assert with_findings(proof, [found(Reads())]) is proof
+    good = with_findings(proof, [found(Reads())])
+    assert good.verdict == "agrees" and "pictures by path" in good.pictures
     told = with_findings(proof, [bad])
     assert (told.verdict, told.cause, told.reason) == ("differs", "preprocessing", bad.reason)
     differs = Proof(verdict="differs", comparisons=(), cause="converter")

@@ -48,7 +48,8 @@ def named_bundle(made: Artifact, path: Path, values: Mapping[str, Any] | None = 
     checked: dict[str, Any] = {}
     if values:
         compared = [{key: item[key] for key in _COMPARED} for item in values["comparisons"]]
-        checked = {**{key: values[key] for key in _CHECKED}, "comparisons": compared}
+        checked = {key: values[key] for key in _CHECKED}
+        checked |= {"pictures": values.get("pictures", ""), "comparisons": compared}
     try:
         shutil.copytree(made.path.parent, waiting)
         table = json.loads((waiting / BUNDLE).read_text("utf-8"))

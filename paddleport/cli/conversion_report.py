@@ -110,6 +110,8 @@ def _print_check(done: "Conversion") -> None:
             f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
             + "".join(f": {text}" for text in (item.reason, item.note) if text)
         )
+    if done.proof is not None and done.proof.pictures:
+        console.print(f"  {escape(done.proof.pictures)}")
     if done.why and not done.explanation:
         console.print(f"  {escape(done.why)}")
     if done.not_run:
