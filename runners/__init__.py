@@ -3,7 +3,8 @@
 ``base`` is a runner's contract; ``predictor`` holds one and takes pictures, by
 ``picture_pipeline`` and ``preprocessing``, or tensors; ``tasks`` says what answers mean.
 ``runner_options`` reads what is asked of a runner, ``profile`` what ``tune`` wrote;
-``compiled_cache``, ``gpu``, ``in_order`` and ``vendor_message`` serve all runtimes.
+``compiled_cache``, ``gpu``, ``in_order`` and ``vendor_message`` serve all runtimes;
+``piped_process`` those that are programs, ``layer_values`` and ``picture_runner`` are second bases.
 """
 
 from dataclasses import dataclass
