@@ -20,7 +20,7 @@ from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
 from paddleport.validate.feeds.reference_record import FedModel, reference_record
 from paddleport.validate.feeds.value_ranges import input_ranges
-from paddleport.validate.own_preprocessing.picture_check import check_pictures, reads_pictures
+from paddleport.validate.own_preprocessing.picture_check import check_pictures, picture_input
 from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
@@ -133,9 +133,9 @@ def _shapes(backend: str, feeds: Sequence[Mapping[str, Array]]) -> dict[str, Sha
 
 def _prepared(backend: str, file: Artifact, source: SourceModel) -> list[PictureFindings]:
     """What becomes of pictures by path, where a backend reads them itself."""
-    if source.preprocess is None or not reads_pictures(backend):
+    given = picture_input(backend, file)
+    if source.preprocess is None or given is None:
         return []
-    (given,) = file.inputs
     session = Session(backend, file, RunnerOptions())
     try:
         return [check_pictures(backend, session, given, source.preprocess)]

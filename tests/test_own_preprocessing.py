@@ -11,6 +11,7 @@ from made_bundles import picture
 
 from paddleport.convert.fp32_proof import Proof, with_findings
 from paddleport.errors import ImageError
+from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing.prepare_image import (
     decode_image,
@@ -18,7 +19,7 @@ from paddleport.runners.preprocessing.prepare_image import (
     preprocess_image,
 )
 from paddleport.tensors import Array, Feed, TensorSpec
-from paddleport.validate.own_preprocessing.picture_check import check_pictures, reads_pictures
+from paddleport.validate.own_preprocessing.picture_check import check_pictures, picture_input
 from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
 from paddleport.validate.own_preprocessing.sample_files import sample_files
 from paddleport.validate.own_preprocessing.tensor_difference import tensor_difference
@@ -231,5 +232,8 @@ def test_sample_files_try_what_they_are_to_try(tmp_path: Path) -> None:
 
 
 def test_only_those_that_read_pictures_are_asked() -> None:
-    assert reads_pictures("cpp")
-    assert not reads_pictures("onnxruntime")
+    output = TensorSpec("y", "float32", (None, 5))
+    classifier = Artifact(format="cpp", files=(Path("x"),), inputs=(SPEC,), outputs=(output,))
+    assert picture_input("cpp", classifier) == SPEC
+    assert picture_input("onnxruntime", classifier) is None
+    assert picture_input("cpp", replace(classifier, outputs=(output, output))) is None

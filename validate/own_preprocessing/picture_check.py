@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paddleport.errors import ImageError, PortError
+from paddleport.errors import ImageError, PortError, UsageError
+from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners import runner_class
 from paddleport.runners.picture_runner import PictureRunner
@@ -16,6 +17,7 @@ from paddleport.runners.preprocessing.prepare_image import (
     fed_picture,
     opencv_version,
 )
+from paddleport.runners.tasks.classification import Classification
 from paddleport.tensors import Array, TensorSpec
 from paddleport.validate.compare.error_scale import output_error
 from paddleport.validate.compare.tolerance import TOLERANCES
@@ -45,9 +47,18 @@ class _Apart:
     theirs: Array | None = None
 
 
-def reads_pictures(backend: str) -> bool:
-    """Whether a backend has a preprocessing of its own."""
-    return issubclass(runner_class(backend), PictureRunner)
+def picture_input(backend: str, model: Artifact) -> TensorSpec | None:
+    """The input that a backend with a preprocessing of its own feeds with pictures.
+
+    ``None`` for other backends, and for models that are no classifiers, whose pictures neither
+    it nor ``run`` takes.
+    """
+    if not issubclass(runner_class(backend), PictureRunner):
+        return None
+    try:
+        return Classification().picture_input(model.inputs, model.outputs)
+    except UsageError:
+        return None
 
 
 def check_pictures(

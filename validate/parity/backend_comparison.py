@@ -12,7 +12,7 @@ from paddleport.validate.compare.comparison import Outputs
 from paddleport.validate.diagnose.conversions import ConversionEvidence
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs
 from paddleport.validate.feeds.named_feed import NamedFeed
-from paddleport.validate.own_preprocessing.picture_check import check_pictures, reads_pictures
+from paddleport.validate.own_preprocessing.picture_check import check_pictures, picture_input
 from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
 from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.compared_row import RowComparison
@@ -110,10 +110,10 @@ class BackendComparison:
     def _with_pictures(self, row: BackendRow, session: Session) -> BackendRow:
         """The row of a backend that reads pictures itself, with what came of that."""
         rules = self._backends.source.preprocess
-        if rules is None or not reads_pictures(row.name):
+        given = picture_input(row.name, self._backends.artifact(row.name))
+        if rules is None or given is None:
             return row
         self._progress(f"{row.name}: pictures by path", 1.0)
-        (given,) = self._backends.artifact(row.name).inputs
         found = check_pictures(
             row.name,
             session,
