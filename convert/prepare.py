@@ -141,6 +141,7 @@ def prepare_predictor(
         feed=feed,
         progress=progress,
     )
+    kind.make_ready(ready.model, options, progress)
     if task is None:
         task = Tensors.name if ready.preprocess is None else Classification.name
     spec = PredictorSpec(

@@ -13,6 +13,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, PortError, UsageError
 from paddleport.models.artifact import Artifact
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.runner_options import (
     CheckedOptions,
@@ -182,10 +183,13 @@ class Runner(ABC):
         return f"{' or '.join(cls.distributions)} is not installed: {command}"
 
     @classmethod  # noqa: B027  # most have nothing to build
-    def make_ready(cls, model: Artifact, options: RunnerOptions) -> None:
+    def make_ready(
+        cls, model: Artifact, options: RunnerOptions, progress: Progress = no_progress
+    ) -> None:
         """Build, before a process for the runner is started, what takes longer than loading may.
 
-        ``load`` does it all the same, where nobody called this.
+        ``load`` does it all the same, where nobody called this; ``progress`` is called where
+        something is built.
 
         Raises:
             PortError: as ``load`` does.

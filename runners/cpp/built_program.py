@@ -11,6 +11,7 @@ from paddleport.errors import ModelFileError
 from paddleport.files import sha256
 from paddleport.models.cache import cache_key, cached_folder
 from paddleport.models.cpp.bundle_file import BUNDLE, LABELS, MODEL_FOLDER, Engine
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.cpp.engine_libraries import EngineLibrary, engine_library
 from paddleport.runners.cpp.toolchain import Toolchain, find_toolchain
 from paddleport.runners.runner_options import available_threads
@@ -22,7 +23,9 @@ _TIMEOUT_S = 600.0
 _COMPILED_WRONG = re.compile(r"\b(?:fatal )?error\b:? ?(?P<what>.+)", re.IGNORECASE)
 
 
-def built_program(folder: Path, engine: Engine) -> tuple[Path, EngineLibrary]:
+def built_program(
+    folder: Path, engine: Engine, progress: Progress = no_progress
+) -> tuple[Path, EngineLibrary]:
     """The program of a bundle and its engine's library, built now if it never was.
 
     The bundle is not in the key: what the program is to be of it, it reads when it starts. Two
@@ -31,6 +34,7 @@ def built_program(folder: Path, engine: Engine) -> tuple[Path, EngineLibrary]:
     Args:
         folder: the bundle.
         engine: that the program is to have, the bundle's own.
+        progress: called where it is built.
 
     Raises:
         BackendUnavailableError: something to build it with is missing; says what to type.
@@ -49,6 +53,7 @@ def built_program(folder: Path, engine: Engine) -> tuple[Path, EngineLibrary]:
     )
 
     def build(made: Path) -> None:
+        progress(f"build {PROGRAM}", None)
         with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
             program = _built(folder, Path(name), toolchain, library)
             shutil.copy2(program, made / PROGRAM)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from paddleport.errors import BackendUnavailableError, FeedError, ImageError, ModelFileError
 from paddleport.models.artifact import Artifact
 from paddleport.models.cpp.bundle_file import FORMAT, Bundle, read_bundle
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.base import Runner
 from paddleport.runners.cpp.built_program import built_program
 from paddleport.runners.cpp.engine_libraries import engines_here
@@ -48,10 +49,12 @@ class CppRunner(Runner, PictureRunner):
         return next(filter(None, engines_here().values()), "it can be used")
 
     @classmethod
-    def make_ready(cls, model: Artifact, options: RunnerOptions) -> None:
+    def make_ready(
+        cls, model: Artifact, options: RunnerOptions, progress: Progress = no_progress
+    ) -> None:
         """Build the program, which takes longer than a model may take to load."""
         bundle = read_bundle(model.path)
-        built_program(bundle.folder, bundle.engine)
+        built_program(bundle.folder, bundle.engine, progress)
 
     @property
     def computes_in(self) -> Precision:
