@@ -71,15 +71,19 @@ class PictureFindings:
         if self.apart:
             kinds = sorted({name.rpartition(".")[2] for name, _ in self.apart})
             versions = ""
+            next_step = "compare its sources with those that paddleport writes"
             if self.theirs != self.ours:
                 versions = (
                     f" Its {self.theirs} is another than Python's, {self.ours.split()[-1]}: where "
                     "decoders or the resize differ, pixels do."
                 )
+                next_step = (
+                    f"build it with {self.ours} (OpenCV_DIR names its CMake files); what differs "
+                    "then is in its sources"
+                )
             return (
                 f"{self.backend} prepares pictures otherwise than Python ({', '.join(kinds)}). "
-                f"{self.explained}{versions} Next: compare its preprocessing with the bundle's "
-                "sources as paddleport writes them."
+                f"{self.explained}{versions} Next: {next_step}."
             )
         if self.answers:
             return (
