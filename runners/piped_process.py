@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
@@ -24,6 +25,7 @@ from paddleport.runners.vendor_message import MESSAGE_CHARACTERS
 from paddleport.tensors import Array
 
 _MOST_LINE_BYTES = 1 << 20
+_LOOK_S = 0.1  # between two looks at the clock
 
 
 class PipedDeath(WorkerCrashed):
@@ -61,7 +63,7 @@ class PipedProcess:
         Raises:
             BackendUnavailableError: the file is nothing that can be started.
         """
-        self._name, self._fatal, self._killed_after = command[0], fatal, 0.0
+        self._name, self._fatal = command[0], fatal
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         try:
             self._process = subprocess.Popen(
@@ -78,7 +80,8 @@ class PipedProcess:
         self._requests = cast("IO[bytes]", self._process.stdin)
         self._answers = cast("IO[bytes]", self._process.stdout)
         streams = (self._requests, self._answers, self._log)
-        self._end = weakref.finalize(self, _end, self._process, streams)
+        self._watch = _Watch(self._process)
+        self._end = weakref.finalize(self, _end, self._process, streams, self._watch)
 
     @property
     def pid(self) -> int:
@@ -106,7 +109,7 @@ class PipedProcess:
         given = [np.ascontiguousarray(item) for item in arrays]
         heads = [(item.dtype.name, item.shape, item.nbytes) for item in given]
         request = json.dumps({"do": what, "arrays": heads, **values}).encode() + b"\n"
-        with self._killed(timeout_s):
+        with self._watch.killing_after(timeout_s):
             try:
                 self._requests.write(request)
                 for item in given:
@@ -134,22 +137,6 @@ class PipedProcess:
     ) -> None:
         self.close()
 
-    @contextlib.contextmanager
-    def _killed(self, timeout_s: float) -> Iterator[None]:
-        """Kill it once its time is over, which ends whatever waits for it."""
-
-        def kill() -> None:
-            self._killed_after = timeout_s
-            self._process.kill()
-
-        timer = threading.Timer(timeout_s, kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
     def _answer(self) -> tuple[dict[str, Any], list[Array]]:
         head = json.loads(self._answers.readline(_MOST_LINE_BYTES))
         if head["from"] != "paddleport":
@@ -171,8 +158,8 @@ class PipedProcess:
         self._process.wait()
         self._log.seek(0)
         log = self._log.read().decode(errors="replace")
-        if self._killed_after:
-            reason = f"no answer within {self._killed_after:g} s"
+        if self._watch.killed_after:
+            reason = f"no answer within {self._watch.killed_after:g} s"
         elif code is None:
             reason = "what it answers is no answer"
         else:
@@ -192,7 +179,50 @@ class PipedProcess:
         return next(iter([*fatal[-1:], *lines[-1:]]), "")[:MESSAGE_CHARACTERS]
 
 
-def _end(process: "subprocess.Popen[bytes]", streams: Sequence[IO[bytes]]) -> None:
+class _Watch:
+    """Kills a process once its time is over, which ends whatever waits for it.
+
+    One thread looks at the clock now and then: a timer for each request would cost as much as a
+    small inference. It holds the process alone, so that nothing else lives on with it.
+
+    Attributes:
+        killed_after: seconds after which it was killed; 0 where it was not.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self.killed_after = 0.0
+        self._process = process
+        self._limit: tuple[float, float] | None = None  # when, and after how many seconds that is
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def killing_after(self, timeout_s: float) -> Iterator[None]:
+        """Have it killed unless the block ends in time."""
+        self._limit = time.monotonic() + timeout_s, timeout_s
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._look, daemon=True)
+            self._thread.start()
+        try:
+            yield
+        finally:
+            self._limit = None
+
+    def end(self) -> None:
+        """Look no longer."""
+        self._over.set()
+
+    def _look(self) -> None:
+        while not self._over.wait(_LOOK_S):
+            limit = self._limit
+            if limit is not None and time.monotonic() >= limit[0]:
+                self.killed_after = limit[1]
+                self._process.kill()
+                return
+
+
+def _end(process: "subprocess.Popen[bytes]", streams: Sequence[IO[bytes]], watch: _Watch) -> None:
+    watch.end()
     process.kill()
     process.wait()
     for stream in streams:
