@@ -11,11 +11,11 @@ from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.validate.compare.comparison import OutputComparison, Verdict, overall
 from paddleport.validate.feeds.named_feed import NamedFeed
-from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
 from paddleport.validate.session import PLAIN_PADDLE
 
 if TYPE_CHECKING:
     from paddleport.validate.diagnose.causes import Cause
+    from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
     from paddleport.validate.parity.parity_report import BackendRow
 
 _ORDER: Mapping[Verdict, int] = {"agrees": 0, "unproven": 1, "differs": 2}
@@ -76,7 +76,7 @@ def prove(found: Mapping[str, Sequence[OutputComparison]], explain: Explain | No
     return max(proofs.values(), key=_rank)
 
 
-def with_findings(proof: Proof, found: Sequence[PictureFindings]) -> Proof:
+def with_findings(proof: Proof, found: Sequence["PictureFindings"]) -> Proof:
     """A proof, unless a backend prepares pictures otherwise, whose outputs say nothing of that."""
     for item in found:
         if item.agree:

@@ -1,8 +1,10 @@
 """What came of pictures that a backend read itself."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from paddleport.validate.diagnose.causes import Cause
+if TYPE_CHECKING:
+    from paddleport.validate.diagnose.causes import Cause
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class PictureFindings:
         return f"{pictures} by path: its tensors are Python's, bit for bit ({self.libraries})"
 
     @property
-    def cause(self) -> Cause:
+    def cause(self) -> "Cause":
         """Who is to blame where they do not."""
         if self.agree:
             return ""
