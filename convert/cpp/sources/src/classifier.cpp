@@ -84,7 +84,8 @@ std::vector<Tensor> Classifier::run(const std::vector<Tensor>& feed) {
     return engine_->run(feed);
 }
 
-std::vector<Prediction> Classifier::answer(const std::vector<Tensor>& outputs, std::size_t k) const {
+std::vector<Prediction> Classifier::answer(const std::vector<Tensor>& outputs,
+                                           std::size_t k) const {
     picture_input(engine_->inputs(), engine_->outputs());
     return top_k(outputs.at(0), k, bundle_.labels);
 }

@@ -29,12 +29,12 @@ const std::map<std::string, ov::element::Type>& hints() {
 
 const std::map<std::string, ov::element::Type>& dtypes() {
     static const std::map<std::string, ov::element::Type> known = {
-        {"float64", ov::element::f64},   {"float32", ov::element::f32},
-        {"float16", ov::element::f16},   {"bfloat16", ov::element::bf16},
-        {"int64", ov::element::i64},     {"int32", ov::element::i32},
-        {"int16", ov::element::i16},     {"int8", ov::element::i8},
-        {"uint64", ov::element::u64},    {"uint32", ov::element::u32},
-        {"uint16", ov::element::u16},    {"uint8", ov::element::u8},
+        {"float64", ov::element::f64},  {"float32", ov::element::f32},
+        {"float16", ov::element::f16},  {"bfloat16", ov::element::bf16},
+        {"int64", ov::element::i64},    {"int32", ov::element::i32},
+        {"int16", ov::element::i16},    {"int8", ov::element::i8},
+        {"uint64", ov::element::u64},   {"uint32", ov::element::u32},
+        {"uint16", ov::element::u16},   {"uint8", ov::element::u8},
         {"bool", ov::element::boolean},
     };
     return known;
@@ -212,8 +212,8 @@ class OpenVinoEngine : public Engine {
         const int threads = *this->threads();
         if (threads != options_.threads)
             throw EngineError("openvino was asked for " + std::to_string(options_.threads) +
-                              " threads and took " + std::to_string(threads) +
-                              ": try --threads " + std::to_string(threads));
+                              " threads and took " + std::to_string(threads) + ": try --threads " +
+                              std::to_string(threads));
         const int streams = model.get_property(ov::num_streams);
         if (streams != options_.streams)
             throw EngineError("openvino was asked for " + std::to_string(options_.streams) +
@@ -248,7 +248,9 @@ class OpenVinoEngine : public Engine {
 
 }  // namespace
 
-const char* engine_name() { return "openvino"; }
+const char* engine_name() {
+    return "openvino";
+}
 
 std::unique_ptr<Engine> load_engine(const Bundle& bundle, const EngineOptions& options) {
     try {

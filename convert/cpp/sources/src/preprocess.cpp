@@ -60,8 +60,9 @@ cv::Mat crop_picture(const cv::Mat& bgr, const Preprocess& rules, const std::str
     if (resizes)
         cv::resize(bgr, whole, cv::Size(side(full.width), side(full.height)), 0, 0,
                    rules.interpolation);
-    return whole(cv::Rect(side((full.width - crop.width) / 2), side((full.height - crop.height) / 2),
-                          side(crop.width), side(crop.height)));
+    return whole(cv::Rect(side((full.width - crop.width) / 2),
+                          side((full.height - crop.height) / 2), side(crop.width),
+                          side(crop.height)));
 }
 
 Tensor prepare_picture(const cv::Mat& bgr, const Preprocess& rules, const std::string& name,
@@ -69,7 +70,8 @@ Tensor prepare_picture(const cv::Mat& bgr, const Preprocess& rules, const std::s
     const cv::Mat crop = crop_picture(bgr, rules, name, limits);
     const auto table = normalization_table(rules);
     Tensor tensor = Tensor::zeros("float32", {1, rules.channel_num, crop.rows, crop.cols});
-    const std::size_t plane = static_cast<std::size_t>(crop.rows) * static_cast<std::size_t>(crop.cols);
+    const std::size_t plane =
+        static_cast<std::size_t>(crop.rows) * static_cast<std::size_t>(crop.cols);
     for (std::size_t channel = 0; channel < 3; ++channel) {
         const std::size_t source = rules.rgb ? 2 - channel : channel;
         const std::array<float, 256>& values = table[channel];

@@ -65,8 +65,8 @@ std::string describe(const TensorSpec& spec) {
 
 void check_feed(const std::vector<TensorSpec>& inputs, const std::vector<Tensor>& feed) {
     if (feed.size() != inputs.size())
-        throw FeedError("the feed has " + std::to_string(feed.size()) + " tensors, the model takes " +
-                        std::to_string(inputs.size()));
+        throw FeedError("the feed has " + std::to_string(feed.size()) +
+                        " tensors, the model takes " + std::to_string(inputs.size()));
     for (std::size_t place = 0; place < inputs.size(); ++place) {
         const TensorSpec& spec = inputs[place];
         const Tensor& tensor = feed[place];

@@ -1,5 +1,5 @@
-// A model that is loaded in one runtime. There is one translation unit per engine, src/engine_*.cpp,
-// and a build has one of them.
+// A model that is loaded in one runtime. There is one translation unit per engine,
+// src/engine_*.cpp, and a build has one of them.
 #pragma once
 
 #include <functional>

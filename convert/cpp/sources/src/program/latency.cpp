@@ -22,7 +22,8 @@ double quantile(const std::vector<double>& sorted, double share) {
 double timed_ms(const std::function<void()>& call) {
     const auto start = std::chrono::steady_clock::now();
     call();
-    const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double, std::milli> taken =
+        std::chrono::steady_clock::now() - start;
     return taken.count();
 }
 
