@@ -13,6 +13,7 @@
 #include "paddleport/preprocess.hpp"
 #include "picture_header.hpp"
 #include "quiet_decoders.hpp"
+#include "webp_orientation.hpp"
 
 namespace paddleport {
 namespace {
@@ -39,12 +40,11 @@ std::uint64_t pixels_or_most(const PictureHeader& header) {
     return overflows ? UINT64_MAX : header.height * header.width;
 }
 
-cv::Mat decoded(const std::vector<unsigned char>& data) {
-    const cv::Mat bytes(1, static_cast<int>(data.size()), CV_8UC1,
-                        const_cast<unsigned char*>(data.data()));
+cv::Mat decoded(const std::vector<unsigned char>& data, const std::string& format) {
     const QuietDecoders quiet;
     try {
-        return cv::imdecode(bytes, cv::IMREAD_COLOR);
+        const cv::Mat picture = cv::imdecode(data, cv::IMREAD_COLOR);
+        return format == "WebP" && !picture.empty() ? turned_webp(picture, data) : picture;
     } catch (const std::exception&) {  // a cv::Exception, or memory that a damaged header asks for
         return {};
     }
@@ -89,7 +89,8 @@ cv::Mat decode_picture(const std::vector<unsigned char>& data, const std::string
     if (pixels_or_most(header) > limits.max_pixels)
         throw PictureError(name + " is a " + described + "; at most " +
                            std::to_string(limits.max_pixels) + " are decoded");
-    cv::Mat picture = decoded(header.format == "PNG" ? without_animation(data) : data);
+    cv::Mat picture =
+        decoded(header.format == "PNG" ? without_animation(data) : data, header.format);
     if (picture.empty())
         throw PictureError(name + " is a " + described +
                            ", but its data is cut short, damaged, or of a kind that OpenCV does "
