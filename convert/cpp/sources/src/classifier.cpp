@@ -68,7 +68,7 @@ std::vector<Prediction> Classifier::classify(const std::filesystem::path& pictur
 }
 
 std::vector<Prediction> Classifier::classify(const Tensor& tensor, std::size_t k) {
-    return answer(run({tensor}), k);
+    return answer(run({&tensor}), k);
 }
 
 Tensor Classifier::prepare(const cv::Mat& bgr, const std::string& name) const {
@@ -79,7 +79,7 @@ Tensor Classifier::prepare(const std::filesystem::path& picture) const {
     return prepare_file_for(bundle_, picture.u8string());
 }
 
-std::vector<Tensor> Classifier::run(const std::vector<Tensor>& feed) {
+std::vector<Tensor> Classifier::run(const Feed& feed) {
     check_feed(engine_->inputs(), feed);
     return engine_->run(feed);
 }

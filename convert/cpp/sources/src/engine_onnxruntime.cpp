@@ -122,7 +122,7 @@ class OnnxRuntimeEngine : public Engine {
     const std::vector<TensorSpec>& inputs() const override { return inputs_; }
     const std::vector<TensorSpec>& outputs() const override { return outputs_; }
 
-    std::vector<Tensor> run(const std::vector<Tensor>& feed) override {
+    std::vector<Tensor> run(const Feed& feed) override {
         const std::vector<Owned<ort::Value>> values = shared(feed);
         std::vector<Tensor> outputs;
         outputs.reserve(outputs_.size());
@@ -131,7 +131,7 @@ class OnnxRuntimeEngine : public Engine {
         return outputs;
     }
 
-    std::function<void()> bare_call(const std::vector<Tensor>& feed) override {
+    std::function<void()> bare_call(const Feed& feed) override {
         const auto values = std::make_shared<const std::vector<Owned<ort::Value>>>(shared(feed));
         const std::vector<const ort::Value*> inputs = pointers(*values);
         return [this, values, inputs] { called(inputs); };
@@ -220,9 +220,10 @@ class OnnxRuntimeEngine : public Engine {
     }
 
     // On the feed's own memory, which ONNX Runtime only reads.
-    std::vector<Owned<ort::Value>> shared(const std::vector<Tensor>& feed) const {
+    std::vector<Owned<ort::Value>> shared(const Feed& feed) const {
         std::vector<Owned<ort::Value>> values;
-        for (const Tensor& tensor : feed) {
+        for (const Tensor* fed : feed) {
+            const Tensor& tensor = *fed;
             ort::Value* value = nullptr;
             check<FeedError>(
                 api_.create_tensor_with_data(

@@ -138,7 +138,7 @@ class OpenVinoEngine : public Engine {
     const std::vector<TensorSpec>& inputs() const override { return inputs_; }
     const std::vector<TensorSpec>& outputs() const override { return outputs_; }
 
-    std::vector<Tensor> run(const std::vector<Tensor>& feed) override {
+    std::vector<Tensor> run(const Feed& feed) override {
         try {
             Compiled& compiled = compiled_for(feed);
             ov::InferRequest request = compiled.take();
@@ -155,7 +155,7 @@ class OpenVinoEngine : public Engine {
         }
     }
 
-    std::function<void()> bare_call(const std::vector<Tensor>& feed) override {
+    std::function<void()> bare_call(const Feed& feed) override {
         ov::InferRequest request = compiled_for(feed).model().create_infer_request();
         give(request, feed);
         return [request]() mutable { request.infer(); };
@@ -223,16 +223,16 @@ class OpenVinoEngine : public Engine {
     Compiled& loaded() const { return for_pictures_ ? *for_pictures_ : *for_all_; }
 
     // The one for pictures, or else one for every shape, which is compiled when it is first needed.
-    Compiled& compiled_for(const std::vector<Tensor>& feed) {
-        if (for_pictures_ && feed[0].shape == options_.picture_shape) return *for_pictures_;
+    Compiled& compiled_for(const Feed& feed) {
+        if (for_pictures_ && feed[0]->shape == options_.picture_shape) return *for_pictures_;
         const std::lock_guard<std::mutex> lock(compiling_);
         if (!for_all_) for_all_ = compile(network_);
         return *for_all_;
     }
 
-    static void give(ov::InferRequest& request, const std::vector<Tensor>& feed) {
+    static void give(ov::InferRequest& request, const Feed& feed) {
         for (std::size_t place = 0; place < feed.size(); ++place)
-            request.set_input_tensor(place, shared(feed[place]));
+            request.set_input_tensor(place, shared(*feed[place]));
     }
 
     EngineOptions options_;

@@ -55,7 +55,7 @@ class Classifier {
     Tensor prepare(const std::filesystem::path& picture) const;
 
     // All outputs for a feed in the order of the inputs. Throws FeedError.
-    std::vector<Tensor> run(const std::vector<Tensor>& feed);
+    std::vector<Tensor> run(const Feed& feed);
 
     // The classes in outputs that `run` gave. Throws OutputError.
     std::vector<Prediction> answer(const std::vector<Tensor>& outputs, std::size_t k = 5) const;
