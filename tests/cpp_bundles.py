@@ -37,10 +37,12 @@ class Done:
     err: str
 
 
-def run(*command: object, timeout: float = 120, **environment: str) -> Done:
+def run(
+    *command: object, timeout: float = 120, environment: Mapping[str, str] | None = None
+) -> Done:
     done = subprocess.run(
         [str(word) for word in command],
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         timeout=timeout,
     )

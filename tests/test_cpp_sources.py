@@ -475,7 +475,13 @@ def test_sanitizers_find_nothing(sanitized: Path, pictures: Path, tmp_path: Path
     quiet = {"ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1"}
     files = sorted(folder.iterdir())
     done = run(
-        sanitized, "--bundle", tmp_path / "bundle", *files, *pictures.iterdir(), "--json", **quiet
+        sanitized,
+        "--bundle",
+        tmp_path / "bundle",
+        *files,
+        *pictures.iterdir(),
+        "--json",
+        environment=quiet,
     )
     assert done.code == 1, done.err[-3000:]
     assert len(json.loads(done.out)) == len(files) + len(list(pictures.iterdir()))
@@ -497,7 +503,7 @@ def test_a_sanitizer_would_end_it(tmp_path: Path) -> None:
     (tmp_path / "cut.gif").write_bytes(b"GIF89a")
     quiet = {"ASAN_OPTIONS": "detect_leaks=0"}
     program = tmp_path / "build" / "paddleport-classify"
-    done = run(program, "--bundle", tmp_path / "bundle", tmp_path / "cut.gif", **quiet)
+    done = run(program, "--bundle", tmp_path / "bundle", tmp_path / "cut.gif", environment=quiet)
     assert "AddressSanitizer: heap-buffer-overflow" in done.err
 
 
