@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import colour_pictures
 import cv2
 import numpy as np
 import pytest
@@ -34,7 +35,12 @@ from test_picture_decoding import NOISY, PICTURES, bombs, encoded, gradient, png
 
 from paddleport.errors import ImageError
 from paddleport.models.preprocess import Preprocess
-from paddleport.runners.preprocessing.prepare_image import decode_image, preprocess_image
+from paddleport.runners.preprocessing.prepare_image import (
+    decode_image,
+    fed_picture,
+    preprocess_image,
+)
+from paddleport.tensors import TensorSpec
 
 __all__ = ["cache", "paddleport"]
 
@@ -216,6 +222,22 @@ def test_any_rules(program: Path, pictures: Path, tmp_path: Path, rules: Preproc
             found = pipe.ask("prepare", picture=str(pictures / name))[1][0]
             assert found.shape == expected.shape
             assert found.tobytes() == expected.tobytes(), name
+
+
+@pytest.mark.parametrize("channels", ["RGB", "BGR"])
+def test_a_model_that_normalizes_by_itself(
+    program: Path, pictures: Path, tmp_path: Path, channels: Any
+) -> None:
+    rules = replace(colour_pictures.PREPROCESS, channels=channels)
+    write_bundle(tmp_path / "bundle", rules, pixels=True)
+    image = decode_image(pictures / "rgb.jpg")
+    with Pipe(program, tmp_path / "bundle") as pipe:
+        _, (found,) = pipe.ask("prepare", picture=str(pictures / "rgb.jpg"))
+        told, (scores,) = pipe.ask("classify", picture=str(pictures / "rgb.jpg"))
+    assert np.array_equal(
+        found, fed_picture(image, rules, TensorSpec("x", "uint8", (1, 8, 8, 3)))[None]
+    )
+    assert told["top"][0]["class_id"] == scores[0].argmax()
 
 
 def test_noisy_pictures_are_read_in_silence(program: Path, tmp_path: Path) -> None:
