@@ -40,6 +40,11 @@ EngineOptions for_pictures(const Bundle& bundle, EngineOptions options) {
 
 }  // namespace
 
+void check_takes_pictures(const Bundle& bundle) {
+    rules_of(bundle);
+    picture_input(bundle.inputs, bundle.outputs);
+}
+
 Tensor prepare_for(const Bundle& bundle, const cv::Mat& bgr, const std::string& name) {
     const Preprocess& rules = rules_of(bundle);
     const bool pixels = takes_pixels(picture_input(bundle.inputs, bundle.outputs));
@@ -48,7 +53,7 @@ Tensor prepare_for(const Bundle& bundle, const cv::Mat& bgr, const std::string& 
 }
 
 Tensor prepare_file_for(const Bundle& bundle, const std::string& path) {
-    rules_of(bundle);
+    check_takes_pictures(bundle);
     const std::vector<unsigned char> data = read_picture_file(path, bundle.limits);
     return prepare_for(bundle, decode_picture(data, path, bundle.limits), path);
 }

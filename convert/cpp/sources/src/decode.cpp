@@ -59,17 +59,20 @@ std::vector<unsigned char> read_picture_file(const std::string& path, const Limi
         return PictureError(path + " cannot be read: " + std::strerror(errno));
     };
     if (!file) throw fail();
+    // One byte more than it should have, so that its end is seen at once; it may grow meanwhile.
     std::vector<unsigned char> data;
+    std::error_code unknown;
+    std::uint64_t room = fs::file_size(fs::u8path(path), unknown);
+    room = unknown ? 1 << 16 : std::min(room, limits.max_file_bytes) + 1;
     std::size_t read = 0;
     do {
-        constexpr std::size_t kStep = 1 << 16;
         const std::size_t have = data.size();
-        data.resize(have + std::max(kStep, have));
+        data.resize(have + room);
         errno = 0;
-        read = std::fread(data.data() + have, 1, data.size() - have, file.get());
+        read = std::fread(data.data() + have, 1, room, file.get());
         if (std::ferror(file.get())) throw fail();
         data.resize(have + read);
-    } while (read > 0 && data.size() <= limits.max_file_bytes);
+    } while (read == room && data.size() <= limits.max_file_bytes);
     if (data.size() > limits.max_file_bytes)
         throw PictureError(path + " is larger than the " +
                            std::to_string(limits.max_file_bytes >> 20) + " MB that are read");

@@ -68,8 +68,11 @@ class Classifier {
     std::unique_ptr<Engine> engine_;
 };
 
+// Throws UsageError: the bundle does not say how pictures are fed, or is no image classifier.
+void check_takes_pictures(const Bundle& bundle);
+
 // The input tensor of a picture by the bundle alone, for which no model need be loaded.
-// Throws PictureError; UsageError: the bundle does not say how pictures are fed.
+// Throws PictureError, and as check_takes_pictures.
 Tensor prepare_for(const Bundle& bundle, const cv::Mat& bgr, const std::string& name);
 Tensor prepare_file_for(const Bundle& bundle, const std::string& path);
 

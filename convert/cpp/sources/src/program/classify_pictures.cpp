@@ -91,6 +91,7 @@ int classify_pictures(const Arguments& arguments, const std::string& bundle) {
     if (alone) decode_threads = 1;     // nothing runs beside what is timed
     if (!alone) cv::setNumThreads(1);  // pictures are resized side by side already
     const std::unique_ptr<Classifier> classifier = open_classifier(arguments, bundle, streams);
+    check_takes_pictures(classifier->bundle());
     if (arguments.bench > 0) {
         const Tensor tensor = classifier->prepare(std::filesystem::u8path(pictures.front()));
         std::printf("%s\n", bench_overhead(*classifier, tensor, arguments.bench).c_str());
