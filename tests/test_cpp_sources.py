@@ -195,6 +195,22 @@ def test_tensors_have_python_s_bits(
     assert not wrong
 
 
+@pytest.mark.parametrize("short", [24, 64, 130])
+def test_any_size(program: Path, tmp_path: Path, short: int) -> None:
+    """Only the crop is resized where that is exact: along sides that shrink, by any factor."""
+    rules = Preprocess(resize_short=short, crop=(short - 5, short - 11))
+    write_bundle(tmp_path / "bundle", rules)
+    random = np.random.default_rng(short)
+    sizes = [*random.integers(1, 500, (40, 2)), (2 * short, 2 * short), (4 * short, 5 * short)]
+    with Pipe(program, tmp_path / "bundle") as pipe:
+        for height, width in sizes:
+            noise = random.integers(0, 256, (height, width, 3), np.uint8)
+            Image.fromarray(noise).save(tmp_path / "noise.bmp")
+            expected = preprocess_image(decode_image(tmp_path / "noise.bmp"), rules)[None]
+            found = pipe.ask("prepare", picture=str(tmp_path / "noise.bmp"))[1][0]
+            assert found.tobytes() == expected.tobytes(), (height, width)
+
+
 def test_the_pictures_would_show_another_rounding() -> None:
     """C's half away from zero gives another size for some; a crop's offset rounded up, too."""
     halves = [long * (256 / short) for short, long in ODD_SIZES if short < long]
