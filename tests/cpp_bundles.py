@@ -37,10 +37,12 @@ class Done:
     err: str
 
 
-def run(*command: object, timeout: float = 120, **environment: str) -> Done:
+def run(
+    *command: object, timeout: float = 120, environment: Mapping[str, str] | None = None
+) -> Done:
     done = subprocess.run(
         [str(word) for word in command],
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
         capture_output=True,
         timeout=timeout,
     )
@@ -118,17 +120,20 @@ def write_bundle(
     *,
     engine: str = "onnxruntime",
     labels: Sequence[str] | None = LABELS,
+    pixels: bool = False,
     **changed: Any,
 ) -> Artifact:
     """A bundle around the network of ``colour_pictures``; its ONNX file says how it is fed."""
     (folder / "model").mkdir(parents=True)
     path = folder / "model" / "colours.onnx"
-    colour_pictures.save_classifier(path)
+    colour_pictures.save_classifier(path, pixels=pixels)
     model = onnx.load(str(path))
     names = tuple(labels) if labels else None
     write_metadata(model, preprocess=rules, labels=names, provenance={"source": {}})
     onnx.save(model, str(path))
     values = bundle_values(rules, engine, sha256(path.read_bytes()).hexdigest(), labels)
+    if pixels:
+        values["inputs"] = [{"name": "x", "dtype": "uint8", "shape": [-1, 8, 8, 3]}]
     if labels:
         (folder / "labels.txt").write_text("\n".join(labels) + "\n", "utf-8")
     (folder / "bundle.json").write_text(json.dumps({**values, **changed}), "utf-8")

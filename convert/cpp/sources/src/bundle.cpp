@@ -17,7 +17,9 @@ using Json = nlohmann::json;
 
 constexpr std::int64_t kMostSide = 1 << 15;  // as models/preprocess.py has it
 
-[[noreturn]] void refuse(const std::string& what) { throw ModelError(what); }
+[[noreturn]] void refuse(const std::string& what) {
+    throw ModelError(what);
+}
 
 const Json& member(const Json& object, const char* key) {
     if (!object.is_object()) refuse(std::string("what should hold '") + key + "' is no object");
@@ -87,7 +89,8 @@ Preprocess preprocess(const Json& object) {
         refuse("'resize_backend' is not cv2: no other resizes here");
     Preprocess rules{};
     const Json* short_side = optional_member(object, "resize_short");
-    if (short_side != nullptr) rules.resize_short = whole(*short_side, "resize_short", 1, kMostSide);
+    if (short_side != nullptr)
+        rules.resize_short = whole(*short_side, "resize_short", 1, kMostSide);
     rules.resize = size(object, "resize");
     if (rules.resize && rules.resize_short) refuse("'resize_short' and 'resize' are both given");
     rules.crop = size(object, "crop");
@@ -206,7 +209,8 @@ Bundle read_bundle(const fs::path& folder) {
         throw ModelError(folder.string() + " holds no bundle.json: name a bundle with --bundle");
     Bundle bundle = parse_bundle(whole_file(description), description.string());
     bundle.folder = folder;
-    if (bundle.labels_file) bundle.labels = lines(whole_file(folder / fs::u8path(*bundle.labels_file)));
+    if (bundle.labels_file)
+        bundle.labels = lines(whole_file(folder / fs::u8path(*bundle.labels_file)));
     return bundle;
 }
 

@@ -40,6 +40,11 @@ EngineOptions for_pictures(const Bundle& bundle, EngineOptions options) {
 
 }  // namespace
 
+void check_takes_pictures(const Bundle& bundle) {
+    rules_of(bundle);
+    picture_input(bundle.inputs, bundle.outputs);
+}
+
 Tensor prepare_for(const Bundle& bundle, const cv::Mat& bgr, const std::string& name) {
     const Preprocess& rules = rules_of(bundle);
     const bool pixels = takes_pixels(picture_input(bundle.inputs, bundle.outputs));
@@ -48,7 +53,7 @@ Tensor prepare_for(const Bundle& bundle, const cv::Mat& bgr, const std::string& 
 }
 
 Tensor prepare_file_for(const Bundle& bundle, const std::string& path) {
-    rules_of(bundle);
+    check_takes_pictures(bundle);
     const std::vector<unsigned char> data = read_picture_file(path, bundle.limits);
     return prepare_for(bundle, decode_picture(data, path, bundle.limits), path);
 }
@@ -68,7 +73,7 @@ std::vector<Prediction> Classifier::classify(const std::filesystem::path& pictur
 }
 
 std::vector<Prediction> Classifier::classify(const Tensor& tensor, std::size_t k) {
-    return answer(run({tensor}), k);
+    return answer(run({&tensor}), k);
 }
 
 Tensor Classifier::prepare(const cv::Mat& bgr, const std::string& name) const {
@@ -79,12 +84,13 @@ Tensor Classifier::prepare(const std::filesystem::path& picture) const {
     return prepare_file_for(bundle_, picture.u8string());
 }
 
-std::vector<Tensor> Classifier::run(const std::vector<Tensor>& feed) {
+std::vector<Tensor> Classifier::run(const Feed& feed) {
     check_feed(engine_->inputs(), feed);
     return engine_->run(feed);
 }
 
-std::vector<Prediction> Classifier::answer(const std::vector<Tensor>& outputs, std::size_t k) const {
+std::vector<Prediction> Classifier::answer(const std::vector<Tensor>& outputs,
+                                           std::size_t k) const {
     picture_input(engine_->inputs(), engine_->outputs());
     return top_k(outputs.at(0), k, bundle_.labels);
 }

@@ -13,6 +13,7 @@
 #include "paddleport/preprocess.hpp"
 #include "picture_header.hpp"
 #include "quiet_decoders.hpp"
+#include "webp_orientation.hpp"
 
 namespace paddleport {
 namespace {
@@ -39,12 +40,11 @@ std::uint64_t pixels_or_most(const PictureHeader& header) {
     return overflows ? UINT64_MAX : header.height * header.width;
 }
 
-cv::Mat decoded(const std::vector<unsigned char>& data) {
-    const cv::Mat bytes(1, static_cast<int>(data.size()), CV_8UC1,
-                        const_cast<unsigned char*>(data.data()));
+cv::Mat decoded(const std::vector<unsigned char>& data, const std::string& format) {
     const QuietDecoders quiet;
     try {
-        return cv::imdecode(bytes, cv::IMREAD_COLOR);
+        const cv::Mat picture = cv::imdecode(data, cv::IMREAD_COLOR);
+        return format == "WebP" && !picture.empty() ? turned_webp(picture, data) : picture;
     } catch (const std::exception&) {  // a cv::Exception, or memory that a damaged header asks for
         return {};
     }
@@ -59,17 +59,20 @@ std::vector<unsigned char> read_picture_file(const std::string& path, const Limi
         return PictureError(path + " cannot be read: " + std::strerror(errno));
     };
     if (!file) throw fail();
+    // One byte more than it should have, so that its end is seen at once; it may grow meanwhile.
     std::vector<unsigned char> data;
+    std::error_code unknown;
+    std::uint64_t room = fs::file_size(fs::u8path(path), unknown);
+    room = unknown ? 1 << 16 : std::min(room, limits.max_file_bytes) + 1;
     std::size_t read = 0;
     do {
-        constexpr std::size_t kStep = 1 << 16;
         const std::size_t have = data.size();
-        data.resize(have + std::max(kStep, have));
+        data.resize(have + room);
         errno = 0;
-        read = std::fread(data.data() + have, 1, data.size() - have, file.get());
+        read = std::fread(data.data() + have, 1, room, file.get());
         if (std::ferror(file.get())) throw fail();
         data.resize(have + read);
-    } while (read > 0 && data.size() <= limits.max_file_bytes);
+    } while (read == room && data.size() <= limits.max_file_bytes);
     if (data.size() > limits.max_file_bytes)
         throw PictureError(path + " is larger than the " +
                            std::to_string(limits.max_file_bytes >> 20) + " MB that are read");
@@ -89,7 +92,8 @@ cv::Mat decode_picture(const std::vector<unsigned char>& data, const std::string
     if (pixels_or_most(header) > limits.max_pixels)
         throw PictureError(name + " is a " + described + "; at most " +
                            std::to_string(limits.max_pixels) + " are decoded");
-    cv::Mat picture = decoded(header.format == "PNG" ? without_animation(data) : data);
+    cv::Mat picture =
+        decoded(header.format == "PNG" ? without_animation(data) : data, header.format);
     if (picture.empty())
         throw PictureError(name + " is a " + described +
                            ", but its data is cut short, damaged, or of a kind that OpenCV does "

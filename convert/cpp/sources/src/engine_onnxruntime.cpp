@@ -26,10 +26,10 @@ struct NamedType {
     ort::ElementType type;
 };
 constexpr NamedType kTypes[] = {
-    {"float32", ort::kFloat},    {"float64", ort::kDouble}, {"float16", ort::kFloat16},
+    {"float32", ort::kFloat},     {"float64", ort::kDouble}, {"float16", ort::kFloat16},
     {"bfloat16", ort::kBfloat16}, {"int64", ort::kInt64},    {"int32", ort::kInt32},
-    {"int16", ort::kInt16},      {"int8", ort::kInt8},      {"uint64", ort::kUint64},
-    {"uint32", ort::kUint32},    {"uint16", ort::kUint16},  {"uint8", ort::kUint8},
+    {"int16", ort::kInt16},       {"int8", ort::kInt8},      {"uint64", ort::kUint64},
+    {"uint32", ort::kUint32},     {"uint16", ort::kUint16},  {"uint8", ort::kUint8},
     {"bool", ort::kBool},
 };
 
@@ -99,7 +99,8 @@ class OnnxRuntimeEngine : public Engine {
         if (options.threads == 0) options.threads = available_threads();
         const std::filesystem::path model = bundle.folder / bundle.model_file;
         if (model.extension() != ".onnx")
-            throw ModelError("onnxruntime loads .onnx files, and " + model.string() + " is another");
+            throw ModelError("onnxruntime loads .onnx files, and " + model.string() +
+                             " is another");
         env_ = made<ort::Env>(api_.release_env, [this](ort::Env** env) {
             return api_.create_env(ort::kFatal, "paddleport", env);
         });
@@ -121,7 +122,7 @@ class OnnxRuntimeEngine : public Engine {
     const std::vector<TensorSpec>& inputs() const override { return inputs_; }
     const std::vector<TensorSpec>& outputs() const override { return outputs_; }
 
-    std::vector<Tensor> run(const std::vector<Tensor>& feed) override {
+    std::vector<Tensor> run(const Feed& feed) override {
         const std::vector<Owned<ort::Value>> values = shared(feed);
         std::vector<Tensor> outputs;
         outputs.reserve(outputs_.size());
@@ -130,9 +131,8 @@ class OnnxRuntimeEngine : public Engine {
         return outputs;
     }
 
-    std::function<void()> bare_call(const std::vector<Tensor>& feed) override {
-        const auto values =
-            std::make_shared<const std::vector<Owned<ort::Value>>>(shared(feed));
+    std::function<void()> bare_call(const Feed& feed) override {
+        const auto values = std::make_shared<const std::vector<Owned<ort::Value>>>(shared(feed));
         const std::vector<const ort::Value*> inputs = pointers(*values);
         return [this, values, inputs] { called(inputs); };
     }
@@ -161,7 +161,9 @@ class OnnxRuntimeEngine : public Engine {
         const auto settings = made<ort::SessionOptions>(
             api_.release_session_options,
             [this](ort::SessionOptions** made) { return api_.create_session_options(made); });
-        const auto set = [this](ort::Status* status) { check<EngineError>(status, "does not start"); };
+        const auto set = [this](ort::Status* status) {
+            check<EngineError>(status, "does not start");
+        };
         set(api_.set_intra_op_num_threads(settings.get(), options.threads / options.streams));
         set(api_.set_inter_op_num_threads(settings.get(), 1));
         if (options.streams > 1)  // a thread that spins takes a CPU from another stream
@@ -171,9 +173,8 @@ class OnnxRuntimeEngine : public Engine {
         set(api_.set_session_log_severity_level(settings.get(), ort::kFatal));
         const std::optional<int> before = running_threads();
         ort::Session* session = nullptr;
-        check<ModelError>(
-            api_.create_session(env_.get(), model.c_str(), settings.get(), &session),
-            "does not take this model");
+        check<ModelError>(api_.create_session(env_.get(), model.c_str(), settings.get(), &session),
+                          "does not take this model");
         session_ = {session, api_.release_session};
         // The C API does not say how many threads a session has: those that came with it, and ours.
         const std::optional<int> after = running_threads();
@@ -192,10 +193,10 @@ class OnnxRuntimeEngine : public Engine {
             read(name_of(session_.get(), place, allocator, &name));
             TensorSpec spec{name, "", {}};
             read(api_.allocator_free(allocator, name));
-            const auto info = made<ort::TypeInfo>(
-                api_.release_type_info, [this, &info_of, place](ort::TypeInfo** type) {
-                    return info_of(session_.get(), place, type);
-                });
+            const auto info = made<ort::TypeInfo>(api_.release_type_info,
+                                                  [this, &info_of, place](ort::TypeInfo** type) {
+                                                      return info_of(session_.get(), place, type);
+                                                  });
             const ort::TensorInfo* tensor = nullptr;
             read(api_.cast_type_info_to_tensor_info(info.get(), &tensor));
             if (tensor == nullptr)
@@ -219,9 +220,10 @@ class OnnxRuntimeEngine : public Engine {
     }
 
     // On the feed's own memory, which ONNX Runtime only reads.
-    std::vector<Owned<ort::Value>> shared(const std::vector<Tensor>& feed) const {
+    std::vector<Owned<ort::Value>> shared(const Feed& feed) const {
         std::vector<Owned<ort::Value>> values;
-        for (const Tensor& tensor : feed) {
+        for (const Tensor* fed : feed) {
+            const Tensor& tensor = *fed;
             ort::Value* value = nullptr;
             check<FeedError>(
                 api_.create_tensor_with_data(
@@ -278,7 +280,9 @@ class OnnxRuntimeEngine : public Engine {
 
 }  // namespace
 
-const char* engine_name() { return "onnxruntime"; }
+const char* engine_name() {
+    return "onnxruntime";
+}
 
 std::unique_ptr<Engine> load_engine(const Bundle& bundle, const EngineOptions& options) {
     return std::make_unique<OnnxRuntimeEngine>(bundle, options);

@@ -29,12 +29,12 @@ const std::map<std::string, ov::element::Type>& hints() {
 
 const std::map<std::string, ov::element::Type>& dtypes() {
     static const std::map<std::string, ov::element::Type> known = {
-        {"float64", ov::element::f64},   {"float32", ov::element::f32},
-        {"float16", ov::element::f16},   {"bfloat16", ov::element::bf16},
-        {"int64", ov::element::i64},     {"int32", ov::element::i32},
-        {"int16", ov::element::i16},     {"int8", ov::element::i8},
-        {"uint64", ov::element::u64},    {"uint32", ov::element::u32},
-        {"uint16", ov::element::u16},    {"uint8", ov::element::u8},
+        {"float64", ov::element::f64},  {"float32", ov::element::f32},
+        {"float16", ov::element::f16},  {"bfloat16", ov::element::bf16},
+        {"int64", ov::element::i64},    {"int32", ov::element::i32},
+        {"int16", ov::element::i16},    {"int8", ov::element::i8},
+        {"uint64", ov::element::u64},   {"uint32", ov::element::u32},
+        {"uint16", ov::element::u16},   {"uint8", ov::element::u8},
         {"bool", ov::element::boolean},
     };
     return known;
@@ -112,21 +112,21 @@ class Compiled {
 class OpenVinoEngine : public Engine {
   public:
     OpenVinoEngine(const Bundle& bundle, const EngineOptions& options)
-        : options_(options), precision_(bundle.precision) {
+        : options_(options),
+          precision_(bundle.precision),
+          path_((bundle.folder / bundle.model_file).string()) {
         if (options_.threads == 0) options_.threads = available_threads();
         check_precision();
         try {
-            network_ = core_.read_model((bundle.folder / bundle.model_file).string());
-            if (takes_pictures_of_one_size())
-                for_pictures_ = compile(reshaped(options_.picture_shape));
-            else
-                for_all_ = compile(network_);
-            inputs_ = specs_of(std::as_const(*network_).inputs());
-            outputs_ = specs_of(std::as_const(*network_).outputs());
+            const std::shared_ptr<ov::Model> network = core_.read_model(path_);
+            inputs_ = specs_of(std::as_const(*network).inputs());
+            outputs_ = specs_of(std::as_const(*network).outputs());
+            const bool one_size = takes_pictures_of_one_size(*network);
+            if (one_size) network->reshape(as_shape(options_.picture_shape));
+            (one_size ? for_pictures_ : for_all_) = compile(network);
         } catch (const ov::Exception& error) {
             throw ModelError("openvino does not take this model: " + one_line(error.what()));
         }
-        check_compiled();
     }
 
     std::string version() const override { return ov::get_openvino_version().buildNumber; }
@@ -138,7 +138,7 @@ class OpenVinoEngine : public Engine {
     const std::vector<TensorSpec>& inputs() const override { return inputs_; }
     const std::vector<TensorSpec>& outputs() const override { return outputs_; }
 
-    std::vector<Tensor> run(const std::vector<Tensor>& feed) override {
+    std::vector<Tensor> run(const Feed& feed) override {
         try {
             Compiled& compiled = compiled_for(feed);
             ov::InferRequest request = compiled.take();
@@ -155,7 +155,7 @@ class OpenVinoEngine : public Engine {
         }
     }
 
-    std::function<void()> bare_call(const std::vector<Tensor>& feed) override {
+    std::function<void()> bare_call(const Feed& feed) override {
         ov::InferRequest request = compiled_for(feed).model().create_infer_request();
         give(request, feed);
         return [request]() mutable { request.infer(); };
@@ -173,8 +173,8 @@ class OpenVinoEngine : public Engine {
     }
 
     // Whether compiling for the one shape that pictures have gains anything.
-    bool takes_pictures_of_one_size() const {
-        const auto inputs = std::as_const(*network_).inputs();
+    bool takes_pictures_of_one_size(const ov::Model& network) const {
+        const auto inputs = network.inputs();
         return !options_.picture_shape.empty() && inputs.size() == 1 &&
                inputs[0].get_partial_shape().is_dynamic() &&
                inputs[0].get_partial_shape().compatible(as_shape(options_.picture_shape));
@@ -184,24 +184,19 @@ class OpenVinoEngine : public Engine {
         return ov::PartialShape(std::vector<ov::Dimension>(sides.begin(), sides.end()));
     }
 
-    std::shared_ptr<ov::Model> reshaped(const std::vector<std::int64_t>& shape) const {
-        const std::shared_ptr<ov::Model> network = network_->clone();
-        network->reshape(as_shape(shape));
-        return network;
-    }
-
     std::unique_ptr<Compiled> compile(const std::shared_ptr<ov::Model>& network) {
         const bool several = options_.streams > 1;
-        return std::make_unique<Compiled>(core_.compile_model(
+        ov::CompiledModel model = core_.compile_model(
             network, kDevice, ov::hint::inference_precision(hints().at(precision_)),
             ov::inference_num_threads(options_.threads), ov::num_streams(options_.streams),
             ov::hint::performance_mode(several ? ov::hint::PerformanceMode::THROUGHPUT
-                                               : ov::hint::PerformanceMode::LATENCY)));
+                                               : ov::hint::PerformanceMode::LATENCY));
+        check_compiled(model);
+        return std::make_unique<Compiled>(std::move(model));
     }
 
     // Hold what the plug-in took against what it was given.
-    void check_compiled() {
-        ov::CompiledModel& model = loaded().model();
+    void check_compiled(const ov::CompiledModel& model) const {
         const auto devices = model.get_property(ov::execution_devices);
         if (devices.size() != 1 || devices[0] != kDevice)
             throw EngineError("openvino was asked for CPU and took another device");
@@ -209,11 +204,11 @@ class OpenVinoEngine : public Engine {
         if (taken != hints().at(precision_))
             throw EngineError("openvino was asked for " + precision_ + " and computes in " +
                               taken.get_type_name());
-        const int threads = *this->threads();
+        const int threads = model.get_property(ov::inference_num_threads);
         if (threads != options_.threads)
             throw EngineError("openvino was asked for " + std::to_string(options_.threads) +
-                              " threads and took " + std::to_string(threads) +
-                              ": try --threads " + std::to_string(threads));
+                              " threads and took " + std::to_string(threads) + ": try --threads " +
+                              std::to_string(threads));
         const int streams = model.get_property(ov::num_streams);
         if (streams != options_.streams)
             throw EngineError("openvino was asked for " + std::to_string(options_.streams) +
@@ -223,22 +218,22 @@ class OpenVinoEngine : public Engine {
     Compiled& loaded() const { return for_pictures_ ? *for_pictures_ : *for_all_; }
 
     // The one for pictures, or else one for every shape, which is compiled when it is first needed.
-    Compiled& compiled_for(const std::vector<Tensor>& feed) {
-        if (for_pictures_ && feed[0].shape == options_.picture_shape) return *for_pictures_;
+    Compiled& compiled_for(const Feed& feed) {
+        if (for_pictures_ && feed[0]->shape == options_.picture_shape) return *for_pictures_;
         const std::lock_guard<std::mutex> lock(compiling_);
-        if (!for_all_) for_all_ = compile(network_);
+        if (!for_all_) for_all_ = compile(core_.read_model(path_));
         return *for_all_;
     }
 
-    static void give(ov::InferRequest& request, const std::vector<Tensor>& feed) {
+    static void give(ov::InferRequest& request, const Feed& feed) {
         for (std::size_t place = 0; place < feed.size(); ++place)
-            request.set_input_tensor(place, shared(feed[place]));
+            request.set_input_tensor(place, shared(*feed[place]));
     }
 
     EngineOptions options_;
     std::string precision_;
+    std::string path_;
     ov::Core core_;
-    std::shared_ptr<ov::Model> network_;
     std::mutex compiling_;
     std::unique_ptr<Compiled> for_pictures_;
     std::unique_ptr<Compiled> for_all_;
@@ -248,7 +243,9 @@ class OpenVinoEngine : public Engine {
 
 }  // namespace
 
-const char* engine_name() { return "openvino"; }
+const char* engine_name() {
+    return "openvino";
+}
 
 std::unique_ptr<Engine> load_engine(const Bundle& bundle, const EngineOptions& options) {
     try {

@@ -8,7 +8,9 @@ namespace {
 constexpr std::size_t kMostCharacters = 300;
 constexpr char kCut[] = " [...]";
 
-bool starts_with(const std::string& text, const char* start) { return text.rfind(start, 0) == 0; }
+bool starts_with(const std::string& text, const char* start) {
+    return text.rfind(start, 0) == 0;
+}
 
 // "Exception from src/core.cpp:84:" and "Check 'a == b' failed at src/node.cpp:12:".
 bool is_place(const std::string& line) {

@@ -147,7 +147,9 @@ Sides tiff_size(const Data& data) {
     return size;
 }
 
-bool is_space(unsigned char byte) { return byte == ' ' || (byte >= '\t' && byte <= '\r'); }
+bool is_space(unsigned char byte) {
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
 
 // P6, width and height, with white space and comments between them.
 Sides pnm_size(const Data& data) {
@@ -160,7 +162,7 @@ Sides pnm_size(const Data& data) {
         if (!comment) head += static_cast<char>(data[index]);
     }
     const auto byte_at = [&head](std::size_t at) {
-        return at < head.size() ? static_cast<unsigned char>(head[at]) : '\0';
+        return static_cast<unsigned char>(at < head.size() ? head[at] : '\0');
     };
     std::size_t at = 2;
     std::array<std::uint64_t, 2> sides{};
@@ -249,7 +251,8 @@ std::string what_else(const Data& data) {
     if (is_markup(data)) return "is HTML or XML, not a picture";
     if (is_text(data)) return "is text, not a picture";
     std::string known;
-    for (const Format& format : kFormats) known += (known.empty() ? "" : ", ") + std::string(format.name);
+    for (const Format& format : kFormats)
+        known += (known.empty() ? "" : ", ") + std::string(format.name);
     return "is not a picture; read are " + known;
 }
 

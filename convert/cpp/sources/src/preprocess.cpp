@@ -8,6 +8,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "paddleport/error.hpp"
+#include "partial_resize.hpp"
 
 // A wider intermediate would round twice, and its bits would not be NumPy's.
 static_assert(FLT_EVAL_METHOD == 0, "float32 must be computed in float32: -msse2 -mfpmath=sse");
@@ -56,12 +57,15 @@ cv::Mat crop_picture(const cv::Mat& bgr, const Preprocess& rules, const std::str
         throw PictureError(name + " is " + pixels(full) +
                            " pixels after resizing, and the centre crop takes " + pixels(crop));
     const auto side = [](std::int64_t value) { return static_cast<int>(value); };
-    cv::Mat whole = bgr;
-    if (resizes)
-        cv::resize(bgr, whole, cv::Size(side(full.width), side(full.height)), 0, 0,
-                   rules.interpolation);
-    return whole(cv::Rect(side((full.width - crop.width) / 2), side((full.height - crop.height) / 2),
-                          side(crop.width), side(crop.height)));
+    const cv::Size target(side(full.width), side(full.height));
+    const cv::Rect place(side((full.width - crop.width) / 2), side((full.height - crop.height) / 2),
+                         side(crop.width), side(crop.height));
+    if (!resizes) return bgr(place);
+    if (rules.interpolation == cv::INTER_LINEAR && place.size() != target)
+        if (const auto part = resized_part(bgr, target, place)) return *part;
+    cv::Mat whole;
+    cv::resize(bgr, whole, target, 0, 0, rules.interpolation);
+    return whole(place);
 }
 
 Tensor prepare_picture(const cv::Mat& bgr, const Preprocess& rules, const std::string& name,
@@ -69,7 +73,8 @@ Tensor prepare_picture(const cv::Mat& bgr, const Preprocess& rules, const std::s
     const cv::Mat crop = crop_picture(bgr, rules, name, limits);
     const auto table = normalization_table(rules);
     Tensor tensor = Tensor::zeros("float32", {1, rules.channel_num, crop.rows, crop.cols});
-    const std::size_t plane = static_cast<std::size_t>(crop.rows) * static_cast<std::size_t>(crop.cols);
+    const std::size_t plane =
+        static_cast<std::size_t>(crop.rows) * static_cast<std::size_t>(crop.cols);
     for (std::size_t channel = 0; channel < 3; ++channel) {
         const std::size_t source = rules.rgb ? 2 - channel : channel;
         const std::array<float, 256>& values = table[channel];

@@ -36,8 +36,7 @@ QuietDecoders::QuietDecoders() {
     Streams& shared = streams();
     const std::lock_guard<std::mutex> lock(shared.mutex);
     if (shared.users++ > 0) return;
-    shared.level_before =
-        cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
+    shared.level_before = cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT);
     shared.cerr_before = std::cerr.rdbuf(&shared.nowhere);
 #ifdef __GLIBC__
     if (shared.null == nullptr) shared.null = std::fopen("/dev/null", "w");

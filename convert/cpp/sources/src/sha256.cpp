@@ -24,7 +24,9 @@ constexpr std::array<Word, 64> kRounds = {
     0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
     0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
 
-constexpr Word turned(Word value, int bits) { return value >> bits | value << (32 - bits); }
+constexpr Word turned(Word value, int bits) {
+    return value >> bits | value << (32 - bits);
+}
 
 class Sha256 {
   public:
@@ -60,7 +62,8 @@ class Sha256 {
         for (std::size_t at = 0; at < rest.size(); at += kBlock) block(rest.data() + at);
         std::string hex;
         for (const Word word : state_)
-            for (int shift = 28; shift >= 0; shift -= 4) hex += "0123456789abcdef"[word >> shift & 15];
+            for (int shift = 28; shift >= 0; shift -= 4)
+                hex += "0123456789abcdef"[word >> shift & 15];
         return hex;
     }
 

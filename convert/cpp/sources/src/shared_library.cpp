@@ -28,7 +28,9 @@ void* load_library(const std::string& path, std::string& reason) {
     return library;
 }
 
-void* find_symbol(void* library, const char* name) { return dlsym(library, name); }
+void* find_symbol(void* library, const char* name) {
+    return dlsym(library, name);
+}
 
 #endif
 

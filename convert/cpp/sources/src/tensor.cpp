@@ -63,13 +63,13 @@ std::string describe(const TensorSpec& spec) {
     return spec.name + " " + spec.dtype + " [" + format_shape(spec.shape) + "]";
 }
 
-void check_feed(const std::vector<TensorSpec>& inputs, const std::vector<Tensor>& feed) {
+void check_feed(const std::vector<TensorSpec>& inputs, const Feed& feed) {
     if (feed.size() != inputs.size())
-        throw FeedError("the feed has " + std::to_string(feed.size()) + " tensors, the model takes " +
-                        std::to_string(inputs.size()));
+        throw FeedError("the feed has " + std::to_string(feed.size()) +
+                        " tensors, the model takes " + std::to_string(inputs.size()));
     for (std::size_t place = 0; place < inputs.size(); ++place) {
         const TensorSpec& spec = inputs[place];
-        const Tensor& tensor = feed[place];
+        const Tensor& tensor = *feed[place];
         if (!fits(spec, tensor) || tensor.dtype != spec.dtype)
             throw FeedError("input " + spec.name + " got " + found(tensor) + ", the model takes " +
                             describe(spec));

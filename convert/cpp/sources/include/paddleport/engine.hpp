@@ -1,5 +1,5 @@
-// A model that is loaded in one runtime. There is one translation unit per engine, src/engine_*.cpp,
-// and a build has one of them.
+// A model that is loaded in one runtime. There is one translation unit per engine,
+// src/engine_*.cpp, and a build has one of them.
 #pragma once
 
 #include <functional>
@@ -37,11 +37,11 @@ class Engine {
 
     // Run once, from any thread, on a checked feed in the order of the inputs.
     // Throws FeedError: the runtime says no.
-    virtual std::vector<Tensor> run(const std::vector<Tensor>& feed) = 0;
+    virtual std::vector<Tensor> run(const Feed& feed) = 0;
 
     // The runtime's own call on this feed, with nothing of ours around it, to be timed against
-    // `run`. The feed must live as long.
-    virtual std::function<void()> bare_call(const std::vector<Tensor>& feed) = 0;
+    // `run`. The tensors must live as long.
+    virtual std::function<void()> bare_call(const Feed& feed) = 0;
 };
 
 // "openvino" or "onnxruntime".

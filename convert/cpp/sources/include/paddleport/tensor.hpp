@@ -34,6 +34,9 @@ struct Tensor {
     }
 };
 
+// The inputs' tensors in their order, which live elsewhere: nothing is copied on the way in.
+using Feed = std::vector<const Tensor*>;
+
 // Bytes of one value by NumPy's dtype name; 0 for an unknown one.
 std::size_t item_bytes(const std::string& dtype);
 
@@ -47,6 +50,6 @@ std::string format_shape(const std::vector<std::int64_t>& shape);
 std::string describe(const TensorSpec& spec);
 
 // Throws FeedError: not as many tensors as inputs, or one that its input does not take.
-void check_feed(const std::vector<TensorSpec>& inputs, const std::vector<Tensor>& feed);
+void check_feed(const std::vector<TensorSpec>& inputs, const Feed& feed);
 
 }  // namespace paddleport

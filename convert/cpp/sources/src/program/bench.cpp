@@ -8,8 +8,7 @@
 namespace paddleport {
 
 std::string bench_overhead(Classifier& classifier, const Tensor& tensor, std::size_t rounds) {
-    const std::vector<Tensor> feed = {tensor};
-    const std::function<void()> bare = classifier.engine().bare_call(feed);
+    const std::function<void()> bare = classifier.engine().bare_call({&tensor});
     const std::function<void()> whole = [&] { classifier.classify(tensor); };
     for (std::size_t round = 0; round < std::max<std::size_t>(5, rounds / 10); ++round) {
         bare();

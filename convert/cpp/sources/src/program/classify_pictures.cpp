@@ -15,7 +15,7 @@
 namespace paddleport {
 namespace {
 
-constexpr int kMostStreams = 8;       // each holds the model's intermediate results once more
+constexpr int kMostStreams = 8;         // each holds the model's intermediate results once more
 constexpr int kMostDecodeThreads = 16;  // as `paddleport run`
 
 // A picture that is ready to be fed, or why it is not.
@@ -88,9 +88,10 @@ int classify_pictures(const Arguments& arguments, const std::string& bundle) {
     const int streams = alone ? 1 : std::min(threads, kMostStreams);
     int decode_threads = std::min(available_threads(), kMostDecodeThreads);
     if (arguments.decode_threads > 0) decode_threads = arguments.decode_threads;
-    if (alone) decode_threads = 1;  // nothing runs beside what is timed
+    if (alone) decode_threads = 1;     // nothing runs beside what is timed
     if (!alone) cv::setNumThreads(1);  // pictures are resized side by side already
     const std::unique_ptr<Classifier> classifier = open_classifier(arguments, bundle, streams);
+    check_takes_pictures(classifier->bundle());
     if (arguments.bench > 0) {
         const Tensor tensor = classifier->prepare(std::filesystem::u8path(pictures.front()));
         std::printf("%s\n", bench_overhead(*classifier, tensor, arguments.bench).c_str());

@@ -1,4 +1,5 @@
-// Many pictures on their way to the model: decoded by threads, inferred in streams, printed in order.
+// Many pictures on their way to the model: decoded by threads, inferred in streams, printed in
+// order.
 #pragma once
 
 #include <memory>

@@ -77,7 +77,9 @@ void print_note(const std::string& line) {
     std::fputs(((dim ? "\033[2m" : "") + line + (dim ? "\033[0m\n" : "\n")).c_str(), kMessages);
 }
 
-bool is_styled() { return has_colour(stdout); }
+bool is_styled() {
+    return has_colour(stdout);
+}
 
 std::string printable(const std::string& text) {
     std::string made;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 
 #include "console.hpp"
@@ -22,7 +23,8 @@ double quantile(const std::vector<double>& sorted, double share) {
 double timed_ms(const std::function<void()>& call) {
     const auto start = std::chrono::steady_clock::now();
     call();
-    const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
+    const std::chrono::duration<double, std::milli> taken =
+        std::chrono::steady_clock::now() - start;
     return taken.count();
 }
 
@@ -40,9 +42,12 @@ std::string in_words(const Latency& latency) {
 }
 
 std::string as_json(const Latency& latency) {
-    return "{\"median\": " + json_number(latency.median_ms) +
-           ", \"low\": " + json_number(latency.low_ms) +
-           ", \"high\": " + json_number(latency.high_ms) +
+    const auto to_the_nanosecond = [](double ms) {
+        return json_number(std::nearbyint(ms * 1e6) / 1e6);
+    };
+    return "{\"median\": " + to_the_nanosecond(latency.median_ms) +
+           ", \"low\": " + to_the_nanosecond(latency.low_ms) +
+           ", \"high\": " + to_the_nanosecond(latency.high_ms) +
            ", \"runs\": " + std::to_string(latency.runs) + "}";
 }
 

@@ -46,7 +46,9 @@ class BundleOnPipe : public PipeModel {
     }
 
     std::vector<Tensor> run(const std::vector<Tensor>& feed) override {
-        return classifier().run(feed);
+        Feed tensors;
+        for (const Tensor& tensor : feed) tensors.push_back(&tensor);
+        return classifier().run(tensors);
     }
 
     Tensor prepare(const std::string& picture) override {
@@ -57,7 +59,7 @@ class BundleOnPipe : public PipeModel {
     std::pair<std::vector<Tensor>, std::vector<Prediction>> classify(const std::string& picture,
                                                                      std::size_t topk) override {
         const Tensor tensor = prepare(picture);
-        std::vector<Tensor> outputs = run({tensor});
+        std::vector<Tensor> outputs = classifier().run({&tensor});
         std::vector<Prediction> predictions = classifier().answer(outputs, topk);
         return {std::move(outputs), std::move(predictions)};
     }

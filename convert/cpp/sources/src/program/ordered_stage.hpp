@@ -18,8 +18,9 @@ namespace paddleport {
 template <typename In, typename Out>
 class OrderedStage {
   public:
-    using Source = std::function<std::optional<In>()>;  // none at its end; never called twice at once
-    using Work = std::function<Out(In)>;                // called from all threads
+    using Source =
+        std::function<std::optional<In>()>;  // none at its end; never called twice at once
+    using Work = std::function<Out(In)>;     // called from all threads
 
     OrderedStage(Source source, Work work, std::size_t threads, std::size_t ahead)
         : source_(std::move(source)), work_(std::move(work)), places_(ahead) {
