@@ -40,13 +40,14 @@ __all__ = ["cache", "paddleport"]
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("cpp_toolchain")]
 PICTURES = Preprocess()  # PaddleClas's own, of 224 x 224
 FAULTS = {
-    "rounding": ("std::nearbyint(value)", "std::floor(value + 0.5)", "256x257"),
+    "rounding": ("preprocess", "std::nearbyint(value)", "std::floor(value + 0.5)", "257"),
     "channel order": (
+        "preprocess",
         "rules.rgb ? 2 - channel : channel",
         "rules.rgb ? channel : 2 - channel",
         "bgr",
     ),
-    "interpolation": ("rules.interpolation);", "cv::INTER_NEAREST);", "nearest"),
+    "interpolation": ("bundle", "return cv::INTER_LINEAR", "return cv::INTER_NEAREST", "nearest"),
 }
 
 
@@ -93,9 +94,9 @@ def test_it_agrees_and_its_tensors_are_pythons(
 def test_a_planted_fault_is_named_preprocessing(
     source: SourceModel, tmp_path: Path, fault: str
 ) -> None:
-    old, new, said = FAULTS[fault]
+    file, old, new, said = FAULTS[fault]
     made = made_bundle(cached_onnx(source), tmp_path / "b", "onnxruntime")
-    row = row_of(source, patched(made, "src/preprocess.cpp", old, new))
+    row = row_of(source, patched(made, f"src/{file}.cpp", old, new))
     assert (row.verdict, row.cause) == ("differs", "preprocessing")
     assert "pictures are prepared otherwise" in row.reason
     assert "of the pixels" in row.reason or "instead of" in row.reason
