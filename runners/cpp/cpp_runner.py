@@ -33,11 +33,11 @@ class CppRunner(Runner, PictureRunner):
 
     @classmethod
     def found_version(cls) -> str | None:
-        """Compiler and OpenCV; ``None`` where something that it takes is missing."""
+        """Of OpenCV, which has a say in its tensors; ``None`` where something is missing."""
         toolchain = find_toolchain()
         if toolchain.missing or all(engines_here().values()):
             return None
-        return toolchain.title
+        return f"OpenCV {toolchain.opencv}"
 
     @classmethod
     def how_to_install(cls) -> str:
