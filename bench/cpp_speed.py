@@ -102,8 +102,8 @@ def _of_engine(
         [several, "--json", "--decode-threads", THREADS],
         [several, "--json", "--workers", THREADS],
     )
-    bare = [item["bare_ms"]["median_ms"] for item in benches]
-    whole = [item["classifier_ms"]["median_ms"] for item in benches]
+    bare = [item["bare_ms"]["median"] for item in benches]
+    whole = [item["classifier_ms"]["median"] for item in benches]
     claims = [
         Claim(
             what=f"C++, {engine}: classifier / bare call",
