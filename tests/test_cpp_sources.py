@@ -540,16 +540,15 @@ def test_a_sanitizer_would_end_it(tmp_path: Path) -> None:
         '#include "picture_header.hpp"\n'
         "int main() {\n"
         "    std::vector<unsigned char> gif = {71, 73, 70, 56, 57, 97};\n"
-        "    gif.reserve(100);\n"
         "    return static_cast<int>(paddleport::read_header(gif).width);\n"
         "}\n"
     )
     files = [copy / f"{name}.cpp" for name in ("picture_header", "text_recognition", "utf8")]
-    flags = ["-std=c++17", "-g", "-fsanitize=address,undefined", "-D_GLIBCXX_SANITIZE_VECTOR"]
+    flags = ["-std=c++17", "-g", "-fsanitize=address,undefined"]
     program = tmp_path / "program"
     built = run("clang++", *flags, f"-I{copy}", tmp_path / "main.cpp", *files, "-o", program)
     assert built.code == 0, built.err
-    assert "AddressSanitizer: container-overflow" in run(program).err
+    assert "AddressSanitizer: heap-buffer-overflow" in run(program).err
 
 
 def test_the_fuzzer_finds_nothing(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> None:

@@ -59,20 +59,16 @@ std::vector<unsigned char> read_picture_file(const std::string& path, const Limi
         return PictureError(path + " cannot be read: " + std::strerror(errno));
     };
     if (!file) throw fail();
-    // One byte more than it should have, so that its end is seen at once; it may grow meanwhile.
-    std::vector<unsigned char> data;
+    // Memory of just that size, so that a sanitizer sees whoever reads beyond its end.
     std::error_code unknown;
-    std::uint64_t room = fs::file_size(fs::u8path(path), unknown);
-    room = unknown ? 1 << 16 : std::min(room, limits.max_file_bytes) + 1;
-    std::size_t read = 0;
-    do {
-        const std::size_t have = data.size();
-        data.resize(have + room);
-        errno = 0;
-        read = std::fread(data.data() + have, 1, room, file.get());
-        if (std::ferror(file.get())) throw fail();
-        data.resize(have + read);
-    } while (read == room && data.size() <= limits.max_file_bytes);
+    const std::uint64_t size = fs::file_size(fs::u8path(path), unknown);
+    std::vector<unsigned char> data(unknown ? 0 : std::min(size, limits.max_file_bytes));
+    errno = 0;
+    data.resize(std::fread(data.data(), 1, data.size(), file.get()));
+    for (int byte = std::fgetc(file.get());  // of a file that grows, or did not know its size
+         byte != EOF && data.size() <= limits.max_file_bytes; byte = std::fgetc(file.get()))
+        data.push_back(static_cast<unsigned char>(byte));
+    if (std::ferror(file.get())) throw fail();
     if (data.size() > limits.max_file_bytes)
         throw PictureError(path + " is larger than the " +
                            std::to_string(limits.max_file_bytes >> 20) + " MB that are read");
