@@ -18,6 +18,8 @@ from pathlib import Path
 from claims import NO_LIMIT, Claim, Results, spread, table, write
 from command_timing import BINARIES, RUNS, in_turn, seconds
 from conversion_memory import memory_results
+from cpp_speed import ROUNDS as CPP_ROUNDS
+from cpp_speed import cpp_results
 from edge_speed import edge_results
 from evaluate_speed import evaluate_claims
 from fp32_claims import TIMEOUT_S, fp32_results
@@ -42,7 +44,7 @@ from paddleport.worker import run_in_worker
 
 PARTS = (
     *("help", "startup", "convert", "overhead", "rig", "preprocess", "validate", "pipeline"),
-    *("others", "edge", "tuned", "growth", "memory", "evaluate", "serve", "ray"),
+    *("others", "edge", "tuned", "growth", "memory", "evaluate", "serve", "ray", "cpp"),
 )
 OUT = Path("out")
 
@@ -187,6 +189,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Results:
         lambda: evaluate_claims(source, onnx, folder),
         lambda: serve_results(onnx, asked.minutes),
         lambda: ray_results(onnx, source.preprocess or Preprocess(), folder),
+        lambda: cpp_results(onnx, folder, min(asked.rounds, CPP_ROUNDS)),
     )
     found = [
         one if isinstance(one := part(), Results) else Results(one, {}, {})

@@ -4,6 +4,7 @@
   target_conversion.py: other targets and precisions, made of it
 - paddle2onnx/: Paddle2ONNX and what is fixed around it; embed.py: normalisation in the graph
 - precision/: a lower precision and its check by the gate; targets/: the other formats
+- cpp/, device/: folders of files
 - making.py: one target's file; proof.py: fp32 against native Paddle; conversion.py: the result
 - provenance.py: how a file was made; remaking.py: its steps made again for ``validate``
 - artifact_cache.py: made once and kept; prepare.py, variants.py: for ``run`` and ``tune``

@@ -168,9 +168,7 @@ def cached_artifact(
         file, _ = making.run(made_in / name, timeout_s or target.timeout_s)
         file = replace(file, provenance={**file.provenance, **(record or {})})
         named_artifact(file, folder / name)
-        for leftover in made_in.iterdir():
-            leftover.unlink()
-        made_in.rmdir()
+        shutil.rmtree(made_in)
 
     return read_artifact(cached_folder(f"conversions/{source}-{target.name}-{key}", build) / name)
 
@@ -182,8 +180,14 @@ def _code_of(target: "type[Target]") -> str:
         source = getattr(import_module(name), "__file__", None)
         if source and Path(source).is_file():
             file = Path(source)
-            files += sorted(file.parent.rglob("*.py")) if file.stem == "__init__" else [file]
+            files += _of_package(file.parent) if file.stem == "__init__" else [file]
     return sha256(files) if files else ""
+
+
+def _of_package(folder: Path) -> list[Path]:
+    """Its modules, and what lies beside them: templates, and sources that are copied."""
+    files = (file for file in folder.rglob("*") if "__pycache__" not in file.parts)
+    return sorted(file for file in files if file.is_file())
 
 
 def _onnx_key(source: "SourceModel", opset: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from paddleport.convert.fp32_proof import Proof
 from paddleport.errors import ConversionError
 from paddleport.models.artifact import Artifact
+from paddleport.models.cpp.bundle_file import FORMAT as CPP
 from paddleport.models.resolve import SourceModel
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import TensorSpec, format_shape
@@ -124,6 +125,11 @@ class Conversion:
         return self.written.path if self.written else None
 
     @property
+    def place(self) -> Path | None:
+        """What was asked for: the file, or the folder that holds it where that is the target's."""
+        return self.path.parent if self.path and self.artifact.format == CPP else self.path
+
+    @property
     def artifact(self) -> Artifact:
         """The file as a model to open a runner on.
 
@@ -141,7 +147,8 @@ class Conversion:
             return ""
         if self.gate is not None:
             return self.gate.explanation(self.source.name, self.precision)
-        reasons = "; ".join(item.reason for item in self.comparisons if item.reason)
+        found = [item.reason for item in self.comparisons if item.reason]
+        reasons = "; ".join(found or [self.proof.reason if self.proof else ""])
         what, next_step = _UNPROVEN if self.verdict == "unproven" else _DIFFERS
         if next_step is _UNPROVEN[1] and any(name.startswith("given") for name in self.feeds):
             next_step = _OTHER_FEED
@@ -175,7 +182,7 @@ class Conversion:
         """Plain values."""
         preprocess, labels = self.source.preprocess, self.source.labels
         values: dict[str, Any] = {
-            "path": str(self.path) if self.path else None,
+            "path": str(self.place) if self.place else None,
             "format": self.target,
             "verdict": self.verdict,
             "precision": self.precision,
@@ -194,6 +201,8 @@ class Conversion:
             "step": self.step,
             "why": self.why,
         }
+        if self.proof is not None and self.proof.pictures:
+            values["pictures"] = self.proof.pictures
         if self.onnx_facts is not None:
             values |= {
                 "nodes": self.onnx_facts.nodes,

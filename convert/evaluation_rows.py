@@ -58,7 +58,7 @@ def evaluation_rows(
     if asked.profile is not None:
         rows.append(made.profiled(asked.profile))
     if asked.profile is None or asked.backends:
-        for name in asked.backends or runners.names():
+        for name in asked.backends or runners.default_names():
             if asked.backends or name != _EXACT:
                 rows += made.rows(name)
     found: dict[str, RowRequest] = {}

@@ -15,6 +15,7 @@ from paddleport.validate.session import PLAIN_PADDLE
 
 if TYPE_CHECKING:
     from paddleport.validate.diagnose.causes import Cause
+    from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
     from paddleport.validate.parity.parity_report import BackendRow
 
 _ORDER: Mapping[Verdict, int] = {"agrees": 0, "unproven": 1, "differs": 2}
@@ -29,6 +30,8 @@ class Proof:
         comparisons: one per output.
         cause, step, why: as a row of ``validate`` has cause, step and explanation; empty where
             the tolerance alone decides.
+        reason: the bare finding, where that is none of the outputs'.
+        pictures: what agreed beside the outputs, where a backend reads pictures itself.
     """
 
     verdict: Verdict
@@ -36,6 +39,8 @@ class Proof:
     cause: "Cause" = ""
     step: str = ""
     why: str = ""
+    reason: str = ""
+    pictures: str = ""
 
     @property
     def provenance(self) -> dict[str, str]:
@@ -69,6 +74,22 @@ def prove(found: Mapping[str, Sequence[OutputComparison]], explain: Explain | No
             why = f"Why is not known: {error}."
             proofs |= {name: replace(proofs[name], why=why) for name in differing}
     return max(proofs.values(), key=_rank)
+
+
+def with_findings(proof: Proof, found: Sequence["PictureFindings"]) -> Proof:
+    """A proof, unless a backend prepares pictures otherwise, whose outputs say nothing of that."""
+    for item in found:
+        if item.agree:
+            proof = replace(proof, pictures=f"{item.backend}: {item.note}")
+        elif proof.verdict != "differs":
+            return replace(
+                proof,
+                verdict="differs",
+                cause=item.cause,
+                why=item.explanation,
+                reason=item.reason,
+            )
+    return proof
 
 
 def _explained(plain: Proof, row: "BackendRow") -> Proof:

@@ -163,18 +163,22 @@ def checked_files(target: type[Target], made: MadeFile, path: Path) -> MadeFile:
         ConversionError: a file is not there, is empty, or is named so that it could not stand
             beside others; or what is reported of it is no plain value.
     """
-    if not isinstance(made, MadeFile) or not made.files or made.files[0] != path:
-        raise ConversionError(f"{target.name} gives no MadeFile with {path.name} first")
+    main = path / target.main_file if target.main_file else path
+    if not isinstance(made, MadeFile) or not made.files or made.files[0] != main:
+        raise ConversionError(f"{target.name} gives no MadeFile with {main.name} first")
     names = [file.name for file in made.files]
     for file in made.files:
-        if file.parent != path.parent or not file.is_file() or not file.stat().st_size:
+        place = path in file.parents if target.main_file else file.parent == path.parent
+        if not place or not file.is_file() or not file.stat().st_size:
             raise ConversionError(f"{target.name} has written no {file.name}, or an empty one")
+        if target.main_file:
+            continue
         if not file.name.startswith(path.stem) or names.count(file.name) > 1:
             raise ConversionError(
                 f"{target.name} has written {file.name}: what belongs to {path.name} is named "
                 f"{path.stem} with another ending"
             )
-    if sidecar(path) in made.files:
+    if not target.main_file and sidecar(path) in made.files:
         raise ConversionError(f"{sidecar(path).name} is the name of paddleport's own file")
     try:
         json.dumps([dict(made.facts), dict(made.settings), dict(made.tools)])

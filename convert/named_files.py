@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from paddleport.errors import ModelNotFoundError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.recognize import format_of, read_artifact
-from paddleport.runners import describe_all
+from paddleport.runners import default_names, describe_all
 
 if TYPE_CHECKING:
     pass
@@ -49,7 +49,7 @@ def only_backend(name: str) -> str:
     if found == "onnx":  # which several load; asking them all costs a start its time
         return ""
     loading = [item.name for item in describe_all() if found and found in item.formats]
-    return loading[0] if len(loading) == 1 and Path(name).is_file() else ""
+    return loading[0] if len(loading) == 1 and Path(name).exists() else ""
 
 
 def read_target_file(path: Path, backends: Sequence[str] | None) -> Artifact:
@@ -67,9 +67,12 @@ def read_target_file(path: Path, backends: Sequence[str] | None) -> Artifact:
     if found.format == "onnx":
         raise UsageError(f"{path} is an ONNX file: --onnx {path}")
     loading = [item.name for item in describe_all() if found.format in item.formats]
-    if not set(loading).intersection(loading if backends is None else backends):
+    asked = default_names() if backends is None else backends
+    if not set(loading).intersection(asked):
+        said = (
+            f"{' and '.join(backends)} does not load" if backends else "none of those asked loads"
+        )
         raise UsageError(
-            f"{path} is {found.format}, which {' and '.join(backends or ['no backend here'])} "
-            f"does not load: --backend {' or '.join(loading) or 'NAME'}"
+            f"{path} is {found.format}, which {said}: --backend {' or '.join(loading) or 'NAME'}"
         )
     return found

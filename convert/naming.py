@@ -15,6 +15,7 @@ from paddleport.convert.targets import Target
 from paddleport.errors import OutputError
 from paddleport.files import sha256, write_atomically, writing_atomically
 from paddleport.models.artifact import Artifact
+from paddleport.models.cpp.bundle_file import FORMAT as CPP
 from paddleport.models.onnx.onnx_file import (
     external_files,
     read_onnx_model,
@@ -33,6 +34,8 @@ def check_output(path: Path, target: type[Target], source: Artifact) -> None:
         OutputError: as ``check_name`` does, or it is one of the files that are converted.
     """
     check_name(path, target)
+    if target.main_file:
+        return
     _refuse_source([path, *([] if target.format == "onnx" else [sidecar(path)])], source)
 
 
@@ -43,6 +46,11 @@ def check_name(path: Path, target: type[Target]) -> None:
         OutputError: a folder, or another format's ending.
     """
     suffix = target.suffix
+    if target.main_file:
+        from paddleport.convert.cpp.named_bundle import check_bundle_name
+
+        check_bundle_name(path)
+        return
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file: -o {path / f'model{suffix}'}")
     if target.fixed_suffix and not path.name.endswith(suffix):
@@ -67,11 +75,27 @@ def name_file(done: Conversion, path: Path) -> Conversion:
     Raises:
         OutputError: it can't be written, or would take the place of somebody else's file.
     """
-    made, names = done.artifact, _names(done.artifact, path)
+    made = done.artifact
+    if made.format == CPP:
+        return _name_folder(done, path)
+    names = _names(made, path)
     done = replace(done, written=replace(made, files=names), files_sha256=_digests(made, names))
     file = named_artifact(made, path, done.to_dict(), source=done.source.model)
     size_bytes = sum(item.stat().st_size for item in file.files)
     return replace(done, written=file, size_bytes=size_bytes)
+
+
+def _name_folder(done: Conversion, path: Path) -> Conversion:
+    """The same for a folder, whose main file says what the conversion came to."""
+    file = named_artifact(done.artifact, path, done.to_dict())
+    folder = [item for item in path.rglob("*") if item.is_file()]
+    return replace(
+        done,
+        written=file,
+        size_bytes=sum(item.stat().st_size for item in folder),
+        sha256=sha256([file.path]),
+        files_sha256={item.relative_to(path).as_posix(): sha256([item]) for item in sorted(folder)},
+    )
 
 
 def named_artifact(
@@ -85,7 +109,7 @@ def named_artifact(
 
     Args:
         made: the file and what belongs to it, in a folder of their own.
-        path: of the main file; the others keep their endings.
+        path: of the main file; the others keep their endings. Of the folder, where it is one.
         values: what stands in the JSON file; by default what the artifact itself has.
         source: what must not be overwritten.
 
@@ -103,6 +127,10 @@ def named_artifact(
         )
         write_atomically(path, proto.SerializeToString(deterministic=True))
         return replace(made, files=(path,))
+    if made.format == CPP:
+        from paddleport.convert.cpp.named_bundle import named_bundle
+
+        return named_bundle(made, path, values)
     named = replace(made, files=_names(made, path))
     beside = sidecar(path)
     if source is not None:

@@ -55,6 +55,7 @@ def convert(
     tf32: bool = False,
     lite_target: str = "",
     lite_python: str | Path = "",
+    engine: str = "",
     gate: "GateOptions | None" = None,
     feed: GivenFeeds | None = None,
     explain: bool = True,
@@ -84,6 +85,7 @@ def convert(
         tf32: whether float32 products of an engine may be rounded to TF32.
         lite_target: the device that Paddle Lite optimises for, by default arm.
         lite_python: the interpreter that has Paddle Lite; by default PADDLEPORT_LITE_PYTHON.
+        engine: that a C++ bundle is built with, ``openvino`` or ``onnxruntime``.
         gate: how a lower precision is checked.
         feed: input name to tensor, or several such mappings, instead of made-up feeds.
         explain: whether a file that differs is held against float64 as well, to name the cause;
@@ -114,6 +116,7 @@ def convert(
         tf32=tf32,
         lite_target=lite_target,
         lite_python=lite_python,
+        engine=engine,
         gate=gate,
         timeout_s=timeout_s,
     )
@@ -178,6 +181,7 @@ def check_options(
     tf32: bool = False,
     lite_target: str = "",
     lite_python: str | Path = "",
+    engine: str = "",
 ) -> tuple[type[Target], TargetOptions]:
     """Refuse what goes with no model, before one is downloaded or built.
 
@@ -192,6 +196,7 @@ def check_options(
         tf32=tf32,
         lite_target=lite_target,
         lite_python=str(lite_python),
+        engine=engine,
     )
     target.check_options(options)
     check_opset(opset)

@@ -9,6 +9,7 @@ from paddleport.convert.loadable import loadable, loadable_of_paddle
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.errors import UsageError
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
+from paddleport.models.cpp.bundle_file import FORMAT as CPP
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.preprocess import Preprocess
 from paddleport.models.recognize import format_of, read_artifact
@@ -140,6 +141,7 @@ def prepare_predictor(
         feed=feed,
         progress=progress,
     )
+    kind.make_ready(ready.model, options, progress)
     if task is None:
         task = Tensors.name if ready.preprocess is None else Classification.name
     spec = PredictorSpec(
@@ -254,9 +256,10 @@ def _prepared_file(found: Artifact, formats: Sequence[str], pictures: bool) -> P
             f"was not written by paddleport from a model that says. {feed_tensors(inputs)}"
         )
     weights = found.provenance.get("source", {}).get("weights", "of unknown origin")
+    name = path.name if found.format != CPP else path.absolute().parent.name
     opset = f" · opset {onnx_opset(path)}" if found.format == "onnx" else ""
     return Prepared(
-        title=f"{path.name}{opset} · weights {weights}",
+        title=f"{name}{opset} · weights {weights}",
         model=loadable(found, formats) if makeable else found,
         inputs=inputs,
         preprocess=found.preprocess,

@@ -6,20 +6,22 @@ from typing import Any
 
 from paddleport import runners
 from paddleport.convert.artifact_cache import cached_onnx
-from paddleport.convert.fp32_proof import Proof, explainer, prove
+from paddleport.convert.fp32_proof import Proof, explainer, prove, with_findings
 from paddleport.errors import ConversionError, PortError
 from paddleport.models.artifact import Artifact
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed, GivenFeeds, ShapeRange
-from paddleport.validate.compare.comparison import FeedName, compare_outputs
+from paddleport.validate.compare.comparison import FeedName, OutputComparison, compare_outputs
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
 from paddleport.validate.feeds.reference_record import FedModel, reference_record
 from paddleport.validate.feeds.value_ranges import input_ranges
+from paddleport.validate.own_preprocessing.picture_check import check_pictures, picture_input
+from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
 from paddleport.validate.session import PLAIN_PADDLE, Session
 
 CHECKED_PICTURES = 2
@@ -96,11 +98,13 @@ def compare_with_paddle(
     reference = _outputs("paddle", source.model, PLAIN_PADDLE, [item.tensors for item in feeds])
     theirs = compared.feeds(feeds)
     names = [FeedName(item.name, item.kind, item.batch) for item in feeds]
-    found = {}
+    found: dict[str, list[OutputComparison]] = {}
+    prepared = []
     for name in usable:
         options = RunnerOptions(shapes=_shapes(name, theirs))
         try:
             outputs = _outputs(name, file, options, theirs)
+            prepared += _prepared(name, file, source)
         except PortError as error:
             reason = str(error).replace(str(file.path), "it")
             raise ConversionError(
@@ -110,6 +114,7 @@ def compare_with_paddle(
             reference, outputs, TOLERANCES["fp32"], feeds=names, classes=source.classes
         )
     proof = prove(found, explainer(source, compared.onnx, feeds, progress, file))
+    proof = with_findings(proof, prepared)
     model = FedModel(
         inputs=source.program.inputs,
         preprocess=source.preprocess,
@@ -124,6 +129,18 @@ def _shapes(backend: str, feeds: Sequence[Mapping[str, Array]]) -> dict[str, Sha
     if not runners.runner_class(backend).compiles_for_shapes:
         return {}
     return {name: ShapeRange.covering([feed[name].shape for feed in feeds]) for name in feeds[0]}
+
+
+def _prepared(backend: str, file: Artifact, source: SourceModel) -> list[PictureFindings]:
+    """What becomes of pictures by path, where a backend reads them itself."""
+    given = picture_input(backend, file)
+    if source.preprocess is None or given is None:
+        return []
+    session = Session(backend, file, RunnerOptions())
+    try:
+        return [check_pictures(backend, session, given, source.preprocess)]
+    finally:
+        session.close()
 
 
 def _outputs(

@@ -53,7 +53,7 @@ def variants_of(
     """
     onnx = cached_onnx(source, opset=opset, progress=progress)
     found = [ModelVariant(precision="fp32", file=onnx)]
-    named = backends or [name for name in runners.names() if not _why_not(name)]
+    named = backends or [name for name in runners.default_names() if not _why_not(name)]
     formats = {name: runners.runner_class(name).formats for name in named}
     without: list[str] = []
     if "int8" in (precisions or ("int8",)) and any("onnx" in it for it in formats.values()):

@@ -19,9 +19,9 @@ class Artifact:
 
     Attributes:
         format: ``paddle``, ``onnx``, ``openvino``, ``tensorrt``, ``tensorrt-rtx``, ``ncnn``,
-            ``mnn``, ``paddle-lite``, or what a plug-in's target makes.
+            ``mnn``, ``paddle-lite``, ``cpp``, or what a plug-in's target makes.
         files: the main file, then what belongs to it: a Paddle program and its parameters, an
-            IR's .xml and .bin, ncnn's .param and .bin.
+            IR's .xml and .bin, ncnn's .param and .bin, a C++ bundle's bundle.json and its model.
         encoding: of a Paddle program, ``pir`` (JSON, Paddle 3) or ``protobuf`` (ProgramDesc,
             Paddle 1 and 2), recognised by content; empty for other formats.
         inputs, outputs: what it takes and gives; empty where that was not read.

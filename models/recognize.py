@@ -7,6 +7,8 @@ from typing import Any
 from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
+from paddleport.models.cpp.bundle_file import BUNDLE, bundle_of, read_bundle
+from paddleport.models.cpp.bundle_file import FORMAT as CPP
 from paddleport.models.metadata import (
     checked_labels,
     checked_names,
@@ -36,9 +38,12 @@ def format_of(path: Path) -> str:
     """The format of a converted file: by what its sidecar says, else by how it is named.
 
     Returns:
-        ``onnx``, ``openvino``, ``ncnn``, ``mnn``, ``paddle-lite``, the format of a plug-in's
-        target, or an empty text for what is none of them: a Paddle model, or no model at all.
+        ``onnx``, ``openvino``, ``ncnn``, ``mnn``, ``paddle-lite``, ``cpp`` for a C++ bundle's
+        folder or its bundle.json, the format of a plug-in's target, or an empty text for what is
+        none of them: a Paddle model, or no model at all.
     """
+    if bundle_of(path) is not None:
+        return CPP
     if path.suffix.lower() in _SUFFIXES:
         return _SUFFIXES[path.suffix.lower()]
     beside = sidecar(path) if path.is_file() else None  # of "." and "/" there is none
@@ -61,6 +66,8 @@ def read_artifact(path: Path) -> Artifact:
     found = format_of(path)
     if found == "onnx":
         return read_onnx_model(path)
+    if found == CPP or path.name == BUNDLE:
+        return read_bundle(path).artifact
     if not path.is_file():
         raise ModelNotFoundError(f"{path} does not exist")
     if not found:

@@ -3,7 +3,8 @@
 ``base`` is a runner's contract; ``predictor`` holds one and takes pictures, by
 ``picture_pipeline`` and ``preprocessing``, or tensors; ``tasks`` says what answers mean.
 ``runner_options`` reads what is asked of a runner, ``profile`` what ``tune`` wrote;
-``compiled_cache``, ``gpu``, ``in_order`` and ``vendor_message`` serve all runtimes.
+``compiled_cache``, ``gpu``, ``in_order`` and ``vendor_message`` serve all runtimes;
+``piped_process`` those that are programs, ``layer_values`` and ``picture_runner`` are second bases.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,16 @@ from paddleport.runners.runner_options import RunnerOptions
 
 GROUP = "paddleport.runners"
 
-__all__ = ["Backend", "Runner", "RunnerOptions", "describe_all", "names", "open_runner", "why_not"]
+__all__ = [
+    "Backend",
+    "Runner",
+    "RunnerOptions",
+    "default_names",
+    "describe_all",
+    "names",
+    "open_runner",
+    "why_not",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +56,19 @@ class Backend:
 _REGISTRY: Registry[Runner] = Registry(GROUP, "backend", Runner)  # type: ignore[type-abstract]  # only asked for subclasses
 names = _REGISTRY.names
 runner_class = _REGISTRY.find
+
+
+def default_names() -> tuple[str, ...]:
+    """The backends that take part where none is named, sorted; broken ones are among them."""
+    found = []
+    for name in names():
+        try:
+            left_out = runner_class(name).only_named
+        except BackendUnavailableError:  # its row says why
+            left_out = False
+        if not left_out:
+            found.append(name)
+    return tuple(found)
 
 
 def open_runner(name: str, model: Artifact, options: RunnerOptions | None = None) -> Runner:

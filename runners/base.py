@@ -13,6 +13,7 @@ import numpy as np
 
 from paddleport.errors import BackendUnavailableError, ModelFileError, PortError, UsageError
 from paddleport.models.artifact import Artifact
+from paddleport.progress import Progress, no_progress
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.runner_options import (
     CheckedOptions,
@@ -40,6 +41,7 @@ class Runner(ABC):
         precisions: every precision it can be asked for, the default first.
         uses_threads: whether ``RunnerOptions.threads`` means anything to it.
         extras_type: frozen dataclass of the ``-o`` options, with defaults.
+        only_named: whether it takes part only where it is named, since it costs a build.
         timed: whether its latency means anything; not for one that exists to be exact.
         environ: variables for the process that it gets, which are read before it is imported.
         install: what to type to get it; empty is ``pip install`` of its first distribution.
@@ -64,6 +66,7 @@ class Runner(ABC):
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
     uses_threads: ClassVar[bool] = True
     extras_type: ClassVar[type[Any]] = NoExtras
+    only_named: ClassVar[bool] = False
     timed: ClassVar[bool] = True
     environ: ClassVar[Mapping[str, str]] = {}
     install: ClassVar[str] = ""
@@ -178,6 +181,19 @@ class Runner(ABC):
         """Why a backend without its vendor library can't be used, and what to type."""
         command = cls.install or f"pip install {cls.distributions[0]}"
         return f"{' or '.join(cls.distributions)} is not installed: {command}"
+
+    @classmethod  # noqa: B027  # most have nothing to build
+    def make_ready(
+        cls, model: Artifact, options: RunnerOptions, progress: Progress = no_progress
+    ) -> None:
+        """Build, before a process for the runner is started, what takes longer than loading may.
+
+        ``load`` does it all the same, where nobody called this; ``progress`` is called where
+        something is built.
+
+        Raises:
+            PortError: as ``load`` does.
+        """
 
     @property
     @abstractmethod

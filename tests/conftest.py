@@ -15,6 +15,7 @@ from paddleport.errors import BackendUnavailableError, DownloadError
 from paddleport.models.artifact import Artifact, onnx_artifact, paddle_artifact
 from paddleport.models.cache import cache_dir
 from paddleport.models.resolve import resolve
+from paddleport.runners.cpp.cpp_runner import CppRunner
 from paddleport.worker import Worker
 
 # Tests share the CPUs: OpenMP's threads that spin there made ncnn a hundred times as slow.
@@ -69,6 +70,20 @@ def small_ncnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture(scope="session")
 def small_mnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     return _made("mnn", small_onnx, tmp_path_factory.mktemp("mnn") / "small.mnn")
+
+
+@pytest.fixture(scope="session")
+def cpp_toolchain() -> None:
+    """Skip, or fail where it is required, without what builds a C++ bundle."""
+    if CppRunner.found_version() is None:
+        skip_or_fail("cpp", CppRunner.how_to_install())
+
+
+@pytest.fixture(scope="session")
+def small_cpp(
+    cpp_toolchain: None, small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory
+) -> Artifact:
+    return _made("cpp", small_onnx, tmp_path_factory.mktemp("cpp") / "small-cpp")
 
 
 def _made(target: str, onnx: Artifact, path: Path) -> Artifact:

@@ -306,3 +306,27 @@ def test_the_servers_clients_count_what_is_wrong_refused_failed_and_lost(load: A
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def test_what_a_whole_process_costs(load: Any) -> None:
+    speed = load("cpp_speed")
+    code = (
+        "import sys, time; held = bytearray(100_000_000); time.sleep(0.3); "
+        "sys.stderr.write('96 pictures · 214 pictures/s · 2 decoding threads')"
+    )
+    cost = speed.process_cost([sys.executable, "-c", code], dict(os.environ))
+    assert cost.pictures_per_s == 214
+    assert cost.seconds > 0.3
+    assert 95 < cost.peak_mb < 200
+    with pytest.raises(RuntimeError, match="ended with 3: no"):
+        failing = "import sys; sys.stderr.write('no'); sys.exit(3)"
+        speed.process_cost([sys.executable, "-c", failing], dict(os.environ))
+
+
+@pytest.mark.parametrize(("ours", "missed"), [([40.0, 50.0, 60.0], False), ([60.0, 70.0], True)])
+def test_memory_of_cpp_above_half_of_pythons_is_missed(
+    load: Any, ours: list[float], missed: bool
+) -> None:
+    theirs = [100.0] * len(ours)
+    claim = load("cpp_speed")._ratio("memory", [ours, theirs], 0.5, "MB")
+    assert claim.missed is missed

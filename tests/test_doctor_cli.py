@@ -70,7 +70,16 @@ def test_json_reports_the_same_findings(tmp_path: Path, monkeypatch: pytest.Monk
     reported = json.loads(result.stdout)
     assert (result.exit_code, reported["fits"], reported["broken"]) == (1, False, ["onnx"])
     parts = {part["part"]: part for part in reported["parts"]}
-    assert list(parts) == ["python", "numpy", "onnx", "driver", "CUDA", "cuDNN", "paddle-lite"]
+    assert list(parts) == [
+        "python",
+        "numpy",
+        "onnx",
+        "driver",
+        "CUDA",
+        "cuDNN",
+        "paddle-lite",
+        "C++",
+    ]
     assert parts["numpy"]["state"] == "ok"
     assert parts["onnx"]["found"] == parts["onnx"]["facts"]["distributions"]["onnx"] == "1.17.0"
     assert parts["onnx"]["problems"][0]["state"] == "broken"

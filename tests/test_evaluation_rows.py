@@ -51,7 +51,7 @@ def test_a_file_alone_has_a_row_for_every_backend_that_loads_it(tmp_path: Path) 
     assert rows["onnxruntime m.onnx"].sources
     assert "reference m.onnx" not in rows  # float64, and slow: only where it is named
     assert rows["paddle"].skipped.startswith("paddle runs Paddle's own program")
-    for name in runners.names():
+    for name in runners.default_names():
         if runners.why_not(name):
             assert rows[name].skipped == runners.why_not(name)
     asked = RowsAsked(files=(file,), reference=False, backends=("reference",))

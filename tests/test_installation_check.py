@@ -161,7 +161,7 @@ def test_progress_names_each_check(monkeypatch: pytest.MonkeyPatch) -> None:
     _look_at(monkeypatch, "numpy")
     reported: dict[str, float | None] = {}
     assert isinstance(check_installation(progress=reported.__setitem__), InstallationReport)
-    assert set(reported) == {"numpy", "paddle-lite", "driver", "CUDA", "cuDNN"}
+    assert set(reported) == {"numpy", "paddle-lite", "C++", "driver", "CUDA", "cuDNN"}
     assert max(share or 0 for share in reported.values()) == 1
 
 

@@ -24,6 +24,7 @@ FIXTURES = {
     "paddle-lite": ("small_lite",),
     "ncnn": ("small_ncnn",),
     "mnn": ("small_mnn",),
+    "cpp": ("small_cpp",),
 }
 # What needs a GPU keeps the contract in test_gpu_backends.py.
 SUBJECTS = [

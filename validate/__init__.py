@@ -4,7 +4,7 @@ A backend always runs in a process of its own: ``session`` here, ``hosted_runner
 are what it is given, ``compare`` holds its outputs against others, ``parity`` does that for every
 backend, ``diagnose`` names the cause of a difference and ``bisect`` the node; ``benchmark`` times,
 ``reports`` writes, ``report_diff`` compares two reports. ``accuracy_gate`` and ``tune`` choose
-precisions, ``input_diff`` explains another preprocessing.
+precisions, ``input_diff`` explains another preprocessing, ``own_preprocessing`` checks a backend's.
 """
 
 from typing import TYPE_CHECKING

@@ -5,13 +5,16 @@ import itertools
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
+from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
 from paddleport.process import peak_resident_bytes
 from paddleport.runners import runner_class
+from paddleport.runners.picture_runner import PictureRunner
 from paddleport.runners.runner_options import RunnerOptions
 from paddleport.tensors import Array, Feed
 from paddleport.validate.feeds.named_feed import renamed
@@ -70,6 +73,24 @@ class HostedRunner:
         self._let_go(len(self._held))
         changed, self._overwritten = self._overwritten, False
         return changed
+
+    def picture_library(self) -> str:
+        """As ``PictureRunner`` has it; empty for runners that read no pictures."""
+        return getattr(self._runner, "picture_library", "")
+
+    def prepared(self, picture: Path) -> Array:
+        """As ``PictureRunner`` has it."""
+        return self._pictures.prepared(picture)
+
+    def classified(self, picture: Path) -> dict[str, Array]:
+        """As ``PictureRunner`` has it."""
+        return self._pictures.classified(picture)
+
+    @property
+    def _pictures(self) -> PictureRunner:
+        if not isinstance(self._runner, PictureRunner):
+            raise UsageError(f"{self._backend} reads no pictures itself")
+        return self._runner
 
     def _held_bytes(self) -> int:
         return sum(array.nbytes for array, _ in self._held)

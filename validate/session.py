@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from paddleport import process
@@ -105,6 +106,7 @@ class Session:
         self.first_ms: float | None = None
         self._backend, self._timeout_s = backend, timeout_s
         self._peak_bytes: int | None = None
+        runner_class(backend).make_ready(model, options)
         if worker is None:
             available = process.available_bytes()
             if memory_limit_bytes is None and available is not None:
@@ -195,6 +197,22 @@ class Session:
         given = jpeg, preprocess, batch, at_most_s, warm_up_s
         timeout_s = self._round_timeout_s(at_most_s, warm_up_s)
         return self._run(HostedRunner.time_from_jpeg_ms, *given, timeout_s=timeout_s)
+
+    def picture_library(self) -> str:
+        """What decodes and resizes where the runner reads pictures itself; empty where not."""
+        return self._run(HostedRunner.picture_library)
+
+    def prepared(self, picture: Path) -> Array:
+        """The tensor that a runner with a preprocessing of its own makes of a picture.
+
+        Raises:
+            ImageError: it does not read it.
+        """
+        return self._run(HostedRunner.prepared, picture)
+
+    def classified(self, picture: Path) -> dict[str, Array]:
+        """Its outputs for a picture that it has read itself; raises as ``prepared`` does."""
+        return self._run(HostedRunner.classified, picture)
 
     def peak_memory_bytes(self) -> int | None:
         """The most memory its process has held, as last seen; ``None`` where it is not reported."""

@@ -10,7 +10,7 @@ from paddleport.convert.device.device_request import DeviceRequest
 from paddleport.convert.device.folder_writer import MODEL_FOLDER, FolderWriter
 from paddleport.convert.pipeline import convert, file_name
 from paddleport.convert.targets import TargetOptions, target_class
-from paddleport.errors import NotProvenError, OutputError
+from paddleport.errors import NotProvenError, OutputError, UsageError
 from paddleport.files import check_writable
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
@@ -67,6 +67,11 @@ def write_device_folder(
         OutputError: the folder is there already, or can't be written.
         PortError: as ``convert`` does.
     """
+    if target_class(request.to).main_file:
+        raise UsageError(
+            f"--to {request.to} makes a folder of its own, which no other needs: paddleport "
+            f"convert {request.asked} --to {request.to}"
+        )
     check_folder(path)
     waiting = path.resolve().with_name(f".{path.resolve().name}.{os.urandom(4).hex()}.writing")
     try:

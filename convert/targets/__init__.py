@@ -1,6 +1,7 @@
 """One file per format that ``convert --to`` makes, and the registry that finds them.
 
-base.py is the contract of a target; onnx_graph.py, openvino_ir.py and tensorrt_engine.py keep it.
+base.py is the contract of a target; onnx_graph.py, openvino_ir.py and tensorrt_engine.py keep it,
+cpp_bundle.py with a folder.
 """
 
 from paddleport.convert.targets.base import MadeFile, Target, TargetOptions

@@ -33,6 +33,7 @@ class TargetOptions:
         tf32: whether float32 products may be rounded to TF32.
         lite_target: the device that Paddle Lite optimises for; empty is the target's default.
         lite_python: the interpreter that has Paddle Lite; empty is the environment's.
+        engine: that a C++ bundle is built with; empty is the target's default.
     """
 
     precision: Precision | None = None
@@ -43,6 +44,7 @@ class TargetOptions:
     tf32: bool = False
     lite_target: str = ""
     lite_python: str = ""
+    engine: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +83,8 @@ class Target(ABC):
         format: of the artifact that it makes; runners that load it check the file.
         made_of: what ``make`` is given: the ``onnx`` file, once that is proven, or the ``paddle``
             program itself, with no ONNX file on the way and in fp32 alone.
-        suffix: of its main file.
+        suffix: of its main file, or of its folder.
+        main_file: where it makes a folder, the name of the main file in it; else empty.
         fixed_suffix: whether files of this format are recognised by that suffix, so that no
             other will do; what else it is stands in a JSON file beside it.
         precisions: every precision that a file of this format can be asked for.
@@ -98,6 +101,7 @@ class Target(ABC):
     format: ClassVar[str]
     made_of: ClassVar[Literal["onnx", "paddle"]] = "onnx"
     suffix: ClassVar[str]
+    main_file: ClassVar[str] = ""
     fixed_suffix: ClassVar[bool] = False
     precisions: ClassVar[tuple[Precision, ...]] = ("fp32",)
     lowers: ClassVar[tuple[Precision, ...]] = ()
@@ -110,7 +114,7 @@ class Target(ABC):
     def make(
         self, model: Artifact, path: Path, options: TargetOptions, calibration: Sequence[Feed]
     ) -> MadeFile:
-        """Write ``model`` as ``path``, and beside it what belongs to it.
+        """Write ``model`` as ``path``, and beside it, or in it where it is a folder, all else.
 
         Raises:
             BackendUnavailableError: a library that it takes is not there.
@@ -231,5 +235,7 @@ class Target(ABC):
             if getattr(options, name) and name not in cls.choices:
                 option = f"--{name.replace('_', '-')}"
                 raise UsageError(f"{option} is of Paddle Lite's files: --to paddle-lite")
+        if options.engine and "engine" not in cls.choices:
+            raise UsageError("--engine is of C++ bundles: --to cpp")
         if options.keep_fp32 and options.precision in (None, "fp32"):
             raise UsageError("layers stay in fp32 only where the rest does not: give a precision")

@@ -19,7 +19,7 @@ from paddleport.runners.paddle_lite.lite_interpreter import (
     device_here,
     lite_interpreter,
 )
-from paddleport.runners.paddle_lite.lite_process import LiteDeath, LiteRefusal
+from paddleport.runners.piped_process import PipedDeath, PipedRefusal
 from paddleport.runners.runner_options import Precision
 from paddleport.tensors import Array, Feed, ShapeRange
 from paddleport.validate.session import PLAIN_PADDLE
@@ -178,9 +178,9 @@ def _optimised(
     with interpreter.open() as process:
         try:
             answer, _ = process.ask("optimise", PaddleLiteTarget.timeout_s, **asked)
-        except LiteRefusal as error:
+        except PipedRefusal as error:
             raise ConversionError(f"Paddle Lite does not take this program: {error}") from None
-        except LiteDeath as error:
+        except PipedDeath as error:
             raise ConversionError(
                 f"Paddle Lite's optimiser ends on this program for {lite_target}: {error.said}"
             ) from None

@@ -17,7 +17,7 @@ _SHOWN_LAYERS = 8
 def print_conversion(done: "Conversion") -> None:
     """The file, where its weights are from, what the target says of it, and how it was checked."""
     console, gate = stdout(), done.gate
-    where = escape(str(done.path or "no file written"))
+    where = escape(str(done.place or "no file written"))
     size = f"{done.size_bytes / 1e6:.1f} MB"
     weights = f"{done.source.weights_title}: {done.source.weights_from}"
     if gate is not None:
@@ -38,7 +38,12 @@ def print_conversion(done: "Conversion") -> None:
     for name, text in lines.items():
         console.print(f"  {name.split('/')[0]:<{width}} {escape(text)}")
     _print_check(done)
-    if done.path is not None and done.target != "onnx":
+    if done.place != done.path:
+        console.print(
+            f"  {'next':<12} README.md in it says how to build it: [bold]cmake -S {where} -B build "
+            "&& cmake --build build[/]"
+        )
+    elif done.path is not None and done.target != "onnx":
         console.print(f"  {'as JSON':<12} [bold]{escape(str(done.path))}.json[/]")
 
 
@@ -105,6 +110,8 @@ def _print_check(done: "Conversion") -> None:
             f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
             + "".join(f": {text}" for text in (item.reason, item.note) if text)
         )
+    if done.proof is not None and done.proof.pictures:
+        console.print(f"  {escape(done.proof.pictures)}")
     if done.why and not done.explanation:
         console.print(f"  {escape(done.why)}")
     if done.not_run:

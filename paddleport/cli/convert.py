@@ -45,8 +45,8 @@ def convert(
             "-o",
             metavar="FILE|DIR",
             help="Default: NAME.onnx, NAME.pixels.onnx, NAME.PRECISION.onnx (or .xml, "
-            ".ncnn.param, .mnn), NAME.TARGET.engine, NAME.arm.nb. With several models a folder, "
-            "by default out, NAME in it.",
+            ".ncnn.param, .mnn), NAME.TARGET.engine, NAME.arm.nb, a folder NAME-cpp. With several "
+            "models a folder, by default out, NAME in it.",
         ),
     ] = None,
     to: Annotated[
@@ -56,7 +56,7 @@ def convert(
             metavar="TARGET",
             help="onnx, openvino, ncnn, mnn, tensorrt, tensorrt-rtx or a plug-in's: made of the "
             "ONNX file once that is proven; tensorrt-rtx needs no GPU for it. paddle-lite is made "
-            "of the Paddle program itself.",
+            "of the Paddle program itself. cpp is a folder that CMake builds.",
         ),
     ] = "onnx",
     opset: options.OpsetOption = 17,
@@ -118,6 +118,7 @@ def convert(
     capability: options.CapabilityOption = None,
     lite_target: options.LiteTargetOption = None,
     lite_python: options.LitePythonOption = None,
+    engine: options.CppEngineOption = None,
     shape: options.ShapeOption = None,
     feed: feed_files.FeedOption = None,
     timeout: Annotated[
@@ -140,6 +141,8 @@ def convert(
     [bold]paddleport convert MobileNetV2 --precision int8 --labelled DIR --calibrate DIR[/]
 
     [bold]paddleport convert MobileNetV2 --to tensorrt-rtx --compute-capability 8.9[/]
+
+    [bold]paddleport convert MobileNetV2 --to cpp -o bundle[/]
     """
     lower = precision not in (None, "fp32")
     checking = {
@@ -168,6 +171,7 @@ def convert(
         "compute_capabilities": options.capabilities_from(capability),
         "lite_target": lite_target or "",
         "lite_python": str(lite_python or ""),
+        "engine": engine or "",
         "feed": () if lower else feeds,
         "timeout_s": timeout,
     }

@@ -124,6 +124,15 @@ LitePythonOption = Annotated[
         show_default=False,
     ),
 ]
+CppEngineOption = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="openvino|onnxruntime",
+        help="What the C++ of --to cpp computes with; by default openvino.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -16,6 +16,8 @@ from paddleport.doctor.assessment import (
 )
 from paddleport.doctor.checked_packages import CheckedPackage, installed, load_packages
 from paddleport.doctor.child_processes import ChildTask, run_all
+from paddleport.doctor.cpp_check import PART as CPP
+from paddleport.doctor.cpp_check import assess_cpp, probe_cpp
 from paddleport.doctor.cuda_libraries import probe_cuda, probe_cudnn
 from paddleport.doctor.findings import Finding, InstallationReport
 from paddleport.doctor.known_bad import KnownBadVersions, load_known_bad
@@ -69,6 +71,7 @@ def check_installation(
         *(assess_library(name, answers[name], cuda) for name in ("CUDA", "cuDNN")),
         *(assessed[package.name] for package in packages if package.needs_gpu),
         assess_lite_interpreter(answers[PART]),
+        assess_cpp(answers[CPP]),
         *(assess_backend(backend, answers[backend.task], numpy_fix) for backend in backends),
     )
     return InstallationReport(_machine(gpus), findings)
@@ -87,6 +90,7 @@ def _tasks(
     }
     return imports | {
         PART: ChildTask(probe_lite_interpreter, (), "asking the interpreter of Paddle Lite"),
+        CPP: ChildTask(probe_cpp, (), "looking for a compiler"),
         "driver": ChildTask(probe_driver, (), "asking the driver"),
         "CUDA": ChildTask(probe_cuda, (), "loading its library"),
         "cuDNN": ChildTask(probe_cudnn, (), "loading its library"),

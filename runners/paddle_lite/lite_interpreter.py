@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from paddleport.errors import BackendUnavailableError
-from paddleport.runners.paddle_lite.lite_process import LiteDeath, LiteProcess, LiteRefusal
+from paddleport.runners.paddle_lite.lite_process import LiteProcess
+from paddleport.runners.piped_process import PipedDeath, PipedRefusal
 
 VARIABLE = "PADDLEPORT_LITE_PYTHON"
 TESTED = "2.13rc0"
@@ -48,7 +49,7 @@ class LiteInterpreter:
         with self.open() as process:
             try:
                 answer, _ = process.ask("start", _START_TIMEOUT_S)
-            except (LiteRefusal, LiteDeath) as error:
+            except (PipedRefusal, PipedDeath) as error:
                 raise BackendUnavailableError(
                     f"paddlelite {self.version} of {self.python} does not start: {error}. "
                     f"Type: {self.python} -m pip install --force-reinstall paddlelite=={TESTED}"
@@ -75,8 +76,8 @@ def lite_interpreter(named: str | Path = "") -> LiteInterpreter:
     try:
         with LiteProcess(python) as process:
             answer, _ = process.ask("describe", _DESCRIBE_TIMEOUT_S)
-    except (LiteRefusal, LiteDeath) as error:
-        why = error.said if isinstance(error, LiteDeath) else str(error)
+    except (PipedRefusal, PipedDeath) as error:
+        why = error.said if isinstance(error, PipedDeath) else str(error)
         raise BackendUnavailableError(
             f"{python} is no Python that Paddle Lite can be asked in ({why}): {INSTALL}"
         ) from None

@@ -1,48 +1,21 @@
 """A process of the user's interpreter with Paddle Lite in it, and what it is asked."""
 
 import contextlib
-import json
-import os
 import re
-import subprocess
-import tempfile
-import threading
-import weakref
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, cast
 
-import numpy as np
-
-from paddleport.errors import BackendUnavailableError, WorkerCrashed
-from paddleport.runners.vendor_message import MESSAGE_CHARACTERS
-from paddleport.tensors import Array
+from paddleport.runners.piped_process import PipedProcess
 
 _SCRIPT = Path(__file__).with_name("lite_child.py")
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """Its Python interface to .nb files sets no other number, whatever these say: they say the same."""
 _FATAL = re.compile(r"^\[F [^\]]*\] *")  # its log's lines on what ends it
-_MOST_LINE_BYTES = 1 << 20
 
 
-class LiteDeath(WorkerCrashed):
-    """The process died, hung or gave no answer."""
-
-    @property
-    def said(self) -> str:
-        """How it ended, and the line that says why."""
-        return ": ".join(filter(None, (self.reason, _last_words(self.log))))
-
-
-class LiteRefusal(Exception):
-    """Paddle Lite raised: what was asked cannot be, and the process lives on."""
-
-
-class LiteProcess:
+class LiteProcess(PipedProcess):
     """The interpreter, running ``lite_child.py``, isolated from the user's own variables.
 
-    It is a child in the group of its parent, and ends with it, since its requests end then.
+    What it is asked are the names of the methods of ``lite_child.Lite``.
     """
 
     def __init__(self, python: Path) -> None:
@@ -51,137 +24,12 @@ class LiteProcess:
         Raises:
             BackendUnavailableError: the file is nothing that can be started.
         """
-        self._python, self._killed_after = python, 0.0
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        try:
-            self._process = subprocess.Popen(
-                [str(python), "-I", str(_SCRIPT)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=self._log,
-                env={**os.environ, **_ONE_THREAD},
-            )
-        except (OSError, ValueError) as error:
-            self._log.close()
-            reason = getattr(error, "strerror", None) or error
-            raise BackendUnavailableError(f"{python} can't be started: {reason}") from None
-        self._requests = cast("IO[bytes]", self._process.stdin)
-        self._answers = cast("IO[bytes]", self._process.stdout)
-        streams = (self._requests, self._answers, self._log)
-        self._end = weakref.finalize(self, _end, self._process, streams)
+        super().__init__([str(python), "-I", str(_SCRIPT)], environ=_ONE_THREAD, fatal=_FATAL)
 
     @property
     def threads(self) -> int | None:
         """How many threads it has, read back from the system; ``None`` where that does not say."""
         with contextlib.suppress(OSError, ValueError, IndexError):
-            status = Path(f"/proc/{self._process.pid}/status").read_text()
+            status = Path(f"/proc/{self.pid}/status").read_text()
             return int(status.split("\nThreads:")[1].split()[0])
         return None
-
-    def ask(
-        self, what: str, timeout_s: float, arrays: Sequence[Array] = (), **values: str
-    ) -> tuple[dict[str, Any], list[Array]]:
-        """Have it do one thing.
-
-        Args:
-            what: the name of a method of ``lite_child.Lite``.
-            timeout_s: when it is killed.
-            arrays: what goes with it.
-            values: what else it is told.
-
-        Raises:
-            LiteRefusal: Paddle Lite raised.
-            LiteDeath: it died, hung and was killed, or answers what is no answer.
-        """
-        given = [np.ascontiguousarray(item) for item in arrays]
-        heads = [(item.dtype.name, item.shape, item.nbytes) for item in given]
-        request = json.dumps({"do": what, "arrays": heads, **values}).encode() + b"\n"
-        with self._killed(timeout_s):
-            try:
-                self._requests.write(request)
-                for item in given:
-                    self._requests.write(item.reshape(-1).view(np.uint8).data)
-                self._requests.flush()
-                answer = self._answer()
-            except (OSError, EOFError, ValueError, TypeError, KeyError):
-                raise self._crashed(what) from None
-        if "error" in answer[0]:
-            raise LiteRefusal(str(answer[0]["error"]))
-        return answer
-
-    def close(self) -> None:
-        """End it; a second call does nothing. It is done, too, when nobody has it any more."""
-        self._end()
-
-    def __enter__(self) -> "LiteProcess":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    @contextlib.contextmanager
-    def _killed(self, timeout_s: float) -> Iterator[None]:
-        """Kill it once its time is over, which ends whatever waits for it."""
-
-        def kill() -> None:
-            self._killed_after = timeout_s
-            self._process.kill()
-
-        timer = threading.Timer(timeout_s, kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _answer(self) -> tuple[dict[str, Any], list[Array]]:
-        head = json.loads(self._answers.readline(_MOST_LINE_BYTES))
-        if head["from"] != "paddleport":
-            raise ValueError
-        arrays = []
-        for dtype, shape, size in head["arrays"]:
-            data = bytearray(size)
-            if self._answers.readinto(data) < size:  # type: ignore[attr-defined]  # a binary file
-                raise EOFError
-            arrays.append(np.frombuffer(data, dtype).reshape(shape))
-        return head, arrays
-
-    def _crashed(self, what: str) -> LiteDeath:
-        """What became of it; it is ended."""
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=1)  # it may be about to die of itself
-        code = self._process.poll()
-        self._process.kill()
-        self._process.wait()
-        self._log.seek(0)
-        log = self._log.read().decode(errors="replace")
-        if self._killed_after:
-            reason = f"no answer within {self._killed_after:g} s"
-        elif code is None:
-            reason = "what it answers is no answer"
-        else:
-            reason = f"signal {-code}" if code < 0 else f"exit {code}"
-        self.close()
-        said = ": ".join(filter(None, (reason, _last_words(log))))
-        return LiteDeath(f"{self._python} ended at {what} with {said}", reason=reason, log=log)
-
-
-def _end(process: "subprocess.Popen[bytes]", streams: Sequence[IO[bytes]]) -> None:
-    process.kill()
-    process.wait()
-    for stream in streams:
-        with contextlib.suppress(OSError):
-            stream.close()
-
-
-def _last_words(log: str) -> str:
-    """The line that says why it died: Paddle Lite's last fatal one, else the last of all."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    fatal = [_FATAL.sub("", line) for line in lines if _FATAL.match(line)]
-    return next(iter([*fatal[-1:], *lines[-1:]]), "")[:MESSAGE_CHARACTERS]

@@ -150,6 +150,13 @@ def crop_image(image: "Picture", preprocess: Preprocess, *, name: str = "the pic
     return cropped[:, :, ::-1] if preprocess.channels == "RGB" else cropped
 
 
+def opencv_version() -> str:
+    """Of the OpenCV that decodes and resizes here, as ``5.0.0``."""
+    import cv2
+
+    return str(cv2.__version__)
+
+
 def takes_pixels(spec: TensorSpec) -> bool:
     """Whether an input takes 8-bit pictures, [N, height, width, 3], and normalises them itself."""
     return spec.dtype == "uint8" and len(spec.shape) == 4 and spec.shape[3] == 3

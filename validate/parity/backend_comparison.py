@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from paddleport import runners
 from paddleport.errors import BackendUnavailableError, PortError
@@ -11,6 +12,8 @@ from paddleport.validate.compare.comparison import Outputs
 from paddleport.validate.diagnose.conversions import ConversionEvidence
 from paddleport.validate.diagnose.validation_outputs import CandidateOutputs
 from paddleport.validate.feeds.named_feed import NamedFeed
+from paddleport.validate.own_preprocessing.picture_check import check_pictures, picture_input
+from paddleport.validate.own_preprocessing.picture_findings import PictureFindings
 from paddleport.validate.parity.backend_sessions import BackendSessions
 from paddleport.validate.parity.compared_row import RowComparison
 from paddleport.validate.parity.float64_reference import Float64Reference
@@ -28,9 +31,11 @@ class BackendComparison:
         first_outputs: by row, what was compared of its answers to the first feed.
     """
 
-    def __init__(self, backends: BackendSessions, progress: Progress) -> None:
-        """Nothing is started yet."""
-        self._backends, self._progress = backends, progress
+    def __init__(
+        self, backends: BackendSessions, progress: Progress, pictures: Sequence[Path] = ()
+    ) -> None:
+        """Nothing is started yet; ``pictures`` are files for those that read them themselves."""
+        self._backends, self._progress, self._pictures = backends, progress, pictures
         self.reference = ReferenceBackend(backends)
         self.float64 = Float64Reference(backends.onnx)
         self.first_outputs: dict[str, Outputs] = {}
@@ -42,7 +47,7 @@ class BackendComparison:
             BackendUnavailableError: the reference, or a backend that was named, is not there.
             WorkerCrashed: the reference crashed; a candidate that does is a row.
         """
-        names = self._backends.plan.backends or runners.names()
+        names = self._backends.plan.backends or runners.default_names()
         steps = len(names) + 2
         self._progress("reference", 0.0)
         reference = self.reference.answer(feeds)
@@ -93,9 +98,31 @@ class BackendComparison:
             self._backends.sessions.pop(name).close()
             return _failed(row, error)
         self.first_outputs[name] = (*answers.outputs[:1], *answers.again[:1])
-        return self._compared_row(
+        row = self._compared_row(
             replace(row, load=Load(load_ms=facts.load_ms, first_ms=session.first_ms)), answers
         )
+        try:
+            return self._with_pictures(row, session)
+        except PortError as error:
+            self._backends.sessions.pop(name).close()
+            return _failed(row, error)
+
+    def _with_pictures(self, row: BackendRow, session: Session) -> BackendRow:
+        """The row of a backend that reads pictures itself, with what came of that."""
+        rules = self._backends.source.preprocess
+        given = picture_input(row.name, self._backends.artifact(row.name))
+        if rules is None or given is None:
+            return row
+        self._progress(f"{row.name}: pictures by path", 1.0)
+        found = check_pictures(
+            row.name,
+            session,
+            given,
+            rules,
+            self._pictures,
+            quick=self._backends.plan.quick,
+        )
+        return with_findings(row, found)
 
     def _start(self, name: str) -> Session:
         options = self._backends.options_for(name)
@@ -139,6 +166,21 @@ class BackendComparison:
         self._progress(f"{row.name}: why it differs", 1.0)
         made = ConversionEvidence(self._backends.conversions, self._backends.artifact(row.name))
         return comparison.explained(row, answers, made)
+
+
+def with_findings(row: BackendRow, found: PictureFindings) -> BackendRow:
+    """A row with what came of pictures by path; a difference in its outputs stays its cause."""
+    if found.agree:
+        return replace(row, notes=(*row.notes, found.note))
+    if row.verdict == "differs":
+        return replace(row, notes=(*row.notes, found.reason))
+    return replace(
+        row,
+        verdict="differs",
+        cause=found.cause,
+        reason=found.reason,
+        explanation=found.explanation,
+    )
 
 
 def _failed(row: BackendRow, error: PortError) -> BackendRow:

@@ -111,7 +111,7 @@ def validate_on_feeds(
     feeds = _all_feeds(source, onnx_feeds, plan, pictures, shapes, feed)
     backends = BackendSessions(source, onnx, plan, onnx_feeds, conversions)
     backends.will_feed(feeds)
-    comparison = BackendComparison(backends, part_of(progress, 0.0, _COMPARED))
+    comparison = BackendComparison(backends, part_of(progress, 0.0, _COMPARED), pictures)
     end = _MEASURED if plan.locate else 1.0
     try:
         rows = comparison.rows(feeds)

@@ -124,7 +124,7 @@ def assign_extras(plan: Plan) -> dict[str, AssignedExtras]:
         BackendUnavailableError: a backend that was named never has the device or precision; one
             that was not is skipped for it later.
     """
-    kinds = {name: runners.runner_class(name) for name in plan.backends or runners.names()}
+    kinds = {name: runners.runner_class(name) for name in plan.backends or runners.default_names()}
     known = {key for kind in kinds.values() for key in kind.option_names()}
     for key in plan.extras:
         if key not in known:

@@ -149,7 +149,7 @@ class _Tuner:
     def _backends(self) -> list[str]:
         named = self._plan.backends
         found = []
-        for name in named or runners.names():
+        for name in named or runners.default_names():
             reason = runners.why_not(name)
             if reason and named:
                 raise BackendUnavailableError(f"{name} can't be used here: {reason}")

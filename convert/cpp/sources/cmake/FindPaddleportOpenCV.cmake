@@ -1,0 +1,30 @@
+# PaddleportOpenCV::opencv: OpenCV's core, imgproc and imgcodecs.
+#
+# By OpenCV's own CMake files where they are; Debian has those in libopencv-dev alone, which brings
+# all of OpenCV, so libopencv-imgproc-dev and libopencv-imgcodecs-dev are found by their files.
+set(modules core imgproc imgcodecs)
+if(NOT TARGET PaddleportOpenCV::opencv)
+  find_package(OpenCV QUIET COMPONENTS ${modules})
+  set(libraries "${OpenCV_LIBS}")
+  set(folder "${OpenCV_INCLUDE_DIRS}")
+  if(NOT OpenCV_FOUND)
+    find_path(PADDLEPORT_OPENCV_INCLUDE opencv2/imgcodecs.hpp PATH_SUFFIXES opencv4)
+    set(folder "${PADDLEPORT_OPENCV_INCLUDE}")
+    set(libraries "")
+    foreach(module IN LISTS modules)
+      find_library(PADDLEPORT_OPENCV_${module} opencv_${module})
+      list(APPEND libraries "${PADDLEPORT_OPENCV_${module}}")
+    endforeach()
+  endif()
+  if(folder AND NOT libraries MATCHES "NOTFOUND")
+    add_library(PaddleportOpenCV::opencv INTERFACE IMPORTED)
+    target_include_directories(PaddleportOpenCV::opencv SYSTEM INTERFACE ${folder})
+    target_link_libraries(PaddleportOpenCV::opencv INTERFACE ${libraries})
+  endif()
+endif()
+if(TARGET PaddleportOpenCV::opencv)
+  set(PaddleportOpenCV_FOUND TRUE)
+elseif(PaddleportOpenCV_FIND_REQUIRED)
+  message(FATAL_ERROR "OpenCV is not found: apt-get install libopencv-imgcodecs-dev "
+    "libopencv-imgproc-dev, or -DOpenCV_DIR= where OpenCVConfig.cmake is")
+endif()
