@@ -232,7 +232,8 @@ def test_an_error_of_the_model_has_its_status(error: Exception, status: int) -> 
 def test_beyond_the_queue_a_body_is_not_read_and_the_connection_goes_on() -> None:
     metrics, host = ServerMetrics(), Identity("m")
     body = json.dumps({"inputs": [tensor()]}).encode()
-    head = f"POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = "POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     with (
         serving(host, metrics=metrics) as at,
         socket.create_connection(("127.0.0.1", int(at.http.rpartition(":")[2])), 10) as connection,
