@@ -78,7 +78,7 @@ def built(
     targets: Sequence[str] = (),
     compiler: str = "g++",
 ) -> Path:
-    """A build folder, shared by every process of this session of tests."""
+    """A build folder, shared by every process of this session of tests; quickly built."""
     need("cmake", compiler)
     shared = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
@@ -86,7 +86,8 @@ def built(
     folder = shared / f"cpp-{name}"
     with FileLock(f"{folder}.lock"):
         if not (folder / "is-built").exists():
-            configure(sources, folder, f"-DCMAKE_CXX_COMPILER={compiler}", *options)
+            quick = "-DCMAKE_UNITY_BUILD=ON"
+            configure(sources, folder, quick, f"-DCMAKE_CXX_COMPILER={compiler}", *options)
             compile_targets(folder, *targets)
             (folder / "is-built").touch()
     return folder

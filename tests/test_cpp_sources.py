@@ -55,7 +55,7 @@ UNREAD_BY_DEBIAN = {"palette.gif"}  # its OpenCV 4.6 reads no GIF
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = built(tmp_path_factory, "gcc", *for_onnxruntime())
+    folder = built(tmp_path_factory, "gcc", *for_onnxruntime(), "-DCMAKE_UNITY_BUILD=OFF")
     return folder / "paddleport-classify"
 
 
