@@ -73,6 +73,15 @@ def small_mnn(small_onnx: Artifact, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def openvino_bf16() -> None:
+    """Skip where the CPU has no bf16 for OpenVINO, which refuses it by name there."""
+    openvino = pytest.importorskip("openvino")
+    able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    if "BF16" not in able:
+        pytest.skip(f"OpenVINO computes in {', '.join(able)} on this CPU")
+
+
+@pytest.fixture(scope="session")
 def cpp_toolchain() -> None:
     """Skip, or fail where it is required, without what builds a C++ bundle."""
     if CppRunner.found_version() is None:

@@ -264,7 +264,7 @@ def test_what_rounding_does_by_the_toss_of_a_coin_is_seen(
         reference=[tensors["native"]],
         candidate=[tensors["other"]],
         failing=[0],
-        scale=SimpleNamespace(error=error),
+        scale=SimpleNamespace(error=error, error_below_floor=error),
         worst=lambda one, other: error(one[0], other[0]),
     )
     assert gathering._rounding(reference, output, "fp32") == 1.0

@@ -193,9 +193,9 @@ def test_a_damaged_record_is_one_line(file: Path, tmp_path: Path, damage: Any) -
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("openvino_bf16")
 def test_a_precision_that_was_asked_for_is_the_limit(small_pir: Artifact, tmp_path: Path) -> None:
     """Asked for bf16, OpenVINO is right within bf16's limit; its error is none of fp32's."""
-    pytest.importorskip("openvino")
     path = tmp_path / "small.onnx"
     convert(small_pir.path.parent, path)
     spec = served(read_onnx_model(path), "openvino", precision="bf16")
@@ -205,9 +205,9 @@ def test_a_precision_that_was_asked_for_is_the_limit(small_pir: Artifact, tmp_pa
     assert proven(served(spec.model, "openvino"))["precision"] == "fp32"
 
 
+@pytest.mark.usefixtures("openvino_bf16")
 def test_a_precision_that_is_too_coarse_is_the_cause(file: Path) -> None:
     """An untrained network's answers do not survive bf16, by validate's own word."""
-    pytest.importorskip("openvino")
     with pytest.raises(NotReadyError, match=r"Cause: bf16, .* leave --precision bf16 out"):
         proven(served(read_onnx_model(file), "openvino", precision="bf16"))
 

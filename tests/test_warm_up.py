@@ -104,7 +104,7 @@ class RecordingWorker(Worker):
 def test_a_round_may_hold_a_warm_up_and_a_run_that_each_take_all_their_time() -> None:
     worker = RecordingWorker()
     model: Any = SimpleNamespace()
-    session = Session("any", model, RunnerOptions(threads=1), worker=worker, timeout_s=300)
+    session = Session("reference", model, RunnerOptions(threads=1), worker=worker, timeout_s=300)
     array: Array = np.zeros(1)
     session.run_all([{"x": array}])
     session.time_ms({"x": array}, at_most_s=0.5, warm_up_s=0.1)
