@@ -47,9 +47,9 @@ def check_name(path: Path, target: type[Target]) -> None:
     """
     suffix = target.suffix
     if target.main_file:
-        from paddleport.convert.cpp.named_bundle import check_bundle_name
+        from paddleport.convert.whole_folder import check_folder
 
-        check_bundle_name(path)
+        check_folder(path)
         return
     if path.is_dir():
         raise OutputError(f"{path} is a folder; give a file: -o {path / f'model{suffix}'}")

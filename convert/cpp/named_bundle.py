@@ -1,7 +1,6 @@
 """A bundle gets its name: the whole folder at once, with what was found when it was checked."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from paddleport.convert.cpp.bundle_writer import write_table
-from paddleport.errors import OutputError
-from paddleport.files import check_writable
+from paddleport.convert.whole_folder import whole_folder
 from paddleport.models.artifact import Artifact
 from paddleport.models.cpp.bundle_file import BUNDLE, LABELS, read_bundle
 from paddleport.runners.cpp.toolchain import APT
@@ -19,17 +17,6 @@ from paddleport.runners.cpp.toolchain import APT
 _PACKAGE, _TEMPLATE = "paddleport.convert.cpp", "readme.md.j2"
 _CHECKED = ("verdict", "not_run", "feeds", "cause", "step", "why")
 _COMPARED = ("output", "verdict", "measure", "worst_error", "limit")
-
-
-def check_bundle_name(path: Path) -> None:
-    """Refuse, before anything is made, a folder that can't be written.
-
-    Raises:
-        OutputError: something is there already, or the place takes no files.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(f"{path} is there already: remove it, or choose another name with -o")
-    check_writable(path.absolute().parent)
 
 
 def named_bundle(made: Artifact, path: Path, values: Mapping[str, Any] | None = None) -> Artifact:
@@ -43,26 +30,17 @@ def named_bundle(made: Artifact, path: Path, values: Mapping[str, Any] | None = 
     Raises:
         OutputError: something is there already, or it can't be written.
     """
-    check_bundle_name(path)
-    waiting = path.absolute().with_name(f".{path.name}.{os.urandom(4).hex()}.writing")
     checked: dict[str, Any] = {}
     if values:
         compared = [{key: item[key] for key in _COMPARED} for item in values["comparisons"]]
         checked = {key: values[key] for key in _CHECKED}
         checked |= {"pictures": values.get("pictures", ""), "comparisons": compared}
-    try:
+    with whole_folder(path) as waiting:
         shutil.copytree(made.path.parent, waiting)
         table = json.loads((waiting / BUNDLE).read_text("utf-8"))
         table |= {"provenance": dict(made.provenance), "checked": checked}
         write_table(waiting, table)
         (waiting / "README.md").write_text(_readme(table, waiting), "utf-8")
-        if path.is_dir():
-            path.rmdir()  # an empty one
-        waiting.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(waiting, ignore_errors=True)
     return replace(made, files=read_bundle(path).artifact.files)
 
 

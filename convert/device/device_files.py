@@ -1,7 +1,5 @@
 """A folder for phones and boards: a proven model file, feeds, and the answers to expect."""
 
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,8 +8,8 @@ from paddleport.convert.device.device_request import DeviceRequest
 from paddleport.convert.device.folder_writer import MODEL_FOLDER, FolderWriter
 from paddleport.convert.pipeline import convert, file_name
 from paddleport.convert.targets import TargetOptions, target_class
-from paddleport.errors import NotProvenError, OutputError, UsageError
-from paddleport.files import check_writable
+from paddleport.convert.whole_folder import whole_folder
+from paddleport.errors import NotProvenError, UsageError
 from paddleport.models.resolve import SourceModel
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.runner_options import Precision
@@ -41,17 +39,6 @@ def default_folder(model: str, to: str, precision: Precision | None) -> Path:
     return Path(f"{model}.{to}{lower}.device")
 
 
-def check_folder(path: Path) -> None:
-    """Refuse, before anything is made, a folder that can't be written.
-
-    Raises:
-        OutputError: something is there already, or the place takes no files.
-    """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise OutputError(f"{path} is there already: remove it, or choose another name with -o")
-    check_writable(path.resolve().parent)
-
-
 def write_device_folder(
     source: SourceModel,
     path: Path,
@@ -72,19 +59,10 @@ def write_device_folder(
             f"--to {request.to} makes a folder of its own, which no other needs: paddleport "
             f"convert {request.asked} --to {request.to}"
         )
-    check_folder(path)
-    waiting = path.resolve().with_name(f".{path.resolve().name}.{os.urandom(4).hex()}.writing")
-    try:
+    with whole_folder(path) as waiting:
         (waiting / MODEL_FOLDER).mkdir(parents=True)
         done = _converted(source, waiting / MODEL_FOLDER, request, progress)
         manifest = FolderWriter(source, done, request, waiting, progress).write()
-        if path.is_dir():
-            path.rmdir()  # an empty one
-        waiting.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(waiting, ignore_errors=True)
     size_bytes = sum((path / name).stat().st_size for name in manifest.files)
     return WrittenFolder(path=path, conversion=done, manifest=manifest, size_bytes=size_bytes)
 

@@ -62,12 +62,12 @@ def device_folder(
     [bold]paddleport device-folder FOLDER --to mnn --images DIR -o phone[/]
     """
     from paddleport.convert.device.device_files import (
-        check_folder,
         default_folder,
         write_device_folder,
     )
     from paddleport.convert.device.device_request import DeviceRequest
     from paddleport.convert.precision.gate_inputs import GateOptions
+    from paddleport.convert.whole_folder import check_folder
     from paddleport.models.resolve import resolve
     from paddleport.runners.preprocessing.picture_files import find_pictures
 
