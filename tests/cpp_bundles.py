@@ -80,10 +80,7 @@ def built(
 ) -> Path:
     """A build folder, shared by every process of this session of tests; quickly built."""
     need("cmake", compiler)
-    shared = factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder = shared / f"cpp-{name}"
+    folder = shared_folder(factory) / f"cpp-{name}"
     with FileLock(f"{folder}.lock"):
         if not (folder / "is-built").exists():
             quick = "-DCMAKE_UNITY_BUILD=ON"
@@ -91,6 +88,12 @@ def built(
             compile_targets(folder, *targets)
             (folder / "is-built").touch()
     return folder
+
+
+def shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """The folder of this session of tests, one for all its processes."""
+    own = factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 def configure(sources: Path, folder: Path, *options: str) -> None:

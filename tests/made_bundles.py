@@ -52,6 +52,16 @@ def patched(bundle: Artifact, file: str, old: str, new: str) -> Artifact:
     return bundle
 
 
+def with_switch(bundle: Artifact, file: str, fault: str, old: str, new: str) -> Artifact:
+    """A fault that the program has where its environment's ``PLANTED`` is the fault's name."""
+    asked = 'std::getenv("PLANTED")'
+    has = f'({asked} != nullptr && std::string({asked}) == "{fault}")'
+    patched(bundle, file, old, f"({has} ? ({new}) : ({old}))")
+    path = bundle.path.parent / file
+    path.write_text("#include <cstdlib>\n#include <string>\n" + path.read_text())
+    return bundle
+
+
 def stand_in(path: Path, described: Mapping[str, object], then: str) -> Path:
     """A program that takes a bundle's place: it answers ``describe``, then does ``then``."""
     return script(
