@@ -1,6 +1,8 @@
 """``evaluate --engine ray``: the counts of a pass in this process, whatever is lost meanwhile."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ try:
 except ImportError as absent:
     skip_or_fail("ray", str(absent))
 
+from paddleport.integrations import ray_actors, ray_evaluation
 from paddleport.integrations.ray_evaluation import RayChunks
 
 __all__ = ["cache", "cluster", "paddleport"]
@@ -37,6 +40,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> LabelledData:
     folder = draw_colours(tmp_path_factory.mktemp("pictures"), 700)
     (folder / "0" / "bad.png").write_bytes(b"no picture")
     return open_labelled(folder, labels=None, classes=CLASSES)
+
+
+@pytest.fixture
+def nodes_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of a cluster that is started after it."""
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 def evaluated(
@@ -89,6 +99,32 @@ def test_an_interrupted_pass_goes_on_there(
     found = evaluated(model, data, tmp_path, engine=RayChunks(actors=2), resume=True)
     assert found.resumed_at > 0
     same_tally(evaluated(model, data, tmp_path / "whole").tally, found.tally)
+
+
+def test_a_model_that_the_nodes_do_not_have_is_sent(
+    nodes_cache: Path,
+    cluster: Any,
+    model: Artifact,
+    data: LabelledData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder, away = tmp_path / "model", tmp_path / "away"
+    shutil.copytree(model.path.parent, folder)
+    here = replace(model, files=tuple(folder / file.name for file in model.files))
+    counted = evaluated(here, data, tmp_path / "here")
+
+    def connect(address: str | None) -> bool:  # once this process has read all that it needs
+        folder.rename(away)
+        return really(address)
+
+    really = ray_actors.connect
+    monkeypatch.setattr(ray_evaluation, "connect", connect)
+    there = evaluated(here, data, tmp_path / "there", engine=RayChunks())
+    assert away.is_dir() and not folder.exists()
+    assert list(nodes_cache.glob(f"shipped/*/{model.path.name}"))
+    same_tally(counted.tally, there.tally)
+    assert not any(row.failed for row in there.rows.values())
 
 
 def test_as_typed(paddleport: Command, tmp_path: Path) -> None:

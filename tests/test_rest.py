@@ -1,7 +1,9 @@
 """The protocol over HTTP: what is answered, what is refused, and what that leaves behind."""
 
 import asyncio
+import contextlib
 import gzip
+import http.client
 import json
 import os
 import re
@@ -384,6 +386,60 @@ def test_sizes_are_refused_before_they_are_read(at: Addresses, client: httpx.Cli
     chunks = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
     assert raw_exchange(at, post + chunked + chunks * 20).startswith(b"HTTP/1.1 413")
     assert client.get("/v2/health/live").status_code == 200
+
+
+def test_a_client_that_reads_after_it_has_sent_sees_why_its_body_is_too_large(
+    at: Addresses,
+) -> None:
+    body = b"x" * (40 << 20)  # more than the kernel's buffers hold
+    for sent in (body, iter([body[: 1 << 20]] * 40)):  # with its length, and in chunks
+        asking = http.client.HTTPConnection(at.http.removeprefix("http://"), timeout=20)
+        with contextlib.closing(asking):
+            asking.request("POST", "/v2/models/echo/infer", sent, encode_chunked=True)
+            answer = asking.getresponse()
+            assert (answer.status, answer.getheader("connection")) == (413, "close")
+            assert str(BODY_BYTES) in answer.read().decode()
+
+
+def test_what_is_sent_after_a_refusal_is_bounded(
+    at: Addresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: "
+    host, port = at.http.removeprefix("http://").split(":")
+    monkeypatch.setattr(http_protocol, "LINGER_S", 0.5)
+    with socket.create_connection((host, int(port)), 10) as slow:
+        slow.sendall(head + b"10000000000\r\n\r\n")
+        with slow.makefile("rb") as answers:
+            assert _answer(answers).startswith(b"HTTP/1.1 413 ")
+            assert answers.read() == b""  # its end is told at once
+        started = time.monotonic()
+        with pytest.raises(ConnectionError):
+            while time.monotonic() - started < 5:
+                slow.sendall(b"x")
+                time.sleep(0.05)
+        assert time.monotonic() - started < 2
+    monkeypatch.setattr(http_protocol, "LINGER_S", 60)
+    monkeypatch.setattr(http_protocol, "MOST_LINGERED_BYTES", 1 << 20)
+    with socket.create_connection((host, int(port)), 10) as fast:
+        fast.sendall(head + b"10000000000\r\n\r\n")
+        with pytest.raises(ConnectionError):
+            for _ in range(64):
+                fast.sendall(b"x" * (1 << 20))
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_limit_of_headers_is_exact(at: Addresses, more: int) -> None:
+    head = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: \r\n\r\n"
+    filled = b"y" * (http_protocol.MOST_HEADER_BYTES - len(head) + more)
+    said = raw_exchange(at, head[:-4] + filled + head[-4:])
+    assert said.startswith(b"HTTP/1.1 400 " if more else b"HTTP/1.1 200 ")
+
+
+def test_a_body_in_one_piece_with_its_headers_is_none_of_them(one: Addresses) -> None:
+    body = json.dumps({"inputs": [tensor()]}).encode() + b" " * 70_000
+    head = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+    whole = head + b"content-length: %d\r\n\r\n" % len(body) + body
+    assert raw_exchange(one, whole).startswith(b"HTTP/1.1 200 ")
 
 
 def test_headers_are_limited(at: Addresses, client: httpx.Client) -> None:

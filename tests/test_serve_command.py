@@ -14,11 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import colour_pictures
+import grpc
 import httpx
 import onnx
 import pytest
 from onnx import numpy_helper
 from test_cli import Command, cache, one_line_error, paddleport
+from test_rpc import call
+
+from paddleport.serve.rpc.open_inference_messages import METHODS
 
 __all__ = ["cache", "paddleport"]
 
@@ -129,6 +133,40 @@ def test_a_repository_is_loaded_by_request(tmp_path: Path, cache: Path, colours:
         assert server.client.post("/v2/repository/models/mine/unload").status_code == 200
         assert server.client.get("/v2/models/mine/ready").status_code == 503
         assert server.client.post("/v2/repository/models/other/load").status_code == 404
+
+
+def test_a_damaged_file_is_no_secret_of_where_it_lies(
+    tmp_path: Path, cache: Path, colours: Path
+) -> None:
+    folder = tmp_path / "my models"
+    (folder / "nested").mkdir(parents=True)
+    content = colours.read_bytes()
+    (folder / "mine.onnx").write_bytes(content)
+    (folder / "cut.onnx").write_bytes(content[: len(content) // 2])
+    (folder / "nested" / "junk.onnx").write_bytes(b"\xff" * 500)
+    (folder / "other.mnn").write_bytes(b"\0" * 500)  # which this backend does not load
+    with serving(tmp_path, cache, "--repository", folder, "--allow-load") as server:
+        for name, file in (("cut", "cut.onnx"), ("nested", "junk.onnx"), ("other", "other.mnn")):
+            done = server.client.post(f"/v2/repository/models/{name}/load")
+            assert done.status_code == 503, done.text
+            assert f"{name} can't be loaded: " in done.json()["error"]
+            with pytest.raises(grpc.RpcError) as raised:
+                asked = METHODS["RepositoryModelLoad"][0](model_name=name)
+                call(server.told["grpc"], "RepositoryModelLoad", asked)
+            error: Any = raised.value
+            assert error.code() is grpc.StatusCode.UNAVAILABLE
+            told = (
+                done.text,
+                error.details(),
+                server.client.get(f"/v2/models/{name}/ready").text,
+                server.client.post(f"/v1/classify?model={name}", content=b"x").text,
+            )
+            assert all(file in text and "my models" not in text for text in told), told
+        everything = server.client.post("/v2/repository/index").text
+        assert str(tmp_path) not in everything + server.client.get("/v1/models").text
+        assert server.client.post("/v2/repository/models/mine/load").status_code == 200
+        assert server.client.get("/v2/models/mine/ready").status_code == 200
+    assert str(folder / "cut.onnx") in (tmp_path / "stderr.txt").read_text()
 
 
 def test_a_killed_worker_is_started_again(

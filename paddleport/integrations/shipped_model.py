@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from paddleport.files import sha256
+from paddleport.models.artifact import Artifact
 from paddleport.models.cache import cached_folder
 from paddleport.runners.predictor import PredictorSpec
 
@@ -13,16 +14,16 @@ FOLDER = "shipped"
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShippedModel:
-    """A predictor's description with the bytes of its model: what is pickled to a node.
+class ShippedFiles:
+    """A model with the bytes of its files: what is pickled to a node.
 
     Attributes:
-        spec: with the paths of the machine that made it.
+        model: with the paths of the machine that made it.
         digests: sha256 of each of the model's files, in their order.
         contents: their bytes, and those of other files that must lie beside them, by name.
     """
 
-    spec: PredictorSpec
+    model: Artifact
     digests: tuple[str, ...]
     contents: Mapping[str, bytes] = field(repr=False)
 
@@ -35,20 +36,19 @@ class ShippedModel:
         )
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
-    def here(self) -> PredictorSpec:
-        """The description with paths of this machine: its own where the same files lie there.
+    def here(self) -> Artifact:
+        """The model with paths of this machine: its own where the same files lie there.
 
         Elsewhere the bytes are written into the cache, under their digest, once a machine.
 
         Raises:
             OutputError: the cache cannot be written.
         """
-        model = self.spec.model
+        model = self.model
         if all(_is(file, told) for file, told in zip(model.files, self.digests, strict=True)):
-            return self.spec
+            return model
         folder = cached_folder(f"{FOLDER}/{self.digest[:16]}", self._write)
-        files = tuple(folder / file.name for file in model.files)
-        return replace(self.spec, model=replace(model, files=files))
+        return replace(model, files=tuple(folder / file.name for file in model.files))
 
     def _write(self, folder: Path) -> None:
         for name, content in self.contents.items():
@@ -56,14 +56,36 @@ class ShippedModel:
             (folder / name).write_bytes(content)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ShippedModel:
+    """A predictor's description with its model's files.
+
+    Attributes:
+        spec: with the paths of the machine that made it.
+        files: of its model.
+    """
+
+    spec: PredictorSpec
+    files: ShippedFiles
+
+    def here(self) -> PredictorSpec:
+        """The description with paths of this machine; raises as ``ShippedFiles.here`` does."""
+        model = self.files.here()
+        return self.spec if model is self.spec.model else replace(self.spec, model=model)
+
+
 def ship(spec: PredictorSpec) -> ShippedModel:
+    """A predictor's description to be sent elsewhere."""
+    return ShippedModel(spec=spec, files=ship_files(spec.model))
+
+
+def ship_files(model: Artifact) -> ShippedFiles:
     """Read the model's files, and an ONNX file's external data, to be sent elsewhere."""
-    files = spec.model.files
-    contents = {file.name: file.read_bytes() for file in files}
-    if spec.model.format == "onnx":
-        contents |= _external_data(files[0])
-    return ShippedModel(
-        spec=spec, digests=tuple(sha256([file]) for file in files), contents=contents
+    contents = {file.name: file.read_bytes() for file in model.files}
+    if model.format == "onnx":
+        contents |= _external_data(model.files[0])
+    return ShippedFiles(
+        model=model, digests=tuple(sha256([file]) for file in model.files), contents=contents
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 
 from paddleport.errors import PortError
-from paddleport.serve.hosting.model_host import HostError, ModelHost
+from paddleport.serve.hosting.model_host import HostError, ModelHost, NotReadyError
 from paddleport.serve.hosting.model_repository import ModelRepository
 from paddleport.serve.hosting.process_host import ProcessHost
 
@@ -67,12 +67,21 @@ class HostRegistry:
         Raises:
             NotAllowedError: loading is off.
             UnknownModelError: no such model.
-            PortError: why it can't be opened, or that it is not proven.
+            NotReadyError: why it can't be opened, or that it is not proven.
         """
-        await self._changeable(name, "load").load()
+        host = self._changeable(name, "load")
+        try:
+            await host.load()
+        except PortError as error:
+            raise NotReadyError(f"{name} can't be loaded: {host.state.reason}") from error
 
     async def unload(self, name: str) -> None:
-        """Finish what a model was asked, and close it; raises as ``load`` does."""
+        """Finish what a model was asked, and close it.
+
+        Raises:
+            NotAllowedError: unloading is off.
+            UnknownModelError: no such model.
+        """
         host = self._changeable(name, "unload")
         if name in self._required:
             self._required.remove(name)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from paddleport.errors import UsageError
+from paddleport.errors import PortError, UsageError
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.tasks import task_named
 from paddleport.runners.tasks.base import Task
@@ -22,6 +22,7 @@ from paddleport.serve.hosting.model_host import (
     PictureAnswers,
 )
 from paddleport.serve.hosting.picture_requests import PictureRequests
+from paddleport.serve.hosting.told_reason import told_reason
 from paddleport.serve.hosting.worker_group import WorkerGroup
 from paddleport.serve.hosting.worker_service import Opened
 from paddleport.tensors import Array, Feed, TensorSpec, check_feed
@@ -82,7 +83,7 @@ class ProcessHost(ModelHost):
         group = self._group
         if self._phase == "ready" and group is not None and not group.is_up:
             again = "it can't be started again" if group.gave_up else "it is started again"
-            reason = f"no worker is there, {again}: {group.last_error}"
+            reason = f"no worker is there, {again}: {self._told(group.last_error)}"
         return HostState(ready=not reason, reason=reason, proof=self._proof)
 
     @property
@@ -119,7 +120,9 @@ class ProcessHost(ModelHost):
             try:
                 await self._start()
             except BaseException as error:
-                self._phase, self._reason = "failed", str(error) or type(error).__name__
+                self._phase, self._reason = "failed", self._told(error)
+                if isinstance(error, PortError):
+                    _logger.warning("%s is not loaded: %s", self.name, error)
                 await asyncio.shield(self._stop())
                 raise
             finally:
@@ -237,6 +240,10 @@ class ProcessHost(ModelHost):
 
     async def _alone(self, feed: Feed) -> dict[str, Array]:
         return (await self._feeds.submit(feed, deadline_s=None)).outputs
+
+    def _told(self, error: BaseException | str) -> str:
+        """An error for clients; the log has the files' places as well."""
+        return told_reason(str(error) or type(error).__name__, self.spec.model.files)
 
     def _restarted(self) -> None:
         _logger.warning("%s: a worker was started again", self.name)

@@ -11,7 +11,8 @@ from paddleport.runners.predictor import PredictorSpec
 from paddleport.serve.hosting.dispatcher import Dispatcher
 from paddleport.serve.hosting.host_settings import HostSettings
 from paddleport.serve.hosting.hosted_worker import AHEAD, HostedWorker
-from paddleport.serve.hosting.model_host import WorkerLostError
+from paddleport.serve.hosting.model_host import NotReadyError, WorkerLostError
+from paddleport.serve.hosting.told_reason import told_reason
 from paddleport.serve.hosting.worker_service import Opened
 
 _LONGEST_LOOK_S = 0.5  # between two looks for workers that hang
@@ -174,8 +175,12 @@ class WorkerGroup:
         if not self._first[index].done():
             self._first[index].set_exception(error)
         if self.gave_up:
-            self._feeds.fail_all(error)
-            self._pictures.fail_all(error)
+            lost = NotReadyError(
+                "no worker is there, it can't be started again: "
+                + told_reason(str(error), self._spec.model.files)
+            )
+            self._feeds.fail_all(lost)
+            self._pictures.fail_all(lost)
 
     async def _look_for_hangs(self) -> None:
         timeout_s = self._settings.timeout_s

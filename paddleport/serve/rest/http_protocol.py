@@ -1,6 +1,7 @@
 """uvicorn's HTTP, with limits on what comes before a request's body."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -8,12 +9,19 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MOST_HEADER_BYTES = 65536
 MOST_HEADERS = 100
 HEADER_TIMEOUT_S = 10.0
+LINGER_S = 10.0
+MOST_LINGERED_BYTES = 2**28
 
 
 class GuardedHttp(HttpToolsProtocol):
     """Closes connections whose headers are too many, too long or too slow.
 
     uvicorn limits neither with httptools, nor how long a new connection says nothing.
+
+    A connection that ends with an answer to a body that is still being sent is closed when the
+    client has closed it, or after ``LINGER_S`` or ``MOST_LINGERED_BYTES`` that are thrown away:
+    closed at once, it would be reset, and many clients see an answer only once they have sent
+    everything.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -21,26 +29,43 @@ class GuardedHttp(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self._before_body = 0  # bytes since the last request's end, or -1 within a body
         self._too_slow: asyncio.TimerHandle | None = None
+        self._lingering: asyncio.TimerHandle | None = None
+        self._lingered = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Have it say what it wants soon."""
         super().connection_made(transport)
+        self._answering = _AnsweringEnd(transport, self._end)
         self._too_slow = self.loop.call_later(HEADER_TIMEOUT_S, self._close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing to wait for."""
         self._in_time()
+        if self._lingering is not None:
+            self._lingering.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Count what comes before a body; a chunk may end headers and begin a body."""
-        if self._before_body >= 0:
+        if self._lingering is not None:
+            self._lingered += len(data)
+            if self._lingered > MOST_LINGERED_BYTES:
+                self._close()
+            return
+        while self._before_body >= 0 and not self.transport.is_closing():
             if self._too_slow is None:  # the next request of a connection that was kept
                 self._too_slow = self.loop.call_later(HEADER_TIMEOUT_S, self._close)
-            self._before_body += len(data)
-        super().data_received(data)
-        if self._before_body > MOST_HEADER_BYTES and not self.transport.is_closing():
-            self.send_400_response(f"More than {MOST_HEADER_BYTES} bytes of headers.")
+            room = MOST_HEADER_BYTES - self._before_body
+            if len(data) <= room:
+                self._before_body += len(data)
+                break
+            self._before_body = MOST_HEADER_BYTES
+            super().data_received(data[:room])
+            data = data[room:]
+            if self._before_body == MOST_HEADER_BYTES and not self.transport.is_closing():
+                self.send_400_response(f"More than {MOST_HEADER_BYTES} bytes of headers.")
+        if not self.transport.is_closing():
+            super().data_received(data)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Refuse the one too many; what is raised here, uvicorn answers with 400."""
@@ -53,6 +78,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._before_body = -1
         self._in_time()
         super().on_headers_complete()
+        self.cycle.transport = self._answering  # type: ignore[assignment]  # all that it calls
 
     def on_message_complete(self) -> None:
         """What comes now are the next request's headers."""
@@ -67,3 +93,20 @@ class GuardedHttp(HttpToolsProtocol):
     def _close(self) -> None:
         if not self.transport.is_closing():
             self.transport.close()
+
+    def _end(self) -> None:
+        """Close after an answer; at once where no body is on its way, or room is short."""
+        short = len(self.connections) >= (self.limit_concurrency or float("inf"))
+        if self._before_body >= 0 or short or self.transport.is_closing():
+            self._close()
+            return
+        self._lingering = self.loop.call_later(LINGER_S, self._close)
+        if self.transport.can_write_eof():  # not with TLS
+            self.transport.write_eof()
+
+
+class _AnsweringEnd:
+    """A transport as an answer's cycle uses it, with another way to close it."""
+
+    def __init__(self, transport: asyncio.Transport, close: Callable[[], None]) -> None:
+        self.write, self.is_closing, self.close = transport.write, transport.is_closing, close

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from paddleport import process
@@ -77,9 +76,7 @@ class RowProcess:
     @property
     def settled(self) -> RowRequest:
         """The row with the one source and file that it was opened with; it can be pickled."""
-        source = RowSource(
-            make=partial(_as_it_is, self.model), options=self.source.options, note=self.source.note
-        )
+        source = RowSource.of_file(self.model, self.source.options, self.source.note)
         return replace(self.row, sources=(source,), named=True)
 
     @property
@@ -137,7 +134,3 @@ class RowProcess:
                 raise
             message = f"{error}. {self.row.advice}"
             raise WorkerCrashed(message, reason=error.reason, log=error.log) from None
-
-
-def _as_it_is(model: Artifact) -> Artifact:
-    return model

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from paddleport.models.artifact import Artifact
@@ -48,6 +49,11 @@ class RowSource:
     options: RunnerOptions
     note: str = ""
 
+    @classmethod
+    def of_file(cls, model: Artifact, options: RunnerOptions, note: str) -> "RowSource":
+        """One whose file is there already; it can be pickled."""
+        return cls(make=partial(_as_it_is, model), options=options, note=note)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RowRequest:
@@ -71,3 +77,7 @@ class RowRequest:
     named: bool = False
     skipped: str = ""
     advice: str = ""
+
+
+def _as_it_is(model: Artifact) -> Artifact:
+    return model
