@@ -119,8 +119,8 @@ def plain() -> dict[str, bytes]:
     for size in ((1, 1), (1, 17), (17, 1), (8, 8), (15, 33), (255, 257)):
         name = f"{size[1]}x{size[0]}"
         for subsampling in (0, 1, 2):
-            options = {"subsampling": subsampling, "quality": 60 + 15 * subsampling}
-            found[f"{name}-{subsampling}.jpg"] = encoded(noise(size), "jpeg", **options)
+            data = encoded(noise(size), "jpeg", subsampling=subsampling, quality=60)
+            found[f"{name}-{subsampling}.jpg"] = data
         found[f"{name}-progressive.jpg"] = encoded(noise(size), "jpeg", progressive=True)
         found[f"{name}-grey.jpg"] = encoded(noise(size, "L"), "jpeg", progressive=size[0] % 2 == 1)
         found[f"{name}-cmyk.jpg"] = encoded(noise(size, "CMYK"), "jpeg", quality=100)
