@@ -126,9 +126,11 @@ def plain() -> dict[str, bytes]:
         found[f"{name}-cmyk.jpg"] = encoded(noise(size, "CMYK"), "jpeg", quality=100)
     for sampling in SAMPLINGS:
         for progressive in (0, 1):
-            options = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, int.from_bytes(sampling, "big"))
-            options += (cv2.IMWRITE_JPEG_PROGRESSIVE, progressive)
-            found[f"sampled-{sampling.hex()}-{progressive}.jpg"] = by_opencv((77, 101), *options)
+            found[f"sampled-{sampling.hex()}-{progressive}.jpg"] = by_opencv(
+                (77, 101),
+                *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, int.from_bytes(sampling, "big")),
+                *(cv2.IMWRITE_JPEG_PROGRESSIVE, progressive),
+            )
     found["sampled-141111.jpg"] = sampled(b"\x14\x11\x11")
     found["restarts.jpg"] = by_opencv((90, 77), cv2.IMWRITE_JPEG_RST_INTERVAL, 3)
     found["optimised.jpg"] = encoded(noise((40, 50)), "jpeg", optimize=True, quality=30)
