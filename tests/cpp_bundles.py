@@ -207,6 +207,10 @@ class Pipe:
             found.append(np.frombuffer(answers.read(size), dtype).reshape(shape))
         return head, found
 
+    def maps(self) -> str:
+        """The files that it has mapped by now."""
+        return Path(f"/proc/{self._process.pid}/maps").read_text()
+
     def __enter__(self) -> "Pipe":
         return self
 

@@ -28,7 +28,7 @@ from paddleport.runners.cpp.toolchain import Toolchain
 __all__ = ["cache", "paddleport"]
 LABELS = ("one", "two, with a comma", "drei", "四", "five")
 NO_TOOLS = Toolchain(
-    compiler="", compiler_version="", cmake="", cmake_version="", opencv="", json=""
+    compiler="", compiler_version="", cmake="", cmake_version="", opencv="", jpeg="", json=""
 )
 
 
@@ -92,7 +92,7 @@ def test_a_name_is_given_at_once_and_nothing_is_overwritten(
     (tmp_path / "empty").mkdir()
     named_bundle(made, tmp_path / "empty")
     readme = (tmp_path / "empty" / "README.md").read_text("utf-8")
-    assert "apt-get install -y cmake g++ libopencv-imgcodecs-dev nlohmann-json3-dev" in readme
+    assert "apt-get install -y cmake g++ libjpeg-dev libopencv-imgcodecs-dev" in readme
     assert "export OpenVINO_DIR=" in readme and "cmake -B build" in readme
     assert read_artifact(tmp_path / "empty").provenance["source"]["name"] == "small"
     for name in ("empty", "made/labels.txt"):

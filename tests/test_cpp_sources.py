@@ -499,6 +499,13 @@ def test_the_library_by_find_package(openvino: Path, tmp_path: Path) -> None:
     done = run(sources / "example" / "build" / "classify-mat")
     assert done.code == 0, done.err
     assert done.out.splitlines()[0].endswith("  red")
+    (tmp_path / "a.png").write_bytes(PICTURES["rgb.png"])
+    example = sources / "example" / "classify_mat.cpp"
+    by_path = f'classify(std::filesystem::path("{tmp_path / "a.png"}"))'
+    example.write_text(example.read_text().replace("classify(picture)", by_path))
+    compile_targets(sources / "example" / "build")
+    done = run(sources / "example" / "build" / "classify-mat")  # the codecs lie in another folder
+    assert (done.code, len(done.out.splitlines())) == (0, 3), done.err
 
 
 def test_sanitizers_find_nothing(sanitized: Path, pictures: Path, tmp_path: Path) -> None:

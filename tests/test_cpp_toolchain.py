@@ -45,7 +45,7 @@ def versioned(path: Path, first_line: str) -> Path:
 
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine with a compiler, CMake and both libraries' headers, all made up."""
+    """A machine with a compiler, CMake and the libraries' headers, all made up."""
     folder = tmp_path / "bin"
     folder.mkdir()
     versioned(folder / "c++", "c++ (Debian 12.2.0-14+deb12u1) 12.2.0")
@@ -61,6 +61,10 @@ def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (headers / "opencv4/opencv2/core/version.hpp").write_text(version)
     (headers / "nlohmann").mkdir()
     (headers / "nlohmann/json.hpp").write_text(version.replace("CV_", "NLOHMANN_JSON_"))
+    (headers / "jpeglib.h").touch()
+    (headers / "some-linux-gnu").mkdir()
+    turbo = "#define LIBJPEG_TURBO_VERSION  2.1.5\n"
+    (headers / "some-linux-gnu/jconfig.h").write_text(turbo)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}/usr/bin{os.pathsep}/bin")
     monkeypatch.setenv("CMAKE_PREFIX_PATH", str(tmp_path))
     monkeypatch.setattr("paddleport.runners.cpp.toolchain._PREFIXES", ())
@@ -73,6 +77,7 @@ def test_all_of_it_is_found(tools: Path) -> None:
     found = find_toolchain()
     assert found.missing == ()
     assert found.title == "g++ 12.2.0, OpenCV 4.6.0"
+    assert found.jpeg == "2.1.5"
     assert (found.cmake_version, Path(found.compiler)) == ("3.25.1", tools / "bin/c++")
 
 
@@ -90,6 +95,8 @@ def test_the_compiler_that_is_named_is_the_one(
     ("without", "said"),
     [
         ("include/opencv4/opencv2/imgcodecs.hpp", "needs OpenCV's development files: apt-get"),
+        ("include/jpeglib.h", "needs libjpeg-turbo's development files: apt-get"),
+        ("include/some-linux-gnu/jconfig.h", "needs libjpeg-turbo's development files: apt-get"),
         ("include/nlohmann/json.hpp", "needs nlohmann_json: apt-get"),
     ],
 )
@@ -167,11 +174,12 @@ def test_a_build_is_kept_and_another_source_is_another_program(
         tools / "bin/cmake",
         '#!/bin/sh\nif [ "$1" = --version ]; then echo cmake version 3.25.1; exit; fi\n'
         f'if [ "$1" = --build ]; then echo built >> {tools}/log; '
-        "echo program > $2/paddleport-classify; fi\n",
+        "echo program > $2/paddleport-classify; echo codecs > $2/paddleport-codecs.so; fi\n",
     )
     folder = bundle.path.parent
     first, _ = built_program(folder, "openvino")
     assert first.read_text() == "program\n"
+    assert (first.parent / "paddleport-codecs.so").read_text() == "codecs\n"
     (folder / "README.md").write_text("other")
     (folder / "build").mkdir()
     (folder / "build" / "x.o").touch()

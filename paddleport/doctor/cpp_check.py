@@ -11,7 +11,7 @@ _TESTED = "g++ 12.2.0, OpenCV 4.6.0"
 
 
 def probe_cpp() -> Mapping[str, Any]:
-    """What there is of compiler, CMake, OpenCV's development files, JSON and the engines.
+    """What there is of compiler, CMake, the libraries' development files and the engines.
 
     Returns:
         ``title``, compiler and OpenCV; ``missing``, what is not there; ``apt``, the command for
@@ -50,7 +50,11 @@ def assess_cpp(answer: Mapping[str, Any] | ChildFailure) -> Finding:
     if title and title != _TESTED:
         problems.append(Problem("untested", f"tested was {_TESTED}; this one may work"))
     usable = ", ".join(engine for engine, why in engines.items() if not why)
-    parts = {"CMake": answer["cmake_version"], "nlohmann_json": answer["json"]}
+    parts = {
+        "CMake": answer["cmake_version"],
+        "libjpeg-turbo": answer["jpeg"],
+        "nlohmann_json": answer["json"],
+    }
     detail = ", ".join(f"{name} {version}" for name, version in parts.items() if version)
     return Finding(
         part=PART,

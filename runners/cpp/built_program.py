@@ -18,6 +18,7 @@ from paddleport.runners.runner_options import available_threads
 from paddleport.runners.vendor_message import MESSAGE_CHARACTERS
 
 PROGRAM = "paddleport-classify"
+_CODECS = "paddleport-codecs.*"  # which it loads from its own folder
 _NO_SOURCES = (BUNDLE, LABELS, MODEL_FOLDER, "README.md", "build")
 _TIMEOUT_S = 600.0
 _COMPILED_WRONG = re.compile(r"\b(?:fatal )?error\b:? ?(?P<what>.+)", re.IGNORECASE)
@@ -48,7 +49,7 @@ def built_program(
             "sources": {name: sha256([file]) for name, file in sources_of(folder)},
             "engine": [library.engine, library.version, *library.settings.values()],
             "tools": [toolchain.compiler, toolchain.compiler_version, toolchain.cmake_version],
-            "libraries": [toolchain.opencv, toolchain.json],
+            "libraries": [toolchain.opencv, toolchain.jpeg, toolchain.json],
         }
     )
 
@@ -56,7 +57,8 @@ def built_program(
         progress(f"build {PROGRAM}", None)
         with tempfile.TemporaryDirectory(prefix="paddleport-") as name:
             program = _built(folder, Path(name), toolchain, library)
-            shutil.copy2(program, made / PROGRAM)
+            for file in (program, *program.parent.glob(_CODECS)):
+                shutil.copy2(file, made / file.name)
 
     return cached_folder(f"programs/{engine}-{key}", build) / PROGRAM, library
 

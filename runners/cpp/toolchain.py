@@ -1,4 +1,4 @@
-"""What builds a C++ bundle here: compiler, CMake and two libraries, found in milliseconds."""
+"""What builds a C++ bundle here: compiler, CMake and three libraries, found in milliseconds."""
 
 import os
 import re
@@ -10,13 +10,17 @@ from pathlib import Path
 
 from paddleport.errors import BackendUnavailableError
 
-APT = "apt-get install -y cmake g++ libopencv-imgcodecs-dev nlohmann-json3-dev"
+APT = (
+    "apt-get install -y cmake g++ libjpeg-dev libopencv-imgcodecs-dev libopencv-imgproc-dev "
+    "nlohmann-json3-dev"
+)
 _COMPILERS = ("c++", "g++", "clang++")
 _OLDEST_CMAKE = (3, 21)  # of the sources' CMakeLists.txt
 _PREFIXES = ("/usr", "/usr/local", "/opt/homebrew", "/opt/local")
 _MACRO = re.compile(
     r"#define\s+(?:CV_VERSION|NLOHMANN_JSON_VERSION)_(MAJOR|MINOR|REVISION|PATCH)\s+(\d+)"
 )
+_TURBO = re.compile(r"#define\s+LIBJPEG_TURBO_VERSION\s+(\d+(?:\.\d+)*)")
 _OPENCV = ("imgcodecs.hpp", "imgproc.hpp")
 _TIMEOUT_S = 20.0
 
@@ -31,6 +35,7 @@ class Toolchain:
         cmake: the file.
         cmake_version: of it.
         opencv: the version of OpenCV's headers.
+        jpeg: of libjpeg-turbo's headers.
         json: of nlohmann_json's headers.
     """
 
@@ -39,6 +44,7 @@ class Toolchain:
     cmake: str
     cmake_version: str
     opencv: str
+    jpeg: str
     json: str
 
     @property
@@ -54,6 +60,8 @@ class Toolchain:
             found.append(f"a CMake of {oldest} or later (this one is {self.cmake_version})")
         if not self.opencv:
             found.append("OpenCV's development files")
+        if not self.jpeg:
+            found.append("libjpeg-turbo's development files")
         if not self.json:
             found.append("nlohmann_json")
         return tuple(found)
@@ -74,7 +82,7 @@ class Toolchain:
 
 
 def find_toolchain() -> Toolchain:
-    """Look for all of it: two programs are asked for their versions, two headers are read."""
+    """Look for all of it: two programs are asked for their versions, headers are read."""
     compiler, compiler_version = _compiler()
     cmake = shutil.which("cmake") or ""
     return Toolchain(
@@ -83,6 +91,7 @@ def find_toolchain() -> Toolchain:
         cmake=cmake,
         cmake_version=_version_of(cmake),
         opencv=_opencv(),
+        jpeg=_jpeg(),
         json=_json(),
     )
 
@@ -131,6 +140,17 @@ def _opencv() -> str:
         for folder in (include / "opencv4", include / "opencv5", include):
             if all((folder / "opencv2" / name).is_file() for name in _OPENCV):
                 return _macros(folder / "opencv2/core/version.hpp")
+    return ""
+
+
+def _jpeg() -> str:
+    """Of ``jconfig.h``, which Debian keeps in a folder of the machine's kind."""
+    for include in _includes():
+        if (include / "jpeglib.h").is_file():
+            for header in (include / "jconfig.h", *sorted(include.glob("*-linux-gnu*/jconfig.h"))):
+                found = _TURBO.search(_read(header))
+                if found:
+                    return found[1]
     return ""
 
 

@@ -1,5 +1,10 @@
 #include "paddleport/classifier.hpp"
 
+#include <cstdlib>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace paddleport {
 namespace {
 
@@ -62,6 +67,9 @@ Classifier::Classifier(const std::filesystem::path& folder, const ClassifierOpti
     : bundle_(read_bundle(folder)) {
     if (options.check_digests) check_digests(bundle_);
     engine_ = load_engine(bundle_, for_pictures(bundle_, options.engine));
+#ifdef __GLIBC__
+    malloc_trim(0);  // what the engine took and freed while it loaded: tens of MB
+#endif
 }
 
 std::vector<Prediction> Classifier::classify(const cv::Mat& bgr, std::size_t k) {

@@ -6,9 +6,11 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <opencv2/imgcodecs.hpp>
+#include <optional>
 #include <string>
 
+#include "jpeg.hpp"
+#include "opencv_codecs.hpp"
 #include "paddleport/error.hpp"
 #include "paddleport/preprocess.hpp"
 #include "picture_header.hpp"
@@ -40,12 +42,28 @@ std::uint64_t pixels_or_most(const PictureHeader& header) {
     return overflows ? UINT64_MAX : header.height * header.width;
 }
 
-cv::Mat decoded(const std::vector<unsigned char>& data, const std::string& format) {
-    const QuietDecoders quiet;
+// By libjpeg, or nothing where the file is to be read by OpenCV.
+std::optional<cv::Mat> decoded_jpeg(const std::vector<unsigned char>& data,
+                                    const PictureHeader& header) {
+    if (header.format != "JPEG") return std::nullopt;
     try {
-        const cv::Mat picture = cv::imdecode(data, cv::IMREAD_COLOR);
-        return format == "WebP" && !picture.empty() ? turned_webp(picture, data) : picture;
-    } catch (const std::exception&) {  // a cv::Exception, or memory that a damaged header asks for
+        return decode_jpeg(data, header.height, header.width);
+    } catch (const std::exception&) {  // a cv::Exception, or too little memory
+        return std::nullopt;
+    }
+}
+
+cv::Mat decoded_by_opencv(const std::vector<unsigned char>& data, const PictureHeader& header,
+                          const std::string& name) {
+    const QuietDecoders quiet;
+    if (!missing_codecs().empty())
+        throw PictureError(name +
+                           " cannot be decoded, as it is no plain JPEG: " + missing_codecs());
+    try {
+        if (header.format == "PNG") return imdecode(without_animation(data));
+        const cv::Mat picture = imdecode(data);
+        return header.format == "WebP" && !picture.empty() ? turned_webp(picture, data) : picture;
+    } catch (const std::exception&) {  // too little memory
         return {};
     }
 }
@@ -88,8 +106,8 @@ cv::Mat decode_picture(const std::vector<unsigned char>& data, const std::string
     if (pixels_or_most(header) > limits.max_pixels)
         throw PictureError(name + " is a " + described + "; at most " +
                            std::to_string(limits.max_pixels) + " are decoded");
-    cv::Mat picture =
-        decoded(header.format == "PNG" ? without_animation(data) : data, header.format);
+    if (const auto picture = decoded_jpeg(data, header)) return *picture;
+    cv::Mat picture = decoded_by_opencv(data, header, name);
     if (picture.empty())
         throw PictureError(name + " is a " + described +
                            ", but its data is cut short, damaged, or of a kind that OpenCV does "

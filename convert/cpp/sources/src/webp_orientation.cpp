@@ -1,8 +1,8 @@
 #include "webp_orientation.hpp"
 
-#include <opencv2/imgcodecs.hpp>
-
 #include "byte_reader.hpp"
+#include "exif_orientation.hpp"
+#include "opencv_codecs.hpp"
 
 namespace paddleport {
 namespace {
@@ -24,7 +24,7 @@ const Data& probe() {
 }
 
 bool opencv_turns() {
-    static const bool turns = cv::imdecode(probe(), cv::IMREAD_COLOR).rows == 2;
+    static const bool turns = imdecode(probe()).rows == 2;
     return turns;
 }
 
@@ -67,14 +67,8 @@ std::uint64_t orientation_of(const Data& webp) {
 
 cv::Mat turned_webp(const cv::Mat& decoded, const Data& data) {
     const std::uint64_t orientation = orientation_of(data);
-    if (orientation < 2 || orientation > 8 || opencv_turns()) return decoded;
-    constexpr int kAroundX = 0, kAroundY = 1, kBoth = -1;
-    cv::Mat turned = decoded;
-    if (orientation >= 5) cv::transpose(decoded, turned);
-    if (orientation == 2 || orientation == 6) cv::flip(turned, turned, kAroundY);
-    if (orientation == 3 || orientation == 7) cv::flip(turned, turned, kBoth);
-    if (orientation == 4 || orientation == 8) cv::flip(turned, turned, kAroundX);
-    return turned;
+    const bool is_turned = orientation == 1 || opencv_turns();
+    return is_turned ? decoded : turned(decoded, orientation);
 }
 
 }  // namespace paddleport

@@ -1,0 +1,95 @@
+#include "exif_orientation.hpp"
+
+#include "byte_reader.hpp"
+
+namespace paddleport {
+namespace {
+
+using Data = std::vector<unsigned char>;
+
+constexpr std::uint64_t kOrientation = 0x0112;
+constexpr std::uint64_t kShort = 3;  // EXIF's type of 16 bits
+
+// How many fractions OpenCV reads of a tag (EXIF 2.3, table 4); 0: none.
+std::uint64_t fractions(std::uint64_t tag) {
+    switch (tag) {
+        case 0x011A:  // XResolution
+        case 0x011B:  // YResolution
+            return 1;
+        case 0x013E:  // WhitePoint
+            return 2;
+        case 0x0211:  // YCbCrCoefficients
+            return 3;
+        case 0x013F:  // PrimaryChromaticities
+        case 0x0214:  // ReferenceBlackWhite
+            return 6;
+        default:
+            return 0;
+    }
+}
+
+// ImageDescription, Make, Model, Software, DateTime, Copyright.
+bool is_text(std::uint64_t tag) {
+    return (tag >= 0x010E && tag <= 0x0110) || tag == 0x0131 || tag == 0x0132 || tag == 0x8298;
+}
+
+// What an entry points to must be there, or OpenCV reads no further. Throws BeyondEnd.
+void check_entry(const ByteReader& reader, std::uint64_t at, std::uint64_t size) {
+    const std::uint64_t tag = reader.u16(at);
+    std::uint64_t start = reader.u32(at + 8);
+    std::uint64_t length = fractions(tag) * 8;
+    if (is_text(tag)) {
+        length = reader.u32(at + 4);
+        if (length <= 4) start = 8;
+    }
+    if (length > 0 && (start > size || length > size - start)) throw BeyondEnd();
+}
+
+std::optional<std::uint64_t> orientation_of(const Data& tiff) {
+    const ByteReader order(tiff);
+    const bool little = order.has(0, "II");
+    if (!little && !order.has(0, "MM")) return std::nullopt;
+    const ByteReader reader(tiff, !little);
+    if (reader.u16(2) != 42) return std::nullopt;
+    const std::uint64_t directory = reader.u32(4);
+    const std::uint64_t count = reader.u16(directory);
+    std::uint64_t orientation = 0;
+    for (std::uint64_t entry = 0; entry < count; ++entry) {
+        const std::uint64_t at = directory + 2 + entry * 12;
+        check_entry(reader, at, tiff.size());
+        if (reader.u16(at) != kOrientation) continue;
+        const std::uint64_t found = reader.u16(at + 8);
+        const bool odd = reader.u16(at + 2) != kShort || reader.u32(at + 4) != 1;
+        if (odd || orientation != 0 || found < 1 || found > 8) return std::nullopt;
+        orientation = found;
+    }
+    return orientation == 0 ? 1 : orientation;
+}
+
+}  // namespace
+
+bool is_exif(const Data& segment) {
+    return ByteReader(segment).has(0, "Exif\0\0");
+}
+
+std::optional<std::uint64_t> plain_orientation(const Data& segment) {
+    if (!is_exif(segment)) return std::nullopt;
+    try {
+        return orientation_of({segment.begin() + 6, segment.end()});
+    } catch (const BeyondEnd&) {
+        return std::nullopt;
+    }
+}
+
+cv::Mat turned(const cv::Mat& picture, std::uint64_t orientation) {
+    if (orientation < 2 || orientation > 8) return picture;
+    constexpr int kAroundX = 0, kAroundY = 1, kBoth = -1;
+    cv::Mat upright = picture;
+    if (orientation >= 5) cv::transpose(picture, upright);
+    if (orientation == 2 || orientation == 6) cv::flip(upright, upright, kAroundY);
+    if (orientation == 3 || orientation == 7) cv::flip(upright, upright, kBoth);
+    if (orientation == 4 || orientation == 8) cv::flip(upright, upright, kAroundX);
+    return upright;
+}
+
+}  // namespace paddleport
