@@ -1,6 +1,9 @@
 """Classes that packages register under a name: found by metadata, imported when asked for."""
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Generic, TypeVar
 
@@ -55,11 +58,8 @@ class Registry(Generic[Base]):
             )
         return loaded
 
-    def _entries(self) -> Mapping[str, list[EntryPoint]]:
-        found: dict[str, list[EntryPoint]] = {}
-        for entry in entry_points(group=self.group):
-            found.setdefault(entry.name, []).append(entry)
-        return found
+    def _entries(self) -> Mapping[str, Sequence[EntryPoint]]:
+        return _entries_of(self.group, _import_folders())
 
     def _load(self, entry: EntryPoint) -> object:
         try:
@@ -73,6 +73,28 @@ class Registry(Generic[Base]):
                 f"{self.kind} '{entry.name}' of {_package(entry)} needs the package '{missing}' "
                 f"({error}): pip install {missing}"
             ) from error
+
+
+@lru_cache(maxsize=8)
+def _entries_of(
+    group: str, folders: tuple[tuple[str, int], ...]
+) -> Mapping[str, Sequence[EntryPoint]]:
+    """By name. Every package's metadata is read for it, so it is kept while the folders stay."""
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=group):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def _import_folders() -> tuple[tuple[str, int], ...]:
+    """Where packages may lie, and when one was last put there or taken away."""
+    found = []
+    for folder in sys.path:
+        try:
+            found.append((folder, os.stat(folder or os.curdir).st_mtime_ns))
+        except OSError:
+            found.append((folder, 0))
+    return tuple(found)
 
 
 def _package(entry: EntryPoint) -> str:
