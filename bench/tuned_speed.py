@@ -63,9 +63,9 @@ def tuned_results(folder: Path, tune_s: float) -> Results:
 def _model(place: Path) -> Path:
     """The network and its pictures, as the tests draw them."""
     sys.path.append(str(Path(__file__).parent.parent / "tests"))
-    from drawn_digits import digits_model, draw_digits
+    from drawn_digits import draw_digits, fitted_model
 
-    model: Path = digits_model(place)
+    model: Path = fitted_model(place)
     draw_digits(place / "judged", LABELLED, seed=1)
     draw_digits(place / "calibration", CALIBRATION, seed=2)
     return model

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import skip_or_fail
-from filelock import FileLock
+from made_once import made_once
 
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import read_onnx_model, write_metadata
@@ -80,20 +80,13 @@ def built(
 ) -> Path:
     """A build folder, shared by every process of this session of tests; quickly built."""
     need("cmake", compiler)
-    folder = shared_folder(factory) / f"cpp-{name}"
-    with FileLock(f"{folder}.lock"):
-        if not (folder / "is-built").exists():
-            quick = "-DCMAKE_UNITY_BUILD=ON"
-            configure(sources, folder, quick, f"-DCMAKE_CXX_COMPILER={compiler}", *options)
-            compile_targets(folder, *targets)
-            (folder / "is-built").touch()
-    return folder
 
+    def build(folder: Path) -> None:
+        quick = "-DCMAKE_UNITY_BUILD=ON"
+        configure(sources, folder, quick, f"-DCMAKE_CXX_COMPILER={compiler}", *options)
+        compile_targets(folder, *targets)
 
-def shared_folder(factory: pytest.TempPathFactory) -> Path:
-    """The folder of this session of tests, one for all its processes."""
-    own = factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return made_once(factory, f"cpp-{name}", build)
 
 
 def configure(sources: Path, folder: Path, *options: str) -> None:

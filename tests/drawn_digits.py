@@ -11,6 +11,8 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import onnx
+import pytest
+from made_once import made_once
 from mobilenet import mobilenet_card
 from PIL import Image, ImageDraw, ImageFont
 from trained import NORMALIZE, normalised, trained_state
@@ -45,7 +47,12 @@ def draw_digits(folder: Path, count: int, seed: int) -> Path:
     return folder
 
 
-def digits_model(folder: Path) -> Path:
+def digits_model(factory: pytest.TempPathFactory) -> Path:
+    """The folder of ``fitted_model``, fitted once for all tests; not to be written to."""
+    return made_once(factory, "digits-model", fitted_model) / "digits"
+
+
+def fitted_model(folder: Path) -> Path:
     """A MobileNetV2 x1.0 of ten classes, with an inference.yml, in ``folder``."""
     state = trained_state()
     backbone = folder / "backbone"

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from colour_pictures import save_classifier
-from cpp_bundles import shared_folder
 from made_bundles import made_bundle, patched, picture, with_switch
+from made_once import shared_folder
 from test_cli import Command, Done, cache, one_line_error, paddleport
 
 from paddleport.convert import cached_onnx, convert

@@ -23,7 +23,7 @@ from paddleport.models.resolve import resolve
 from paddleport.tensors import Array
 from paddleport.validate.evaluate.report.evaluation_report import EvaluationReport
 
-pytestmark = [pytest.mark.slow, pytest.mark.conversion]
+pytestmark = pytest.mark.slow
 
 PICTURES = 200
 # A pass of so many pictures; prints the most memory that the process has held.
@@ -46,7 +46,7 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A network that reads digits, and labelled digits in ``val``."""
     folder = tmp_path_factory.mktemp("digits")
     draw_digits(folder / "val", PICTURES, seed=5)
-    digits_model(folder)
+    shutil.copytree(digits_model(tmp_path_factory), folder / "digits")
     return folder
 
 

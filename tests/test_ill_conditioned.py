@@ -25,7 +25,7 @@ from paddleport.validate import Plan, validate
 from paddleport.worker import run_in_worker
 
 __all__ = ["cache", "paddleport"]
-pytestmark = [pytest.mark.slow, pytest.mark.conversion]
+pytestmark = pytest.mark.slow
 ONNX_BACKENDS = ("onnxruntime", "openvino")
 
 

@@ -145,9 +145,11 @@ def test_the_trained_mobilenet_in_fp16(dogs: SourceModel, tmp_path: Path) -> Non
 
 
 @pytest.mark.timeout(900)
-def test_trained_layers_that_read_digits_in_bf16(tmp_path: Path) -> None:
+def test_trained_layers_that_read_digits_in_bf16(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
     """Judged by its accuracy on labelled pictures."""
-    source = resolve(digits_model(tmp_path))
+    source = resolve(digits_model(tmp_path_factory))
     done = convert(
         source,
         tmp_path / "digits.onnx",
