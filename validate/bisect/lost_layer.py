@@ -10,15 +10,14 @@ from paddleport.validate.bisect.computation import (
     Computation,
     GraphStep,
     chain,
-    frontier,
     lost_steps,
 )
-from paddleport.validate.bisect.edge_search import JUMP, BudgetSpent, ErrorEdge
+from paddleport.validate.bisect.edge_search import ErrorEdge
+from paddleport.validate.bisect.lost_step import LostStep, find_lost_step, parting_steps
 from paddleport.validate.bisect.operator_kinds import is_bias, kind_of
 from paddleport.validate.bisect.value_lookup import ValueLookup, ValueMatcher
 from paddleport.validate.compare.error_scale import relative_error
 
-_ROUNDING_SHARE = 100.0  # of the limit: errors below are taken for rounding
 _LONGEST_CHAIN = 4
 
 
@@ -32,28 +31,20 @@ class BadTensor:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LostLayer:
+class LostLayer(LostStep):
     """The first layer whose value the ONNX graph has not, and what else is known of it.
 
     Attributes:
-        edge: the layer, with its errors.
-        floor: errors below are rounding.
         places: where the ONNX graph has the layer's inputs.
-        onnx_step: the ONNX node that parts there, if it is known.
-        followers: the nodes after that which the layer may hold as well.
+        followers: the nodes after ``onnx_step`` which the layer may hold as well.
         missing: whether that node is what the layer should have done after its own work.
         reader: then the layer that reads the value as it is; ``None`` otherwise.
-        elsewhere: the tensor of the file that holds the output's value, which is not the output.
     """
 
-    edge: ErrorEdge
-    floor: float
     places: tuple[str, ...] = ()
-    onnx_step: GraphStep | None = None
     followers: tuple[GraphStep, ...] = ()
     missing: bool = False
     reader: GraphStep | None = None
-    elsewhere: str = ""
 
 
 def find_lost_layer(
@@ -66,8 +57,7 @@ def find_lost_layer(
     """The search goes back from an output that differs, through values that ONNX has not.
 
     A value that is missing proves nothing: a runtime has steps of its own between two values
-    that are the same. So it ends at a layer all of whose inputs are in the ONNX graph. An error
-    may be born below the limit, and the search goes on with smaller ones until one jumps.
+    that are the same. So it ends at a layer all of whose inputs are in the ONNX graph.
 
     Args:
         file: the file's layers and their values.
@@ -76,21 +66,10 @@ def find_lost_layer(
         limit: what counts as parted, in the tolerance's unit.
         tick: called before each value that is looked up; may raise BudgetSpent.
     """
-    floor = limit / _ROUNDING_SHARE
-    best: LostLayer | None = None
-    threshold = limit
-    while True:
-        attempt = _LayerSearch(file, onnx, bad, threshold, floor, tick)
-        try:
-            found = attempt.finding()
-        except BudgetSpent:
-            best = best or attempt.bracket()
-            return replace(best, edge=replace(best.edge, complete=False))
-        if best is None or found.edge.jump(floor) > best.edge.jump(floor):
-            best = found
-        threshold /= JUMP
-        if found.elsewhere or best.edge.jump(floor) >= JUMP or threshold < floor:
-            return best
+    return find_lost_step(
+        limit,
+        lambda threshold, floor: _LayerSearch(file, onnx, bad, threshold, floor, tick),
+    )
 
 
 class _LayerSearch:
@@ -122,7 +101,7 @@ class _LayerSearch:
             return LostLayer(edge=edge, floor=self.floor, elsewhere=elsewhere)
         lost = lost_steps(self.file.graph, bad.file, self.in_onnx.present)
         theirs = lost_steps(self.onnx.graph, bad.onnx, self.in_file.present)
-        step, onnx_step = self._parting(lost, theirs)
+        step, onnx_step = parting_steps(self.in_onnx, lost, self.in_file, theirs)
         before = self._lacks(step, onnx_step)
         if before is not None and onnx_step is not None:
             return self._lacking(before, onnx_step, step)
@@ -140,19 +119,6 @@ class _LayerSearch:
         makers = [self.file.graph.producer.get(name) for name in [self.bad.file, *known]]
         step = min(filter(None, makers), key=lambda item: item.position)
         return LostLayer(edge=replace(self._edge_at(step, ()), complete=False), floor=self.floor)
-
-    def _parting(
-        self, lost: Sequence[GraphStep], theirs: Sequence[GraphStep]
-    ) -> tuple[GraphStep, GraphStep | None]:
-        """Where either side parts: preferably a pair that reads the same values."""
-        steps = frontier(self.file.graph, lost, self.in_onnx.present)
-        onnx_steps = frontier(self.onnx.graph, theirs, self.in_file.present)
-        for step in steps:
-            read = {found[0] for found in map(self.in_onnx.find, step.inputs) if found}
-            for onnx_step in onnx_steps:
-                if read & set(onnx_step.inputs):
-                    return step, onnx_step
-        return steps[0], next(iter(onnx_steps), None)
 
     def _lacks(self, step: GraphStep, onnx_step: GraphStep | None) -> GraphStep | None:
         """The layer before ``step`` that should end with ``onnx_step``, and does not.

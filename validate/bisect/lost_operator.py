@@ -1,4 +1,4 @@
-"""The first Paddle operator whose value the ONNX graph has lost, with ever smaller thresholds."""
+"""The first Paddle operator whose value the ONNX graph has lost."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ from paddleport.validate.bisect.computation import (
     Graph,
     GraphStep,
     chain,
-    frontier,
     lost_steps,
 )
-from paddleport.validate.bisect.edge_search import JUMP, BudgetSpent, ErrorEdge
+from paddleport.validate.bisect.edge_search import JUMP, ErrorEdge
+from paddleport.validate.bisect.lost_step import LostStep, find_lost_step, parting_steps
 from paddleport.validate.bisect.value_lookup import (
     BadOutput,
     ValueLookup,
@@ -22,7 +22,6 @@ from paddleport.validate.bisect.value_lookup import (
     name_in_paddle,
 )
 
-_ROUNDING_SHARE = 100.0  # of the limit: errors below are taken for rounding
 _FIT_ROUNDING = 2.0  # how much larger than its inputs' error a fitted value's may be
 _LONGEST_CHAIN = 4
 _LINEAR = ("conv", "matmul", "mul", "fc", "linear", "bmm")  # a name's beginning, or after depthwise
@@ -33,28 +32,20 @@ _PREFIXES = ("depthwise_", "elementwise_", "reduce_")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LostOperator:
+class LostOperator(LostStep):
     """The first Paddle operator whose value the ONNX graph lost, and what else is known of it.
 
     Attributes:
-        edge: the Paddle operator, with its errors.
-        floor: errors below are rounding.
         folded: lost operators that follow it one by one, perhaps in the same ONNX node.
         kept: a linear operator before it, whose value the file has up to scale and shift.
         idle: operators before it that change next to nothing, so that nothing is known of them.
         reordered: operators before it whose values are there in another order only.
-        onnx_step: where the ONNX graph parts, if it is known.
-        elsewhere: the ONNX tensor that holds the output's value, which is not the output.
     """
 
-    edge: ErrorEdge
-    floor: float
     folded: Sequence[GraphStep] = ()
     kept: GraphStep | None = None
     idle: Sequence[GraphStep] = ()
     reordered: Sequence[GraphStep] = ()
-    onnx_step: GraphStep | None = None
-    elsewhere: str = ""
 
 
 def find_lost_operator(
@@ -64,26 +55,11 @@ def find_lost_operator(
     limit: float,
     tick: Callable[[str], None],
 ) -> LostOperator:
-    """Hunt until the error jumps, only rounding is left, or ``tick`` says that time is over.
-
-    An error may be born below the limit and grow later; then the first operator whose value is
-    lost by the limit is not yet the cause, and the search goes on with a smaller one.
-    """
-    floor = limit / _ROUNDING_SHARE
-    best: LostOperator | None = None
-    threshold = limit
-    while True:
-        attempt = _ThresholdSearch(paddle, float64, bad, threshold, floor, tick)
-        try:
-            found = attempt.finding()
-        except BudgetSpent:
-            best = best or attempt.bracket()
-            return replace(best, edge=replace(best.edge, complete=False))
-        if best is None or found.edge.jump(floor) > best.edge.jump(floor):
-            best = found
-        threshold /= JUMP
-        if found.elsewhere or best.edge.jump(floor) >= JUMP or threshold < floor:
-            return best
+    """As ``find_lost_step``; ``tick`` raises BudgetSpent when time is over."""
+    return find_lost_step(
+        limit,
+        lambda threshold, floor: _ThresholdSearch(paddle, float64, bad, threshold, floor, tick),
+    )
 
 
 class _ThresholdSearch:
@@ -114,7 +90,7 @@ class _ThresholdSearch:
             return LostOperator(edge=edge, floor=self.floor, elsewhere=elsewhere)
         lost = lost_steps(graph, bad.paddle, self.in_onnx.present)
         theirs = lost_steps(self.float64.graph, bad.onnx, self.in_paddle.present)
-        step, onnx_step = self._parting(lost, theirs)
+        step, onnx_step = parting_steps(self.in_onnx, lost, self.in_paddle, theirs)
         step, idle = self._unless_idle(step, onnx_step)
         reordered = [
             graph.producer[name]
@@ -141,19 +117,6 @@ class _ThresholdSearch:
         """The ONNX tensor that holds the bad output's value although the output does not."""
         found = self.in_onnx.matcher.find_output(self.paddle.values.load(self.bad.paddle))
         return found if found != self.bad.onnx else ""
-
-    def _parting(
-        self, lost: Sequence[GraphStep], theirs: Sequence[GraphStep]
-    ) -> tuple[GraphStep, GraphStep | None]:
-        """Where either side parts: preferably a pair that reads the same values."""
-        steps = frontier(self.paddle.graph, lost, self.in_onnx.present)
-        onnx_steps = frontier(self.float64.graph, theirs, self.in_paddle.present)
-        for step in steps:
-            read = {found[0] for found in map(self.in_onnx.find, step.inputs) if found}
-            for onnx_step in onnx_steps:
-                if read & set(onnx_step.inputs):
-                    return step, onnx_step
-        return steps[0], next(iter(onnx_steps), None)
 
     def _unless_idle(
         self, step: GraphStep, onnx_step: GraphStep | None
