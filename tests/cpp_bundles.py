@@ -89,6 +89,11 @@ def built(
     return made_once(factory, f"cpp-{name}", build)
 
 
+def built_by_gcc(factory: pytest.TempPathFactory) -> Path:
+    """ONNX Runtime's build, which most tests of the program run."""
+    return built(factory, "gcc", *for_onnxruntime())
+
+
 def configure(sources: Path, folder: Path, *options: str) -> None:
     done = run("cmake", "-S", sources, "-B", folder, "-DPADDLEPORT_WERROR=ON", *options)
     if "apt-get install" in done.err or "nlohmann_json" in done.err:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from cpp_bundles import Pipe, built, for_onnxruntime, run, write_bundle
+from cpp_bundles import Pipe, built_by_gcc, run, write_bundle
 from PIL import Image
 from test_picture_decoding import PICTURES, encoded, gradient
 
@@ -27,8 +27,7 @@ SAMPLINGS = (b"\x11\x11\x11", b"\x21\x11\x11", b"\x12\x11\x11", b"\x22\x11\x11",
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A build; the same that the other tests of the sources use."""
-    return built(tmp_path_factory, "gcc", *for_onnxruntime(), "-DCMAKE_UNITY_BUILD=OFF")
+    return built_by_gcc(tmp_path_factory)
 
 
 @pytest.fixture

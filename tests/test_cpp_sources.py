@@ -21,6 +21,7 @@ from cpp_bundles import (
     Done,
     Pipe,
     built,
+    built_by_gcc,
     compile_targets,
     configure,
     for_onnxruntime,
@@ -57,8 +58,7 @@ UNREAD_BY_DEBIAN = {"palette.gif"}  # its OpenCV 4.6 reads no GIF
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = built(tmp_path_factory, "gcc", *for_onnxruntime())
-    return folder / "paddleport-classify"
+    return built_by_gcc(tmp_path_factory) / "paddleport-classify"
 
 
 @pytest.fixture(scope="session")
@@ -578,6 +578,6 @@ def test_the_fuzzer_finds_nothing(tmp_path_factory: pytest.TempPathFactory, tmp_
         b'{"do": "classify", "arrays": [], "picture": "a.png", "topk": 3}\n'
     )
     (seeds / "requests").write_bytes(b"r" + requests)
-    limits = ("-max_total_time=30", "-rss_limit_mb=4096", "-timeout=20", "-detect_leaks=0")
+    limits = ("-max_total_time=15", "-rss_limit_mb=4096", "-timeout=20", "-detect_leaks=0")
     done = run(folder / "fuzz", *limits, f"-artifact_prefix={tmp_path}/", seeds, timeout=200)
     assert done.code == 0, done.err[-3000:]
