@@ -7,11 +7,11 @@ import pytest
 from mobilenet import mobilenet_card, seeded_state
 
 from paddleport.errors import ModelFileError
-from paddleport.models.paddle.model_builder import build_inference_model
+from paddleport.models.paddle.model_builder import build_inference_model, save_network
 from paddleport.models.paddle.source import open_model
 from paddleport.models.zoo.architecture import load_architecture
 from paddleport.models.zoo.network_state import counted_classes, set_state
-from paddleport.tensors import Array
+from paddleport.tensors import Array, TensorSpec
 from paddleport.worker import Worker
 
 SCALE = 0.25
@@ -123,3 +123,22 @@ def test_a_state_that_does_not_fit(
     changed = {key: value for key, value in (state | change).items() if value is not None}
     with pytest.raises(ModelFileError, match=f"it is no state: {reason}"):
         worker.call(fit, 120.0, changed, 1000)
+
+
+def save_counting(prefix: str) -> None:
+    """A network whose Python computes otherwise each time, so that a trace holds one of them."""
+    import paddle
+
+    class Counting(paddle.nn.Layer):
+        calls = 0
+
+        def forward(self, x: Any) -> Any:
+            self.calls = self.calls + 1
+            return x * float(self.calls)
+
+    save_network(Counting(), TensorSpec("x", "float32", (1, 4)), Path(prefix), "Counting")
+
+
+def test_a_trace_that_computes_something_else_is_no_model(worker: Worker, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="Counting: what is traced computes something else"):
+        worker.call(save_counting, 120.0, str(tmp_path / "counting"))

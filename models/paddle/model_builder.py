@@ -123,9 +123,7 @@ def _in_worker(folder: Path, function: Any, *arguments: object) -> Artifact:
     try:  # on a full disk Paddle writes less and says nothing
         open_model(program, params)
     except (ModelFileError, ModelNotFoundError) as error:
-        raise OutputError(
-            f"the model was not written whole, the disk of {folder.parent} may be full: {error}"
-        ) from None
+        raise _not_whole(folder, str(error)) from None
     return paddle_artifact(program, params, "pir")
 
 
@@ -196,7 +194,7 @@ def save_network(network: "nn.Layer", fed: TensorSpec, prefix: Path, name: str) 
 
 
 def _saved(network: "nn.Layer", fed: TensorSpec, prefix: Path) -> str:
-    """Trace, hold against the network itself, and write; empty, or why it cannot be done."""
+    """Trace, write, and hold what was written against the network itself; empty, or why not."""
     paddle = import_paddle()
     spec = paddle.static.InputSpec(list(fed.shape), fed.dtype, fed.name)
     feed = _trial_feed(fed)
@@ -204,13 +202,16 @@ def _saved(network: "nn.Layer", fed: TensorSpec, prefix: Path) -> str:
         with paddle.no_grad():
             expected = None if feed is None else network(paddle.to_tensor(feed)).numpy()
             traced = paddle.jit.to_static(network, input_spec=[spec], full_graph=True)
+            paddle.jit.save(traced, str(prefix))
             if expected is not None:
-                found = traced(paddle.to_tensor(feed)).numpy()
+                # Calling ``traced`` would trace it a second time.
+                found = _read_back(prefix)(paddle.to_tensor(feed)).numpy()
                 if found.shape != expected.shape or np.abs(found - expected).max() > (
                     _TRACED_TOLERANCE * np.abs(expected).max()
                 ):
                     return "what is traced computes something else than the network"
-            paddle.jit.save(traced, str(prefix))
+    except OutputError:
+        raise
     except OSError as error:
         raise OutputError(
             f"the model cannot be written to {prefix.parent}: {error.strerror}"
@@ -223,6 +224,21 @@ def _saved(network: "nn.Layer", fed: TensorSpec, prefix: Path) -> str:
         if rollback is not None:
             rollback()
     return ""
+
+
+def _read_back(prefix: Path) -> "nn.Layer":
+    """What was saved; on a full disk Paddle writes less and says nothing."""
+    try:
+        layer: nn.Layer = import_paddle().jit.load(str(prefix))
+    except Exception:  # whatever Paddle says of half a file
+        raise _not_whole(prefix.parent, "Paddle cannot read it") from None
+    return layer
+
+
+def _not_whole(folder: Path, why: str) -> OutputError:
+    return OutputError(
+        f"the model was not written whole, the disk of {folder.parent} may be full: {why}"
+    )
 
 
 def _trial_feed(fed: TensorSpec) -> Any:
