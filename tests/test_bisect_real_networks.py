@@ -23,7 +23,7 @@ from paddleport.validate.bisect.paddle_values import environ, save_paddle_values
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.worker import Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.conversion]
+pytestmark = pytest.mark.slow
 
 FAULTS = 3  # Convs that are spoilt one by one
 

