@@ -16,6 +16,7 @@ from paddleport.models.artifact import Artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.runner_options import (
+    MOST_THREADS,
     CheckedOptions,
     NoExtras,
     Precision,
@@ -121,8 +122,8 @@ class Runner(ABC):
             raise BackendUnavailableError(
                 f"{cls.name} does not compute in {precision}, only {', '.join(cls.precisions)}"
             )
-        if options.threads < 1:
-            raise UsageError(f"--threads {options.threads} is not possible: 1 or more")
+        if not 1 <= options.threads <= MOST_THREADS:
+            raise UsageError(f"--threads {options.threads} is not possible: 1 to {MOST_THREADS}")
         return CheckedOptions(device, precision, extras)
 
     @classmethod

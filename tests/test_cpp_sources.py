@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
@@ -372,7 +373,8 @@ def test_a_model_that_is_another_or_none(program: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["--threads", "0"], "--threads 0 is not possible"),
+        (["--threads", "0"], "--threads 0 is not possible: 1 to 1024"),
+        (["--threads", "100000"], "--threads 100000 is not possible: 1 to 1024"),
         (["--topk", "x"], "--topk x is not possible"),
         (["--fast"], "unknown option '--fast'"),
         (["--bundle"], "--bundle needs a value"),
@@ -461,6 +463,34 @@ def test_latencies(program: Path, pictures: Path, tmp_path: Path) -> None:
     medians = [bench[name]["median"] for name in ("classifier_ms", "bare_ms")]
     assert bench["ratio"] == pytest.approx(medians[0] / medians[1], rel=1e-3)
     assert bench["bare_ms"]["runs"] == 20
+
+
+@pytest.mark.parametrize(("inside", "folder"), [("build", ""), ("bin", "share/paddleport-bundle")])
+def test_the_bundle_around_the_program_is_read(
+    program: Path, pictures: Path, tmp_path: Path, inside: str, folder: str
+) -> None:
+    """Built in its folder or installed, and moved since."""
+    write_bundle(tmp_path / "moved" / folder)
+    (tmp_path / "moved" / inside).mkdir()
+    moved = shutil.copy2(program, tmp_path / "moved" / inside)
+    done = run(moved, pictures / "rgb.jpg")
+    assert done.code == 0, done.err
+    assert done.out.startswith("colours")
+
+
+def test_threads_that_cannot_be_started(program: Path, pictures: Path, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    limit = ["bash", "-c", 'ulimit -v 4000000; exec "$@"', "bash"]  # stacks of 8 MB
+    asked = ("--bundle", tmp_path / "bundle", pictures, "--decode-threads", "1000")
+    done = run(*limit, program, *asked)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.strip().endswith("does not start 1000 threads more: try --decode-threads 1")
+
+
+def test_untrained_weights_are_told(program: Path, pictures: Path, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle", provenance={"source": {"weights": "seeded"}})
+    done = shown(program, tmp_path / "bundle", pictures / "rgb.jpg")
+    assert done.out.startswith("colours · weights seeded (untrained: labels mean nothing) · ")
 
 
 def test_openvino_answers_alike(

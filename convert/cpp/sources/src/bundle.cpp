@@ -145,12 +145,23 @@ Limits limits(const Json& object) {
     return found;
 }
 
+// It is told, and nothing depends on it.
+std::string weights(const Json& object) {
+    const Json* found = &object;
+    for (const char* key : {"provenance", "source", "weights"}) {
+        found = optional_member(*found, key);
+        if (found == nullptr) return "";
+    }
+    return found->is_string() ? found->get<std::string>() : "";
+}
+
 Bundle from_json(const Json& object) {
     whole(member(object, "schema"), "schema", 1, 1);
     Bundle bundle;
     bundle.name = text(object, "name");
     bundle.engine = text(object, "engine");
     bundle.precision = text(object, "precision");
+    bundle.weights = weights(object);
     bundle.model_file = file_name(text(object, "model_file"), "model_file");
     const Json& digests = member(object, "model_sha256");
     if (!digests.is_object()) refuse("'model_sha256' is no object");

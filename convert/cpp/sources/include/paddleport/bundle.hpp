@@ -17,6 +17,7 @@ struct Bundle {
     std::string name;
     std::string engine;     // that it was made for
     std::string precision;  // "fp32", ...
+    std::string weights;    // "pretrained", "seeded", ... as its provenance says; may be empty
     std::string model_file;
     std::optional<std::string> labels_file;
     std::vector<std::pair<std::string, std::string>> digests;  // file, SHA-256 in hex

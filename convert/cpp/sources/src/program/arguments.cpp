@@ -31,16 +31,18 @@ const char* const kHelp =
 namespace {
 
 constexpr std::size_t kMost = 1'000'000'000;
+constexpr std::size_t kMostThreads = 1024;  // an engine would start them all
 
-std::size_t count(const std::string& option, const std::string& text) {
+std::size_t count(const std::string& option, const std::string& text, std::size_t most) {
     std::size_t value = 0;
     bool possible = !text.empty();
     for (const char letter : text) {
         possible = possible && std::isdigit(static_cast<unsigned char>(letter)) && value <= kMost;
         if (possible) value = value * 10 + static_cast<std::size_t>(letter - '0');
     }
-    if (!possible || value < 1 || value > kMost)
-        throw UsageError(option + " " + text + " is not possible: 1 or more");
+    if (!possible || value < 1 || value > most)
+        throw UsageError(option + " " + text + " is not possible: 1 " +
+                         (most < kMost ? "to " + std::to_string(most) : "or more"));
     return value;
 }
 
@@ -57,11 +59,12 @@ std::map<std::string, Option> options_of(Arguments& arguments) {
         return Option{true, [&place](const std::string& value) { place = value; }};
     };
     const auto size = [](const char* name, std::size_t& place) {
-        return Option{true, [name, &place](const std::string& v) { place = count(name, v); }};
+        return Option{true,
+                      [name, &place](const std::string& v) { place = count(name, v, kMost); }};
     };
-    const auto number = [](const char* name, int& place) {
+    const auto threads = [](const char* name, int& place) {
         return Option{true, [name, &place](const std::string& value) {
-                          place = static_cast<int>(count(name, value));
+                          place = static_cast<int>(count(name, value, kMostThreads));
                       }};
     };
     return {
@@ -70,8 +73,8 @@ std::map<std::string, Option> options_of(Arguments& arguments) {
         {"--topk", size("--topk", arguments.topk)},
         {"--repeat", size("--repeat", arguments.repeat)},
         {"--bench", size("--bench", arguments.bench)},
-        {"--threads", number("--threads", arguments.threads)},
-        {"--decode-threads", number("--decode-threads", arguments.decode_threads)},
+        {"--threads", threads("--threads", arguments.threads)},
+        {"--decode-threads", threads("--decode-threads", arguments.decode_threads)},
         {"--json", flag(arguments.json, true)},
         {"--pipe", flag(arguments.pipe, true)},
         {"--skip-digests", flag(arguments.check_digests, false)},

@@ -59,6 +59,12 @@ std::string summary(std::size_t pictures, double seconds, int decode_threads, in
     return text.data();
 }
 
+std::string weights_of(const Bundle& bundle) {
+    if (bundle.weights.empty()) return "";
+    const bool untrained = bundle.weights == "seeded";
+    return " · weights " + bundle.weights + (untrained ? " (untrained: labels mean nothing)" : "");
+}
+
 int threads_of(const Arguments& arguments) {
     return arguments.threads > 0 ? arguments.threads : available_threads();
 }
@@ -99,8 +105,8 @@ int classify_pictures(const Arguments& arguments, const std::string& bundle) {
         return 0;
     }
     const Bundle& description = classifier->bundle();
-    AnswerPrinter printer(description.name + " · " + engine_name() + " " + description.precision +
-                              ", " + std::to_string(threads) + " threads",
+    AnswerPrinter printer(description.name + weights_of(description) + " · " + engine_name() + " " +
+                              description.precision + ", " + std::to_string(threads) + " threads",
                           arguments.json);
     const auto start = std::chrono::steady_clock::now();
     std::size_t taken = 0;

@@ -4,10 +4,12 @@
 #include <memory>
 #include <new>
 #include <opencv2/core/utility.hpp>
+#include <system_error>
 
 #include "arguments.hpp"
 #include "classify_pictures.hpp"
 #include "console.hpp"
+#include "default_bundle.hpp"
 #include "paddleport/classifier.hpp"
 #include "pipe.hpp"
 
@@ -86,7 +88,7 @@ int run(const std::vector<std::string>& words) {
         flush_output();
         return 0;
     }
-    const std::string bundle = arguments.bundle.empty() ? PADDLEPORT_BUNDLE : arguments.bundle;
+    const std::string bundle = arguments.bundle.empty() ? default_bundle() : arguments.bundle;
     if (arguments.pipe) {
         if (!arguments.names.empty()) throw UsageError("--pipe takes no pictures");
         BundleOnPipe model(arguments, bundle);
@@ -103,6 +105,12 @@ int guarded(const std::vector<std::string>& words) {
         print_error(error.what());
     } catch (const std::bad_alloc&) {
         print_error("out of memory: this machine has too little for that");
+    } catch (const std::system_error& error) {
+        if (error.code() != std::errc::resource_unavailable_try_again) {
+            print_error(std::string("a fault of paddleport's own: ") + error.what());
+            return kFault;
+        }
+        print_error("this machine does not start so many threads: try --threads 1");
     } catch (const std::exception& error) {
         print_error(std::string("a fault of paddleport's own: ") + error.what());
         return kFault;

@@ -7,9 +7,13 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include "paddleport/error.hpp"
 
 namespace paddleport {
 
@@ -24,19 +28,18 @@ class OrderedStage {
 
     OrderedStage(Source source, Work work, std::size_t threads, std::size_t ahead)
         : source_(std::move(source)), work_(std::move(work)), places_(ahead) {
-        for (std::size_t index = 0; index < threads; ++index)
-            threads_.emplace_back([this] { run(); });
+        try {
+            for (std::size_t index = 0; index < threads; ++index)
+                threads_.emplace_back([this] { run(); });
+        } catch (const std::system_error&) {
+            end();
+            throw Error("this machine does not start " + std::to_string(threads) +
+                        " threads more: try --decode-threads 1");
+        }
     }
     OrderedStage(const OrderedStage&) = delete;
     OrderedStage& operator=(const OrderedStage&) = delete;
-    ~OrderedStage() {
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            stopped_ = true;
-        }
-        room_.notify_all();
-        for (std::thread& thread : threads_) thread.join();
-    }
+    ~OrderedStage() { end(); }
 
     // The next result, or none at the end. Throws what `source` or `work` threw, in its place.
     std::optional<Out> next() {
@@ -60,6 +63,15 @@ class OrderedStage {
         std::optional<Out> result;
         std::exception_ptr failure;
     };
+
+    void end() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopped_ = true;
+        }
+        room_.notify_all();
+        for (std::thread& thread : threads_) thread.join();
+    }
 
     void run() {
         while (true) {
