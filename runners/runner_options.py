@@ -10,6 +10,8 @@ from paddleport.tensors import ShapeRange, TensorSpec, format_shape
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp64"]
 
+MOST_THREADS = 1024  # in one inference: a runtime would start them all
+
 
 def available_threads() -> int:
     """How many CPUs this process may use."""
@@ -104,7 +106,6 @@ def check_streams(streams: int, threads: int) -> None:
         raise UsageError(f"-o streams={streams} is not possible with {threads} threads")
 
 
-MOST_THREADS = 1024  # in one inference: a runtime would start them all
 DEFAULT_BATCHES = (1, 1, 8)  # min, opt, max: batch 1 is what every report leads with
 _EXAMPLE_SIZES = (32, 224, 640)
 

@@ -98,6 +98,11 @@ int run(const std::vector<std::string>& words) {
     return classify_pictures(arguments, bundle);
 }
 
+int own_fault(const std::exception& error) {
+    print_error(std::string("a fault of paddleport's own: ") + error.what());
+    return kFault;
+}
+
 int guarded(const std::vector<std::string>& words) {
     try {
         return run(words);
@@ -106,14 +111,10 @@ int guarded(const std::vector<std::string>& words) {
     } catch (const std::bad_alloc&) {
         print_error("out of memory: this machine has too little for that");
     } catch (const std::system_error& error) {
-        if (error.code() != std::errc::resource_unavailable_try_again) {
-            print_error(std::string("a fault of paddleport's own: ") + error.what());
-            return kFault;
-        }
+        if (error.code() != std::errc::resource_unavailable_try_again) return own_fault(error);
         print_error("this machine does not start so many threads: try --threads 1");
     } catch (const std::exception& error) {
-        print_error(std::string("a fault of paddleport's own: ") + error.what());
-        return kFault;
+        return own_fault(error);
     }
     return kNoAnswer;
 }
