@@ -18,8 +18,12 @@ from paddleport.models.resolve import resolve
 from paddleport.runners.cpp.cpp_runner import CppRunner
 from paddleport.worker import Worker
 
-# Tests share the CPUs: OpenMP's threads that spin there made ncnn a hundred times as slow.
+# Tests share the CPUs: OpenMP's threads that spin there, GNU's and Intel's (Paddle), take them
+# from the others. ncnn was a hundred times as slow.
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+os.environ.setdefault("KMP_BLOCKTIME", "0")
+# NumPy's own threads, which nothing here needs, took a tenth of the tests' time.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 def skip_or_fail(backend: str, reason: str) -> NoReturn:
