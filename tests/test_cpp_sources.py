@@ -15,6 +15,7 @@ import colour_pictures
 import cv2
 import numpy as np
 import pytest
+from commanding_name import NAME, SHOWN
 from cpp_bundles import (
     FUZZING,
     LABELS,
@@ -376,6 +377,7 @@ def test_a_model_that_is_another_or_none(program: Path, tmp_path: Path) -> None:
         (["--threads", "0"], "--threads 0 is not possible: 1 to 1024"),
         (["--threads", "100000"], "--threads 100000 is not possible: 1 to 1024"),
         (["--topk", "x"], "--topk x is not possible"),
+        (["--topk", "9000000000"], "--topk 9000000000 is not possible: 1 to 1000000000"),
         (["--fast"], "unknown option '--fast'"),
         (["--bundle"], "--bundle needs a value"),
         ([], "name a picture or a folder"),
@@ -387,6 +389,17 @@ def test_what_is_typed_wrong(program: Path, tmp_path: Path, words: list[str], te
     done = run("env", "-C", tmp_path, program, *words)
     assert (done.code, done.out) == (2, "")
     assert text in done.err and done.err.count("\n") == 1
+
+
+def test_a_name_does_not_act_on_the_terminal(program: Path, tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundle")
+    (tmp_path / NAME).write_bytes(PICTURES["rgb.png"])
+    done = shown(program, tmp_path / "bundle", tmp_path / NAME, "--repeat", "2")
+    assert done.code == 0 and done.out.splitlines()[1] == str(tmp_path / SHOWN)
+    assert done.err.startswith(str(tmp_path / SHOWN))
+    (tmp_path / NAME).write_bytes(b"none")
+    done = shown(program, tmp_path / "bundle", tmp_path / NAME)
+    assert done.code == 2 and "\x1b" not in done.err and "\\x1b[31m" in done.err
 
 
 def test_the_pipe(program: Path, pictures: Path, tmp_path: Path) -> None:
@@ -499,6 +512,8 @@ def test_openvino_answers_alike(
     write_bundle(tmp_path / "bundle", engine="openvino")
     classify = openvino / "paddleport-classify"
     assert shown(classify, tmp_path / "bundle", pictures, "--json").code == 0
+    other = shown(classify, tmp_path / "bundle", pictures, "--engine-library", "onnxruntime.so")
+    assert other.code == 2 and "--engine-library is ONNX Runtime's" in other.err
     with (
         Pipe(classify, tmp_path / "bundle", "--threads", "1") as pipe,
         Pipe(program, tmp_path / "bundle", "--threads", "1") as other,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.cli.console import as_json, print_error, progress_bar, stdout
+from paddleport.cli.console import as_json, literal, print_error, progress_bar, shown, stdout
 from paddleport.errors import ImageError
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ def show_answers(
                 stream.write((_as_json(answer, task, of) + "\n").encode(errors="backslashreplace"))
                 read, failed = _count(answer, read, failed)
                 progress(f"{read + failed} {of}s, {failed} not read", None)
-        stdout().print(f"[bold]{jsonl}[/]  {read} {of}s · {where}")
+        stdout().print(f"[bold]{literal(str(jsonl))}[/]  {read} {of}s · {literal(where)}")
         return read, failed
     if not json:
-        print(f"\033[2m{where}\033[0m" if _styled() else where)
+        print(f"\033[2m{shown(where)}\033[0m" if _styled() else shown(where))
     separator = "["
     for answer in answers:
         read, failed = _count(answer, read, failed)
@@ -69,7 +69,8 @@ def _count(answer: "PictureAnswer", read: int, failed: int) -> tuple[int, int]:
 def _print(answer: "PictureAnswer", task: "Task[Any]") -> None:
     """Plain lines: importing rich and drawing a table takes as long as an inference."""
     bold, plain = ("\033[1m", "\033[0m") if _styled() else ("", "")
-    lines = [f"{bold}{answer.picture}{plain}", *task.lines(answer.answer, styled=_styled())]
+    name = shown(answer.picture).replace("\n", "\\n")
+    lines = [f"{bold}{name}{plain}", *task.lines(answer.answer, styled=_styled())]
     print("\n".join(lines))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paddleport.cli import options
-from paddleport.cli.console import new_table, print_json, stdout
+from paddleport.cli.console import literal, new_table, print_json, stdout
 
 if TYPE_CHECKING:
     from paddleport.validate.report_diff import ReportDiff
@@ -61,25 +61,16 @@ def print_changes(found: "ReportDiff") -> None:
 
     console = stdout()
     for note in found.notes:
-        console.print(f"[dim]note  {_safe(note)}[/]")
+        console.print(f"[dim]note  {literal(note)}[/]")
     if found.notes:
         console.print()
     if found.changes:
         table = new_table(*COLUMNS)
         for change in found.changes:
             style = _STYLES[change.kind]
-            *cells, kind = (_safe(cell) for cell in change.cells)
+            *cells, kind = (literal(cell) for cell in change.cells)
             table.add_row(*cells, f"[{style}]{kind}[/]")
         console.print(table)
         console.print()
     style = "bold red" if found.regressed else "green"
     console.print(f"[{style}]{found.conclusion}[/]")
-
-
-def _safe(text: str) -> str:
-    """A report's text with control characters and markup escaped."""
-    from rich.markup import escape
-
-    from paddleport.validate.reports import figures
-
-    return escape(figures.one_line(figures.printable(text)))

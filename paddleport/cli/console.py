@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from paddleport.validate.reports.tables import Table as Texts
 
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _PLAIN_WIDTH = 132  # of tables that go to a file or a pipe
 _STYLES = {
     "agrees": "green",
@@ -53,17 +55,32 @@ def print_whatever_comes() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def shown(text: str) -> str:
+    """A foreign text with its control characters written out: none of them acts on the terminal.
+
+    Line breaks and tabs stay; what turns the direction of writing does not.
+    """
+    return _CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text)
+
+
+def literal(text: str) -> str:
+    """A foreign text for rich to print as it stands: ``shown``, and markup in it is none."""
+    from rich.markup import escape
+
+    return escape(shown(text))
+
+
 def print_error(error: Exception | str) -> None:
     """``error: ...`` on one line of stderr, whatever line breaks a vendor put in."""
-    stderr().print(f"[bold red]error:[/] {_escaped(' '.join(str(error).split()))}")
+    stderr().print(f"[bold red]error:[/] {literal(' '.join(str(error).split()))}")
 
 
 def print_warning(text: str) -> None:
     """Print a warning to stderr, in colour."""
     if not sys.stderr.isatty():  # rich would be imported for nothing
-        print(f" warning  {text}", file=sys.stderr)
+        print(f" warning  {shown(text)}", file=sys.stderr)
         return
-    stderr().print(f"[bold black on yellow] warning [/] [yellow]{_escaped(text)}[/]")
+    stderr().print(f"[bold black on yellow] warning [/] [yellow]{literal(text)}[/]")
 
 
 def print_json(value: Any) -> None:
@@ -124,7 +141,7 @@ def _coloured(found: "Texts", columns: Sequence[str], *, stacked: bool = False) 
         column.header = str(column.header).replace(" ×", "\n×")
     for line in found.lines:
         cells = {
-            column: verdict_text(_escaped(cell)) if column == "verdict" else _escaped(cell)
+            column: verdict_text(literal(cell)) if column == "verdict" else literal(cell)
             for column, cell in zip(found.columns, line, strict=True)
         }
         table.add_row(*(cells[column] for column in columns))
@@ -163,9 +180,3 @@ def progress_bar() -> Iterator[Progress]:
             bar.update(task, description=step, total=total, completed=share or 0.0)
 
         yield update
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

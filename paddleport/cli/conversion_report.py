@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
-
-from paddleport.cli.console import new_table, stdout, verdict_text
+from paddleport.cli.console import literal, new_table, stdout, verdict_text
 
 if TYPE_CHECKING:
     from paddleport.convert.conversion import Conversion
@@ -17,7 +15,7 @@ _SHOWN_LAYERS = 8
 def print_conversion(done: "Conversion") -> None:
     """The file, where its weights are from, what the target says of it, and how it was checked."""
     console, gate = stdout(), done.gate
-    where = escape(str(done.place or "no file written"))
+    where = literal(str(done.place or "no file written"))
     size = f"{done.size_bytes / 1e6:.1f} MB"
     weights = f"{done.source.weights_title}: {done.source.weights_from}"
     if gate is not None:
@@ -33,10 +31,10 @@ def print_conversion(done: "Conversion") -> None:
         lines = {"weights": weights, "from": origin, **_engine_lines(done.facts)}
         lines |= {f"note/{note}": note for note in done.facts.get("notes", ())}
     width = 10 if done.target == "onnx" and gate is None else 12
-    console.print(f"[bold]{where}[/]  {escape(title)}")
+    console.print(f"[bold]{where}[/]  {literal(title)}")
     lines |= {f"narrowed/{index}": text for index, text in enumerate(done.narrowed)}
     for name, text in lines.items():
-        console.print(f"  {name.split('/')[0]:<{width}} {escape(text)}")
+        console.print(f"  {name.split('/')[0]:<{width}} {literal(text)}")
     _print_check(done)
     if done.place != done.path:
         console.print(
@@ -44,7 +42,7 @@ def print_conversion(done: "Conversion") -> None:
             "&& cmake --build build[/]"
         )
     elif done.path is not None and done.target != "onnx":
-        console.print(f"  {'as JSON':<12} [bold]{escape(str(done.path))}.json[/]")
+        console.print(f"  {'as JSON':<12} [bold]{literal(str(done.path))}.json[/]")
 
 
 def _onnx_lines(done: "Conversion") -> dict[str, str]:
@@ -111,17 +109,17 @@ def _print_check(done: "Conversion") -> None:
             + "".join(f": {text}" for text in (item.reason, item.note) if text)
         )
     if done.proof is not None and done.proof.pictures:
-        console.print(f"  {escape(done.proof.pictures)}")
+        console.print(f"  {literal(done.proof.pictures)}")
     if done.why and not done.explanation:
-        console.print(f"  {escape(done.why)}")
+        console.print(f"  {literal(done.why)}")
     if done.not_run:
-        console.print(f"  {'not run here':<12} {escape(done.not_run)}")
+        console.print(f"  {'not run here':<12} {literal(done.not_run)}")
     if done.gate is not None:
         labelled = any(row.result and row.result.top1 is not None for row in done.gate.rows)
         accuracies = ("top-1", "fp32 top-1") if labelled else ()
         table = new_table("backend", "computes in", *accuracies, "agreement", "log-p", "verdict")
         for row in done.gate.rows:
-            table.add_row(*(escape(cell) for cell in _cells(row, labelled=labelled)))
+            table.add_row(*(literal(cell) for cell in _cells(row, labelled=labelled)))
         console.print(table)
 
 

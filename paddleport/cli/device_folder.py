@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paddleport.cli import feed_files, options
-from paddleport.cli.console import print_json, print_warning, progress_bar, stdout
+from paddleport.cli.console import literal, print_json, print_warning, progress_bar, stdout
 from paddleport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -113,11 +113,11 @@ def device_folder(
 
 
 def _print_folder(written: "WrittenFolder") -> None:
-    from rich.markup import escape
-
     console, manifest = stdout(), written.manifest
     size = f"{written.size_bytes / 1e6:.1f} MB"
-    console.print(f"[bold]{escape(str(written.path))}[/]  {len(manifest.files) + 1} files · {size}")
+    console.print(
+        f"[bold]{literal(str(written.path))}[/]  {len(manifest.files) + 1} files · {size}"
+    )
     lines = {
         "model": f"{manifest.model_file}, {manifest.precision}",
         "feeds": ", ".join(feed.name for feed in manifest.feeds),
@@ -131,8 +131,8 @@ def _print_folder(written: "WrittenFolder") -> None:
     if manifest.not_run:
         lines["not run here"] = manifest.not_run
     for name, text in lines.items():
-        console.print(f"  {name.split('/')[0]:<12} {escape(text)}")
+        console.print(f"  {name.split('/')[0]:<12} {literal(text)}")
     console.print(
         f"  {'next':<12} README.md in it says how to run it; then [bold]paddleport check-answers "
-        f"{escape(str(written.path))} answers.npz[/]"
+        f"{literal(str(written.path))} answers.npz[/]"
     )

@@ -10,6 +10,7 @@ import typer
 from paddleport.cli import options, ray_engine
 from paddleport.cli.console import (
     fitting_table,
+    literal,
     print_json,
     print_warning,
     progress_bar,
@@ -243,24 +244,22 @@ def _print_interrupted(folder: Path) -> None:
 
 def print_evaluation(report: "EvaluationReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
-    from rich.markup import escape
-
     from paddleport.validate.evaluate.report import evaluation_summary as summary
 
     console = stdout()
-    console.print(f"[bold]{escape(str(report.model['title']))}[/]")
+    console.print(f"[bold]{literal(str(report.model['title']))}[/]")
     speed = f" · {found}" if (found := summary.speed(report)) else ""
-    console.print(f"data       {escape(summary.data(report) + speed)}", style="dim")
-    console.print(f"published  {escape(summary.published(report))}", style="dim")
+    console.print(f"data       {literal(summary.data(report) + speed)}", style="dim")
+    console.print(f"published  {literal(summary.published(report))}", style="dim")
     console.print()
     console.print(fitting_table(report.table(), _LEAST_NEEDED))
     console.print()
     for name, told in summary.reasons(report):
-        console.print(f"[bold]{escape(name)}[/]: {escape(told)}")
+        console.print(f"[bold]{literal(name)}[/]: {literal(told)}")
     for note in report.notes:
-        console.print(f"[dim]{escape(note)}[/]")
+        console.print(f"[dim]{literal(note)}[/]")
     if report.label_problem:
-        console.print(f"[bold red]{escape(report.label_problem)}[/]")
-    console.print(f"{escape(summary.outcome(report))}", style="dim")
-    paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
+        console.print(f"[bold red]{literal(report.label_problem)}[/]")
+    console.print(f"{literal(summary.outcome(report))}", style="dim")
+    paths = "  ".join(f"[bold]{literal(str(file))}[/]" for file in files)
     console.print(f"{summary.headline(report)} · {paths}")

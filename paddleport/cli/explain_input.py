@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paddleport.cli import feed_files, options
-from paddleport.cli.console import new_table, print_json, progress_bar, stdout
+from paddleport.cli.console import literal, new_table, print_json, progress_bar, stdout
 
 if TYPE_CHECKING:
     from paddleport.validate.input_diff.explanation import Explanation
@@ -50,10 +50,8 @@ def explain_input(
 
 def print_explanation(found: "Explanation") -> None:
     """The sentence, both pipelines part by part, and what is left."""
-    from rich.markup import escape
-
     console = stdout()
-    console.print(f"[{_STYLES.get(found.verdict, 'bold red')}]{escape(found.sentence)}[/]")
+    console.print(f"[{_STYLES.get(found.verdict, 'bold red')}]{literal(found.sentence)}[/]")
     console.print()
     if found.rows:
         table = new_table("part", "ours", "yours", "")
@@ -61,7 +59,7 @@ def print_explanation(found: "Explanation") -> None:
             mark = "[bold red]differs[/]" if row.differs else ""
             style = "" if row.differs else "[dim]"
             cells = (row.part, row.ours, row.theirs)
-            table.add_row(*(f"{style}{escape(cell)}" for cell in cells), mark)
+            table.add_row(*(f"{style}{literal(cell)}" for cell in cells), mark)
         console.print(table)
         console.print()
     left = found.residual
@@ -76,4 +74,4 @@ def print_explanation(found: "Explanation") -> None:
             f"{found.tried} combinations tried[/]"
         )
     if found.next_step:
-        console.print(f"[dim]next: {escape(found.next_step)}[/]")
+        console.print(f"[dim]next: {literal(found.next_step)}[/]")

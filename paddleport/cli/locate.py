@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from paddleport.cli import feed_files, options
-from paddleport.cli.console import new_table, print_json, print_warning, progress_bar, stdout
+from paddleport.cli.console import (
+    literal,
+    new_table,
+    print_json,
+    print_warning,
+    progress_bar,
+    stdout,
+)
 
 if TYPE_CHECKING:
     from paddleport.validate.bisect import Divergence, TensorRange
@@ -138,10 +145,10 @@ def print_located(
 ) -> None:
     """What was located, one block per side, or that nothing diverges."""
     console = stdout()
-    console.print(f"[bold]{_safe(name)} · {_safe(backend)}[/]")
+    console.print(f"[bold]{literal(name)} · {literal(backend)}[/]")
     if "runtime" not in sides:
         console.print(
-            f"[dim]{_safe(backend)} does not load the ONNX file: only the conversion is in "
+            f"[dim]{literal(backend)} does not load the ONNX file: only the conversion is in "
             "question; of its own file and its runtime, paddleport validate says who is to blame[/]"
         )
     for item in found:
@@ -156,15 +163,15 @@ def _print_one(backend: str, item: "Divergence", *, of_file: bool) -> None:
     console.print()
     what = _RUNTIME_OF_FILE if of_file and item.side == "runtime" else _SIDES[item.side]
     side = what.format(backend=backend)
-    console.print(f"[bold red]{item.side}[/]  [dim]{_safe(side)}[/]")
+    console.print(f"[bold red]{item.side}[/]  [dim]{literal(side)}[/]")
     console.print(_facts(item, of_file=of_file))
     if item.inputs:
         console.print()
         console.print(_ranges(item.inputs))
     console.print()
-    console.print(_safe(item.sentence))
+    console.print(literal(item.sentence))
     if item.complete:  # else the sentence says what to do
-        console.print(f"[dim]next: {_safe(_NEXT[item.side].format(backend=backend))}[/]")
+        console.print(f"[dim]next: {literal(_NEXT[item.side].format(backend=backend))}[/]")
 
 
 def _facts(item: "Divergence", *, of_file: bool) -> Any:
@@ -179,35 +186,24 @@ def _facts(item: "Divergence", *, of_file: bool) -> Any:
     before = f"{_figure(item.error_before)} before, " if item.complete else ""
     facts.add_row(
         "layer" if of_file and item.side != "converter" else "node",
-        f"[bold]{_safe(item.node)}[/]{whole}",
+        f"[bold]{literal(item.node)}[/]{whole}",
     )
-    facts.add_row("operator", f"{_safe(item.operator)}, {item.position} of {item.nodes}")
-    facts.add_row("output", _safe(item.output))
+    facts.add_row("operator", f"{literal(item.operator)}, {item.position} of {item.nodes}")
+    facts.add_row("output", literal(item.output))
     facts.add_row("error", f"{before}{_figure(item.error_after)} after, limit {item.limit:g}")
-    facts.add_row("found with", f"feed {_safe(item.feed)}, {item.cuts} {looked}")
+    facts.add_row("found with", f"feed {literal(item.feed)}, {item.cuts} {looked}")
     return facts
 
 
 def _ranges(inputs: "tuple[TensorRange, ...]") -> Any:
-    from rich.markup import escape
-
     from paddleport.tensors import format_shape
 
     table = new_table("input", "shape", "min", "max", numbers=("min", "max"))
     for tensor in inputs:
-        shape = escape(f"[{format_shape(tensor.shape)}]")
+        shape = literal(f"[{format_shape(tensor.shape)}]")
         low, high = f"{tensor.minimum:.4g}", f"{tensor.maximum:.4g}"
-        table.add_row(_safe(tensor.name), shape, low, high)
+        table.add_row(literal(tensor.name), shape, low, high)
     return table
-
-
-def _safe(text: str) -> str:
-    """A name out of a file as it stands, whatever control characters or markup are in it."""
-    from rich.markup import escape
-
-    from paddleport.validate.reports import figures
-
-    return escape(figures.one_line(figures.printable(text)))
 
 
 def _figure(error: float) -> str:

@@ -10,6 +10,7 @@ import typer
 
 from paddleport.cli.console import (
     fitting_table,
+    literal,
     print_json,
     print_warning,
     progress_bar,
@@ -128,22 +129,20 @@ def run_models(
 
 def print_overview(overview: "ModelOverview", folder: Path) -> None:
     """The table, what is to be known of its figures, and a sentence for each that needs one."""
-    from rich.markup import escape
-
     from paddleport.validate.overview import overview_table
 
     console = stdout()
-    console.print(f"[bold]{escape(overview.title)}[/]")
+    console.print(f"[bold]{literal(overview.title)}[/]")
     console.print()
     table = overview_table.models_table(overview)
     console.print(fitting_table(table, overview_table.least_needed(overview)))
     console.print()
     for row, text in overview_table.explanations(overview):
-        console.print(f"[bold]{escape(row.name)}[/]: {escape(text)}")
+        console.print(f"[bold]{literal(row.name)}[/]: {literal(text)}")
     for note in overview_table.notes(overview):
-        console.print(escape(note), style="dim")
+        console.print(literal(note), style="dim")
     files = overview.files(folder)
-    paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
+    paths = "  ".join(f"[bold]{literal(str(file))}[/]" for file in files)
     console.print(f"{overview_table.tally(overview)} · {paths}")
 
 

@@ -10,6 +10,7 @@ import typer
 
 from paddleport.cli import options
 from paddleport.cli.console import (
+    literal,
     new_table,
     print_json,
     print_warning,
@@ -215,15 +216,13 @@ def save_file(candidate: "TuneCandidate", variants: "Sequence[ModelVariant]", be
 
 
 def _print(tuning: "Tuning", files: list[Path]) -> None:
-    from rich.markup import escape
-
     from paddleport.validate.reports import figures
     from paddleport.validate.tune.tuning_report import compared, headline, not_tried
 
     console = stdout()
-    console.print(f"[bold]{escape(str(tuning.model['title']))}[/]")
+    console.print(f"[bold]{literal(str(tuning.model['title']))}[/]")
     console.print(
-        f"for {tuning.goal} · judged on {escape(tuning.judged_on)} · {tuning.threads} threads · "
+        f"for {tuning.goal} · judged on {literal(tuning.judged_on)} · {tuning.threads} threads · "
         f"{tuning.seconds:.0f} s",
         style="dim",
     )
@@ -237,7 +236,7 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
     for row in tried[:_MOST_ROWS]:
         interval = row.interval_ms
         table.add_row(
-            escape(row.candidate.name),
+            literal(row.candidate.name),
             f"[{_STATES.get(row.state, 'dim')}]{row.state}[/]",
             *([_share(row.gate.top1 if row.gate else None)] if labelled else []),
             _share(row.gate.agreement if row.gate else None),
@@ -251,11 +250,11 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
     console.print()
     for row in tuning.rows:
         if row.state in ("failed the gate", "failed"):
-            console.print(f"[bold]{escape(row.candidate.name)}[/]: {escape(row.reason)}")
+            console.print(f"[bold]{literal(row.candidate.name)}[/]: {literal(row.reason)}")
     for text in not_tried(tuning):
-        console.print(escape(text), style="dim")
-    console.print(f"[bold]{escape(headline(tuning))}[/] {compared(tuning)}")
-    console.print("  ".join(f"[bold]{escape(str(file))}[/]" for file in files))
+        console.print(literal(text), style="dim")
+    console.print(f"[bold]{literal(headline(tuning))}[/] {compared(tuning)}")
+    console.print("  ".join(f"[bold]{literal(str(file))}[/]" for file in files))
 
 
 def _share(value: float | None) -> str:

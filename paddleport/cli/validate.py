@@ -10,6 +10,7 @@ import typer
 from paddleport.cli import feed_files, options
 from paddleport.cli.console import (
     fitting_table,
+    literal,
     print_json,
     print_warning,
     progress_bar,
@@ -221,17 +222,15 @@ def validate(
 
 def print_report(report: "ParityReport", files: list[Path]) -> None:
     """The report as a table, with a sentence for whatever needs one."""
-    from rich.markup import escape
-
     from paddleport.validate.reports import summary
     from paddleport.validate.reports.tables import backends
     from paddleport.validate.reports.told_together import told_together
 
     console = stdout()
-    console.print(f"[bold]{escape(str(report.model['title']))}[/]")
-    console.print(f"reference  {escape(summary.reference(report))}", style="dim")
-    console.print(f"float64    {escape(report.float64_reference)}", style="dim")
-    console.print(f"speed      against {escape(report.speed_reference)}", style="dim")
+    console.print(f"[bold]{literal(str(report.model['title']))}[/]")
+    console.print(f"reference  {literal(summary.reference(report))}", style="dim")
+    console.print(f"float64    {literal(report.float64_reference)}", style="dim")
+    console.print(f"speed      against {literal(report.speed_reference)}", style="dim")
     console.print()
     console.print(fitting_table(backends(report.rows), _LEAST_NEEDED))
     console.print()
@@ -244,13 +243,13 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
     }
     for names, text in told_together((row.name, summary.explained(row)) for row in report.rows):
         style = "dim" if plain.issuperset(names) else "default"
-        console.print(f"[{style}][bold]{escape(', '.join(names))}[/]: {escape(text)}[/]")
+        console.print(f"[{style}][bold]{literal(', '.join(names))}[/]: {literal(text)}[/]")
     conclusions = {
         "agrees": "all agree" if all(row.counts for row in report.rows) else "all others agree",
         "differs": "not all agree",
         "unproven": "nothing is proven",
     }
-    paths = "  ".join(f"[bold]{escape(str(file))}[/]" for file in files)
+    paths = "  ".join(f"[bold]{literal(str(file))}[/]" for file in files)
     console.print(conclusions[report.verdict] + (f" · {paths}" if files else ""))
 
 

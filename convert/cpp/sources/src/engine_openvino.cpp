@@ -248,6 +248,8 @@ const char* engine_name() {
 }
 
 std::unique_ptr<Engine> load_engine(const Bundle& bundle, const EngineOptions& options) {
+    if (!options.library.empty())
+        throw UsageError("--engine-library is ONNX Runtime's: this program is built with OpenVINO");
     try {
         return std::make_unique<OpenVinoEngine>(bundle, options);
     } catch (const ov::Exception& error) {

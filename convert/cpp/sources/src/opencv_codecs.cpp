@@ -13,7 +13,8 @@ struct Codecs {
 
 Codecs load() {
     const std::string file = find_library(PADDLEPORT_CODECS);
-    if (file.empty()) return {nullptr, PADDLEPORT_CODECS " is not beside the program"};
+    if (file.empty())
+        return {nullptr, PADDLEPORT_CODECS " is not beside the program: copy it from the build"};
     std::string reason;
     void* library = load_library(file, reason);
     if (library == nullptr) return {nullptr, one_line(reason)};

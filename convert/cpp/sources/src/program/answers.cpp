@@ -31,7 +31,7 @@ void print_lines(const Answer& answer) {
     for (const Prediction& item : answer.predictions)
         std::printf("%9.5f  %s%5zu%s  %s\n", item.score, dim, item.index, plain,
                     printable(item.label.value_or("")).c_str());
-    if (answer.latency) print_note(answer.picture + ": " + in_words(*answer.latency));
+    if (answer.latency) print_note(printable(answer.picture) + ": " + in_words(*answer.latency));
 }
 
 }  // namespace

@@ -41,8 +41,7 @@ std::size_t count(const std::string& option, const std::string& text, std::size_
         if (possible) value = value * 10 + static_cast<std::size_t>(letter - '0');
     }
     if (!possible || value < 1 || value > most)
-        throw UsageError(option + " " + text + " is not possible: 1 " +
-                         (most < kMost ? "to " + std::to_string(most) : "or more"));
+        throw UsageError(option + " " + text + " is not possible: 1 to " + std::to_string(most));
     return value;
 }
 

@@ -65,6 +65,18 @@ std::string escaped(char letter) {
     return value < 0x20 ? "\\u" + hex(value, 4) : std::string(1, letter);
 }
 
+// What acts on a terminal instead of being seen: control characters but the tab, and what turns the
+// direction of writing.
+bool is_control(std::uint32_t code) {
+    return (code < 0x20 && code != '\t') || (code >= 0x7F && code <= 0x9F) ||
+           (code >= 0x202A && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
+}
+
+std::string written_out(std::uint32_t code) {
+    if (code == '\n') return "\\n";
+    return code <= 0xFF ? "\\x" + hex(code, 2) : "\\u" + hex(code, 4);
+}
+
 }  // namespace
 
 void print_error(const std::string& message) {
@@ -85,10 +97,13 @@ std::string printable(const std::string& text) {
     std::string made;
     for (std::size_t position = 0; position < text.size();) {
         const std::size_t start = position;
-        if (next_code_point(text, position))
-            made.append(text, start, position - start);
-        else
+        const std::optional<std::uint32_t> code = next_code_point(text, position);
+        if (!code)
             made += "\\udc" + hex(static_cast<unsigned char>(text[position++]), 2);
+        else if (is_control(*code))
+            made += written_out(*code);
+        else
+            made.append(text, start, position - start);
     }
     return made;
 }

@@ -16,7 +16,8 @@ void print_note(const std::string& line);
 // Whether answers are printed in bold and dim: to a terminal, and NO_COLOR is not set.
 bool is_styled();
 
-// Bytes that are no UTF-8 as Python prints them: \udcff.
+// A foreign text for a terminal, as Python prints it: control characters written out (\x1b), and
+// bytes that are no UTF-8 (\udcff).
 std::string printable(const std::string& text);
 
 // A text as a JSON string, as json.dumps(ensure_ascii=False) writes it.

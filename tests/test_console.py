@@ -1,0 +1,45 @@
+"""Foreign texts on a terminal: none of them acts on it, and none is taken for markup."""
+
+import io
+
+import pytest
+from commanding_name import NAME, SHOWN
+from rich.console import Console
+
+from paddleport.cli.answers import show_answers
+from paddleport.cli.console import literal, print_error, print_warning, shown
+from paddleport.runners.predictor import PictureAnswer
+from paddleport.runners.tasks.raw_tensors import Tensors
+
+
+@pytest.mark.parametrize(
+    "text", ["Möwe é 漢 🦆.png", "a\tb\nc", "no\N{NO-BREAK SPACE}break", "a\u200db"]
+)
+def test_what_only_looks_odd_stays(text: str) -> None:
+    assert shown(text) == text
+
+
+def test_every_control_character_is_written_out() -> None:
+    controls = [*range(32), *range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+    for code in controls:
+        written = chr(code) if chr(code) in "\t\n" else ascii(chr(code))[1:-1]
+        assert shown(f"a{chr(code)}b") == f"a{written}b"
+
+
+def test_rich_takes_it_for_what_it_is() -> None:
+    stream = io.StringIO()
+    Console(file=stream, width=200, force_terminal=True).print(literal(NAME), highlight=False)
+    assert stream.getvalue() == SHOWN.replace("\\n", "\n") + "\n"
+
+
+def test_names_errors_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    answers = [
+        PictureAnswer(picture=NAME, answer={}),
+        PictureAnswer(picture=NAME, answer=None, error=f"{NAME} can't be read"),
+    ]
+    assert show_answers(iter(answers), Tensors(), "\x1bhere", json=False, jsonl=None) == (1, 1)
+    print_error(NAME)
+    print_warning(NAME)
+    out, err = capsys.readouterr()
+    assert out.splitlines()[:2] == ["\\x1bhere", SHOWN]
+    assert "\x1b" not in err and "\\x1b[31m" in err and "[b].png" in err
