@@ -513,7 +513,7 @@ def test_openvino_answers_alike(
     classify = openvino / "paddleport-classify"
     assert shown(classify, tmp_path / "bundle", pictures, "--json").code == 0
     ignored = shown(classify, tmp_path / "bundle", pictures, "--engine-library", "onnxruntime.so")
-    assert ignored.code == 2 and "--engine-library is ONNX Runtime's" in other.err
+    assert ignored.code == 2 and "--engine-library is ONNX Runtime's" in ignored.err
     with (
         Pipe(classify, tmp_path / "bundle", "--threads", "1") as pipe,
         Pipe(program, tmp_path / "bundle", "--threads", "1") as other,
