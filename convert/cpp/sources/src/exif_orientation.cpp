@@ -1,13 +1,12 @@
 #include "exif_orientation.hpp"
 
-#include "byte_reader.hpp"
+#include "tiff_directory.hpp"
 
 namespace paddleport {
 namespace {
 
 using Data = std::vector<unsigned char>;
 
-constexpr std::uint64_t kOrientation = 0x0112;
 constexpr std::uint64_t kShort = 3;  // EXIF's type of 16 bits
 
 // How many fractions OpenCV reads of a tag (EXIF 2.3, table 4); 0: none.
@@ -46,18 +45,14 @@ void check_entry(const ByteReader& reader, std::uint64_t at, std::uint64_t size)
 }
 
 std::optional<std::uint64_t> orientation_of(const Data& tiff) {
-    const ByteReader order(tiff);
-    const bool little = order.has(0, "II");
-    if (!little && !order.has(0, "MM")) return std::nullopt;
-    const ByteReader reader(tiff, !little);
-    if (reader.u16(2) != 42) return std::nullopt;
-    const std::uint64_t directory = reader.u32(4);
-    const std::uint64_t count = reader.u16(directory);
+    const std::optional<TiffDirectory> directory = first_directory(tiff);
+    if (!directory) return std::nullopt;
+    const ByteReader& reader = directory->reader;
     std::uint64_t orientation = 0;
-    for (std::uint64_t entry = 0; entry < count; ++entry) {
-        const std::uint64_t at = directory + 2 + entry * 12;
+    for (std::uint64_t index = 0; index < directory->count; ++index) {
+        const std::uint64_t at = directory->entry(index);
         check_entry(reader, at, tiff.size());
-        if (reader.u16(at) != kOrientation) continue;
+        if (reader.u16(at) != kOrientationTag) continue;
         const std::uint64_t found = reader.u16(at + 8);
         const bool odd = reader.u16(at + 2) != kShort || reader.u32(at + 4) != 1;
         if (odd || orientation != 0 || found < 1 || found > 8) return std::nullopt;

@@ -1,15 +1,13 @@
 #include "webp_orientation.hpp"
 
-#include "byte_reader.hpp"
 #include "exif_orientation.hpp"
 #include "opencv_codecs.hpp"
+#include "tiff_directory.hpp"
 
 namespace paddleport {
 namespace {
 
 using Data = std::vector<unsigned char>;
-
-constexpr std::uint64_t kOrientation = 0x0112;  // the tag, in EXIF's own directory
 
 // Two pixels side by side, and an EXIF chunk that puts them one above the other.
 const Data& probe() {
@@ -46,16 +44,10 @@ Data exif_of(const Data& webp) {
 std::uint64_t orientation_of(const Data& webp) {
     try {
         const Data exif = exif_of(webp);
-        const ByteReader order(exif);
-        const bool little = order.has(0, "II");
-        if (!little && !order.has(0, "MM")) return 1;
-        const ByteReader reader(exif, !little);
-        if (reader.u16(2) != 42) return 1;
-        const std::uint64_t directory = reader.u32(4);
-        const std::uint64_t count = reader.u16(directory);
-        for (std::uint64_t entry = 0; entry < count; ++entry) {
-            const std::uint64_t at = directory + 2 + entry * 12;
-            if (reader.u16(at) == kOrientation) return reader.u16(at + 8);
+        const std::optional<TiffDirectory> directory = first_directory(exif);
+        for (std::uint64_t index = 0; directory && index < directory->count; ++index) {
+            const std::uint64_t at = directory->entry(index);
+            if (directory->reader.u16(at) == kOrientationTag) return directory->reader.u16(at + 8);
         }
     } catch (const BeyondEnd&) {
         // no chunk, or none that can be followed: OpenCV leaves such pictures as they are, too
