@@ -11,6 +11,9 @@ MOST_HEADERS = 100
 HEADER_TIMEOUT_S = 10.0
 LINGER_S = 10.0
 MOST_LINGERED_BYTES = 2**28
+PIECES_BYTES = 2**26
+LARGEST_PIECE_BYTES = 2**20
+SMALLEST_PIECE_BYTES = 2**16  # as uvicorn has it
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -22,6 +25,9 @@ class GuardedHttp(HttpToolsProtocol):
     client has closed it, or after ``LINGER_S`` or ``MOST_LINGERED_BYTES`` that are thrown away:
     closed at once, it would be reset, and many clients see an answer only once they have sent
     everything.
+
+    A body is handed on in pieces of up to ``LARGEST_PIECE_BYTES``, all connections' together about
+    ``PIECES_BYTES``: each costs a turn of the loop, a copy, and a stop and start of reading.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -79,6 +85,16 @@ class GuardedHttp(HttpToolsProtocol):
         self._in_time()
         super().on_headers_complete()
         self.cycle.transport = self._answering  # type: ignore[assignment]  # all that it calls
+
+    def on_body(self, body: bytes) -> None:
+        """Hand it on once there is enough of it; its end does so as well."""
+        if self.cycle.response_complete:
+            return
+        self.cycle.body += body
+        share = min(PIECES_BYTES // len(self.connections), LARGEST_PIECE_BYTES)
+        if len(self.cycle.body) > max(share, SMALLEST_PIECE_BYTES):
+            self.flow.pause_reading()
+            self.cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """What comes now are the next request's headers."""
