@@ -18,7 +18,7 @@ from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.worker import Worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.conversion]
+pytestmark = pytest.mark.slow
 
 PIR_V4 = Path(__file__).parent / "data/pir_v4"
 Saved = Callable[[Callable[[str], None]], tuple[SourceModel, onnx.ModelProto]]

@@ -222,7 +222,6 @@ def test_an_operator_without_float64(locate: Locate, wrong: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.conversion
 def test_our_own_conversion_need_not_be_proven(locate: Locate, tmp_path: Path) -> None:
     """What differs from Paddle is what there is to locate; here it is rounding, and nobody's."""
     import faulty_networks

@@ -18,7 +18,7 @@ from paddleport.models.resolve import SourceModel, resolve
 from paddleport.validate import Plan, validate
 from paddleport.worker import run_in_worker
 
-pytestmark = [pytest.mark.slow, pytest.mark.conversion]
+pytestmark = pytest.mark.slow
 
 PLAN = Plan(backends=("onnxruntime", "openvino"), seconds_each=0, quick=True)
 Saved = Callable[[str], SourceModel]

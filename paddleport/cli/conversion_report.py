@@ -37,10 +37,7 @@ def print_conversion(done: "Conversion") -> None:
         console.print(f"  {name.split('/')[0]:<{width}} {literal(text)}")
     _print_check(done)
     if done.place != done.path:
-        console.print(
-            f"  {'next':<12} README.md in it says how to build it: [bold]cmake -S {where} -B build "
-            "&& cmake --build build[/]"
-        )
+        console.print(f"  {'next':<12} [bold]{where}/README.md[/] has the lines that build it")
     elif done.path is not None and done.target != "onnx":
         console.print(f"  {'as JSON':<12} [bold]{literal(str(done.path))}.json[/]")
 
