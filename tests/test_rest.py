@@ -428,6 +428,30 @@ def test_what_is_sent_after_a_refusal_is_bounded(
                 fast.sendall(b"x" * (1 << 20))
 
 
+def test_the_rest_of_a_refused_body_has_to_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is kept after a 503: whoever sends on without an end is hung up on."""
+    monkeypatch.setattr(http_protocol, "LINGER_S", 0.5)
+    full = Identity("m")
+    full.full = OverloadedError("full", 1)
+    head = (
+        b"POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
+    with serving(full) as at:
+        host, port = at.http.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 10) as kept:
+            kept.sendall(head + b"1\r\nx\r\n")
+            with kept.makefile("rb") as answers:
+                assert _answer(answers).startswith(b"HTTP/1.1 503 ")
+                kept.sendall(b"1\r\nx\r\n0\r\n\r\n" + head + b"1\r\nx\r\n")  # in time
+                assert _answer(answers).startswith(b"HTTP/1.1 503 ")
+                started = time.monotonic()
+                with pytest.raises(ConnectionError):
+                    while time.monotonic() - started < 5:
+                        kept.sendall(b"1\r\nx\r\n")
+                        time.sleep(0.05)
+                assert time.monotonic() - started < 2
+
+
 @pytest.mark.parametrize("room", [http_protocol.PIECES_BYTES, 1])
 def test_a_body_is_handed_on_in_pieces_that_there_is_room_for(
     at: Addresses, monkeypatch: pytest.MonkeyPatch, room: int

@@ -24,7 +24,7 @@ class GuardedHttp(HttpToolsProtocol):
     A connection that ends with an answer to a body that is still being sent is closed when the
     client has closed it, or after ``LINGER_S`` or ``MOST_LINGERED_BYTES`` that are thrown away:
     closed at once, it would be reset, and many clients see an answer only once they have sent
-    everything.
+    everything. The rest of such a body has ``LINGER_S`` as well where the connection is kept.
 
     A body is handed on in pieces of up to ``LARGEST_PIECE_BYTES``, all connections' together about
     ``PIECES_BYTES``: each costs a turn of the loop, a copy, and a stop and start of reading.
@@ -99,7 +99,14 @@ class GuardedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """What comes now are the next request's headers."""
         self._before_body = 0
+        self._in_time()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """What is still on its way of a body that nobody waits for has to come soon."""
+        if self._before_body < 0 and self.cycle.response_complete and self._too_slow is None:
+            self._too_slow = self.loop.call_later(LINGER_S, self._close)
+        super().on_response_complete()
 
     def _in_time(self) -> None:
         if self._too_slow is not None:
