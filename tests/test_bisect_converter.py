@@ -24,7 +24,7 @@ from paddleport.validate.bisect.paddle_values import environ, save_paddle_values
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.worker import Worker
 
-pytestmark = pytest.mark.conversion
+pytestmark = [pytest.mark.slow, pytest.mark.conversion]
 
 LIMIT = 1e-4
 FEED = planted_networks.paddle_feed()

@@ -24,6 +24,8 @@ from paddleport.validate.bisect.runtime_side import locate_runtime
 from paddleport.validate.compare.error_scale import output_error, relative_error
 from paddleport.validate.feeds.named_feed import NamedFeed
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 1e-4
 _BOTH_BRANCHES = (0, 3)  # seeds of feeds that take either
 Save = Callable[[Path], Path]

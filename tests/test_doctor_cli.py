@@ -17,6 +17,8 @@ from paddleport.cli import build_app
 from paddleport.doctor import check_installation, installation_check
 from paddleport.doctor.checked_packages import load_packages
 
+pytestmark = pytest.mark.slow
+
 SOUND = """
 from paddleport.runners.base import Runner
 

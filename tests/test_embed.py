@@ -33,6 +33,8 @@ from paddleport.runners.preprocessing.prepare_image import fed_picture, preproce
 from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import ShapeRange, TensorSpec
 
+pytestmark = pytest.mark.slow
+
 YML = """
 PreProcess:
   transform_ops:
@@ -177,10 +179,7 @@ def test_a_conversion_on_a_given_picture(source: SourceModel, tmp_path: Path) ->
         convert(source, tmp_path / "y.onnx", embed_preprocess=True, feed=small_network.feed(1))
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [pytest.param(name, marks=() if name == "turned" else pytest.mark.slow) for name in FAULTS],
-)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_conversion_differs(
     source: SourceModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -239,7 +238,6 @@ def test_convert_reports_the_embedded_input(small_pir: Artifact, tmp_path: Path)
     assert refused == ""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 def test_run_answers_with_it_as_without(tmp_path: Path, backend: str) -> None:
     pictures = [str(tmp_path / f"{index}.png") for index in range(3)]

@@ -29,9 +29,8 @@ from paddleport.validate.hosted_runner import HostedRunner
 from paddleport.validate.parity.parity_report import BackendRow, ParityReport
 from paddleport.validate.parity.validation import save_worst, validate_on_feeds
 
-SHORT = [
-    pytest.param(fault, marks=() if fault == "turned" else pytest.mark.slow) for fault in FAULTS
-]
+pytestmark = pytest.mark.slow
+
 TURNS = """
 import numpy as np
 
@@ -55,7 +54,7 @@ def by_name(report: ParityReport) -> dict[str, BackendRow]:
     return {row.name: row for row in report.rows}
 
 
-@pytest.mark.parametrize("fault", SHORT)
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_file_is_the_converters(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path, fault: str
 ) -> None:
@@ -101,7 +100,6 @@ def test_it_is_timed_from_a_jpeg(small_onnx: Artifact, tmp_path: Path) -> None:
     assert len(opened.time_from_jpeg_ms(jpeg, RULES, 2, 0.001, 0.0)) > 0
 
 
-@pytest.mark.slow
 def test_locate_finds_nothing_and_feeds_pixels(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
@@ -109,7 +107,6 @@ def test_locate_finds_nothing_and_feeds_pixels(
     assert locate(source, model, "onnxruntime", RunnerOptions()) == ()
 
 
-@pytest.mark.slow
 def test_a_fault_behind_the_normalisation_is_not_blamed_on_it(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:
@@ -124,7 +121,6 @@ def test_a_fault_behind_the_normalisation_is_not_blamed_on_it(
     assert (located.side, located.operator) == ("converter", "pd_op.conv2d")
 
 
-@pytest.mark.slow
 def test_a_runtime_that_swaps_channels_is_not_the_converter(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +132,6 @@ def test_a_runtime_that_swaps_channels_is_not_the_converter(
     assert "channels swapped" in row.explanation
 
 
-@pytest.mark.slow
 def test_the_worst_feeds_can_be_fed_again(
     source: SourceModel, small_onnx: Artifact, tmp_path: Path
 ) -> None:

@@ -17,6 +17,8 @@ from test_cli import Command, cache, one_line_error, paddleport
 
 from paddleport.validate.evaluate.evaluation_state import STATE_FILE, SavedPass
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cache", "paddleport"]
 
 PICTURES = 1000  # 16 chunks
@@ -133,11 +135,7 @@ def test_what_is_no_classifier_is_refused(paddleport: Command, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "number",
-    [
-        signal.SIGINT,
-        pytest.param(signal.SIGKILL, marks=pytest.mark.slow),
-        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
-    ],
+    [signal.SIGINT, signal.SIGKILL, signal.SIGTERM],
 )
 def test_an_interrupted_command_goes_on_to_the_same_table(
     folder: Path,

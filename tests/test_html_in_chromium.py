@@ -24,6 +24,8 @@ from made_report import agreeing_report, bare_report, hostile_report, made_repor
 
 from paddleport.validate.parity.parity_report import ParityReport
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["browser"]  # a fixture
 
 REPORTS: dict[str, Callable[[], ParityReport]] = {

@@ -14,6 +14,8 @@ from paddleport.convert.ncnn.pnnx_binary import pnnx_wheel
 from paddleport.doctor import InstallationReport, check_installation, installation_check
 from paddleport.doctor.checked_packages import CheckedPackage, load_packages
 
+pytestmark = pytest.mark.slow
+
 WORKS = "__version__ = '{version}'\ndef load_model(): ...\n"
 
 

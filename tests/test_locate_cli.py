@@ -18,6 +18,8 @@ from planted_runners import plant_runners
 
 from paddleport.models.artifact import Artifact
 
+pytestmark = pytest.mark.slow
+
 ERROR = {"type": ["number", "null"], "minimum": 0}
 NUMBER = {"type": ["number", "null"]}
 COUNT = {"type": "integer", "minimum": 1}
@@ -167,7 +169,6 @@ def test_printed_text_names_both_sides(locate: Locate, wrong: Path) -> None:
     assert done.err == ""
 
 
-@pytest.mark.slow
 def test_a_backend_that_reads_paddles_file_and_no_time_at_all(locate: Locate, wrong: Path) -> None:
     done = locate("--onnx", wrong, "-b", "paddle", "--seconds", 0, "--json")
     assert done.code == 1, done.err
@@ -178,7 +179,6 @@ def test_a_backend_that_reads_paddles_file_and_no_time_at_all(locate: Locate, wr
     assert "give it more --seconds" in found["sentence"]
 
 
-@pytest.mark.slow
 def test_a_crash_is_beyond_comparison(locate: Locate, small_onnx: Artifact) -> None:
     done = locate("--onnx", small_onnx.path, "-b", "crashes", "-o", "at=m", "--json")
     assert done.code == 1, done.err
@@ -221,7 +221,6 @@ def test_an_operator_without_float64(locate: Locate, wrong: Path) -> None:
     assert "reference does not compute Shrink" in line
 
 
-@pytest.mark.slow
 def test_our_own_conversion_need_not_be_proven(locate: Locate, tmp_path: Path) -> None:
     """What differs from Paddle is what there is to locate; here it is rounding, and nobody's."""
     import faulty_networks

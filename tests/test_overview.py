@@ -24,6 +24,8 @@ from paddleport.validate.overview import overview_table
 from paddleport.validate.overview.model_by_model import ModelByModel, ModelTask, time_left
 from paddleport.validate.overview.model_overview import ModelOverview, OverviewRow
 
+pytestmark = pytest.mark.slow
+
 VALIDATOR = Draft202012Validator(
     json.loads(
         files("paddleport.validate.overview").joinpath("overview.schema.json").read_text("utf-8")
@@ -321,7 +323,6 @@ def test_markdown_is_a_table_and_nothing_of_a_model_s_text() -> None:
     assert "<script>" not in text and "<b>" not in text
 
 
-@pytest.mark.slow
 def test_three_models_and_a_broken_one_in_python(small_pir: Artifact, tmp_path: Path) -> None:
     import shutil
 

@@ -27,6 +27,8 @@ from paddleport.validate.parity import backend_comparison
 from paddleport.validate.parity.parity_report import BackendRow
 from paddleport.validate.session import Session
 
+pytestmark = pytest.mark.slow
+
 RULES = Preprocess()
 SPEC = TensorSpec("x", "float32", (None, 3, 224, 224))
 

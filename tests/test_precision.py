@@ -36,6 +36,8 @@ from paddleport.validate.accuracy_gate.gate import GateResult
 from paddleport.validate.accuracy_gate.gate_set import GateSet
 from paddleport.worker import run_in_worker
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cache", "paddleport"]
 
 SPEC = TensorSpec("x", "float32", (None, *small_network.SHAPE))
@@ -315,7 +317,6 @@ def test_options_that_would_mean_nothing_are_refused(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(find_spec("nncf") is None, reason="nncf is not installed")
 def test_convert_command_with_a_lower_precision(
     paddleport: Command, small_pir: Artifact, tmp_path: Path

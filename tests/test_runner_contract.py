@@ -28,14 +28,14 @@ FIXTURES = {
 }
 # What needs a GPU keeps the contract in test_gpu_backends.py.
 SUBJECTS = [
-    (name, fixture)
+    pytest.param((name, fixture), marks=pytest.mark.slow if name == "cpp" else ())  # is built
     for name in names()
     if runner_class(name).devices != ("cuda",)
     for fixture in FIXTURES[runner_class(name).formats[0]]
 ]
 
 
-@pytest.fixture(params=SUBJECTS, ids="-".join)
+@pytest.fixture(params=SUBJECTS, ids=lambda value: "-".join(value))
 def subject(request: pytest.FixtureRequest) -> Subject:
     name, fixture = request.param
     runner = runner_class(name)

@@ -25,6 +25,8 @@ from paddleport.validate.tune.candidate import ModelVariant
 from paddleport.validate.tune.tuner import TunePlan, tune
 from paddleport.worker import run_in_worker
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cache", "paddleport"]
 
 IMAGE = TensorSpec("x", "float32", (None, 3, 10, 10))
@@ -147,7 +149,6 @@ def test_a_predictor_of_it_takes_tensors(source: SourceModel) -> None:
         api.load(file.path, "onnxruntime", task="classification")
 
 
-@pytest.mark.slow
 def test_tune_finds_what_is_fastest(source: SourceModel) -> None:
     plan = TunePlan(goal="throughput", backends=("onnxruntime", "openvino"), seconds=2.0, threads=1)
     examples = example_set(None, source.program.inputs)

@@ -45,6 +45,8 @@ from paddleport.validate.parity.validation import validate
 from paddleport.validate.tune.candidate import ModelVariant, TuneCandidate, candidates
 from paddleport.validate.tune.tuner import TunePlan, tune
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["cache", "paddleport"]
 FORMAT = Path(__file__).parent / "npz_format"
 
@@ -76,7 +78,6 @@ def test_a_file_is_checked_by_its_runner_and_says_how_it_was_made(
 
 
 @pytest.mark.parametrize("fault", ["conversion", "runtime"])
-@pytest.mark.slow
 def test_a_faulty_one_gets_no_name(
     small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
@@ -114,7 +115,6 @@ def row_of(source: SourceModel, onnx: Artifact) -> BackendRow:
         ("runtime", "runtime", "", "npz computes the graph otherwise"),
     ],
 )
-@pytest.mark.slow
 def test_who_is_to_blame(
     small_pir: Artifact,
     monkeypatch: pytest.MonkeyPatch,
@@ -134,7 +134,6 @@ def test_who_is_to_blame(
     assert said in row.explanation
 
 
-@pytest.mark.slow
 def test_a_format_that_only_its_runtime_reads_is_not_judged(
     small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,7 +169,6 @@ BROKEN: tuple[tuple[Answers, str], ...] = (
 )
 
 
-@pytest.mark.slow
 def test_an_evaluate_that_is_broken_itself_blames_nobody(
     small_pir: Artifact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,7 +210,6 @@ def changed(
     return [{name: change(tensor) for name, tensor in one.items()} for one in answers]
 
 
-@pytest.mark.slow
 def test_without_a_conversion_its_backend_is_skipped(small_pir: Artifact) -> None:
     source = resolve(small_pir.path)
     plan = Plan(seconds_each=0, quick=True)
@@ -247,7 +244,6 @@ def test_what_a_backend_loads_is_made_out_of_an_onnx_file(
             np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_it_can_be_the_fastest(small_pir: Artifact) -> None:
     source = resolve(small_pir.path)
     variants = [ModelVariant(precision="fp32", file=cached_onnx(source))]
@@ -519,7 +515,6 @@ def test_a_broken_target_is_in_nobody_elses_way(
         target_for(("npy",))
 
 
-@pytest.mark.slow
 def test_a_target_that_raises_is_a_failed_row_of_who_names_it(
     small_pir: Artifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ from paddleport.validate.tune.tuner import TunePlan, tune
 from paddleport.validate.tune.tuning import Tuning
 from paddleport.validate.tune.tuning_report import to_html, to_markdown, write_report
 
+pytestmark = pytest.mark.slow
+
 SOURCE = '''
 import ctypes
 import time
@@ -104,7 +106,6 @@ def test_what_is_fast_and_wrong_is_never_chosen(found: Tuning) -> None:
     assert found.rows[0].state == "chosen"
 
 
-@pytest.mark.slow
 def test_the_report_in_its_forms(found: Tuning, tmp_path: Path) -> None:
     files = write_report(found, tmp_path / "out")
     values = json.loads((tmp_path / "out" / "tune.json").read_text())

@@ -38,6 +38,8 @@ from paddleport.models.resolve import resolve
 from paddleport.process import resident_bytes
 from paddleport.worker import RemoteError, Worker, close_all
 
+pytestmark = pytest.mark.slow
+
 TIMEOUT_S = 120
 FORMATS = {"pir": "1", "protobuf": "0"}
 OLD = (
@@ -48,7 +50,6 @@ OLD = (
 )  # what this Paddle still saves as .pdmodel
 NETWORKS = [("pir", name) for name in offload_networks.NETWORKS if name != "halves"]
 NETWORKS += [("protobuf", name) for name in OLD]
-QUICK = ("convolutions", "equal kernels", "words", "branches")
 
 
 class Workers:
@@ -83,10 +84,7 @@ def workers() -> Iterator[Workers]:
 @pytest.mark.conversion
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [
-        pytest.param(kind, name, marks=() if kind == "pir" and name in QUICK else pytest.mark.slow)
-        for kind, name in NETWORKS
-    ],
+    NETWORKS,
 )
 def test_the_file_is_the_same(kind: str, name: str, workers: Workers, tmp_path: Path) -> None:
     worker = workers[kind]
@@ -103,7 +101,6 @@ def test_the_file_is_the_same(kind: str, name: str, workers: Workers, tmp_path: 
         assert (set(kept), different) == (offload_networks.NETWORKS[name][2], ""), opset
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("opset", [7, 11, 13, 18, 21])
 @pytest.mark.parametrize(("kind", "name"), NETWORKS)
 def test_the_file_is_the_same_at_every_opset(
@@ -122,7 +119,6 @@ def attention(workers: Workers, tmp_path_factory: pytest.TempPathFactory) -> Art
     return workers["pir"].call(offload_networks.save, TIMEOUT_S, "attention", folder)
 
 
-@pytest.mark.slow
 def test_swapped_weights_are_other_bytes(
     attention: Artifact, workers: Workers, tmp_path: Path
 ) -> None:
@@ -344,7 +340,6 @@ def test_a_weight_that_was_looked_at_takes_no_memory_once_another_is(tmp_path: P
     assert np.array_equal(held, first), "it is read again"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", ["windows", "arrays", "attention", "recurrent"])
 @pytest.mark.parametrize("kind", FORMATS)
 def test_every_operator_comes_out_the_same(kind: str, family: str, tmp_path: Path) -> None:
