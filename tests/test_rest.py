@@ -1,20 +1,19 @@
 """The protocol over HTTP: what is answered, what is refused, and what that leaves behind."""
 
-import asyncio
 import contextlib
 import gzip
 import http.client
 import json
-import os
 import re
 import shutil
-import signal
 import socket
 import ssl
 import struct
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,7 +24,6 @@ import pytest
 from fake_hosts import EVERY, Identity, Pictures, serving
 
 from paddleport.errors import FeedError, UsageError
-from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.model_host import (
     DeadlineError,
     OverloadedError,
@@ -34,7 +32,7 @@ from paddleport.serve.hosting.model_host import (
 from paddleport.serve.rest import http_protocol
 from paddleport.serve.rest.http_messages import BodyReader, Receive
 from paddleport.serve.rpc.open_inference_messages import SERVICE
-from paddleport.serve.server import Addresses, ServerOptions, serve
+from paddleport.serve.server import Addresses, ServerOptions
 from paddleport.serve.server_metrics import ServerMetrics
 
 BODY_BYTES = 2**20
@@ -540,28 +538,34 @@ def test_a_client_that_hangs_up_is_not_computed_for() -> None:
     assert (host.cancelled, host.fed) == (1, 0)
 
 
+SERVED = """
+import asyncio
+from fake_hosts import Identity
+from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.server import ServerOptions, serve
+from paddleport.serve.server_metrics import ServerMetrics
+
+registry = HostRegistry([Identity("m", delay_s=1.5)])
+options = ServerOptions(http_port=0, grpc_port=None)
+told = lambda addresses: print(addresses.http, flush=True)
+asyncio.run(serve(registry, ServerMetrics(), options, on_bound=told))
+"""
+
+
 def test_what_was_taken_is_finished_at_the_end() -> None:
-    host = Identity("m", delay_s=0.5)
-
-    async def ask(url: str) -> int:
-        async with httpx.AsyncClient(timeout=20) as client:
-            return (await client.post(url, json={"inputs": [tensor()]})).status_code
-
-    async def main() -> list[int]:
-        bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
-        options = ServerOptions(http_port=0, grpc_port=None)
-        server = asyncio.ensure_future(
-            serve(HostRegistry([host]), ServerMetrics(), options, on_bound=bound.set_result)
-        )
-        url = f"{(await bound).http}/v2/models/m/infer"
-        asked = [asyncio.ensure_future(ask(url)) for _ in range(3)]
-        await asyncio.sleep(0.2)
-        os.kill(os.getpid(), signal.SIGTERM)
-        found = await asyncio.gather(*asked)
-        await asyncio.wait_for(server, 5)
-        return list(found)
-
-    assert asyncio.run(main()) == [200, 200, 200]
+    command, here = [sys.executable, "-c", SERVED], Path(__file__).parent
+    with (
+        subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True) as server,
+        ThreadPoolExecutor() as pool,
+    ):
+        assert server.stdout is not None
+        url = f"{server.stdout.readline().strip()}/v2/models/m/infer"
+        body = {"inputs": [tensor()]}
+        asked = [pool.submit(httpx.post, url, json=body, timeout=20) for _ in range(3)]
+        time.sleep(0.8)  # all have come
+        server.terminate()
+        assert [answer.result().status_code for answer in asked] == [200, 200, 200]
+        assert server.wait(timeout=10) == 0
 
 
 @pytest.fixture(scope="module")
