@@ -1,16 +1,16 @@
 """What a word on the command line is: a model, a picture, a file of one backend's own."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from paddleport.errors import ModelNotFoundError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.runners import default_names, describe_all
+from paddleport.runners.preprocessing.picture_files import PICTURE_SUFFIXES
 
-if TYPE_CHECKING:
-    pass
+_GLOB_OR_ADDRESS = ("*", "?", "[", "://")
 
 
 def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
@@ -20,7 +20,8 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
     with a Paddle program in it; otherwise ``default`` is the model.
 
     Raises:
-        ModelNotFoundError: the first argument is no file and looks like a mistyped name.
+        ModelNotFoundError: the first argument is no file, and looks like a mistyped name or file of
+            a model: ``default`` is not run in its place.
         UsageError: it has an ncnn file's weights, which no picture has.
     """
     if not names:
@@ -36,11 +37,24 @@ def split_model(names: Sequence[str], default: str) -> tuple[str, list[str]]:
 
     if first in zoo.names() or holds_model(path):
         return first, rest
-    if not path.exists() and not path.suffix and not set(first) & set("/\\*?["):
+    may_be_pictures = (
+        not first
+        or path.exists()
+        or path.suffix.lower() in PICTURE_SUFFIXES
+        or any(sign in first for sign in _GLOB_OR_ADDRESS)
+    )
+    if may_be_pictures:
+        return default, list(names)
+    if not path.suffix and not set(first) & set("/\\"):
         raise ModelNotFoundError(
             f"{zoo.unknown_model(first)}; nor is there a file or folder {first}"
         )
-    return default, list(names)
+    there = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, there, n=1)
+    hint = (
+        f". Did you mean {path.with_name(close[0])}?" if close else ": neither a model nor pictures"
+    )
+    raise ModelNotFoundError(f"{first} does not exist{hint}")
 
 
 def only_backend(name: str) -> str:

@@ -7,7 +7,7 @@ from commanding_name import NAME, SHOWN
 from rich.console import Console
 
 from paddleport.cli.answers import show_answers
-from paddleport.cli.console import literal, print_error, print_warning, shown
+from paddleport.cli.console import literal, print_error, print_warning, shown, stdout
 from paddleport.runners.predictor import PictureAnswer
 from paddleport.runners.tasks.raw_tensors import Tensors
 
@@ -30,6 +30,16 @@ def test_rich_takes_it_for_what_it_is() -> None:
     stream = io.StringIO()
     Console(file=stream, width=200, force_terminal=True).print(literal(NAME), highlight=False)
     assert stream.getvalue() == SHOWN.replace("\\n", "\n") + "\n"
+
+
+@pytest.mark.parametrize(
+    "name", ["a\\", "a\\\\", "a\\\\\\", "\\", ":heart:", "[bold]", "[/]", "a\\[b]"]
+)
+def test_no_name_is_another_in_a_style(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stdout", stream)
+    stdout().print(f"[bold]{literal(name)}[/] {literal(name)}")
+    assert stream.getvalue() == f"{name} {name}\n"
 
 
 def test_names_errors_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:

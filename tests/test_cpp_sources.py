@@ -95,6 +95,21 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
         exif[0x0112] = orientation
         data = encoded(gradient(), "webp", lossless=True, exif=exif)
         (folder / f"exif{orientation}.webp").write_bytes(data)
+    turn = struct.pack("<HHII", 0x0112, 3, 1, 6)
+    beyond = struct.pack("<HHII", 0x010E, 2, 1000, 5000)  # a text that is not there
+    for name, entries, left in (
+        ("turned", turn, 12),
+        ("beyond", beyond + turn, 24),
+        ("turned before beyond", turn + beyond, 24),
+        ("cut in its entry", turn, 10),
+        ("cut behind its entry", turn + turn, 12),
+    ):
+        tiff = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries) // 12) + entries[:left]
+        data = encoded(gradient(), "webp", lossless=True, exif=tiff)
+        (folder / f"{name}.webp").write_bytes(data)
+    flags = bytearray(data)
+    flags[20] &= ~0x08  # the header says that it has no EXIF
+    (folder / "no flag.webp").write_bytes(bytes(flags))
     return folder
 
 

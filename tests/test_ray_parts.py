@@ -1,5 +1,6 @@
 """What goes to Ray and comes back, without a cluster: names, parts, files, shipped models."""
 
+import os
 import shutil
 import socket
 import time
@@ -208,7 +209,8 @@ def test_a_model_is_sent_where_its_file_is_not(
 def test_the_short_option_is_the_folder_beside_an_engine() -> None:
     assert out_and_extras("ray", None, ["streams=2", "answers"]) == ("answers", ["streams=2"])
     assert out_and_extras("ray", "answers", ["streams=2"]) == ("answers", ["streams=2"])
-    assert out_and_extras(None, None, ["streams"]) == (None, ["streams"])
+    with pytest.raises(UsageError, match=r"write -o KEY=VALUE; a folder .* --engine ray"):
+        out_and_extras(None, None, ["streams"])
     with pytest.raises(UsageError, match="one folder is taken, and there are a, b"):
         out_and_extras("ray", "a", ["b"])
 
@@ -250,3 +252,21 @@ def test_a_store_that_fails_for_a_while_ends_the_part(monkeypatch: pytest.Monkey
     with pytest.raises(OutputError, match="x://b can't be read now: TimeoutError"):
         list(stored_pictures.read_stored(["x://a", "x://b"], errors))
     assert errors == {0: "x://a cannot be read: FileNotFoundError"}
+
+
+def test_a_name_of_other_bytes_is_written_out(spec: PredictorSpec, pictures: Path) -> None:
+    name = f"a{os.fsdecode(bytes([255]))}.png"
+    with spec.open() as predictor:
+        source = (name, next(pictures.rglob("*.png")).read_bytes())
+        table = answers_table(list(predictor.predict_many([source, (name, b"none")])), predictor)
+    assert table["path"].to_pylist() == ["a\\udcff.png"] * 2
+    assert table["error"].to_pylist()[1].startswith("a\\udcff.png")
+    for words in ({"out": "out", "pictures": [name]}, {"out": name, "pictures": ["a.png"]}):
+        with pytest.raises(UsageError, match="no UTF-8, and Ray takes no such command line"):
+            is_asked("ray", address=None, actors=None, jsonl=None, **words)  # type: ignore[arg-type]
+
+
+def test_answers_go_to_no_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="is a file: give a folder as -o"):
+        AnswerParts(str(tmp_path / "file")).check({})

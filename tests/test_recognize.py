@@ -10,7 +10,7 @@ import pytest
 import small_network
 
 from paddleport.convert.named_files import split_model
-from paddleport.errors import ModelFileError, UsageError
+from paddleport.errors import ModelFileError, ModelNotFoundError, UsageError
 from paddleport.models.onnx.onnx_file import LABELS_KEY, PROVENANCE_KEY, read_onnx_model
 from paddleport.models.recognize import format_of, read_artifact
 from paddleport.runners.tasks.raw_tensors import feed_tensors
@@ -36,6 +36,23 @@ def write_sidecar(path: Path, values: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", [".", "/", "", ".."])
 def test_a_folder_is_no_converted_file(name: str) -> None:
     assert format_of(Path(name)) == ""
+    assert split_model([name], "MobileNetV2") == ("MobileNetV2", [name])
+
+
+@pytest.mark.parametrize("name", ["m.onx", "photos", "models/m", "m.tar"])
+def test_a_mistyped_model_is_not_run_as_the_default_on_what_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.onnx").touch()
+    with pytest.raises(ModelNotFoundError) as raised:
+        split_model([name, "a.jpg"], "MobileNetV2")
+    assert name in str(raised.value)
+    assert ("Did you mean m.onnx?" in str(raised.value)) == (name == "m.onx")
+
+
+@pytest.mark.parametrize("name", ["no.jpg", "no/*.png", "s3://photos/a", "no/[a]"])
+def test_pictures_that_are_not_there_are_told_later(name: str) -> None:
     assert split_model([name], "MobileNetV2") == ("MobileNetV2", [name])
 
 

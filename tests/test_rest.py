@@ -24,6 +24,7 @@ import pytest
 from fake_hosts import EVERY, Identity, Pictures, serving
 
 from paddleport.errors import FeedError, UsageError
+from paddleport.serve import server
 from paddleport.serve.hosting.model_host import (
     DeadlineError,
     OverloadedError,
@@ -448,6 +449,65 @@ def test_the_rest_of_a_refused_body_has_to_come_soon(monkeypatch: pytest.MonkeyP
                         kept.sendall(b"1\r\nx\r\n")
                         time.sleep(0.05)
                 assert time.monotonic() - started < 2
+
+
+CHUNKED = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n"
+
+
+def test_what_comes_after_a_body_is_not_its_request_s(one: Addresses) -> None:
+    body = json.dumps({"inputs": [tensor()]}).encode()
+    trailers = b"origin: http://other\r\ncontent-encoding: gzip\r\nx-request-id: trailer\r\n"
+    said = raw_exchange(
+        one,
+        CHUNKED
+        + b"connection: close\r\nx-request-id: header\r\n\r\n"
+        + b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(body), body, trailers),
+    )
+    assert said.startswith(b"HTTP/1.1 200 ") and b"x-request-id: header\r\n" in said
+
+
+@pytest.mark.parametrize("begun", [b"0\r\nx: ", b"1;x="])
+def test_trailers_and_extensions_are_limited(one: Addresses, begun: bytes) -> None:
+    host, port = one.http.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as line:
+        line.sendall(CHUNKED + b"\r\n1\r\na\r\n" + begun)
+        with pytest.raises(ConnectionError):
+            for _ in range(200):
+                line.sendall(b"a" * 65536)
+
+
+def test_a_connection_that_says_no_more_after_a_refused_body_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "_KEEP_ALIVE_S", 0.5)
+    with serving(Identity("m")) as at:
+        host, port = at.http.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), 10) as kept:
+            kept.sendall(b"POST /q HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n")
+            with kept.makefile("rb") as answers:
+                assert _answer(answers).startswith(b"HTTP/1.1 404 ")
+                kept.sendall(b"aaaa")
+                assert answers.read() == b""  # hung up on
+
+
+def test_nothing_is_answered_after_an_answer_that_ends_the_connection(
+    at: Addresses, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = b"GET /v2 HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"
+    second = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nabc"
+    said = raw_exchange(at, first + second, wait_s=1)
+    assert said.count(b"HTTP/1.1 ") == 1 and said.startswith(b"HTTP/1.1 200 ")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [("origin: http://[", b"403"), ("inference-header-content-length: \xb2", b"400")],
+)
+def test_odd_headers_are_no_fault_of_the_server(at: Addresses, header: str, status: bytes) -> None:
+    head = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n"
+    sent = head + header.encode("latin-1") + b"\r\nconnection: close\r\n\r\n{}"
+    assert raw_exchange(at, sent).startswith(b"HTTP/1.1 " + status)
 
 
 @pytest.mark.parametrize("room", [http_protocol.PIECES_BYTES, 1])

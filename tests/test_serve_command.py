@@ -203,6 +203,9 @@ def test_what_can_not_be_served_is_one_line(
     one_line_error(paddleport("serve", colours, f"colours={colours}"), "two models")
     one_line_error(paddleport("serve", colours, "--tls-cert", colours), "--tls-key")
     one_line_error(paddleport("serve", colours, "--token-file", tmp_path / "no"), "--token-file")
+    (tmp_path / "two").write_text("a\nb\n")
+    refused = paddleport("serve", colours, "--token-file", tmp_path / "two")
+    one_line_error(refused, "what no client can send in a header")
     one_line_error(paddleport("serve", colours, "--log-format", "xml"), "--log-format")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

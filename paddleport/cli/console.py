@@ -36,14 +36,16 @@ def stdout() -> "Console":
     """Where results go."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH)
+    return Console(
+        highlight=False, emoji=False, width=None if sys.stdout.isatty() else _PLAIN_WIDTH
+    )
 
 
 def stderr() -> "Console":
     """Where progress, warnings and errors go."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def print_whatever_comes() -> None:
@@ -67,7 +69,10 @@ def literal(text: str) -> str:
     """A foreign text for rich to print as it stands: ``shown``, and markup in it is none."""
     from rich.markup import escape
 
-    return escape(shown(text))
+    text = shown(text)
+    body = text.rstrip("\\")
+    last = text[len(body) :]  # before a tag, and only there, rich takes two for one
+    return escape(body) + (f"{last * 2}[none][/none]" if last else "")
 
 
 def print_error(error: Exception | str) -> None:

@@ -31,7 +31,7 @@ def print_conversion(done: "Conversion") -> None:
         lines = {"weights": weights, "from": origin, **_engine_lines(done.facts)}
         lines |= {f"note/{note}": note for note in done.facts.get("notes", ())}
     width = 10 if done.target == "onnx" and gate is None else 12
-    console.print(f"[bold]{where}[/]  {literal(title)}")
+    console.print(f"[bold]{where}[/]  {literal(title)}", soft_wrap=True)
     lines |= {f"narrowed/{index}": text for index, text in enumerate(done.narrowed)}
     for name, text in lines.items():
         console.print(f"  {name.split('/')[0]:<{width}} {literal(text)}")

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from paddleport.cli.console import print_error, print_json, progress_bar, stdout
+from paddleport.cli.console import (
+    literal,
+    print_error,
+    print_json,
+    print_warning,
+    progress_bar,
+    shown,
+    stdout,
+)
 from paddleport.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
@@ -49,8 +57,13 @@ def out_and_extras(
 ) -> tuple[str | None, list[str] | None]:
     """``--out``, and ``-o`` without what is no KEY=VALUE: with an engine that is the folder."""
     folders = [item for item in extra or () if "=" not in item]
-    if engine is None or not folders:
+    if not folders:
         return out, extra
+    if engine is None:
+        raise UsageError(
+            f"-o {folders[0]} is not possible: write -o KEY=VALUE; a folder for answers goes with "
+            "--engine ray"
+        )
     if out is not None or len(folders) > 1:
         raise UsageError(
             f"one folder is taken, and there are {', '.join(filter(None, [out, *folders]))}"
@@ -80,6 +93,12 @@ def is_asked(
         raise UsageError("--engine ray takes pictures: name a folder, a glob or a Parquet file")
     if jsonl is not None:
         raise UsageError("--engine ray writes Parquet files to -o DIR: leave --jsonl out")
+    for word in (out, *pictures):
+        if any("\ud800" <= sign <= "\udfff" for sign in word):
+            raise UsageError(
+                f"{shown(word)} is no UTF-8, and Ray takes no such command line: name the folder "
+                "that it is in"
+            )
     return True
 
 
@@ -136,18 +155,23 @@ def run(
     """
     from paddleport.integrations.ray_run import RayRequest, run_on_ray
 
-    with progress_bar() as progress:
-        found = run_on_ray(
-            RayRequest(spec=spec, names=names, out=out, address=address, actors=actors),
-            progress,
-            lambda error: print_error(ImageError(error)),
-        )
+    try:
+        with progress_bar() as progress:
+            found = run_on_ray(
+                RayRequest(spec=spec, names=names, out=out, address=address, actors=actors),
+                progress,
+                lambda error: print_error(ImageError(error)),
+            )
+    except KeyboardInterrupt:
+        print_warning(f"interrupted: the same command goes on with what {out} has by now")
+        raise
     if json:
         print_json(found.to_dict())
     else:
         before = f", {found.resumed:,} of them before" if found.resumed else ""
+        took = f"{found.start_s:.1f} s to start, {found.seconds:.1f} s"
         stdout().print(
-            f"[bold]{out}[/]  {found.pictures:,} pictures{before}, {found.failed:,} not read · "
-            f"{found.parts:,} files · {found.start_s:.1f} s to start, {found.seconds:.1f} s"
+            f"[bold]{literal(out)}[/]  {found.pictures:,} pictures{before}, "
+            f"{found.failed:,} not read · {found.parts:,} files · {took}"
         )
     raise typer.Exit(0 if not found.failed else 1 if found.failed < found.pictures else 2)

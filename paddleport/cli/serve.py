@@ -207,7 +207,7 @@ def _token(file: Path | None) -> str | None:
     """What clients must send; the file wins over the variable.
 
     Raises:
-        UsageError: the file can't be read, or is empty.
+        UsageError: the file can't be read, is empty, or has no token in it.
     """
     if file is None:
         return os.environ.get(TOKEN_VARIABLE) or None
@@ -217,6 +217,11 @@ def _token(file: Path | None) -> str | None:
         raise UsageError(f"--token-file {file} can't be read: {error}") from None
     if not token:
         raise UsageError(f"--token-file {file} is empty: write the token into it")
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise UsageError(
+            f"--token-file {file} has what no client can send in a header: write one word of ASCII "
+            "letters, digits and signs into it"
+        )
     return token
 
 

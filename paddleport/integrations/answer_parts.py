@@ -26,8 +26,10 @@ class AnswerParts:
         """See that a run before, if it has left answers, computed the same.
 
         Raises:
-            UsageError: the folder is of another run.
+            UsageError: the folder is of another run, or a file.
         """
+        if self.is_local and Path(self.address).exists() and not Path(self.address).is_dir():
+            raise UsageError(f"{self.address} is a file: give a folder as -o")
         content = _told(asked)
         with contextlib.suppress(FileNotFoundError):
             found = self._system.cat_file(f"{self._path}/{ASKED}")

@@ -21,8 +21,8 @@ def answers_table(answers: Sequence[PictureAnswer], predictor: Predictor) -> Any
     import pyarrow
 
     columns: dict[str, Any] = {
-        "path": pyarrow.array([answer.picture for answer in answers], pyarrow.string()),
-        "error": pyarrow.array([answer.error for answer in answers], pyarrow.string()),
+        "path": pyarrow.array([_utf8(answer.picture) for answer in answers], pyarrow.string()),
+        "error": pyarrow.array([_utf8(answer.error) for answer in answers], pyarrow.string()),
     }
     found = [answer.answer for answer in answers]
     if isinstance(predictor.task, Classification):
@@ -48,6 +48,11 @@ def answers_table(answers: Sequence[PictureAnswer], predictor: Predictor) -> Any
 def array_from(cell: dict[str, Any]) -> Array:
     """The array of a cell of ``output_NAME``, bit for bit."""
     return np.frombuffer(cell["data"], cell["dtype"]).reshape(cell["shape"])
+
+
+def _utf8(text: str) -> str:
+    """A file's name may hold bytes that are none: they are written out, as ``run`` prints them."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _cell(array: Array) -> dict[str, Any]:

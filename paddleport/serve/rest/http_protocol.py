@@ -37,6 +37,8 @@ class GuardedHttp(HttpToolsProtocol):
         self._too_slow: asyncio.TimerHandle | None = None
         self._lingering: asyncio.TimerHandle | None = None
         self._lingered = 0
+        self._body_bytes = 0
+        self._between = 0  # bytes since the last ones of a body: chunks' extensions, trailers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Have it say what it wants soon."""
@@ -71,10 +73,20 @@ class GuardedHttp(HttpToolsProtocol):
             if self._before_body == MOST_HEADER_BYTES and not self.transport.is_closing():
                 self.send_400_response(f"More than {MOST_HEADER_BYTES} bytes of headers.")
         if not self.transport.is_closing():
+            body_bytes = self._body_bytes
             super().data_received(data)
+            is_body = self._before_body < 0 and self._body_bytes == body_bytes
+            self._between = self._between + len(data) if is_body else 0
+            if self._between > MOST_HEADER_BYTES:
+                self._close()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Refuse the one too many; what is raised here, uvicorn answers with 400."""
+        """Refuse the one too many; what is raised here, uvicorn answers with 400.
+
+        What comes after a body is left out: it would be taken for the request's own.
+        """
+        if self._before_body < 0:
+            return
         if len(self.headers) >= MOST_HEADERS:
             raise ValueError("too many headers")
         super().on_header(name, value)
@@ -88,6 +100,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Hand it on once there is enough of it; its end does so as well."""
+        self._body_bytes += len(body)
         if self.cycle.response_complete:
             return
         self.cycle.body += body
@@ -101,6 +114,11 @@ class GuardedHttp(HttpToolsProtocol):
         self._before_body = 0
         self._in_time()
         super().on_message_complete()
+        if self.cycle.response_complete:  # before the end of its body, which has stopped the clock
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
 
     def on_response_complete(self) -> None:
         """What is still on its way of a body that nobody waits for has to come soon."""
@@ -123,6 +141,7 @@ class GuardedHttp(HttpToolsProtocol):
         if self._before_body >= 0 or short or self.transport.is_closing():
             self._close()
             return
+        self.pipeline.clear()  # nobody reads an answer after this one
         self._lingering = self.loop.call_later(LINGER_S, self._close)
         if self.transport.can_write_eof():  # not with TLS
             self.transport.write_eof()

@@ -123,7 +123,7 @@ class RestApp:
         """Who has no token, and pages of other sites in a browser here, are not answered."""
         origin = request.headers.get("origin")
         host = request.headers.get("host")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _place_of(origin) != host:
             raise HttpError(403, "pages of other sites may not ask this server")
         if self._hosts and host and not route.open and _name_of(host) not in self._hosts:
             raise HttpError(
@@ -173,6 +173,13 @@ def _record(
         batch=exchange.batch,
         error="" if failure is None else failure.message,
     )
+
+
+def _place_of(origin: str) -> str:
+    """The host and port of an Origin header; empty where it has none."""
+    with contextlib.suppress(ValueError):
+        return urlsplit(origin).netloc
+    return ""
 
 
 def _name_of(host: str) -> str:

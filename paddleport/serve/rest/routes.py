@@ -156,7 +156,7 @@ class Routes:
     async def _infer(self, exchange: Exchange, model: str, version: str = VERSION) -> HttpAnswer:
         host = self._host(exchange, model, version)
         length = exchange.request.headers.get(JSON_LENGTH)
-        if length is not None and not (length.isdigit() and len(length) < 20):
+        if length is not None and not (length.isascii() and length.isdigit() and len(length) < 20):
             raise ProtocolError(f"{JSON_LENGTH} is {length!r:.40}: a count of bytes, please")
         asked = read_request(exchange.body, None if length is None else int(length))
         done = await infer(host, asked, deadline_s=deadline_of(asked.parameters))

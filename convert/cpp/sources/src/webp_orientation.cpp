@@ -1,5 +1,7 @@
 #include "webp_orientation.hpp"
 
+#include <algorithm>
+
 #include "exif_orientation.hpp"
 #include "opencv_codecs.hpp"
 #include "tiff_directory.hpp"
@@ -26,14 +28,19 @@ bool opencv_turns() {
     return turns;
 }
 
-// The payload of the EXIF chunk; nothing where there is none.
+// The payload of the EXIF chunk; throws BeyondEnd where there is none, or no header that says so.
 Data exif_of(const Data& webp) {
     const ByteReader reader(webp, false);
-    std::uint64_t position = 12;
+    constexpr std::uint64_t kFirst = 12, kFlags = 20;
+    constexpr unsigned kHasExif = 0x08;
+    if (!reader.has(kFirst, "VP8X") || (reader.unsigned_at(kFlags, 1) & kHasExif) == 0)
+        throw BeyondEnd();
+    const std::uint64_t end = std::min<std::uint64_t>(webp.size(), reader.u32(4) + 8);
+    std::uint64_t position = kFirst;
     while (true) {
         const std::uint64_t length = reader.u32(position + 4);
         const std::uint64_t start = position + 8;
-        if (length > webp.size() - start) throw BeyondEnd();
+        if (start > end || length > end - start) throw BeyondEnd();
         if (reader.has(position, "EXIF"))
             return {webp.begin() + static_cast<std::ptrdiff_t>(start),
                     webp.begin() + static_cast<std::ptrdiff_t>(start + length)};
@@ -47,7 +54,8 @@ std::uint64_t orientation_of(const Data& webp) {
         const std::optional<TiffDirectory> directory = first_directory(exif);
         for (std::uint64_t index = 0; directory && index < directory->count; ++index) {
             const std::uint64_t at = directory->entry(index);
-            if (directory->reader.u16(at) == kOrientationTag) return directory->reader.u16(at + 8);
+            if (directory->reader.u16(at) == kOrientationTag)
+                return directory->reader.u16(at + 8);  // OpenCV keeps what it has read by then
         }
     } catch (const BeyondEnd&) {
         // no chunk, or none that can be followed: OpenCV leaves such pictures as they are, too

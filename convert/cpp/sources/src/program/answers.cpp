@@ -38,6 +38,7 @@ void print_lines(const Answer& answer) {
 
 AnswerPrinter::AnswerPrinter(std::string where, bool json) : json_(json) {
     if (json_) return;
+    where = printable(where);
     if (is_styled()) where = "\033[2m" + where + "\033[0m";
     std::printf("%s\n", where.c_str());
 }
