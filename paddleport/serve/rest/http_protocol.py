@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, with limits on what comes before a request's body."""
+"""uvicorn's HTTP, with limits on what comes beside a request's body."""
 
 import asyncio
 from collections.abc import Callable
@@ -75,8 +75,8 @@ class GuardedHttp(HttpToolsProtocol):
         if not self.transport.is_closing():
             body_bytes = self._body_bytes
             super().data_received(data)
-            is_body = self._before_body < 0 and self._body_bytes == body_bytes
-            self._between = self._between + len(data) if is_body else 0
+            bodiless = self._before_body < 0 and self._body_bytes == body_bytes
+            self._between = self._between + len(data) if bodiless else 0
             if self._between > MOST_HEADER_BYTES:
                 self._close()
 
