@@ -7,8 +7,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,6 +176,44 @@ def test_memory_is_as_before() -> None:
         finally:
             tracemalloc.stop()
     assert grown < BODY_BYTES, f"{grown / 2**20:.1f} MiB more"
+
+
+LARGE = """
+import asyncio, sys
+from fake_hosts import Identity, Pictures
+from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.rest import http_messages
+from paddleport.serve.server import ServerOptions, serve
+from paddleport.serve.server_metrics import ServerMetrics
+
+if sys.argv[1:]:
+    http_messages.return_free_memory = lambda: None
+options = ServerOptions(http_port=0, grpc_port=None)
+told = lambda addresses: print(addresses.http, flush=True)
+asyncio.run(serve(HostRegistry([Pictures("pics")]), ServerMetrics(), options, on_bound=told))
+"""
+
+
+@pytest.mark.parametrize("planted", [[], ["keeps what is freed"]])
+def test_what_large_bodies_took_goes_back_to_the_system(planted: list[str]) -> None:
+    body, here = b"x" * 48_000_000, Path(__file__).parent
+    command = [sys.executable, "-c", LARGE, *planted]
+    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True) as started:
+        assert started.stdout is not None
+        process, address = psutil.Process(started.pid), started.stdout.readline().strip()
+
+        def ask(_: int) -> int:
+            return httpx.post(f"{address}/v1/classify", content=body, timeout=60).status_code
+
+        try:
+            before = process.memory_info().rss
+            with ThreadPoolExecutor(8) as pool:
+                assert set(pool.map(ask, range(24))) <= {200, 503}
+            time.sleep(2.5)
+            grown = process.memory_info().rss - before
+        finally:
+            started.terminate()
+    assert (grown < len(body)) == (not planted), f"{grown / 1e6:.0f} MB more"
 
 
 def held_bytes() -> int:

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from paddleport.errors import PortError
+from paddleport.process import return_free_memory
 from paddleport.serve.failures import Failure
 from paddleport.serve.open_inference.datatypes import ProtocolError, TooLargeError
 from paddleport.serve.rest.interruption import Interruption
@@ -19,6 +20,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _MOST_FIELDS = 100
+_LARGE_BODY_BYTES, _RETURNED_AFTER_S = 2**24, 1.0
 
 
 class HttpError(PortError):
@@ -117,6 +119,7 @@ class BodyReader:
         self._most, self._timeout_s = most_bytes, timeout_s
         self._left = max(most_bytes, most_bytes_at_a_time)
         self._whole = self._left
+        self._returning: asyncio.TimerHandle | None = None
 
     @property
     def held_bytes(self) -> int:
@@ -176,6 +179,14 @@ class BodyReader:
     def give_back(self, size: int) -> None:
         """So many bytes are no longer held."""
         self._left += size
+        if size >= _LARGE_BODY_BYTES and self._returning is None:
+            loop = asyncio.get_running_loop()
+            self._returning = loop.call_later(_RETURNED_AFTER_S, self._return_memory)
+
+    def _return_memory(self) -> None:
+        """The pieces of large bodies leave holes in the heap, which the C library would keep."""
+        self._returning = None
+        return_free_memory()
 
     def _take(self, size: int) -> None:
         if size > self._left:
