@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from paddleport.convert.loadable import loadable, loadable_of_paddle
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.errors import UsageError
-from paddleport.models.artifact import SEEDED_WARNING, Artifact
+from paddleport.models.artifact import SEEDED_WARNING, Artifact, title_of_weights
 from paddleport.models.cpp.bundle_file import FORMAT as CPP
 from paddleport.models.onnx.onnx_file import onnx_opset, onnx_tensors, read_onnx_model
 from paddleport.models.preprocess import Preprocess
@@ -259,7 +259,7 @@ def _prepared_file(found: Artifact, formats: Sequence[str], pictures: bool) -> P
     name = path.name if found.format != CPP else path.absolute().parent.name
     opset = f" · opset {onnx_opset(path)}" if found.format == "onnx" else ""
     return Prepared(
-        title=f"{name}{opset} · weights {weights}",
+        title=f"{name}{opset} · weights {title_of_weights(weights)}",
         model=loadable(found, formats) if makeable else found,
         inputs=inputs,
         preprocess=found.preprocess,

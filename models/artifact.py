@@ -61,3 +61,8 @@ def paddle_artifact(program: Path, params: Path | None, encoding: Encoding) -> A
 def onnx_artifact(path: Path) -> Artifact:
     """An ONNX file of which nothing was read yet; ``read_onnx_model`` reads it."""
     return Artifact(format="onnx", files=(path,))
+
+
+def title_of_weights(kind: str) -> str:
+    """The kind of weights in a few words, with what a reader must not miss."""
+    return f"{kind} (untrained: labels mean nothing)" if kind == "seeded" else kind

@@ -7,7 +7,7 @@ from typing import Any
 
 from paddleport.errors import ModelNotFoundError, ModelWarning, UsageError
 from paddleport.files import sha256
-from paddleport.models.artifact import SEEDED_WARNING, Artifact
+from paddleport.models.artifact import SEEDED_WARNING, Artifact, title_of_weights
 from paddleport.models.paddle.paddle_program import Program, read_program
 from paddleport.models.paddle.source import FoundModel, find_model
 from paddleport.models.preprocess import Preprocess
@@ -51,9 +51,8 @@ class SourceModel:
 
     @property
     def weights_title(self) -> str:
-        """The kind of weights in a few words, with what a reader must not miss."""
-        untrained = " (untrained: labels mean nothing)" if self.weights == "seeded" else ""
-        return self.weights + untrained
+        """As ``title_of_weights`` has it."""
+        return title_of_weights(self.weights)
 
     @property
     def published(self) -> dict[str, Any]:
