@@ -365,9 +365,13 @@ def test_a_token_is_asked_for() -> None:
         assert client.get("/v2/models/m", headers=right).status_code == 200
 
 
-def raw_exchange(at: Addresses, sent: bytes, wait_s: float = 5) -> bytes:
+def line_to(at: Addresses, wait_s: float = 10) -> socket.socket:
     host, port = at.http.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), wait_s) as line:
+    return socket.create_connection((host, int(port)), wait_s)
+
+
+def raw_exchange(at: Addresses, sent: bytes, wait_s: float = 5) -> bytes:
+    with line_to(at, wait_s) as line:
         line.sendall(sent)
         found = b""
         try:
@@ -405,9 +409,8 @@ def test_what_is_sent_after_a_refusal_is_bounded(
     at: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     head = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: "
-    host, port = at.http.removeprefix("http://").split(":")
     monkeypatch.setattr(http_protocol, "LINGER_S", 0.5)
-    with socket.create_connection((host, int(port)), 10) as slow:
+    with line_to(at) as slow:
         slow.sendall(head + b"10000000000\r\n\r\n")
         with slow.makefile("rb") as answers:
             assert _answer(answers).startswith(b"HTTP/1.1 413 ")
@@ -420,7 +423,7 @@ def test_what_is_sent_after_a_refusal_is_bounded(
         assert time.monotonic() - started < 2
     monkeypatch.setattr(http_protocol, "LINGER_S", 60)
     monkeypatch.setattr(http_protocol, "MOST_LINGERED_BYTES", 1 << 20)
-    with socket.create_connection((host, int(port)), 10) as fast:
+    with line_to(at) as fast:
         fast.sendall(head + b"10000000000\r\n\r\n")
         with pytest.raises(ConnectionError):
             for _ in range(64):
@@ -435,20 +438,18 @@ def test_the_rest_of_a_refused_body_has_to_come_soon(monkeypatch: pytest.MonkeyP
     head = (
         b"POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     )
-    with serving(full) as at:
-        host, port = at.http.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), 10) as kept:
-            kept.sendall(head + b"1\r\nx\r\n")
-            with kept.makefile("rb") as answers:
-                assert _answer(answers).startswith(b"HTTP/1.1 503 ")
-                kept.sendall(b"1\r\nx\r\n0\r\n\r\n" + head + b"1\r\nx\r\n")  # in time
-                assert _answer(answers).startswith(b"HTTP/1.1 503 ")
-                started = time.monotonic()
-                with pytest.raises(ConnectionError):
-                    while time.monotonic() - started < 5:
-                        kept.sendall(b"1\r\nx\r\n")
-                        time.sleep(0.05)
-                assert time.monotonic() - started < 2
+    with serving(full) as at, line_to(at) as kept:
+        kept.sendall(head + b"1\r\nx\r\n")
+        with kept.makefile("rb") as answers:
+            assert _answer(answers).startswith(b"HTTP/1.1 503 ")
+            kept.sendall(b"1\r\nx\r\n0\r\n\r\n" + head + b"1\r\nx\r\n")  # in time
+            assert _answer(answers).startswith(b"HTTP/1.1 503 ")
+            started = time.monotonic()
+            with pytest.raises(ConnectionError):
+                while time.monotonic() - started < 5:
+                    kept.sendall(b"1\r\nx\r\n")
+                    time.sleep(0.05)
+            assert time.monotonic() - started < 2
 
 
 CHUNKED = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n"
@@ -468,8 +469,7 @@ def test_what_comes_after_a_body_is_not_its_request_s(one: Addresses) -> None:
 
 @pytest.mark.parametrize("begun", [b"0\r\nx: ", b"1;x="])
 def test_trailers_and_extensions_are_limited(one: Addresses, begun: bytes) -> None:
-    host, port = one.http.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), 10) as line:
+    with line_to(one) as line:
         line.sendall(CHUNKED + b"\r\n1\r\na\r\n" + begun)
         with pytest.raises(ConnectionError):
             for _ in range(200):
@@ -480,14 +480,12 @@ def test_a_connection_that_says_no_more_after_a_refused_body_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(server, "_KEEP_ALIVE_S", 0.5)
-    with serving(Identity("m")) as at:
-        host, port = at.http.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port)), 10) as kept:
-            kept.sendall(b"POST /q HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n")
-            with kept.makefile("rb") as answers:
-                assert _answer(answers).startswith(b"HTTP/1.1 404 ")
-                kept.sendall(b"aaaa")
-                assert answers.read() == b""  # hung up on
+    with serving(Identity("m")) as at, line_to(at) as kept:
+        kept.sendall(b"POST /q HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n")
+        with kept.makefile("rb") as answers:
+            assert _answer(answers).startswith(b"HTTP/1.1 404 ")
+            kept.sendall(b"aaaa")
+            assert answers.read() == b""  # hung up on
 
 
 def test_nothing_is_answered_after_an_answer_that_ends_the_connection(
