@@ -1,24 +1,36 @@
 """A server of models without a runtime, in a process of its own: prints its two addresses."""
 
 import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 from fake_hosts import EVERY, Identity, Pictures
 
 from paddleport.serve.hosting.host_registry import HostRegistry
+from paddleport.serve.rest import http_messages
 from paddleport.serve.server import Addresses, ServerOptions, serve
 from paddleport.serve.server_metrics import ServerMetrics
 
 
-def main() -> None:
+def started(**told: Any) -> "subprocess.Popen[str]":
+    """The process; ``told`` is what ``main`` takes."""
+    command = [sys.executable, __file__, json.dumps(told)]
+    return subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True)
+
+
+def main(*, delay_s: float = 0, keeps_what_is_freed: bool = False, **options: Any) -> None:
     def on_bound(found: Addresses) -> None:
         print(found.http, found.grpc, flush=True)
 
-    registry = HostRegistry([Identity("echo", EVERY), Identity("one"), Pictures("pics")])
-    options = ServerOptions(
-        http_port=0, grpc_port=0, max_body_bytes=2**22, max_held_bytes=2**24, body_timeout_s=0.5
-    )
-    asyncio.run(serve(registry, ServerMetrics(), options, on_bound=on_bound))
+    if keeps_what_is_freed:
+        setattr(http_messages, "return_free_memory", lambda: None)  # noqa: B010  # its own import
+    hosts = [Identity("echo", EVERY), Identity("one", delay_s=delay_s), Pictures("pics")]
+    chosen = ServerOptions(http_port=0, grpc_port=0, **options)
+    asyncio.run(serve(HostRegistry(hosts), ServerMetrics(), chosen, on_bound=on_bound))
 
 
 if __name__ == "__main__":
-    main()
+    main(**json.loads(sys.argv[1]))

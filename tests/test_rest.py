@@ -10,7 +10,6 @@ import socket
 import ssl
 import struct
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +20,7 @@ import grpc
 import httpx
 import numpy as np
 import pytest
+import serve_fake
 from fake_hosts import EVERY, Identity, Pictures, serving
 
 from paddleport.errors import FeedError, UsageError
@@ -596,28 +596,10 @@ def test_a_client_that_hangs_up_is_not_computed_for() -> None:
     assert (host.cancelled, host.fed) == (1, 0)
 
 
-SERVED = """
-import asyncio
-from fake_hosts import Identity
-from paddleport.serve.hosting.host_registry import HostRegistry
-from paddleport.serve.server import ServerOptions, serve
-from paddleport.serve.server_metrics import ServerMetrics
-
-registry = HostRegistry([Identity("m", delay_s=1.5)])
-options = ServerOptions(http_port=0, grpc_port=None)
-told = lambda addresses: print(addresses.http, flush=True)
-asyncio.run(serve(registry, ServerMetrics(), options, on_bound=told))
-"""
-
-
 def test_what_was_taken_is_finished_at_the_end() -> None:
-    command, here = [sys.executable, "-c", SERVED], Path(__file__).parent
-    with (
-        subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True) as server,
-        ThreadPoolExecutor() as pool,
-    ):
+    with serve_fake.started(delay_s=1.5) as server, ThreadPoolExecutor() as pool:
         assert server.stdout is not None
-        url = f"{server.stdout.readline().strip()}/v2/models/m/infer"
+        url = f"{server.stdout.readline().split()[0]}/v2/models/one/infer"
         body = {"inputs": [tensor()]}
         asked = [pool.submit(httpx.post, url, json=body, timeout=20) for _ in range(3)]
         time.sleep(0.8)  # all have come

@@ -4,26 +4,29 @@ import gc
 import json
 import re
 import socket
-import subprocess
-import sys
 import threading
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+import serve_fake
 from fake_hosts import EVERY, Identity, Pictures, serving
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytestmark = pytest.mark.slow
 BODY_BYTES = 2**22  # of one request: less than that is nobody's body
+LIMITS: dict[str, Any] = {
+    "max_body_bytes": BODY_BYTES,
+    "max_held_bytes": 2**24,
+    "body_timeout_s": 0.5,
+}
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,7 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    script = Path(__file__).with_name("serve_fake.py")
-    started = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    started = serve_fake.started(**LIMITS)
     assert started.stdout is not None
     try:
         host, port = started.stdout.readline().split()[0].removeprefix("http://").split(":")
@@ -158,12 +160,7 @@ def round_of(server: Server, all_bodies: Sequence[bytes]) -> None:
 def test_memory_is_as_before() -> None:
     """Counted, not asked of the system, whose allocator keeps what it likes."""
     models = Identity("echo", EVERY), Identity("one"), Pictures("pics")
-    limits: dict[str, Any] = {
-        "max_body_bytes": BODY_BYTES,
-        "max_held_bytes": 2**24,
-        "body_timeout_s": 0.5,
-    }
-    with serving(*models, **limits) as at:
+    with serving(*models, **LIMITS) as at:
         host, port = at.http.removeprefix("http://").split(":")
         server, sent = Server(psutil.Process(), host, int(port)), bodies()
         tracemalloc.start()
@@ -178,32 +175,17 @@ def test_memory_is_as_before() -> None:
     assert grown < BODY_BYTES, f"{grown / 2**20:.1f} MiB more"
 
 
-LARGE = """
-import asyncio, sys
-from fake_hosts import Identity, Pictures
-from paddleport.serve.hosting.host_registry import HostRegistry
-from paddleport.serve.rest import http_messages
-from paddleport.serve.server import ServerOptions, serve
-from paddleport.serve.server_metrics import ServerMetrics
-
-if sys.argv[1:]:
-    http_messages.return_free_memory = lambda: None
-options = ServerOptions(http_port=0, grpc_port=None)
-told = lambda addresses: print(addresses.http, flush=True)
-asyncio.run(serve(HostRegistry([Pictures("pics")]), ServerMetrics(), options, on_bound=told))
-"""
-
-
-@pytest.mark.parametrize("planted", [[], ["keeps what is freed"]])
-def test_what_large_bodies_took_goes_back_to_the_system(planted: list[str]) -> None:
-    body, here = b"x" * 48_000_000, Path(__file__).parent
-    command = [sys.executable, "-c", LARGE, *planted]
-    with subprocess.Popen(command, cwd=here, stdout=subprocess.PIPE, text=True) as started:
+@pytest.mark.parametrize("planted", [False, True])
+def test_what_large_bodies_took_goes_back_to_the_system(planted: bool) -> None:
+    body = b"x" * 48_000_000
+    with serve_fake.started(keeps_what_is_freed=planted) as started:
         assert started.stdout is not None
-        process, address = psutil.Process(started.pid), started.stdout.readline().strip()
+        process, address = psutil.Process(started.pid), started.stdout.readline().split()[0]
 
         def ask(_: int) -> int:
-            return httpx.post(f"{address}/v1/classify", content=body, timeout=60).status_code
+            return httpx.post(
+                f"{address}/v1/classify?model=pics", content=body, timeout=60
+            ).status_code
 
         try:
             before = process.memory_info().rss
