@@ -1,7 +1,6 @@
 """What the operating system says of processes: their memory, and the CPUs they may use."""
 
 import contextlib
-import ctypes
 import os
 import sys
 from collections.abc import Collection, Iterator, Mapping
@@ -52,12 +51,6 @@ def peak_resident_bytes() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (
         1 if sys.platform == "darwin" else 1024  # bytes there, kilobytes elsewhere
     )
-
-
-def return_free_memory() -> None:
-    """Give the system what the C library keeps of freed memory; nothing where that is not glibc."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def cpu_seconds(pid: int) -> float | None:

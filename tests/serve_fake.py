@@ -10,7 +10,6 @@ from typing import Any
 from fake_hosts import EVERY, Identity, Pictures
 
 from paddleport.serve.hosting.host_registry import HostRegistry
-from paddleport.serve.rest import http_messages
 from paddleport.serve.server import Addresses, ServerOptions, serve
 from paddleport.serve.server_metrics import ServerMetrics
 
@@ -21,13 +20,15 @@ def started(**told: Any) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True)
 
 
-def main(*, delay_s: float = 0, keeps_what_is_freed: bool = False, **options: Any) -> None:
+def main(*, delay_s: float = 0, keeps_pictures: bool = False, **options: Any) -> None:
     def on_bound(found: Addresses) -> None:
         print(found.http, found.grpc, flush=True)
 
-    if keeps_what_is_freed:
-        setattr(http_messages, "return_free_memory", lambda: None)  # noqa: B010  # its own import
-    hosts = [Identity("echo", EVERY), Identity("one", delay_s=delay_s), Pictures("pics")]
+    hosts = [
+        Identity("echo", EVERY),
+        Identity("one", delay_s=delay_s),
+        Pictures("pics", keeps=keeps_pictures),
+    ]
     chosen = ServerOptions(http_port=0, grpc_port=0, **options)
     asyncio.run(serve(HostRegistry(hosts), ServerMetrics(), chosen, on_bound=on_bound))
 

@@ -1,37 +1,29 @@
 """The protocol over HTTP: what is answered, what is refused, and what that leaves behind."""
 
-import contextlib
 import gzip
-import http.client
 import json
-import re
 import shutil
 import socket
 import ssl
 import struct
 import subprocess
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import grpc
 import httpx
 import numpy as np
 import pytest
-import serve_fake
 from fake_hosts import EVERY, Identity, Pictures, serving
+from raw_http import answer_of
 
 from paddleport.errors import FeedError, UsageError
-from paddleport.serve import server
 from paddleport.serve.hosting.model_host import (
     DeadlineError,
     OverloadedError,
     WorkerLostError,
 )
-from paddleport.serve.rest import http_protocol
-from paddleport.serve.rest.http_messages import BodyReader, Receive
 from paddleport.serve.rpc.open_inference_messages import SERVICE
 from paddleport.serve.server import Addresses, ServerOptions
 from paddleport.serve.server_metrics import ServerMetrics
@@ -231,37 +223,6 @@ def test_an_error_of_the_model_has_its_status(error: Exception, status: int) -> 
         assert f'status="{status}"' in client.get("/metrics").text
 
 
-def test_beyond_the_queue_a_body_is_not_read_and_the_connection_goes_on() -> None:
-    metrics, host = ServerMetrics(), Identity("m")
-    body = json.dumps({"inputs": [tensor()]}).encode()
-    head = "POST /v2/models/m/infer HTTP/1.1\r\nHost: localhost\r\n"
-    head += f"Content-Length: {len(body)}\r\n\r\n"
-    with (
-        serving(host, metrics=metrics) as at,
-        socket.create_connection(("127.0.0.1", int(at.http.rpartition(":")[2])), 10) as connection,
-        connection.makefile("rb") as answers,
-    ):
-        host.full = OverloadedError("full", 2.2)
-        connection.sendall(head.encode())
-        refused = _answer(answers)  # the body was not sent yet
-        assert refused.startswith(b"HTTP/1.1 503 ") and b"retry-after: 3\r\n" in refused
-        connection.sendall(body)
-        host.full = None
-        connection.sendall(head.encode() + body)
-        assert _answer(answers).startswith(b"HTTP/1.1 200 ")
-    assert host.fed == 1
-    assert 'model="m",protocol="http",status="503"' in metrics.text().decode()
-
-
-def _answer(stream: IO[bytes]) -> bytes:
-    """The headers of one answer; its body is read as well."""
-    head = b"".join(iter(stream.readline, b"\r\n"))
-    length = re.search(rb"\r\ncontent-length: (\d+)", head)
-    assert length is not None
-    stream.read(int(length[1]))
-    return head
-
-
 def test_pictures_as_curl_sends_them(client: httpx.Client) -> None:
     ways: list[dict[str, Any]] = [
         {"content": b"jpeg"},
@@ -342,7 +303,7 @@ def test_an_early_answer_to_a_body_that_was_not_sent_ends_the_connection(at: Add
     with socket.create_connection(("127.0.0.1", int(at.http.rpartition(":")[2])), 10) as asking:
         asking.sendall(head + b"Expect: 100-continue\r\n\r\n")
         with asking.makefile("rb") as answers:
-            answer = _answer(answers)
+            answer = answer_of(answers)
             assert answer.startswith(b"HTTP/1.1 404 ") and b"connection: close" in answer
             assert answers.read() == b""
 
@@ -363,249 +324,6 @@ def test_a_token_is_asked_for() -> None:
             assert client.get("/metrics", headers=header).status_code == 401
         right = {"authorization": "Bearer secret"}
         assert client.get("/v2/models/m", headers=right).status_code == 200
-
-
-def line_to(at: Addresses, wait_s: float = 10) -> socket.socket:
-    host, port = at.http.removeprefix("http://").split(":")
-    return socket.create_connection((host, int(port)), wait_s)
-
-
-def raw_exchange(at: Addresses, sent: bytes, wait_s: float = 5) -> bytes:
-    with line_to(at, wait_s) as line:
-        line.sendall(sent)
-        found = b""
-        try:
-            while chunk := line.recv(65536):
-                found += chunk
-        except (ConnectionError, TimeoutError):
-            pass
-    return found
-
-
-def test_sizes_are_refused_before_they_are_read(at: Addresses, client: httpx.Client) -> None:
-    post = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\n"
-    said = raw_exchange(at, post + b"content-length: 10000000000\r\n\r\n")
-    assert said.startswith(b"HTTP/1.1 413")
-    chunked = b"transfer-encoding: chunked\r\n\r\n"
-    chunks = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
-    assert raw_exchange(at, post + chunked + chunks * 20).startswith(b"HTTP/1.1 413")
-    assert client.get("/v2/health/live").status_code == 200
-
-
-def test_a_client_that_reads_after_it_has_sent_sees_why_its_body_is_too_large(
-    at: Addresses,
-) -> None:
-    body = b"x" * (40 << 20)  # more than the kernel's buffers hold
-    for sent in (body, iter([body[: 1 << 20]] * 40)):  # with its length, and in chunks
-        asking = http.client.HTTPConnection(at.http.removeprefix("http://"), timeout=20)
-        with contextlib.closing(asking):
-            asking.request("POST", "/v2/models/echo/infer", sent, encode_chunked=True)
-            answer = asking.getresponse()
-            assert (answer.status, answer.getheader("connection")) == (413, "close")
-            assert str(BODY_BYTES) in answer.read().decode()
-
-
-def test_what_is_sent_after_a_refusal_is_bounded(
-    at: Addresses, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    head = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: "
-    monkeypatch.setattr(http_protocol, "LINGER_S", 0.5)
-    with line_to(at) as slow:
-        slow.sendall(head + b"10000000000\r\n\r\n")
-        with slow.makefile("rb") as answers:
-            assert _answer(answers).startswith(b"HTTP/1.1 413 ")
-            assert answers.read() == b""  # its end is told at once
-        started = time.monotonic()
-        with pytest.raises(ConnectionError):
-            while time.monotonic() - started < 5:
-                slow.sendall(b"x")
-                time.sleep(0.05)
-        assert time.monotonic() - started < 2
-    monkeypatch.setattr(http_protocol, "LINGER_S", 60)
-    monkeypatch.setattr(http_protocol, "MOST_LINGERED_BYTES", 1 << 20)
-    with line_to(at) as fast:
-        fast.sendall(head + b"10000000000\r\n\r\n")
-        with pytest.raises(ConnectionError):
-            for _ in range(64):
-                fast.sendall(b"x" * (1 << 20))
-
-
-def test_the_rest_of_a_refused_body_has_to_come_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The connection is kept after a 503: whoever sends on without an end is hung up on."""
-    monkeypatch.setattr(http_protocol, "LINGER_S", 0.5)
-    full = Identity("m")
-    full.full = OverloadedError("full", 1)
-    head = (
-        b"POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
-    )
-    with serving(full) as at, line_to(at) as kept:
-        kept.sendall(head + b"1\r\nx\r\n")
-        with kept.makefile("rb") as answers:
-            assert _answer(answers).startswith(b"HTTP/1.1 503 ")
-            kept.sendall(b"1\r\nx\r\n0\r\n\r\n" + head + b"1\r\nx\r\n")  # in time
-            assert _answer(answers).startswith(b"HTTP/1.1 503 ")
-            started = time.monotonic()
-            with pytest.raises(ConnectionError):
-                while time.monotonic() - started < 5:
-                    kept.sendall(b"1\r\nx\r\n")
-                    time.sleep(0.05)
-            assert time.monotonic() - started < 2
-
-
-CHUNKED = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n"
-
-
-def test_what_comes_after_a_body_is_not_its_request_s(one: Addresses) -> None:
-    body = json.dumps({"inputs": [tensor()]}).encode()
-    trailers = b"origin: http://other\r\ncontent-encoding: gzip\r\nx-request-id: trailer\r\n"
-    said = raw_exchange(
-        one,
-        CHUNKED
-        + b"connection: close\r\nx-request-id: header\r\n\r\n"
-        + b"%x\r\n%b\r\n0\r\n%b\r\n" % (len(body), body, trailers),
-    )
-    assert said.startswith(b"HTTP/1.1 200 ") and b"x-request-id: header\r\n" in said
-
-
-@pytest.mark.parametrize("begun", [b"0\r\nx: ", b"1;x="])
-def test_trailers_and_extensions_are_limited(one: Addresses, begun: bytes) -> None:
-    with line_to(one) as line:
-        line.sendall(CHUNKED + b"\r\n1\r\na\r\n" + begun)
-        with pytest.raises(ConnectionError):
-            for _ in range(200):
-                line.sendall(b"a" * 65536)
-
-
-def test_a_connection_that_says_no_more_after_a_refused_body_ends(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(server, "_KEEP_ALIVE_S", 0.5)
-    with serving(Identity("m")) as at, line_to(at) as kept:
-        kept.sendall(b"POST /q HTTP/1.1\r\nhost: localhost\r\ncontent-length: 4\r\n\r\n")
-        with kept.makefile("rb") as answers:
-            assert _answer(answers).startswith(b"HTTP/1.1 404 ")
-            kept.sendall(b"aaaa")
-            assert answers.read() == b""  # hung up on
-
-
-def test_nothing_is_answered_after_an_answer_that_ends_the_connection(
-    at: Addresses, capfd: pytest.CaptureFixture[str]
-) -> None:
-    first = b"GET /v2 HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"
-    second = b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\nabc"
-    said = raw_exchange(at, first + second, wait_s=1)
-    assert said.count(b"HTTP/1.1 ") == 1 and said.startswith(b"HTTP/1.1 200 ")
-    assert "Traceback" not in capfd.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("header", "status"),
-    [("origin: http://[", b"403"), ("inference-header-content-length: \xb2", b"400")],
-)
-def test_odd_headers_are_no_fault_of_the_server(at: Addresses, header: str, status: bytes) -> None:
-    head = b"POST /v2/models/echo/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n"
-    sent = head + header.encode("latin-1") + b"\r\nconnection: close\r\n\r\n{}"
-    assert raw_exchange(at, sent).startswith(b"HTTP/1.1 " + status)
-
-
-@pytest.mark.parametrize("room", [http_protocol.PIECES_BYTES, 1])
-def test_a_body_is_handed_on_in_pieces_that_there_is_room_for(
-    at: Addresses, monkeypatch: pytest.MonkeyPatch, room: int
-) -> None:
-    pieces: list[int] = []
-    read = BodyReader.read
-
-    async def counted(self: BodyReader, receive: Receive) -> bytes:
-        async def one() -> Any:
-            message = await receive()
-            pieces.append(len(message["body"]))
-            return message
-
-        return await read(self, one)
-
-    monkeypatch.setattr(BodyReader, "read", counted)
-    monkeypatch.setattr(http_protocol, "PIECES_BYTES", room)
-    sent = [b" " * 50_000] * 20
-    asking = http.client.HTTPConnection(at.http.removeprefix("http://"), timeout=20)
-    with contextlib.closing(asking):
-        asking.putrequest("POST", "/v2/models/echo/infer")
-        asking.putheader("content-length", str(sum(map(len, sent))))
-        asking.endheaders()
-        for piece in sent:
-            asking.send(piece)
-            time.sleep(0.002)
-        assert asking.getresponse().status == 400  # it is no request
-    assert sum(pieces) == 1_000_000
-    assert len(pieces) == 1 if room > 1 else len(pieces) > 3
-
-
-@pytest.mark.parametrize("more", [0, 1])
-def test_the_limit_of_headers_is_exact(at: Addresses, more: int) -> None:
-    head = b"GET /v2 HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: \r\n\r\n"
-    filled = b"y" * (http_protocol.MOST_HEADER_BYTES - len(head) + more)
-    said = raw_exchange(at, head[:-4] + filled + head[-4:])
-    assert said.startswith(b"HTTP/1.1 400 " if more else b"HTTP/1.1 200 ")
-
-
-def test_a_body_in_one_piece_with_its_headers_is_none_of_them(one: Addresses) -> None:
-    body = json.dumps({"inputs": [tensor()]}).encode() + b" " * 70_000
-    head = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
-    whole = head + b"content-length: %d\r\n\r\n" % len(body) + body
-    assert raw_exchange(one, whole).startswith(b"HTTP/1.1 200 ")
-
-
-def test_headers_are_limited(at: Addresses, client: httpx.Client) -> None:
-    many = b"".join(b"x-%d: 1\r\n" % index for index in range(10_000))
-    for headers in (many, b"x: " + b"y" * 200_000 + b"\r\n"):
-        said = raw_exchange(at, b"GET /v2 HTTP/1.1\r\nhost: localhost\r\n" + headers + b"\r\n")
-        assert said.startswith(b"HTTP/1.1 400") or not said
-    said = raw_exchange(at, b"GET /" + b"a" * 200_000)
-    assert said.startswith(b"HTTP/1.1 400") or not said
-    assert client.get("/v2/health/live").status_code == 200
-
-
-def test_slow_clients_are_hung_up_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_protocol, "HEADER_TIMEOUT_S", 0.3)
-    with serving(Identity("m"), body_timeout_s=0.3) as at:
-        started = time.monotonic()
-        assert raw_exchange(at, b"GET /v2 HTT") == b""
-        assert raw_exchange(at, b"") == b""
-        post = (
-            b"POST /v2/models/m/infer HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100\r\n\r\nabc"
-        )
-        assert raw_exchange(at, post).startswith(b"HTTP/1.1 408")
-        assert time.monotonic() - started < 4
-        with httpx.Client(base_url=at.http) as client:
-            client.get("/v2/health/live")
-            time.sleep(0.6)  # a connection that is kept is no slow one
-            assert client.get("/v2/health/live").status_code == 200
-
-
-def test_a_client_that_hangs_up_is_not_computed_for() -> None:
-    host = Identity("m", delay_s=30)
-    with serving(host) as at:
-        with (
-            pytest.raises(httpx.ReadTimeout),
-            httpx.Client(base_url=at.http, timeout=0.5) as client,
-        ):
-            client.post("/v2/models/m/infer", json={"inputs": [tensor()]})
-        for _ in range(100):
-            if host.cancelled:
-                break
-            time.sleep(0.02)
-    assert (host.cancelled, host.fed) == (1, 0)
-
-
-def test_what_was_taken_is_finished_at_the_end() -> None:
-    with serve_fake.started(delay_s=1.5) as server, ThreadPoolExecutor() as pool:
-        assert server.stdout is not None
-        url = f"{server.stdout.readline().split()[0]}/v2/models/one/infer"
-        body = {"inputs": [tensor()]}
-        asked = [pool.submit(httpx.post, url, json=body, timeout=20) for _ in range(3)]
-        time.sleep(0.8)  # all have come
-        server.terminate()
-        assert [answer.result().status_code for answer in asked] == [200, 200, 200]
-        assert server.wait(timeout=10) == 0
 
 
 @pytest.fixture(scope="module")

@@ -13,16 +13,15 @@ from paddleport.errors import UsageError
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.listening import bound, in_url, names_of_loopback
 from paddleport.serve.request_log import RequestLog
-from paddleport.serve.rest.http_messages import BodyReader
+from paddleport.serve.rest.body_reader import BodyReader
 from paddleport.serve.rest.rest_app import Pages, RestApp
 from paddleport.serve.server_metrics import ServerMetrics
 
 if TYPE_CHECKING:
     from uvicorn import Server
+    from uvicorn.server import ServerState
 
-_MOST_CONNECTIONS = 1000
 _BACKLOG = 512
-_KEEP_ALIVE_S = 30
 _POLL_S = 0.02
 
 
@@ -134,8 +133,14 @@ async def serve(
                 )
             )
             stopped = asyncio.ensure_future(ending.wait())
-            await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
+            try:
+                await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+            except asyncio.CancelledError:
+                http.should_exit = http.force_exit = True
+                await running
+                raise
+            finally:
+                stopped.cancel()
             if rpc is not None:
                 await asyncio.gather(rpc.stop(options.grace_s), running)
             await running
@@ -148,22 +153,22 @@ async def serve(
 def _http_server(app: RestApp, options: ServerOptions) -> "Server":
     from uvicorn import Config, Server
 
-    from paddleport.serve.rest.http_protocol import GuardedHttp
+    from paddleport.serve.rest.http_connection import HttpConnection
 
+    def connection(*, server_state: "ServerState", **_: Any) -> HttpConnection:
+        return HttpConnection(app.respond, options.max_body_bytes, server_state)
+
+    made: Any = connection  # a class, says uvicorn's type
     config = Config(
-        app,
-        http=GuardedHttp,
+        app.respond,  # not called: the connection calls it, and not as ASGI has it
+        interface="asgi3",
+        proxy_headers=False,
+        http=made,
         ws="none",
         lifespan="off",
-        access_log=False,
         log_config=None,
         log_level="error",
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         backlog=_BACKLOG,
-        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=max(1, round(options.grace_s)),
         ssl_certfile=options.tls_cert,
         ssl_keyfile=None if options.tls_key is None else str(options.tls_key),

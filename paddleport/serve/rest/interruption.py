@@ -5,23 +5,20 @@ from types import TracebackType
 
 
 class Interruption:
-    """Cancels what the task that entered it awaits, once ``happen`` is called.
+    """Ends the block that the task which entered it is in with an error, once ``happen`` is called.
 
     ``asyncio.wait_for`` and ``asyncio.wait`` put what they watch into a task of its own, and each
     change of tasks is a turn of the event loop before the answer goes out.
-
-    Attributes:
-        happened: whether a ``CancelledError`` inside comes from here.
     """
 
     def __init__(self) -> None:
-        self.happened = False
+        self._error: Exception | None = None
         self._task: asyncio.Task[object] | None = None
 
-    def happen(self, *_: object) -> None:
-        """End it; after the task has left, this does nothing."""
-        if self._task is not None and not self.happened:
-            self.happened = True
+    def happen(self, error: Exception) -> None:
+        """End it; after the task has left, or for the second time, this does nothing."""
+        if self._task is not None and self._error is None:
+            self._error = error
             self._task.cancel()
 
     def __enter__(self) -> "Interruption":
@@ -35,3 +32,5 @@ class Interruption:
         trace: TracebackType | None,
     ) -> None:
         self._task = None
+        if self._error is not None and isinstance(error, asyncio.CancelledError):
+            raise self._error from None

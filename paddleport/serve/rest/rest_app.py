@@ -1,31 +1,28 @@
-"""The ASGI application: who may ask, what is read, what is answered, and what is noted of it."""
+"""Who may ask by HTTP, what is read, what is answered, and what is noted of it."""
 
-import asyncio
 import contextlib
 import hmac
 import re
 import time
 import traceback
 import uuid
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from paddleport.errors import PortError
 from paddleport.serve.failures import Failure, failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.request_log import RequestLog, RequestRecord
+from paddleport.serve.rest.body_reader import BodyReader
 from paddleport.serve.rest.http_messages import (
-    BodyReader,
-    GoneError,
     HttpAnswer,
     HttpError,
     HttpRequest,
-    Receive,
-    Scope,
-    Send,
     failed_answer,
     json_answer,
 )
+from paddleport.serve.rest.incoming import GoneError, Incoming
 from paddleport.serve.rest.interruption import Interruption
 from paddleport.serve.rest.routes import Exchange, Route, Routes
 from paddleport.serve.server_metrics import ServerMetrics
@@ -67,18 +64,15 @@ class RestApp:
         self._token = None if token is None else f"Bearer {token}".encode()
         self._pages, self._page_headers = dict(pages or {}), dict(page_headers or {})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """As ASGI has it."""
-        if scope["type"] != "http":
-            return
+    async def respond(self, incoming: Incoming) -> None:
+        """Answer one request."""
         started = time.perf_counter()
-        exchange = Exchange(
-            request=HttpRequest(method=scope["method"], path=scope["path"], query={}, headers={})
-        )
+        exchange = Exchange(request=incoming.request)
         failure: Failure | None = None
         try:
-            exchange.request = HttpRequest.of(scope)
-            answer = await self._answered(exchange, receive)
+            with Interruption() as interruption:
+                incoming.on_lost(partial(interruption.happen, GoneError()))
+                answer = await self._answered(exchange, incoming, interruption)
         except GoneError:
             failure = Failure(message="the client hung up", kind="GoneError", http=499, grpc="")
             answer = HttpAnswer(status=failure.http)
@@ -92,18 +86,19 @@ class RestApp:
             answer = failed_answer(failure)
         finally:
             self._bodies.give_back(len(exchange.body))
-        if "expect" in exchange.request.headers and not exchange.body:
+        if incoming.expects and not exchange.body:
             # The client may rightly leave its body out now, or not: where the next request begins
             # is not known.
             answer.headers["connection"] = "close"
         record = _record(exchange, answer, failure, time.perf_counter() - started)
         try:
-            if answer.status != 499:
-                await answer.send(send, body=exchange.request.method != "HEAD")
+            incoming.answer(answer)
         finally:  # counted once it is on its way: nobody waits for that
             self._note(record, exchange, failure)
 
-    async def _answered(self, exchange: Exchange, receive: Receive) -> HttpAnswer:
+    async def _answered(
+        self, exchange: Exchange, incoming: Incoming, interruption: Interruption
+    ) -> HttpAnswer:
         request = exchange.request
         if request.method in ("GET", "HEAD") and request.path in self._pages:
             kind, content = self._pages[request.path]
@@ -112,12 +107,11 @@ class RestApp:
         self._check_allowed(request, route)
         if "content-encoding" in request.headers:
             raise HttpError(415, "compressed bodies are not taken: send it as it is")
-        if route.method == "GET":
-            return await route.handler(exchange, **texts)
-        self._bodies.check_length(request)
-        self._routes.check_room(exchange, route, texts)
-        exchange.body = await self._bodies.read(receive)
-        return await _while_connected(route.handler(exchange, **texts), receive)
+        if route.method != "GET":
+            self._bodies.check_length(request)
+            self._routes.check_room(exchange, route, texts)
+            exchange.body = await self._bodies.read(incoming, interruption)
+        return await route.handler(exchange, **texts)
 
     def _check_allowed(self, request: HttpRequest, route: Route) -> None:
         """Who has no token, and pages of other sites in a browser here, are not answered."""
@@ -187,28 +181,3 @@ def _name_of(host: str) -> str:
     with contextlib.suppress(ValueError):
         return urlsplit(f"//{host}").hostname or ""
     return ""
-
-
-async def _while_connected(answering: Awaitable[HttpAnswer], receive: Receive) -> HttpAnswer:
-    """The answer, unless the client hangs up before: then its work is given up.
-
-    Raises:
-        GoneError: it did.
-    """
-    with Interruption() as hung_up:
-        watching = asyncio.ensure_future(_hung_up(receive))
-        watching.add_done_callback(hung_up.happen)
-        try:
-            return await answering
-        except asyncio.CancelledError:
-            if hung_up.happened:
-                raise GoneError from None
-            raise
-        finally:
-            watching.remove_done_callback(hung_up.happen)
-            watching.cancel()
-
-
-async def _hung_up(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -21,6 +21,7 @@ from paddleport.serve.open_inference.metadata import (
 )
 from paddleport.serve.open_inference.rest_codec import JSON_LENGTH, read_request, write_response
 from paddleport.serve.rest.http_messages import HttpAnswer, HttpError, HttpRequest, json_answer
+from paddleport.serve.rest.incoming import Body
 from paddleport.serve.rest.multipart import file_of_form
 from paddleport.serve.served_card import model_card
 from paddleport.serve.server_metrics import CONTENT_TYPE, ServerMetrics
@@ -42,7 +43,7 @@ class Exchange:
     """
 
     request: HttpRequest
-    body: bytes = b""
+    body: Body = b""
     model: str = ""
     stages_s: dict[str, float] | None = None
     batch: int = 0
@@ -168,13 +169,13 @@ class Routes:
         return json_answer(repository_index(self._registry))
 
     async def _load(self, exchange: Exchange, model: str) -> HttpAnswer:
-        check_load_parameters(_parameters_of(exchange.body))
+        check_load_parameters(_parameters_of(bytes(exchange.body)))
         await self._registry.load(model)
         exchange.model = model
         return json_answer({})
 
     async def _unload(self, exchange: Exchange, model: str) -> HttpAnswer:
-        _parameters_of(exchange.body)
+        _parameters_of(bytes(exchange.body))
         await self._registry.unload(model)
         exchange.model = model
         return json_answer({})
@@ -184,12 +185,12 @@ class Routes:
         return json_answer([_listed(host) for host in hosts])
 
     async def _classify(self, exchange: Exchange) -> HttpAnswer:
-        query = exchange.request.query
+        query = exchange.request.query()
         if strange := sorted(set(query) - {"model"}):
             raise ProtocolError(f"/v1/classify takes ?model=NAME, and no {strange[0]:.40}")
         host = self._host(exchange, query.get("model") or self._only_one_for_pictures())
         kind = exchange.request.headers.get("content-type", "")
-        picture = exchange.body
+        picture = bytes(exchange.body)
         if kind.lower().startswith("multipart/form-data"):
             picture = file_of_form(kind, picture)
         if not picture:
