@@ -23,7 +23,14 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 LOG_TAIL_CHARACTERS = 4000
-_SERVE = "from paddleport.worker_child import serve; serve()"  # not -m: that makes two modules
+# Not -m: that makes two modules. And not from the current folder, which -c puts before the others:
+# a user's numpy.py, or another version of this package, may lie there.
+_SERVE = """
+import sys
+sys.path[:1] = filter(None, sys.path[:1])
+from paddleport.worker_child import serve
+serve()
+"""
 _WATCH_S = 0.05  # between two looks at the child
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -226,3 +227,13 @@ def test_modules_are_imported_ahead_and_a_missing_one_is_no_error() -> None:
 def test_variables_reach_the_child() -> None:
     with Worker(environ={"SOME_VARIABLE": "some value"}) as worker:
         assert worker.call(os.getenv, TIMEOUT_S, "SOME_VARIABLE") == "some value"
+
+
+def test_nothing_is_imported_from_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "paddleport.py").write_text("raise ImportError('a file of the user')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    with Worker() as worker:
+        assert worker.call(is_imported, TIMEOUT_S, "paddleport")
