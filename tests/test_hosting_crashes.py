@@ -17,7 +17,7 @@ from planted_hosting import agrees, host_of, loaded, run, told, until
 
 from paddleport.errors import WorkerCrashed
 from paddleport.models.artifact import Artifact, onnx_artifact
-from paddleport.serve.hosting.model_host import Inferred, NotReadyError, WorkerLostError
+from paddleport.serve.hosting.model_host import HostError, Inferred, NotReadyError, WorkerLostError
 from paddleport.serve.hosting.process_host import ProcessHost
 
 
@@ -180,5 +180,20 @@ def test_a_model_that_crashes_whenever_it_is_opened_is_given_up(
             await host.load()
         assert "SIGABRT" in host.state.reason
         assert host.pids == ()
+
+    run(ask())
+
+
+def test_a_bug_in_opening_is_the_reason_and_nobody_waits_for_ever(
+    small_onnx: Artifact, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.write_text("bug")
+
+    async def ask() -> None:
+        host, _ = host_of(small_onnx, extras={"broken": str(broken)})
+        with pytest.raises(HostError, match="can't be opened: ValueError: nobody has thought"):
+            await asyncio.wait_for(host.load(), 60)
+        assert "nobody has thought" in host.state.reason and host.pids == ()
 
     run(ask())

@@ -1,6 +1,7 @@
 """One server of ``paddleport serve``, from its start to its end."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +50,8 @@ class ServeRun:
         registry = self._registry(metrics)
         bound: asyncio.Future[Addresses] = asyncio.get_running_loop().create_future()
         starting = asyncio.create_task(self._start(registry, bound))
+        ended_by_start = partial(_end_if_failed, asyncio.current_task())
+        starting.add_done_callback(ended_by_start)
         try:
             await serve_all(
                 registry,
@@ -60,10 +63,13 @@ class ServeRun:
                 page_headers=PAGE_HEADERS,
             )
         finally:
+            starting.remove_done_callback(ended_by_start)
             starting.cancel()
-            await asyncio.gather(starting, return_exceptions=True)
+            (ended,) = await asyncio.gather(starting, return_exceptions=True)
             await registry.close()
             self.log.close()
+            if isinstance(ended, Exception):  # a bug, which would leave a server without a word
+                raise ended
 
     def _registry(self, metrics: "ServerMetrics") -> "HostRegistry":
         from paddleport.serve.hosting.host_registry import HostRegistry
@@ -92,7 +98,13 @@ class ServeRun:
         addresses = await bound
         await registry.load_all(self.specs)
         states = [state_of(registry.host(name)) for name in registry.names]
-        _report(states, addresses, json=self.json)
+        with contextlib.suppress(BrokenPipeError):  # who started it reads no further
+            _report(states, addresses, json=self.json)
+
+
+def _end_if_failed(serving: "asyncio.Task[Any] | None", starting: "asyncio.Task[None]") -> None:
+    if serving is not None and not starting.cancelled() and starting.exception() is not None:
+        serving.cancel()
 
 
 def _report(states: Sequence[dict[str, Any]], addresses: "Addresses", *, json: bool) -> None:

@@ -1,6 +1,7 @@
 """One worker process from its start to its end, and the lines to it."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
@@ -9,10 +10,12 @@ from typing import TypeVar
 from paddleport.errors import UsageError, WorkerCrashed
 from paddleport.runners import runner_class
 from paddleport.runners.predictor import PredictorSpec
+from paddleport.serve.hosting.model_host import HostError
 from paddleport.serve.hosting.worker_line import WorkerLine
 from paddleport.serve.hosting.worker_service import Opened, open_service
-from paddleport.worker import Worker
+from paddleport.worker import RemoteError, Worker
 
+_logger = logging.getLogger(__name__)
 AHEAD = 1  # requests that wait in a worker, so that it need not wait for them
 T = TypeVar("T")
 
@@ -95,12 +98,20 @@ class HostedWorker:
             if self._killed:  # meanwhile
                 worker.kill(self._killed)
             return worker.call(open_service, timeout_s, self._spec, *ends, self._readers)
+        except RemoteError as error:  # a bug, or an installation that is none
+            worker.close()
+            _logger.error("%s", error)
+            raise HostError(f"the model can't be opened: {_last_line(error)}") from None
         except BaseException:  # who has killed it may have been here before it was
             worker.close()
             raise
 
     async def _blocking(self, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+
+
+def _last_line(error: RemoteError) -> str:
+    return str(error).strip().rpartition("\n")[2]
 
 
 def _streams_asked(spec: PredictorSpec) -> int:
