@@ -125,18 +125,21 @@ def _check_tensor(spec: TensorSpec, tensor: Array) -> None:
             f"input {spec.name} got a {type(tensor).__name__}, the model takes {spec}: "
             "make it an array with numpy.asarray"
         )
-    found = f"{tensor.dtype} [{format_shape(tensor.shape)}]"
     fits = len(tensor.shape) == len(spec.shape) and all(
         wanted is None or wanted == size
         for wanted, size in zip(spec.shape, tensor.shape, strict=True)
     )
     if not fits or tensor.shape[:1] == (0,):  # without any example nothing can be said
-        raise FeedError(f"input {spec.name} got {found}, the model takes {spec}")
+        raise FeedError(f"input {spec.name} got {_described(tensor)}, the model takes {spec}")
     if tensor.dtype != np.dtype(spec.dtype):
         raise FeedError(
-            f"input {spec.name} got {found}, the model takes {spec}: "
+            f"input {spec.name} got {_described(tensor)}, the model takes {spec}: "
             f"convert it with .astype('{spec.dtype}')"
         )
+
+
+def _described(tensor: Array) -> str:
+    return f"{tensor.dtype} [{format_shape(tensor.shape)}]"
 
 
 def _listed(names: Sequence[str] | Feed) -> str:

@@ -5,11 +5,12 @@ import logging
 import sys
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal
+
+import msgspec
 
 from paddleport.errors import UsageError
 
@@ -18,8 +19,7 @@ _logger = logging.getLogger(__name__)
 FORMATS: tuple[LogFormat, ...] = ("text", "json")
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestRecord:
+class RequestRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a request when it was answered.
 
     Attributes:
@@ -39,7 +39,7 @@ class RequestRecord:
     call: str
     status: str
     model: str = ""
-    stages_s: Mapping[str, float] = field(default_factory=dict)
+    stages_s: Mapping[str, float] = {}  # msgspec copies it
     bytes_in: int = 0
     bytes_out: int = 0
     batch: int = 0

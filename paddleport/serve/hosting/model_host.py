@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from paddleport.errors import PortError
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.tensors import Array, Feed, TensorSpec
@@ -53,8 +55,7 @@ class HostState:
     proof: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Inferred:
+class Inferred(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to one feed.
 
     Attributes:

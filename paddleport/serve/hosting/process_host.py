@@ -2,8 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -158,14 +157,18 @@ class ProcessHost(ModelHost):
 
     async def infer(self, feed: Feed, *, deadline_s: float | None = None) -> Inferred:
         """As the contract says."""
-        with self._admitted():
+        self._admit()
+        try:
             return await self._infer(feed, deadline_s)
+        finally:
+            self._leave()
 
     async def predict(
         self, pictures: Sequence[bytes], *, deadline_s: float | None = None
     ) -> PictureAnswers:
         """As the contract says."""
-        with self._admitted():
+        self._admit()
+        try:
             task = self._task
             if self.spec.preprocess is None or task is None:
                 raise UsageError(f"{self.name} takes no pictures: send it tensors")
@@ -177,20 +180,20 @@ class ProcessHost(ModelHost):
                 most=self._settings.most_pictures,
                 max_batch=self._settings.max_batch,
             ).answer(pictures, deadline_s)
+        finally:
+            self._leave()
 
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
+    def _admit(self) -> None:
         if self._phase != "ready":
             raise NotReadyError(f"{self.name} is not ready: {self._reason}")
         if self._group is not None and self._group.gave_up:
             raise NotReadyError(f"{self.name} is not ready: {self.state.reason}")
         self._open_requests += 1
-        try:
-            yield
-        finally:
-            self._open_requests -= 1
-            if not self._open_requests:
-                self._drained.set()
+
+    def _leave(self) -> None:
+        self._open_requests -= 1
+        if not self._open_requests:
+            self._drained.set()
 
     async def _infer(self, feed: Feed, deadline_s: float | None) -> Inferred:
         check_feed(self.inputs, feed)

@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from paddleport.tensors import Array, Feed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Computed:
+class Computed(msgspec.Struct, frozen=True, kw_only=True):
     """A worker's outputs for one request, and the seconds of its way.
 
     Attributes:

@@ -1,8 +1,8 @@
 """A request put to a served model, as a feed or as pictures, and the outputs asked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from paddleport.errors import FeedError
@@ -24,8 +24,7 @@ LABELS, SCORES = "labels", "scores"
 _MICROSECOND = 1e-6
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, and what it cost.
 
     Attributes:

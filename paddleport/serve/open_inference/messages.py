@@ -1,9 +1,9 @@
 """An inference request and its answer, whatever carried them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from paddleport.serve.open_inference.datatypes import BYTES
@@ -12,8 +12,7 @@ from paddleport.tensors import Array
 Parameters = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestTensor:
+class RequestTensor(msgspec.Struct, frozen=True, kw_only=True):
     """One input of a request.
 
     Attributes:
@@ -29,7 +28,7 @@ class RequestTensor:
     datatype: str
     shape: tuple[int, ...]
     values: Array
-    parameters: Parameters = field(default_factory=dict)
+    parameters: Parameters = {}  # msgspec copies it
 
     @property
     def is_bytes(self) -> bool:
@@ -37,8 +36,7 @@ class RequestTensor:
         return self.datatype == BYTES
 
 
-@dataclass(frozen=True, kw_only=True)
-class RequestedOutput:
+class RequestedOutput(msgspec.Struct, frozen=True, kw_only=True):
     """One output that a client asks for.
 
     Attributes:
@@ -53,8 +51,7 @@ class RequestedOutput:
     classification: int = 0
 
 
-@dataclass(frozen=True, kw_only=True)
-class InferRequest:
+class InferRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request, read.
 
     Attributes:
@@ -68,12 +65,11 @@ class InferRequest:
     inputs: Sequence[RequestTensor]
     outputs: Sequence[RequestedOutput] | None = None
     id: str = ""
-    parameters: Parameters = field(default_factory=dict)
+    parameters: Parameters = {}  # msgspec copies it
     binary: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class ResponseTensor:
+class ResponseTensor(msgspec.Struct, frozen=True, kw_only=True):
     """One output of an answer.
 
     Attributes:
@@ -89,8 +85,7 @@ class ResponseTensor:
     binary: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class InferResponse:
+class InferResponse(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, before it is written."""
 
     model: str

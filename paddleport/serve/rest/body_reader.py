@@ -18,12 +18,6 @@ class BodyReader:
     def __init__(self, *, most_bytes: int, most_bytes_at_a_time: int, timeout_s: float) -> None:
         self.most_bytes, self._timeout_s = most_bytes, timeout_s
         self._left = max(most_bytes, most_bytes_at_a_time)
-        self._whole = self._left
-
-    @property
-    def held_bytes(self) -> int:
-        """What the bodies that are being read or answered hold now."""
-        return self._whole - self._left
 
     def check_length(self, request: HttpRequest) -> None:
         """Refuse a body that says itself that it is larger than it may be.
@@ -43,17 +37,21 @@ class BodyReader:
             HttpError: it did not come in time, or the server holds too much already.
             GoneError: the client hung up.
         """
-        why = f"the body did not come within {self._timeout_s:g} s"
-        late = HttpError(408, why, {"connection": "close"})
-        timer = asyncio.get_running_loop().call_later(self._timeout_s, interruption.happen, late)
         held = _Held(self)
         try:
-            return await incoming.read(held.take)
+            if incoming.body.complete:
+                return await incoming.read(held.take)
+            why = f"the body did not come within {self._timeout_s:g} s"
+            late = HttpError(408, why, {"connection": "close"})
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._timeout_s, interruption.happen, late)
+            try:
+                return await incoming.read(held.take)
+            finally:
+                timer.cancel()
         except BaseException:
             self.give_back(held.size)
             raise
-        finally:
-            timer.cancel()
 
     def give_back(self, size: int) -> None:
         """So many bytes are no longer held."""

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, unquote
@@ -30,8 +29,7 @@ class HttpError(PortError):
         self.status, self.headers = status, dict(headers or {})
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a client sent, but for its body.
 
     Attributes:
@@ -74,13 +72,12 @@ class HttpRequest:
         return dict(reversed(pairs))
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpAnswer:
+class HttpAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What is sent back."""
 
     status: int = 200
     body: bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}  # msgspec copies it
 
     def parts(self, method: str, *, close: bool) -> list[bytes]:
         """What is written to answer a request.

@@ -7,7 +7,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Collection, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from paddleport.errors import PortError
@@ -176,6 +176,7 @@ def _place_of(origin: str) -> str:
     return ""
 
 
+@lru_cache(256)
 def _name_of(host: str) -> str:
     """A Host header without its port."""
     with contextlib.suppress(ValueError):

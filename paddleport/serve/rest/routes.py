@@ -30,8 +30,7 @@ _MODEL = r"/v2/models/(?P<model>[^/]+)(?:/versions/(?P<version>[^/]+))?"
 _REPOSITORY = r"/v2/repository/models/(?P<model>[^/]+)"
 
 
-@dataclass(kw_only=True)
-class Exchange:
+class Exchange(msgspec.Struct, kw_only=True):
     """One request on its way to an answer.
 
     Attributes:
