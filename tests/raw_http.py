@@ -1,10 +1,19 @@
-"""HTTP by hand, for what no client would send."""
+"""HTTP by hand, for what no client would send, and the event loops that a server may run in."""
 
+import asyncio
+import contextlib
 import re
 import socket
+from collections.abc import Callable
 from typing import IO
 
 from paddleport.serve.server import Addresses
+
+LOOPS: list[Callable[..., object]] = [asyncio.run]
+with contextlib.suppress(ImportError):  # it is not for every system
+    import uvloop
+
+    LOOPS.append(uvloop.run)
 
 
 def line_to(at: Addresses, wait_s: float = 10) -> socket.socket:

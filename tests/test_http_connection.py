@@ -1,6 +1,5 @@
 """Connections: what ends them, what is refused, and whose bytes are whose."""
 
-import asyncio
 import contextlib
 import http.client
 import json
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 import serve_fake
 from fake_hosts import EVERY, Identity, serving
-from raw_http import answer_of, line_to, raw_exchange, read_answer
+from raw_http import LOOPS, answer_of, line_to, raw_exchange, read_answer
 
 from paddleport.serve.hosting.model_host import OverloadedError
 from paddleport.serve.rest import http_connection
@@ -22,11 +21,6 @@ from paddleport.serve.server import Addresses
 from paddleport.serve.server_metrics import ServerMetrics
 
 BODY_BYTES = 2**20
-LOOPS: list[Callable[..., object]] = [asyncio.run]
-with contextlib.suppress(ImportError):  # it is not for every system
-    import uvloop
-
-    LOOPS.append(uvloop.run)
 
 
 @pytest.fixture(scope="module", params=LOOPS, ids=["asyncio", "uvloop"][: len(LOOPS)])
@@ -291,6 +285,19 @@ def test_bodies_of_any_size_one_after_the_other_are_whose_they_are(
         sending.result()
     for (head, body), values in zip(found, sent, strict=True):
         assert head.startswith(b"HTTP/1.1 200 ") and body.endswith(values.tobytes())
+
+
+@pytest.mark.parametrize("run_loop", LOOPS)
+def test_a_body_that_comes_before_it_is_asked_for_is_let_on(
+    run_loop: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_connection, "MOST_UNASKED_BYTES", 0)
+    request = infer_of(np.ones((1, 200_000), np.float32))
+    with serving(Identity("one"), body_timeout_s=5, run_loop=run_loop) as at, line_to(at) as line:
+        for _ in range(3):
+            line.sendall(request)
+            with line.makefile("rb") as answers:
+                assert answer_of(answers).startswith(b"HTTP/1.1 200 ")
 
 
 def test_what_comes_before_bytes_that_are_no_http_is_answered(at: Addresses) -> None:

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import pytest
 from fake_hosts import EVERY, Identity, Pictures, serving
-from raw_http import answer_of
+from raw_http import LOOPS, answer_of
 
 from paddleport.errors import FeedError, UsageError
 from paddleport.serve.hosting.model_host import (
@@ -339,13 +339,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return chain, key
 
 
-def test_tls_over_both_protocols(certificate: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize("run_loop", LOOPS)
+def test_tls_over_both_protocols(
+    certificate: tuple[Path, Path], run_loop: Callable[..., object]
+) -> None:
     chain, key = certificate
-    with serving(Identity("one"), tls_cert=chain, tls_key=key) as at:
+    with serving(Identity("one"), tls_cert=chain, tls_key=key, run_loop=run_loop) as at:
         assert at.http.startswith("https://")
         trusted = ssl.create_default_context(cafile=str(chain))
         with httpx.Client(base_url=at.http, verify=trusted) as client:
             assert infer(client, tensor()).status_code == 200
+            long = infer(client, tensor(shape=[1, 50_000], data=[1.5] * 50_000))
+            assert long.json()["outputs"][0]["data"] == [1.5] * 50_000
         with pytest.raises(httpx.HTTPError), httpx.Client() as client:
             client.get(at.http.replace("https", "http"))
         credentials = grpc.ssl_channel_credentials(chain.read_bytes())

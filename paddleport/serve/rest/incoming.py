@@ -105,18 +105,22 @@ class IncomingBody:
         if self._done is not None and not self._done.done():
             self._done.set_exception(error)
 
-    async def read(self, arrived: Callable[[int], object]) -> Body:
-        """All of it.
+    def ask(self, arrived: Callable[[int], object]) -> None:
+        """Somebody wants it.
 
         Args:
             arrived: called with each further count of bytes; what it raises ends the reading.
+        """
+        self._arrived = arrived
+        self._tell()
+
+    async def whole(self) -> Body:
+        """All of it.
 
         Raises:
             GoneError: the client hung up.
             PortError: ``arrived`` did.
         """
-        self._arrived = arrived
-        self._tell()
         if self._error is not None:
             raise self._error
         if not self.complete:
@@ -162,10 +166,10 @@ class Incoming:
             callback()
 
     async def read(self, arrived: Callable[[int], object]) -> Body:
-        """Its body, as ``IncomingBody.read``."""
-        reading = self.body.read(arrived)
+        """Its body, as ``IncomingBody.ask`` and ``whole``."""
+        self.body.ask(arrived)
         self._line.asked_for(self)
-        return await reading
+        return await self.body.whole()
 
     def answer(self, answer: HttpAnswer) -> None:
         """Send this, unless nobody is there any more."""
