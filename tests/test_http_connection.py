@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -316,6 +317,69 @@ def test_an_upgrade_is_answered_as_what_it_is(at: Addresses) -> None:
     head = b"GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\n"
     said = raw_exchange(at, head + b"connection: upgrade\r\nupgrade: websocket\r\n\r\n")
     assert said.startswith(b"HTTP/1.1 200 ") and b"connection: close" in said
+
+
+@pytest.mark.parametrize("count", [2, 3000, 200_000])
+def test_an_upgrade_s_body_is_its_own(at: Addresses, count: int) -> None:
+    """To the parser an upgrade has none, and memory that nobody has filled may be another's."""
+    secret = infer_of(np.full((1, count), 7, np.float32), close=True)
+    values = np.arange(count, dtype=np.float32).reshape(1, -1)
+    upgrade = infer_of(values).replace(b"\r\n", b"\r\nconnection: upgrade\r\nupgrade: h2c\r\n", 1)
+    head, _, body = upgrade.partition(b"\r\n\r\n")
+    for _ in range(4):
+        assert raw_exchange(at, secret).startswith(b"HTTP/1.1 200 ")
+        said = raw_exchange(at, upgrade)
+        assert said.startswith(b"HTTP/1.1 200 ") and said.endswith(values.tobytes())
+        assert raw_exchange(at, head + b"\r\n\r\n", wait_s=0.3) == b""
+        with line_to(at) as line:
+            line.sendall(head + b"\r\n\r\n" + body[:50])
+            time.sleep(0.02)
+            line.sendall(body[50:])
+            with line.makefile("rb") as answers:
+                assert read_answer(answers)[1].endswith(values.tobytes())
+    chunked = head.replace(b"content-length: ", b"transfer-encoding: chunked\r\nx: ")
+    assert raw_exchange(at, chunked + b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
+@pytest.mark.parametrize("behind", [b"\r\n", b"GET /v2 HTTP/1.1\r\nhost: ", b"all"])
+def test_no_timer_ends_a_request_that_is_being_answered(
+    behind: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HEADER_TIMEOUT_S", "KEEP_ALIVE_S"):
+        monkeypatch.setattr(http_connection, name, 0.3)
+    request = infer_of(np.ones((1, 2), np.float32))
+    with serving(Identity("one", delay_s=1)) as at:
+        said = raw_exchange(at, request + (request if behind == b"all" else behind))
+        assert said.count(b"HTTP/1.1 200 ") == (2 if behind == b"all" else 1)
+
+
+def test_a_client_that_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_connection, "KEEP_ALIVE_S", 0.3)
+    request = infer_of(np.zeros((1, 5_000_000), np.float32))
+    with serving(Identity("one")) as at, socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        line.connect(("127.0.0.1", int(at.http.rpartition(":")[2])))
+        line.sendall(request)
+        time.sleep(2)
+        line.settimeout(5)
+        received = 0
+        with contextlib.suppress(ConnectionError):
+            while chunk := line.recv(1 << 20):
+                received += len(chunk)
+        assert received < 20_000_000  # of its answer
+
+
+def test_clients_that_go_at_bad_moments_are_no_errors_of_the_server(
+    at: Addresses, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    post = b"POST /v2/models/one/infer HTTP/1.1\r\nhost: localhost\r\n"
+    expecting = post + b"expect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\nZZ\r\n"
+    nowhere = b"POST /nope HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+    for sent in [expecting, nowhere + b"content-length: 99999\r\n\r\nxx"] * 20:
+        with line_to(at) as line:
+            line.sendall(sent)
+    assert raw_exchange(at, expecting, wait_s=1).startswith(b"HTTP/1.1 400 ")
+    assert "Traceback" not in capfd.readouterr().err and not caplog.records
 
 
 def test_a_client_that_takes_no_answers_is_not_read_from(at: Addresses) -> None:

@@ -1,6 +1,7 @@
 """A connection of HTTP under uvicorn's server, with limits on all that comes."""
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -54,7 +55,9 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None  # of headers, of a kept one, of lingering
         self._lingering = self._deaf = False
         self._lingered = 0
+        self._unsent: int | None = None  # bytes of answers when the timer was over last
         self._before_body = 0  # bytes since the last request's end, or -1 within a body
+        self._upgrades = False
         self._between = 0  # bytes since the last ones of a body: chunks' extensions, trailers
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -87,7 +90,7 @@ class HttpConnection(asyncio.BufferedProtocol):
 
     def shutdown(self) -> None:
         """End with the answer that is on its way; uvicorn's server calls it at its own end."""
-        if self._coming is None or self._coming.answered:
+        if self._lingering or self._coming is None or self._coming.answered:
             self._close()
         else:
             self._coming.keep_alive = False
@@ -107,14 +110,12 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._received(bytes(self._read[:nbytes]))
             return
         coming.body.filled(nbytes)
-        if coming.body.complete:
-            self._parser = self._new_parser()  # the old one has not seen the body
-            self.on_message_complete()
-        else:
-            self._read_on()
+        self._without_parser(coming)
 
     def asked_for(self, incoming: Incoming) -> None:
         """As the contract says."""
+        if incoming.lost or self._lingering or self._transport.is_closing():
+            return
         if incoming.expects and not incoming.body.size and not incoming.body.complete:
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._read_on()
@@ -128,7 +129,7 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._transport.writelines(
             answer.parts(incoming.request.method, close=not incoming.keep_alive)
         )
-        incoming.answered = True
+        incoming.answered, self._unsent = True, None
         incoming.body.discard()
         self._server.total_requests += 1
         self._answering = None
@@ -136,7 +137,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._end()
         elif self._before_body < 0 and incoming is self._coming:
             self._in(LINGER_S)  # what is still on its way of a body that nobody waits for
-        elif not self._before_body:
+        elif not self._before_body and not self._waiting:
             self._in(KEEP_ALIVE_S)
         self._next()
         self._read_on()
@@ -168,11 +169,16 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._in(None)
         request = HttpRequest.of(self._parser.get_method(), self._url, self._headers)
         length = int(request.headers.get("content-length", "0"))
+        self._upgrades = self._parser.should_upgrade()
+        if self._upgrades and "transfer-encoding" in request.headers:
+            raise ValueError("the parser leaves the chunks of such a body to another protocol")
+        apart = (0 if self._upgrades else _READ_BYTES) < length <= self._most_body_bytes
         coming = Incoming(
             self,
             request,
-            IncomingBody(length if _READ_BYTES < length <= self._most_body_bytes else 0),
+            IncomingBody(length if apart else 0),
             keep_alive=self._parser.get_http_version() != "1.0"
+            and not self._upgrades
             and self._parser.should_keep_alive(),
         )
         self._coming = coming
@@ -188,7 +194,9 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._read_on()
 
     def on_message_complete(self) -> None:
-        """What comes now are the next request's headers."""
+        """What comes now are the next request's headers; to the parser an upgrade has no body."""
+        if self._upgrades and self._coming is not None and self._coming.body.room(self._read):
+            return
         self._before_body = 0
         if self._coming is not None:
             self._coming.body.end()
@@ -228,11 +236,28 @@ class HttpConnection(asyncio.BufferedProtocol):
     def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            if self._coming is not None:  # to nothing that is spoken here: it is answered as it is
-                self._coming.keep_alive, self._deaf = False, True
+        except httptools.HttpParserUpgrade as upgrade:
+            # To nothing that is spoken here: it is answered as what it is.
+            coming = self._coming
+            if coming is None or not coming.body.room(self._read):
+                self._deaf = True
+                return
+            (offset,) = upgrade.args
+            rest = len(coming.body.room(self._read) or b"")
+            coming.body.add(data[offset : offset + rest])
+            self._between = -1
+            self._without_parser(coming)
         except httptools.HttpParserError:
             self._refuse("Invalid HTTP request received.")
+
+    def _without_parser(self, coming: Incoming) -> None:
+        """A part of a body has come that the parser has not seen."""
+        if coming.body.is_filled:
+            self._parser, self._upgrades = self._new_parser(), False
+            coming.body.end()
+            self.on_message_complete()
+        else:
+            self._read_on()
 
     def _refuse(self, why: str) -> None:
         """Answer what is no HTTP, or only what came before it."""
@@ -289,7 +314,22 @@ class HttpConnection(asyncio.BufferedProtocol):
         """Close it after so long, or not."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if seconds is None else self._loop.call_later(seconds, self._close)
+        self._timer = (
+            None if seconds is None else self._loop.call_later(seconds, self._expire, seconds)
+        )
+
+    def _expire(self, seconds: float) -> None:
+        """It is over; not while a request is answered, nor while the client takes an answer."""
+        unsent = self._transport.get_write_buffer_size()
+        if self._answering is not None and not self._lingering:
+            self._in(seconds)
+        elif unsent and (self._unsent is None or unsent < self._unsent):
+            self._unsent = unsent
+            self._in(seconds)
+        elif unsent:
+            self._transport.abort()
+        else:
+            self._close()
 
     def _close(self) -> None:
         if not self._transport.is_closing():
@@ -305,7 +345,8 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._lingering = True
         self._in(LINGER_S)
         if self._transport.can_write_eof():  # not with TLS
-            self._transport.write_eof()
+            with contextlib.suppress(OSError, RuntimeError):  # the client has gone meanwhile
+                self._transport.write_eof()
 
     def _lose(self) -> None:
         """Nobody is to be answered any more."""

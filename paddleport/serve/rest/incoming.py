@@ -59,6 +59,11 @@ class IncomingBody:
         """As above."""
         return self._arrived is not None
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether as much has come as it said."""
+        return self.size == self._length
+
     def room(self, scratch: memoryview) -> memoryview | None:
         """Where what comes next is to be received; ``None`` where the parser is to see it.
 
@@ -77,8 +82,6 @@ class IncomingBody:
         """So many bytes have been received into ``room``."""
         self.size += count
         self._tell()
-        if self.size == self._length:
-            self.end()
 
     def add(self, piece: bytes) -> None:
         """A piece that the parser has found."""
@@ -94,7 +97,10 @@ class IncomingBody:
         self._discarded, self._memory, self._gathered = True, None, bytearray()
 
     def end(self) -> None:
-        """That was all of it."""
+        """That was all of it; a body that is shorter than it said is none."""
+        if self.size < self._length and not self._discarded:
+            self.fail(GoneError())
+            return
         self.complete = True
         if self._done is not None and not self._done.done():
             self._done.set_result(None)
@@ -126,7 +132,7 @@ class IncomingBody:
         if not self.complete:
             self._done = asyncio.get_running_loop().create_future()
             await self._done
-        return memoryview(self._gathered) if self._memory is None else self._memory
+        return memoryview(self._gathered) if self._memory is None else self._memory[: self.size]
 
     def _tell(self) -> None:
         if self._arrived is None or self._error is not None or self.size == self._told:
