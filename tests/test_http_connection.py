@@ -348,9 +348,12 @@ def test_no_timer_ends_a_request_that_is_being_answered(
     for name in ("HEADER_TIMEOUT_S", "KEEP_ALIVE_S"):
         monkeypatch.setattr(http_connection, name, 0.3)
     request = infer_of(np.ones((1, 2), np.float32))
-    with serving(Identity("one", delay_s=1)) as at:
-        said = raw_exchange(at, request + (request if behind == b"all" else behind))
-        assert said.count(b"HTTP/1.1 200 ") == (2 if behind == b"all" else 1)
+    with serving(Identity("one", delay_s=1)) as at, line_to(at) as line:
+        line.sendall(request)
+        time.sleep(0.1)
+        line.sendall(request if behind == b"all" else behind)
+        with line.makefile("rb") as answers:
+            assert answers.read().count(b"HTTP/1.1 200 ") == (2 if behind == b"all" else 1)
 
 
 def test_a_client_that_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
