@@ -189,7 +189,7 @@ class HttpConnection(asyncio.BufferedProtocol):
     def on_body(self, body: bytes) -> None:
         """A part of it."""
         self._between = -1
-        if self._coming is not None and not self._coming.answered:
+        if self._coming is not None:
             self._coming.body.add(body)
             self._read_on()
 

@@ -95,6 +95,7 @@ class IncomingBody:
     def discard(self) -> None:
         """Nobody wants it any more: what has come of it is let go, and what comes."""
         self._discarded, self._memory, self._gathered = True, None, bytearray()
+        self._arrived = None
 
     def end(self) -> None:
         """That was all of it; a body that is shorter than it said is none."""
