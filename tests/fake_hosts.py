@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,6 +84,14 @@ class Identity(ModelHost):
         self, pictures: Sequence[bytes], *, deadline_s: float | None = None
     ) -> PictureAnswers:
         raise NotImplementedError
+
+    def check_cancelled(self) -> None:
+        """The only request is given up soon, and not computed."""
+        for _ in range(100):
+            if self.cancelled:
+                break
+            time.sleep(0.02)
+        assert (self.cancelled, self.fed) == (1, 0)
 
 
 class Pictures(Identity):

@@ -168,32 +168,24 @@ def test_a_worker_opens_no_file_but_the_one_that_was_proven(
     run(ask())
 
 
-def test_a_model_that_crashes_whenever_it_is_opened_is_given_up(
-    small_onnx: Artifact, tmp_path: Path
+@pytest.mark.parametrize(
+    ("does", "error", "why"),
+    [
+        ("crash", WorkerCrashed, "SIGABRT"),
+        ("bug", HostError, "can't be opened: ValueError: nobody has thought"),
+    ],
+)
+def test_a_model_that_fails_whenever_it_is_opened_is_given_up(
+    small_onnx: Artifact, tmp_path: Path, does: str, error: type[Exception], why: str
 ) -> None:
     broken = tmp_path / "broken"
-    broken.write_text("crash")
+    broken.write_text(does)
 
     async def ask() -> None:
         host, _ = host_of(small_onnx, extras={"broken": str(broken)}, tries=2, workers=2)
-        with pytest.raises(WorkerCrashed, match="SIGABRT"):
-            await host.load()
-        assert "SIGABRT" in host.state.reason
-        assert host.pids == ()
-
-    run(ask())
-
-
-def test_a_bug_in_opening_is_the_reason_and_nobody_waits_for_ever(
-    small_onnx: Artifact, tmp_path: Path
-) -> None:
-    broken = tmp_path / "broken"
-    broken.write_text("bug")
-
-    async def ask() -> None:
-        host, _ = host_of(small_onnx, extras={"broken": str(broken)})
-        with pytest.raises(HostError, match="can't be opened: ValueError: nobody has thought"):
+        with pytest.raises(error, match=why):
             await asyncio.wait_for(host.load(), 60)
-        assert "nobody has thought" in host.state.reason and host.pids == ()
+        assert why in host.state.reason
+        assert host.pids == ()
 
     run(ask())

@@ -239,12 +239,12 @@ class HttpConnection(asyncio.BufferedProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             # To nothing that is spoken here: it is answered as what it is.
             coming = self._coming
-            if coming is None or not coming.body.room(self._read):
+            room = None if coming is None else coming.body.room(self._read)
+            if coming is None or room is None:
                 self._deaf = True
                 return
             (offset,) = upgrade.args
-            rest = len(coming.body.room(self._read) or b"")
-            coming.body.add(data[offset : offset + rest])
+            coming.body.add(data[offset : offset + len(room)])
             self._between = -1
             self._without_parser(coming)
         except httptools.HttpParserError:
@@ -254,7 +254,6 @@ class HttpConnection(asyncio.BufferedProtocol):
         """A part of a body has come that the parser has not seen."""
         if coming.body.is_filled:
             self._parser, self._upgrades = self._new_parser(), False
-            coming.body.end()
             self.on_message_complete()
         else:
             self._read_on()
