@@ -23,6 +23,7 @@ from paddleport.errors import UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.progress import Progress, no_progress
 from paddleport.tensors import GivenFeeds
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.models.zoo.model_card import ModelCard
@@ -254,7 +255,7 @@ def validate_all(
         task=task,
         names=names,
         folder=Path(out),
-        title=f"{len(names)} models",
+        title=counted(len(names), "model"),
         fresh=fresh,
         progress=progress,
     ).run()

@@ -1,15 +1,24 @@
 """Foreign texts on a terminal: none of them acts on it, and none is taken for markup."""
 
 import io
+from pathlib import Path
 
 import pytest
 from commanding_name import NAME, SHOWN
 from rich.console import Console
 
 from paddleport.cli.answers import show_answers
-from paddleport.cli.console import literal, print_error, print_warning, shown, stdout
+from paddleport.cli.console import (
+    literal,
+    print_error,
+    print_warning,
+    print_written,
+    shown,
+    stdout,
+)
 from paddleport.runners.predictor import PictureAnswer
 from paddleport.runners.tasks.raw_tensors import Tensors
+from paddleport.wording import counted
 
 
 @pytest.mark.parametrize(
@@ -53,3 +62,15 @@ def test_names_errors_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out.splitlines()[:2] == ["\\x1bhere", SHOWN]
     assert "\x1b" not in err and "\\x1b[31m" in err and "[b].png" in err
+
+
+def test_a_written_file_is_whole_on_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    files = [Path("/long" * 40) / "parity.html", Path("parity.md")]
+    print_written(files, "all agree")
+    print_written(files[1:])
+    assert capsys.readouterr().out == f"all agree · {files[0]}  parity.md\nparity.md\n"
+
+
+def test_counts() -> None:
+    found = [counted(count, "picture") for count in (0, 1, 2, 1024)]
+    assert found == ["0 pictures", "1 picture", "2 pictures", "1,024 pictures"]

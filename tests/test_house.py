@@ -19,6 +19,7 @@ HALLS = ("cli", "doctor", "integrations", "serve")  # inside the package
 ORDER = (
     "errors",
     "lazy_names",
+    "wording",
     "progress",
     "telemetry",
     "files",

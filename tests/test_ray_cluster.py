@@ -206,6 +206,9 @@ def test_the_command(spec: PredictorSpec, pictures: Path, tmp_path: Path) -> Non
     assert 0 < told["start_s"] < time.monotonic() - begun
     (line,) = done.stderr.splitlines()
     assert "bad.png is text" in line
+    same = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (same.returncode, same.stderr) == (1, done.stderr)
+    assert json.loads(same.stdout)["resumed"] == COUNT
     (pictures / "2" / "late.png").write_bytes((next((pictures / "2").glob("0*"))).read_bytes())
     try:
         again = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)

@@ -136,9 +136,12 @@ def test_a_part_is_whole_or_not_there(tmp_path: Path, spec: PredictorSpec, pictu
         out.begin({"model": "a", "threads": 1})
         out.write("part-0.parquet", content)
         out.write("part-1.parquet", content[:-20])
-        assert out.names() == {"part-0.parquet", "part-1.parquet"}
-        assert out.counts("part-0.parquet") == (21, 1)
-        assert out.counts("part-1.parquet") is None
+        assert len(out.names()) == 2
+        footer = content[-int.from_bytes(content[-8:-4], "little") - 8 :]
+        out.write("part-2.parquet", bytes(len(content) - len(footer)) + footer)
+        seen = out.seen("part-0.parquet")
+        assert seen is not None and seen[0] == 21 and "bad.png is text" in "".join(seen[1])
+        assert out.seen("part-1.parquet") is out.seen("part-2.parquet") is None
         with pytest.raises(UsageError, match=r"another run \(model differ\)"):
             out.check({"model": "b", "threads": 1})
         out.check({"model": "a", "threads": 1})

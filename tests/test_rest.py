@@ -318,9 +318,12 @@ def test_a_token_is_asked_for() -> None:
     with serving(Identity("m"), token="secret") as at, httpx.Client(base_url=at.http) as client:
         assert client.get("/v2/health/live").status_code == 200
         assert client.get("/v2/health/ready").status_code == 200
-        for header in ({}, {"authorization": "Bearer other"}, {"authorization": "secret"}):
+        for given in (None, "Bearer other", "secret"):
+            header = {} if given is None else {"authorization": given}
+            why = "asks for a token" if given is None else "is not this server's"
             done = client.get("/v2/models/m", headers=header)
             assert (done.status_code, done.headers["www-authenticate"]) == (401, "Bearer")
+            assert why in done.json()["error"]
             assert client.get("/metrics", headers=header).status_code == 401
         right = {"authorization": "Bearer secret"}
         assert client.get("/v2/models/m", headers=right).status_code == 200

@@ -129,7 +129,11 @@ def test_overload_says_when_to_come_again() -> None:
 def test_a_token_is_asked_for() -> None:
     with serving(Identity("one"), token="secret") as at:
         assert call(at.grpc, "ServerLive", message("ServerLiveRequest")()).live
-        for metadata in ((), (("authorization", "Bearer other"),)):
-            assert refusal(at.grpc, request(), metadata=metadata)[0] == "UNAUTHENTICATED"
+        for metadata, why in (
+            ((), "asks for a token"),
+            ((("authorization", "Bearer other"),), "is not this server's"),
+        ):
+            status, said = refusal(at.grpc, request(), metadata=metadata)
+            assert status == "UNAUTHENTICATED" and why in said
         right = (("authorization", "Bearer secret"),)
         assert call(at.grpc, "ModelInfer", request(), metadata=right).model_name == "one"

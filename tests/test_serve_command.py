@@ -210,5 +210,7 @@ def test_what_can_not_be_served_is_one_line(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         one_line_error(paddleport("serve", colours, "--http-port", port), "--http-port")
+        first = paddleport("serve", "MobileNetV9", "--http-port", port)  # before any model
+        one_line_error(first, "--http-port takes another")
         typed = ("serve", colours, "--http-port", 0, "--grpc-port", port)
         one_line_error(paddleport(*typed), "--grpc-port")

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddleport.progress import Progress, no_progress
@@ -97,6 +98,17 @@ def as_json(value: Any, *, indent: int | None = None) -> str:
     """A value as JSON that stdout can hold: in letters, or escaped where it has none for them."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
+
+
+def print_written(files: Sequence[Path], said: str = "") -> None:
+    """The files that were written, each whole on its line: it is to be copied, or read by a script.
+
+    Args:
+        files: in their order.
+        said: what comes before them.
+    """
+    paths = "  ".join(f"[bold]{literal(str(file))}[/]" for file in files)
+    stdout().print(" · ".join(filter(None, (said, paths))), soft_wrap=True)
 
 
 def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from paddleport.cli.console import literal, new_table, stdout, verdict_text
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.convert.conversion import Conversion
@@ -102,7 +103,8 @@ def _print_check(done: "Conversion") -> None:
         top1 = f", top-1 {ranking.top1_agreeing} of {ranking.total}" if ranking else ""
         console.print(
             f"  {item.output}: {verdict_text(item.verdict)} with native Paddle on "
-            f"{len(done.feeds)} feeds: {item.measure}, worst error {error} / {item.limit:.1e}{top1}"
+            f"{counted(len(done.feeds), 'feed')}: {item.measure}, "
+            f"worst error {error} / {item.limit:.1e}{top1}"
             + "".join(f": {text}" for text in (item.reason, item.note) if text)
         )
     if done.proof is not None and done.proof.pictures:

@@ -13,6 +13,7 @@ from paddleport.cli.console import (
     literal,
     print_json,
     print_warning,
+    print_written,
     progress_bar,
     stderr,
     stdout,
@@ -261,5 +262,4 @@ def print_evaluation(report: "EvaluationReport", files: list[Path]) -> None:
     if report.label_problem:
         console.print(f"[bold red]{literal(report.label_problem)}[/]")
     console.print(f"{literal(summary.outcome(report))}", style="dim")
-    paths = "  ".join(f"[bold]{literal(str(file))}[/]" for file in files)
-    console.print(f"{summary.headline(report)} · {paths}")
+    print_written(files, summary.headline(report))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from paddleport.cli.console import new_table
 from paddleport.models.zoo.published_figures import MULTIPLY_ADDS, published_gflop
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -102,9 +103,9 @@ def _notes(
     if "GFLOP" in shown and MULTIPLY_ADDS in counts:
         yield _UNIT
     named = [card.name for card in cards if card.name == card.family]
-    count = f"{len(cards)} models" if len(cards) > 1 else "1 model"
     order = ", the most accurate first" * (best_first and len(cards) > 1)
-    yield f"{count}{order}. One card: paddleport models {(named or [cards[0].name])[0]}"
+    found = f"{counted(len(cards), 'model')}{order}"
+    yield f"{found}. One card: paddleport models {(named or [cards[0].name])[0]}"
 
 
 def _range(values: Iterable[float | None], scale: float = 1, digits: str = ".3g") -> str:

@@ -15,6 +15,7 @@ from paddleport.cli.console import print_warning, progress_bar, stderr
 from paddleport.cli.profile_options import ProfileOptions
 from paddleport.cli.run_feeds import feed_answers, spec_for_feeds, task_for
 from paddleport.errors import UsageError
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.runners.base import Runner
@@ -176,15 +177,15 @@ def summary(work: "Work", runner: "Runner", workers: int) -> str:
     shares = ", ".join(f"{name} {share:.0%}" for name, share in work.shares().items())
     streams = f" in {runner.streams} streams" if runner.streams > 1 else ""
     return (
-        f"{work.pictures} pictures · {work.pictures_per_s:.0f} pictures/s · {shares} · "
-        f"{workers} workers, {_computed_on(runner)}{streams}"
+        f"{counted(work.pictures, 'picture')} · {work.pictures_per_s:.0f} pictures/s · {shares} · "
+        f"{counted(workers, 'worker')}, {_computed_on(runner)}{streams}"
     )
 
 
 def _computed_on(runner: "Runner") -> str:
     """The threads on a CPU, if they can be chosen; else the device and the runner's notes."""
     if runner.device == "cpu" and runner.uses_threads:
-        return f"{runner.options.threads} threads"
+        return counted(runner.options.threads, "thread")
     return " · ".join((runner.device, *runner.notes))
 
 

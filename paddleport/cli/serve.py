@@ -135,6 +135,7 @@ def serve(
     from paddleport.cli.served_models import ServedModels, models_by_name, with_backends
     from paddleport.runners.runner_options import RunnerOptions, available_threads
     from paddleport.serve.hosting.host_settings import HostSettings
+    from paddleport.serve.listening import check_free
     from paddleport.serve.server import ServerOptions
 
     if not models and repository is None:
@@ -168,6 +169,7 @@ def serve(
         tls_key=tls_key,
         grace_s=grace_s,
     )
+    check_free(server)
     if host not in _LOOPBACK and not server.token:
         print_warning(
             f"anybody who reaches {host} may ask this server: --token-file FILE asks for a token"

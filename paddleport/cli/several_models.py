@@ -13,10 +13,12 @@ from paddleport.cli.console import (
     literal,
     print_json,
     print_warning,
+    print_written,
     progress_bar,
     stdout,
 )
 from paddleport.errors import ModelNotFoundError, UsageError
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.validate.overview.model_by_model import ModelTask
@@ -106,7 +108,7 @@ def run_models(
     from paddleport.cli.crash_report import report_crash
     from paddleport.validate.overview.model_by_model import ModelByModel
 
-    what = f"{len(names)} models" if len(names) != 1 else "1 model"
+    what = counted(len(names), "model")
     title = f"{', '.join(families)}: {what}" if families else what
     with progress_bar() as progress:
         overview = ModelByModel(
@@ -142,8 +144,7 @@ def print_overview(overview: "ModelOverview", folder: Path) -> None:
     for note in overview_table.notes(overview):
         console.print(literal(note), style="dim")
     files = overview.files(folder)
-    paths = "  ".join(f"[bold]{literal(str(file))}[/]" for file in files)
-    console.print(f"{overview_table.tally(overview)} · {paths}")
+    print_written(files, overview_table.tally(overview))
 
 
 def _warn(overview: "ModelOverview") -> None:

@@ -14,10 +14,12 @@ from paddleport.cli.console import (
     new_table,
     print_json,
     print_warning,
+    print_written,
     progress_bar,
     stdout,
 )
 from paddleport.errors import BackendUnavailableError, UsageError, unknown_name
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -222,8 +224,8 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
     console = stdout()
     console.print(f"[bold]{literal(str(tuning.model['title']))}[/]")
     console.print(
-        f"for {tuning.goal} · judged on {literal(tuning.judged_on)} · {tuning.threads} threads · "
-        f"{tuning.seconds:.0f} s",
+        f"for {tuning.goal} · judged on {literal(tuning.judged_on)} · "
+        f"{counted(tuning.threads, 'thread')} · {tuning.seconds:.0f} s",
         style="dim",
     )
     console.print()
@@ -254,7 +256,7 @@ def _print(tuning: "Tuning", files: list[Path]) -> None:
     for text in not_tried(tuning):
         console.print(literal(text), style="dim")
     console.print(f"[bold]{literal(headline(tuning))}[/] {compared(tuning)}")
-    console.print("  ".join(f"[bold]{literal(str(file))}[/]" for file in files))
+    print_written(files)
 
 
 def _share(value: float | None) -> str:

@@ -13,6 +13,7 @@ from paddleport.cli.console import (
     literal,
     print_json,
     print_warning,
+    print_written,
     progress_bar,
     stdout,
 )
@@ -249,8 +250,7 @@ def print_report(report: "ParityReport", files: list[Path]) -> None:
         "differs": "not all agree",
         "unproven": "nothing is proven",
     }
-    paths = "  ".join(f"[bold]{literal(str(file))}[/]" for file in files)
-    console.print(conclusions[report.verdict] + (f" · {paths}" if files else ""))
+    print_written(files, conclusions[report.verdict])
 
 
 def _print_brought_in(report: "ParityReport") -> None:

@@ -63,15 +63,18 @@ class AnswerParts:
             }
         return set()
 
-    def counts(self, name: str) -> tuple[int, int] | None:
-        """Pictures in a part and those of them not read; ``None`` if the file is damaged."""
+    def seen(self, name: str) -> tuple[int, list[str]] | None:
+        """Pictures in a part, and why some were not read; ``None`` if the file is damaged."""
         import pyarrow
         from pyarrow import parquet
 
         try:
             with self._system.open(f"{self._path}/{name}", "rb") as stream:
-                footer = parquet.read_metadata(stream)
-            return footer.num_rows, int(footer.metadata[_FAILED])
+                file = parquet.ParquetFile(stream)
+                if not int(file.metadata.metadata[_FAILED]):  # hardly anything is read
+                    return file.metadata.num_rows, []
+                errors = file.read(columns=["error"]).column("error").to_pylist()
+            return len(errors), [error for error in errors if error]
         except (pyarrow.ArrowException, OSError, KeyError, TypeError):
             return None
 

@@ -81,7 +81,7 @@ def run_on_ray(
     Args:
         request: what, and where.
         progress: told how many are done.
-        tell: gets why a picture could not be read, for each that could not.
+        tell: gets why a picture could not be read, for each that could not, now or before.
 
     Raises:
         UsageError: no pictures, no cluster, or a folder of another run.
@@ -96,7 +96,7 @@ def run_on_ray(
         names.add(part.name)
     asked = _asked(model, size)
     out.check(asked)
-    pictures, failed, done = _done_before(out, names)
+    pictures, failed, done = _done_before(out, names, tell)
     resumed, begun = pictures, time.perf_counter()
     if done == names:
         return _summary(pictures, failed, resumed, names, begun, begun, request.out)
@@ -185,8 +185,10 @@ def _asked(model: ShippedModel, size: int) -> dict[str, Any]:
     }
 
 
-def _done_before(out: AnswerParts, names: set[str]) -> tuple[int, int, set[str]]:
-    """Pictures, those not read, and the names of the parts that are whole.
+def _done_before(
+    out: AnswerParts, names: set[str], tell: Callable[[str], object]
+) -> tuple[int, int, set[str]]:
+    """Pictures, those not read, which are told again, and the names of the parts that are whole.
 
     Raises:
         UsageError: the folder has answers to pictures that these names do not stand for.
@@ -198,9 +200,13 @@ def _done_before(out: AnswerParts, names: set[str]) -> tuple[int, int, set[str]]
             "were replaced since. Give another -o"
         )
     pictures, failed, done = 0, 0, set()
-    for name in found:
-        counts = out.counts(name)
-        if counts is not None:
-            pictures, failed = pictures + counts[0], failed + counts[1]
-            done.add(name)
+    for name in sorted(found):
+        seen = out.seen(name)
+        if seen is None:
+            continue
+        count, errors = seen
+        for error in errors:
+            tell(error)
+        pictures, failed = pictures + count, failed + len(errors)
+        done.add(name)
     return pictures, failed, done

@@ -2,8 +2,12 @@
 
 import socket
 from errno import EADDRNOTAVAIL
+from typing import TYPE_CHECKING
 
 from paddleport.errors import UsageError
+
+if TYPE_CHECKING:
+    from paddleport.serve.server import ServerOptions
 
 
 def bound(host: str, port: int, option: str) -> socket.socket:
@@ -26,6 +30,17 @@ def bound(host: str, port: int, option: str) -> socket.socket:
         raise UsageError(f"{host}:{port} can't be listened on ({why}): {other}") from None
     made.setblocking(False)
     return made
+
+
+def check_free(options: "ServerOptions") -> None:
+    """See that both ports can be had, before models are made ready for a server that has none.
+
+    Raises:
+        UsageError: in one line, what to type instead.
+    """
+    bound(options.host, options.http_port, "--http-port").close()
+    if options.grpc_port is not None:
+        bound(options.host, options.grpc_port, "--grpc-port").close()
 
 
 def names_of_loopback(host: str) -> tuple[str, ...]:

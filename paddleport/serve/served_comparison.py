@@ -21,6 +21,7 @@ from paddleport.validate.compare.comparison import (
 )
 from paddleport.validate.compare.tolerance import TOLERANCES, UNIT_ROUNDOFF
 from paddleport.validate.feeds.stored_reference import StoredReference
+from paddleport.wording import counted
 
 _SAID = 3  # of the reasons that are given at most
 
@@ -198,7 +199,7 @@ def _sentence(
     errors = [item for item in found if item.worst_error is not None and item.limit]
     worst = max(errors, key=lambda item: (item.worst_error or 0) / item.limit, default=None)
     size = "" if worst is None else f", error {worst.worst_error:.1e} of {worst.limit:.0e}"
-    feeds = f"{len(stored.feeds)} feed{'s' if len(stored.feeds) > 1 else ''}"
+    feeds = counted(len(stored.feeds), "feed")
     verb = "agrees with" if result == "agrees" else "is not proven against"
     said = f"{verb} {served.against}, on {feeds} in {served.precision}{size}"
     more = [*notes, *stored.left_out]

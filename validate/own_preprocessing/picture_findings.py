@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from paddleport.wording import counted
+
 if TYPE_CHECKING:
     from paddleport.validate.diagnose.causes import Cause
 
@@ -44,7 +46,7 @@ class PictureFindings:
     @property
     def note(self) -> str:
         """One line where they agree."""
-        pictures = "1 picture" if self.pictures == 1 else f"{self.pictures} pictures"
+        pictures = counted(self.pictures, "picture")
         return f"{pictures} by path: its tensors are Python's, bit for bit ({self.libraries})"
 
     @property

@@ -18,6 +18,7 @@ from paddleport.serve.hosting.request_queue import Computed, Request, RequestQue
 from paddleport.serve.hosting.worker_line import Sent, WorkerLine
 from paddleport.serve.hosting.worker_messages import Answer, ComputeError
 from paddleport.tensors import Array, Feed
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.serve.server_metrics import ServerMetrics
@@ -217,9 +218,9 @@ class Dispatcher:
     def _overloaded(self) -> OverloadedError:
         streams = sum(line.streams for line in self.lines) or 1
         wait_s = min(_LONGEST_RETRY_S, len(self.queue) * self._each_s / streams)
-        return OverloadedError(
-            f"{len(self.queue)} requests wait already: try again in {wait_s:.2g} s", wait_s
-        )
+        waiting = counted(len(self.queue), "request")
+        verb = "waits" if len(self.queue) == 1 else "wait"
+        return OverloadedError(f"{waiting} {verb} already: try again in {wait_s:.2g} s", wait_s)
 
     def _look_again(self) -> None:
         """When the first of the requests that wait for company has waited long enough."""

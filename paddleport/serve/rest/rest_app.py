@@ -1,7 +1,6 @@
 """Who may ask by HTTP, what is read, what is answered, and what is noted of it."""
 
 import contextlib
-import hmac
 import re
 import time
 import traceback
@@ -11,6 +10,7 @@ from functools import lru_cache, partial
 from urllib.parse import urlsplit
 
 from paddleport.errors import PortError
+from paddleport.serve.bearer_token import BearerToken
 from paddleport.serve.failures import Failure, failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.request_log import RequestLog, RequestRecord
@@ -61,7 +61,7 @@ class RestApp:
         self._routes = Routes(registry, metrics)
         self._metrics, self._bodies, self._log = metrics, bodies, log
         self._hosts = frozenset(hosts)
-        self._token = None if token is None else f"Bearer {token}".encode()
+        self._token = BearerToken(token)
         self._pages, self._page_headers = dict(pages or {}), dict(page_headers or {})
 
     async def respond(self, incoming: Incoming) -> None:
@@ -125,12 +125,9 @@ class RestApp:
                 f"this server is for its own machine and was called {host:.80}: call it localhost, "
                 "or give it a token (--token-file)",
             )
-        if self._token is None or route.open:
-            return
-        given = request.headers.get("authorization", "").encode("latin-1")
-        if not hmac.compare_digest(given, self._token):
-            told = {"www-authenticate": "Bearer"}
-            raise HttpError(401, "this server asks for a token: Authorization: Bearer TOKEN", told)
+        given = request.headers.get("authorization", "")
+        if not route.open and (refusal := self._token.refusal(given, "Authorization")):
+            raise HttpError(401, refusal, {"www-authenticate": "Bearer"})
 
     def _note(self, record: RequestRecord, exchange: Exchange, failure: Failure | None) -> None:
         """Tell metrics and log of it."""

@@ -1,7 +1,6 @@
 """The service on grpc.aio, in the event loop of everything else."""
 
 import asyncio
-import hmac
 import logging
 import time
 import traceback
@@ -14,6 +13,7 @@ import grpc
 from google.protobuf.message import DecodeError
 
 from paddleport.errors import PortError, UsageError
+from paddleport.serve.bearer_token import BearerToken
 from paddleport.serve.failures import failure_of
 from paddleport.serve.hosting.host_registry import HostRegistry, UnknownModelError
 from paddleport.serve.listening import bound, in_url
@@ -52,7 +52,7 @@ class RpcServer:
         self, registry: HostRegistry, metrics: ServerMetrics, token: str | None, log: RequestLog
     ) -> None:
         self._registry, self._metrics, self._log = registry, metrics, log
-        self._token = None if token is None else f"Bearer {token}".encode()
+        self._token = BearerToken(token)
         self._server: Any = None
         self.port = 0
 
@@ -129,12 +129,9 @@ class RpcServer:
     def _answering(self, name: str, procedure: "Procedure") -> Callable[[Any, Any], Awaitable[Any]]:
         async def answer(raw: bytes, context: Any) -> Any:
             call = Call(name=name, context=context, bytes_in=len(raw))
-            if name not in _OPEN and not self._may(context):
-                self._note(call, "UNAUTHENTICATED", error="no token, or another")
-                await context.abort(
-                    grpc.StatusCode.UNAUTHENTICATED,
-                    "this server asks for a token: authorization: Bearer TOKEN",
-                )
+            if name not in _OPEN and (refusal := self._refusal(context)):
+                self._note(call, "UNAUTHENTICATED", error=refusal)
+                await context.abort(grpc.StatusCode.UNAUTHENTICATED, refusal)
             try:
                 found = await procedure(_read(name, raw), call)
             except asyncio.CancelledError:  # the client hung up, or its time is over
@@ -157,11 +154,9 @@ class RpcServer:
 
         return answer
 
-    def _may(self, context: Any) -> bool:
-        if self._token is None:
-            return True
+    def _refusal(self, context: Any) -> str:
         given = dict(context.invocation_metadata()).get("authorization", "")
-        return hmac.compare_digest(str(given).encode(), self._token)
+        return self._token.refusal(str(given), "authorization")
 
     def _note(self, call: "Call", status: str, found: Any = None, *, error: str = "") -> None:
         """Tell metrics and log of a call that is answered."""

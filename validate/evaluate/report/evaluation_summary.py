@@ -6,6 +6,7 @@ from paddleport.validate.evaluate.accuracy.evaluated_row import EvaluatedVerdict
 from paddleport.validate.evaluate.report.evaluation_report import EvaluationReport
 from paddleport.validate.reports import figures
 from paddleport.validate.reports.told_together import told_together
+from paddleport.wording import counted
 
 _VERDICTS: tuple[EvaluatedVerdict, ...] = ("lower", "failed", "unproven", "passed")
 
@@ -30,11 +31,8 @@ def outcome(report: EvaluationReport) -> str:
     texts = [f"{counts[verdict]} {verdict}" for verdict in _VERDICTS if counts[verdict]]
     allowed = f"{100 * report.max_drop:g} point{'' if report.max_drop == 0.01 else 's'}"
     seen = report.data.classes_seen
-    pictures = report.data.pictures
-    where = (
-        f"{pictures:,} picture{'' if pictures == 1 else 's'} of {seen:,} "
-        f"class{'' if seen == 1 else 'es'}"
-    )
+    classes = f"{seen:,} class{'' if seen == 1 else 'es'}"
+    where = f"{counted(report.data.pictures, 'picture')} of {classes}"
     return f"{', '.join(texts)} on {where}; a drop of {allowed} is allowed."
 
 
