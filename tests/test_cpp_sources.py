@@ -395,6 +395,7 @@ def test_a_model_that_is_another_or_none(program: Path, tmp_path: Path) -> None:
         (["--topk", "9000000000"], "--topk 9000000000 is not possible: 1 to 1000000000"),
         (["--fast"], "unknown option '--fast'"),
         (["--bundle"], "--bundle needs a value"),
+        (["--engine-library=", "x.jpg"], "--engine-library needs a value"),
         ([], "name a picture or a folder"),
         (["."], "holds no pictures (.bmp, "),
     ],

@@ -26,6 +26,8 @@ from paddleport.serve.rpc.open_inference_messages import METHODS
 
 __all__ = ["cache", "paddleport"]
 
+_FREE = ("--http-port", 0, "--grpc-port", 0)
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -199,8 +201,8 @@ def test_what_can_not_be_served_is_one_line(
     paddleport: Command, colours: Path, tmp_path: Path
 ) -> None:
     one_line_error(paddleport("serve", "--topk", 3), "nothing to serve")
-    one_line_error(paddleport("serve", "MobileNetV9"), "MobileNetV9")
-    one_line_error(paddleport("serve", colours, f"colours={colours}"), "two models")
+    one_line_error(paddleport("serve", "MobileNetV9", *_FREE), "MobileNetV9")
+    one_line_error(paddleport("serve", colours, f"colours={colours}", *_FREE), "two models")
     one_line_error(paddleport("serve", colours, "--tls-cert", colours), "--tls-key")
     one_line_error(paddleport("serve", colours, "--token-file", tmp_path / "no"), "--token-file")
     (tmp_path / "two").write_text("a\nb\n")

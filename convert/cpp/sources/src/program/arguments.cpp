@@ -54,8 +54,11 @@ std::map<std::string, Option> options_of(Arguments& arguments) {
     const auto flag = [](bool& place, bool value) {
         return Option{false, [&place, value](const std::string&) { place = value; }};
     };
-    const auto text = [](std::string& place) {
-        return Option{true, [&place](const std::string& value) { place = value; }};
+    const auto text = [](const char* name, std::string& place) {
+        return Option{true, [name, &place](const std::string& value) {
+                          if (value.empty()) throw UsageError(std::string(name) + " needs a value");
+                          place = value;
+                      }};
     };
     const auto size = [](const char* name, std::size_t& place) {
         return Option{true,
@@ -67,8 +70,8 @@ std::map<std::string, Option> options_of(Arguments& arguments) {
                       }};
     };
     return {
-        {"--bundle", text(arguments.bundle)},
-        {"--engine-library", text(arguments.engine_library)},
+        {"--bundle", text("--bundle", arguments.bundle)},
+        {"--engine-library", text("--engine-library", arguments.engine_library)},
         {"--topk", size("--topk", arguments.topk)},
         {"--repeat", size("--repeat", arguments.repeat)},
         {"--bench", size("--bench", arguments.bench)},
