@@ -11,7 +11,7 @@ import small_network
 from onnx import TensorProto, helper
 from planted_hosting import agrees, host_of, loaded, run, told, until
 
-from paddleport.errors import FeedError
+from paddleport.errors import FeedError, PortError
 from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.serve.hosting.model_host import Inferred, WorkerLostError
 from paddleport.serve.hosting.process_host import ProcessHost
@@ -25,7 +25,7 @@ def backend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def tried(host: ProcessHost, seed: int = 0) -> None:
     """Have it found out whether batches give the same answers."""
     await host.infer(small_network.feed(1, seed=seed))
-    await until(lambda: not host._check._running)
+    await until(lambda: not host._check.is_trying)
 
 
 def test_answers_of_a_batch_are_those_alone_and_never_mixed_up(small_onnx: Artifact) -> None:
@@ -123,21 +123,21 @@ def test_a_first_dimension_that_is_no_batch_is_not_taken_for_one(tmp_path: Path)
             for _ in range(2):
                 found = await asyncio.gather(*(host.infer(feed) for feed in feeds))
                 assert all((one.outputs["y"] == 0).all() for one in found)
-                await until(lambda: not host._check._running)
+                await until(lambda: not host._check.is_trying)
             assert host.not_batched
 
     run(ask())
 
 
-def test_a_feed_that_tells_nothing_is_tried_again_with_a_later_one(small_onnx: Artifact) -> None:
+def test_a_first_feed_that_fails_says_nothing_of_batches(small_onnx: Artifact) -> None:
     async def ask() -> None:
-        async with loaded(host_of(small_onnx, max_batch=4)[0]) as host:
-            check = host._check
-            zeros = np.zeros((1, 3, 9, 9), np.int32)
-            await check._try("whole numbers", {"x": zeros})
-            assert not check._proven
-            assert not check.refused
+        async with loaded(host_of(small_onnx, max_batch=4, max_delay_s=0.05)[0]) as host:
+            for number in (planted.REFUSE, planted.FAULT):
+                with pytest.raises(PortError):
+                    await host.infer(told(number))
+            assert not host._check.is_trying
             await tried(host)
-            assert len(check._proven) == 1
+            found = await asyncio.gather(*(host.infer(told(place)) for place in range(8)))
+            assert {one.batch for one in found} == {4}
 
     run(ask())

@@ -199,6 +199,8 @@ class ProcessHost(ModelHost):
         check_feed(self.inputs, feed)
         key, examples = self._check.key(feed)
         done = await self._feeds.submit(feed, deadline_s=deadline_s, examples=examples, key=key)
+        if key is None:
+            self._check.learn(feed)
         stages = {"queue": done.queue_s, "compute": done.compute_s, "transfer": done.transfer_s}
         return Inferred(outputs=done.outputs, stages_s=stages, batch=done.batch)
 
