@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from paddleport.serve.hosting.model_host import (
     DeadlineError,
     Inferred,
     NotReadyError,
+    WorkerLostError,
     OverloadedError,
 )
 from paddleport.serve.hosting.worker_messages import ComputeError
@@ -243,6 +245,44 @@ def test_closing_does_not_wait_for_a_loading(small_onnx: Artifact) -> None:
         await asyncio.wait_for(registry.close(), 10)
         assert await loading == {}
         assert host.pids == ()
+
+    run(ask())
+
+
+async def given_up(change: Coroutine[Any, Any, None]) -> None:
+    with pytest.raises(asyncio.TimeoutError):
+        await asyncio.wait_for(change, 0.05)
+
+
+def test_a_change_goes_on_without_the_client_that_asked_for_it(small_onnx: Artifact) -> None:
+    async def ask() -> None:
+        host, _ = host_of(small_onnx)
+        registry = HostRegistry([host], allow_load=True)
+        await given_up(registry.load("small"))
+        await until(lambda: host.state.ready)
+        asked = [asyncio.ensure_future(host.infer(told(planted.SLOW))) for _ in range(4)]
+        await asyncio.sleep(0.01)
+        await given_up(registry.unload("small"))
+        found = await asyncio.gather(*asked)
+        assert all(agrees(one.outputs, told(planted.SLOW)) for one in found)
+        await until(lambda: not host.pids)
+        assert host.state.reason == "it is not loaded"
+
+    run(ask())
+
+
+def test_closing_that_is_cancelled_ends_an_unloading(small_onnx: Artifact) -> None:
+    async def ask() -> None:
+        host, _ = host_of(small_onnx)
+        registry = HostRegistry([host], allow_load=True)
+        await registry.load("small")
+        asked = asyncio.ensure_future(host.infer(told(planted.HANG)))
+        await asyncio.sleep(0.1)
+        await given_up(registry.unload("small"))
+        await given_up(registry.close())
+        assert host.pids == ()
+        with pytest.raises(WorkerLostError):
+            await asked
 
     run(ask())
 

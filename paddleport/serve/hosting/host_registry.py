@@ -1,7 +1,8 @@
 """All served models by name, and loading and unloading where it is allowed."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from paddleport.errors import PortError
 from paddleport.serve.hosting.model_host import HostError, ModelHost, NotReadyError
@@ -37,6 +38,7 @@ class HostRegistry:
         self._hosts = {host.name: host for host in hosts}
         self._required = list(self._hosts)
         self._allow_load, self._repository = allow_load, repository
+        self._changes: set[asyncio.Task[None]] = set()
         self._find_new()
 
     @property
@@ -64,6 +66,9 @@ class HostRegistry:
     async def load(self, name: str) -> None:
         """Open a model that is known and not loaded; done when it is ready.
 
+        It goes on where the client that asked for it gives up, as ``unload`` does: others may use
+        the model by then.
+
         Raises:
             NotAllowedError: loading is off.
             UnknownModelError: no such model.
@@ -71,7 +76,7 @@ class HostRegistry:
         """
         host = self._changeable(name, "load")
         try:
-            await host.load()
+            await self._changed(host.load())
         except PortError as error:
             raise NotReadyError(f"{name} can't be loaded: {host.state.reason}") from error
 
@@ -85,7 +90,7 @@ class HostRegistry:
         host = self._changeable(name, "unload")
         if name in self._required:
             self._required.remove(name)
-        await host.unload()
+        await self._changed(host.unload())
 
     async def load_all(self, names: Iterable[str]) -> dict[str, PortError]:
         """Open several beside each other, at the start; allowed always.
@@ -110,7 +115,20 @@ class HostRegistry:
         Cancelled, it ends the workers at once, with what they were computing.
         """
         hosts = [host for host in self._hosts.values() if isinstance(host, ProcessHost)]
-        await asyncio.gather(*(host.close() for host in hosts))
+        try:
+            await asyncio.gather(*(host.close() for host in hosts))
+        except asyncio.CancelledError:
+            for task in self._changes:
+                task.cancel()
+            await asyncio.gather(*self._changes, return_exceptions=True)
+            raise
+
+    async def _changed(self, change: Coroutine[Any, Any, None]) -> None:
+        """Done when a change is, which is not ended by who waits for it."""
+        task = asyncio.get_running_loop().create_task(change)
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        await asyncio.shield(task)
 
     def _changeable(self, name: str, what: str) -> ProcessHost:
         if not self._allow_load:
