@@ -27,8 +27,8 @@ from paddleport.serve.hosting.model_host import (
     DeadlineError,
     Inferred,
     NotReadyError,
-    WorkerLostError,
     OverloadedError,
+    WorkerLostError,
 )
 from paddleport.serve.hosting.worker_messages import ComputeError
 
