@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from paddleport.serve.open_inference.datatypes import BF16, BYTES, ProtocolError, datatype_of
+from paddleport.serve.open_inference.inference import deadline_of
 from paddleport.serve.open_inference.messages import InferResponse, ResponseTensor, texts
 from paddleport.serve.open_inference.raw_values import as_bf16, read_raw, write_raw
 from paddleport.serve.open_inference.rest_codec import JSON_LENGTH, read_request, write_response
@@ -117,3 +118,10 @@ def test_lengths_of_elements_never_lead_out(raw: bytes, count: int) -> None:
     except ProtocolError:
         return
     assert sum(len(item) + 4 for item in found) == len(raw)
+
+
+@pytest.mark.parametrize("timeout", [-1, True, "1", 10**400])
+def test_a_deadline_is_a_count_of_microseconds(timeout: object) -> None:
+    assert deadline_of({"timeout": 2_500_000}) == 2.5
+    with pytest.raises(ProtocolError, match="microseconds"):
+        deadline_of({"timeout": timeout})

@@ -11,6 +11,7 @@ from fake_hosts import EVERY, Identity, serving
 from paddleport.serve.hosting.model_host import OverloadedError
 from paddleport.serve.rpc.open_inference_messages import METHODS, SERVICE, message
 from paddleport.serve.server import Addresses
+from paddleport.serve.server_metrics import ServerMetrics
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,9 @@ def test_typed_contents_are_read(at: Addresses) -> None:
         ({"raws": [b"abc"]}, "3 bytes"),
         ({"raws": [b"12345678"] * 2}, "2 raw_input_contents"),
         ({"shape": [-1, 2]}, "shape"),
-        ({"shape": [2**62, 4]}, "8 bytes"),
+        ({"shape": [2**40, 4]}, "8 bytes"),
+        ({"shape": [1, 2**62, 0], "raws": [b""]}, "more elements than there are"),
+        ({"raws": [], "contents": {"fp32_contents": [1, 2], "int_contents": [1]}}, "has int_"),
         ({"datatype": "FP99"}, "no datatype"),
         ({"datatype": "INT64", "shape": [1, 1]}, "takes FP32"),
         ({"datatype": "BF16", "raws": [], "contents": {"fp32_contents": [1, 2]}}, "raw_input"),
@@ -80,14 +83,17 @@ def test_what_is_no_message_or_too_large(at: Addresses) -> None:
     assert refusal(at.grpc, b"\xff\xff\xff")[0] == "INVALID_ARGUMENT"
     assert refusal(at.grpc, request(raws=[b"x" * 2**21]))[0] == "RESOURCE_EXHAUSTED"
     assert refusal(at.grpc, request("nobody"))[0] == "NOT_FOUND"
+    code, details = refusal(at.grpc, request("n" * 200_000))  # which the answer names
+    assert code == "NOT_FOUND" and len(details) == 2000
     assert call(at.grpc, "ServerLive", message("ServerLiveRequest")()).live
 
 
 def test_a_clients_deadline_cancels_what_it_asked() -> None:
-    host = Identity("one", delay_s=30)
-    with serving(host) as at:
+    host, metrics = Identity("one", delay_s=30), ServerMetrics()
+    with serving(host, metrics=metrics) as at:
         assert refusal(at.grpc, request(), timeout=0.4)[0] == "DEADLINE_EXCEEDED"
         host.check_cancelled()
+        assert 'errors_total{kind="GoneError",model="one"} 1.0' in metrics.text().decode()
 
 
 def test_the_parameter_timeout_is_a_deadline_here_too() -> None:

@@ -13,6 +13,7 @@ from paddleport.serve.hosting.model_host import (
 )
 from paddleport.serve.open_inference.datatypes import ProtocolError, TooLargeError
 
+_MOST_CHARACTERS = 2000  # a client's own names may be in it, and gRPC sends 8 kB of headers
 _CODES: Final[tuple[tuple[type[PortError], int, str], ...]] = (
     (TooLargeError, 413, "RESOURCE_EXHAUSTED"),
     (ProtocolError, 400, "INVALID_ARGUMENT"),
@@ -53,7 +54,7 @@ def failure_of(error: Exception) -> Failure:
     if not isinstance(error, PortError):
         message = f"{kind} in the server: its log says more"
         return Failure(message=message, kind=kind, http=500, grpc="INTERNAL")
-    message = " ".join(str(error).split())
+    message = " ".join(str(error).split())[:_MOST_CHARACTERS]
     for known, http, grpc in _CODES:
         if isinstance(error, known):
             later = error.retry_after_s if isinstance(error, OverloadedError) else None

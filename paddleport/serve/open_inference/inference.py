@@ -7,6 +7,7 @@ import numpy as np
 
 from paddleport.errors import FeedError
 from paddleport.serve.hosting.model_host import ModelHost
+from paddleport.serve.open_inference.best_classes import best_classes
 from paddleport.serve.open_inference.datatypes import BYTES, ProtocolError, datatype_of
 from paddleport.serve.open_inference.messages import (
     InferRequest,
@@ -69,7 +70,7 @@ def deadline_of(parameters: Mapping[str, object]) -> float | None:
     timeout = parameters.get("timeout")
     if timeout is None:
         return None
-    if isinstance(timeout, bool) or not isinstance(timeout, int) or timeout < 0:
+    if isinstance(timeout, bool) or not isinstance(timeout, int) or not 0 <= timeout < 2**63:
         raise ProtocolError(f"timeout is {timeout!r:.40}: microseconds, please")
     return timeout * _MICROSECOND or None
 
@@ -128,26 +129,11 @@ def _response(
         datatype, values = found[item.name]
         datatype = datatype or datatype_of(values.dtype.name)
         if item.classification:
-            datatype, values = BYTES, _classified(host, item, values)
+            datatype = BYTES
+            values = best_classes(item.name, values, item.classification, host.spec.labels)
         elif datatype == BYTES and values.dtype != object:
             values = texts([str(value) for value in values.ravel().tolist()]).reshape(values.shape)
         outputs.append(
             ResponseTensor(name=item.name, datatype=datatype, values=values, binary=item.binary)
         )
     return InferResponse(model=host.name, outputs=outputs, id=request.id)
-
-
-def _classified(host: ModelHost, item: RequestedOutput, values: Array) -> Array:
-    """``score:index:label`` of the largest scores, as Triton's classification extension has it."""
-    if values.ndim < 2 or values.dtype.kind not in "iuf":
-        raise ProtocolError(f"output {item.name} has no rows of scores to classify")
-    rows = values.reshape(len(values), -1)
-    count = min(item.classification, rows.shape[1])
-    order = np.argsort(-rows, axis=1, kind="stable")[:, :count]
-    labels = host.spec.labels
-    named = [
-        f"{row[index]:f}:{index}" + (f":{labels[index]}" if labels else "")
-        for row, best in zip(rows, order.tolist(), strict=True)
-        for index in best
-    ]
-    return texts(named).reshape(order.shape)

@@ -17,7 +17,7 @@ from paddleport.tensors import Array
 
 Raw = bytes | bytearray | memoryview
 _LENGTH = struct.Struct("<I")
-_MOST_AXES = 32
+_MOST_AXES, _MOST_ELEMENTS = 32, 2**48
 
 
 def checked_shape(name: str, shape: Sequence[object]) -> tuple[int, ...]:
@@ -35,6 +35,8 @@ def checked_shape(name: str, shape: Sequence[object]) -> tuple[int, ...]:
                 f"input {name} has a shape with {size!r:.40}: whole numbers, please"
             )
         found.append(size)
+    if math.prod(size for size in found if size) >= _MOST_ELEMENTS:  # though another axis be 0
+        raise ProtocolError(f"input {name} has a shape of more elements than there are: {found}")
     return tuple(found)
 
 

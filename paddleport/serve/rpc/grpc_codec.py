@@ -94,6 +94,8 @@ def _contents(item: Any, shape: tuple[int, ...]) -> Array:
         raise ProtocolError(
             f"input {item.name} is {item.datatype}, which is sent in raw_input_contents"
         )
+    if strange := [other.name for other, _ in item.contents.ListFields() if other.name != field]:
+        raise ProtocolError(f"input {item.name} is {item.datatype}, and has {strange[0]}")
     listed = getattr(item.contents, field)
     if len(listed) != math.prod(shape):
         raise ProtocolError(

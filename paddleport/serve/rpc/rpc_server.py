@@ -135,6 +135,7 @@ class RpcServer:
             try:
                 found = await procedure(_read(name, raw), call)
             except asyncio.CancelledError:  # the client hung up, or its time is over
+                self._metrics.error(call.model, "GoneError")
                 self._note(call, "CANCELLED", error="the client gave up")
                 raise
             except Exception as error:
