@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from paddleport.models.onnx.onnx_file import write_metadata
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.runner_options import RunnerOptions
+from paddleport.serve.hosting import model_repository
 from paddleport.serve.hosting.host_registry import HostRegistry
 from paddleport.serve.hosting.host_settings import HostSettings
+from paddleport.serve.hosting.model_host import NotReadyError
 from paddleport.serve.hosting.model_repository import ModelRepository
 from paddleport.serve.hosting.process_host import ProcessHost
 
@@ -129,8 +132,10 @@ def test_a_repository_holds_what_lies_in_it_and_nothing_else(
     (folder / "linked").symlink_to(outside)
     (folder / "alias.onnx").symlink_to("plain.onnx")
 
-    def make(name: str, path: Path) -> ProcessHost:
-        return ProcessHost(name, host_of(path).spec, HostSettings())
+    def make(name: str, path: Path, find: Callable[[], Path]) -> ProcessHost:
+        return ProcessHost(
+            name, host_of(path).spec, HostSettings(), prepare=lambda: host_of(find()).spec
+        )
 
     async def ask() -> None:
         registry = HostRegistry([], allow_load=True, repository=ModelRepository(folder, make))
@@ -144,8 +149,39 @@ def test_a_repository_holds_what_lies_in_it_and_nothing_else(
         save_means(folder / "later.onnx")
         assert "later" in registry.names
         assert registry.host("plain").state.ready
+        save_means(folder / "empty" / "first.onnx")
+        assert "empty" in registry.names
+        (folder / "empty" / "first.onnx").rename(folder / "empty" / "second.onnx")
+        await registry.load("empty")
+        (folder / "later.onnx").unlink()
+        (folder / "later.onnx").symlink_to(outside / "secret.onnx")
+        with pytest.raises(NotReadyError, match="later is not in the repository any more"):
+            await registry.load("later")
         await registry.close()
+        folder.rename(tmp_path / "away")
+        folder.write_text("no folder")
+        assert "plain" in registry.names
 
     run(ask())
     with pytest.raises(UsageError, match="is no folder"):
         ModelRepository(folder / "plain.onnx", make)
+
+
+def test_a_model_that_can_not_be_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unreadable(path: Path) -> Path:
+        if path.name == "a.onnx":
+            raise PermissionError(13, "Permission denied")
+        return path
+
+    monkeypatch.setattr(model_repository, "model_of", unreadable)
+    for name in ("a.onnx", "b.onnx"):
+        save_means(tmp_path / name)
+
+    def make(name: str, path: Path, find: Callable[[], Path]) -> ProcessHost:
+        return ProcessHost(name, host_of(path).spec, HostSettings())
+
+    registry = HostRegistry([], repository=ModelRepository(tmp_path, make))
+    assert registry.names == ("b",)
+    assert "a.onnx is left out of the repository: it can't be read: Permission" in caplog.text

@@ -78,8 +78,8 @@ class ServeRun:
 
         prove = _prove(self.prove)
 
-        def make(name: str, path: Path) -> ProcessHost:
-            spec, prepare = self.served.later(path, self.backend)
+        def make(name: str, path: Path, find: Callable[[], Path]) -> ProcessHost:
+            spec, prepare = self.served.later(path, find, self.backend)
             return ProcessHost(
                 name, spec, self.settings, metrics=metrics, prove=prove, prepare=prepare
             )

@@ -51,9 +51,15 @@ class ServedModels:
         return spec, ready.warning
 
     def later(
-        self, path: Path, backend: str
+        self, path: Path, find: Callable[[], Path], backend: str
     ) -> "tuple[PredictorSpec, Callable[[], PredictorSpec]]":
-        """What is known of a model before it is prepared, and what prepares it."""
+        """What is known of a model before it is prepared, and what prepares it.
+
+        Args:
+            path: where it lies now.
+            find: where it lies when it is prepared.
+            backend: that opens it.
+        """
         from paddleport.models.artifact import Artifact
         from paddleport.models.recognize import format_of
         from paddleport.progress import no_progress
@@ -61,7 +67,7 @@ class ServedModels:
 
         known = Artifact(format=format_of(path) or "paddle", files=(path,))
         return PredictorSpec(model=known, backend=backend, options=self.options), (
-            lambda: self.prepare(str(path), backend, no_progress)[0]
+            lambda: self.prepare(str(find()), backend, no_progress)[0]
         )
 
 

@@ -1,28 +1,32 @@
 """A folder of models: each file or subfolder of it is one, by its name, and nothing else is."""
 
 import logging
+import os
 import re
 from collections.abc import Callable, Container
+from functools import partial
 from pathlib import Path
 
-from paddleport.errors import UsageError
+from paddleport.errors import ModelNotFoundError, UsageError
 from paddleport.models.recognize import format_of
 from paddleport.serve.hosting.process_host import ProcessHost
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 """What a model may be called: it is part of addresses."""
 _logger = logging.getLogger(__name__)
+Make = Callable[[str, Path, Callable[[], Path]], ProcessHost]
 
 
 class ModelRepository:
-    """A folder, looked at when it has changed."""
+    """A folder, looked at when it or one of its folders has changed."""
 
-    def __init__(self, folder: Path, make: Callable[[str, Path], ProcessHost]) -> None:
+    def __init__(self, folder: Path, make: Make) -> None:
         """Look at it for the first time when it is asked.
 
         Args:
             folder: of the models.
-            make: a host by name and path, not loaded.
+            make: a host, not loaded, by name, path, and what finds the path again when it is to be
+                loaded, which raises ModelNotFoundError.
 
         Raises:
             UsageError: it is no folder.
@@ -30,28 +34,64 @@ class ModelRepository:
         if not folder.is_dir():
             raise UsageError(f"--repository {folder} is no folder")
         self._folder, self._make = folder.resolve(), make
-        self._seen_ns = -1
+        self._seen: object = None
+        self._left_out: set[str] = set()
 
     def new_hosts(self, known: Container[str]) -> list[ProcessHost]:
         """Hosts of the models whose names are not known yet; nothing if nothing has changed."""
         try:
-            changed_ns = self._folder.stat().st_mtime_ns
-        except OSError:
+            stamp = self._stamp()
+            if stamp == self._seen:
+                return []
+            found = self._models()
+        except OSError as error:
+            self._leave_out(str(self._folder), f"it can't be read: {error.strerror}")
             return []
-        if changed_ns == self._seen_ns:
-            return []
-        self._seen_ns = changed_ns
+        self._seen = stamp
+        return [
+            self._make(name, path, partial(self._again, name))
+            for name, path in found.items()
+            if name not in known
+        ]
+
+    def _stamp(self) -> object:
+        """Another one after anything has come, or gone, or was replaced."""
+        with os.scandir(self._folder) as entries:
+            found = [(item.name, item.stat(follow_symlinks=False)) for item in entries]
+        return sorted((name, stat.st_mtime_ns, stat.st_ino, stat.st_mode) for name, stat in found)
+
+    def _models(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
         for path in sorted(self._folder.iterdir()):
-            name, model = _name_of(path), self._model_in(path)
+            try:
+                name, model = _name_of(path), self._model_in(path)
+            except OSError as error:
+                self._leave_out(path.name, f"it can't be read: {error.strerror}")
+                continue
             if model is None:
                 continue
             if not NAME.fullmatch(name) or name in found:
                 why = "two have this name" if name in found else "no name of letters and digits"
-                _logger.warning("%s in %s is left out: %s", path.name, self._folder, why)
+                self._leave_out(path.name, why)
                 continue
             found[name] = model
-        return [self._make(name, path) for name, path in found.items() if name not in known]
+        return found
+
+    def _again(self, name: str) -> Path:
+        """Where a model of this name lies now: others may have come, and links out of the folder.
+
+        Raises:
+            ModelNotFoundError: nowhere.
+        """
+        try:
+            return self._models()[name]
+        except (OSError, KeyError):
+            raise ModelNotFoundError(f"{name} is not in the repository any more") from None
+
+    def _leave_out(self, name: str, why: str) -> None:
+        if name not in self._left_out:
+            self._left_out.add(name)
+            _logger.warning("%s is left out of the repository: %s", name, why)
 
     def _model_in(self, path: Path) -> Path | None:
         """What to open, which lies in the folder; ``None`` for what is no model."""
@@ -62,7 +102,7 @@ class ModelRepository:
         except (OSError, RuntimeError):
             return None
         if not inside.is_relative_to(self._folder):
-            _logger.warning("%s is left out: it points out of %s", path.name, self._folder)
+            self._leave_out(path.name, "it points out of it")
             return None
         return model_of(path)
 
