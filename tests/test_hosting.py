@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import planted_hosting as planted
 import pytest
 import small_network
+from onnx import TensorProto, helper
 from planted_hosting import agrees, host_of, loaded, run, told, until
 
 from paddleport.errors import FeedError, ModelFileError, UsageError
-from paddleport.models.artifact import Artifact
+from paddleport.models.artifact import Artifact, onnx_artifact
 from paddleport.process import resident_bytes
 from paddleport.serve.hosting.host_registry import (
     HostRegistry,
@@ -361,3 +363,20 @@ def test_a_model_that_is_refused_says_why_at_once(small_onnx: Artifact, tmp_path
 def test_settings_that_cannot_be(bad: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="is not possible"):
         HostSettings(**bad)
+
+
+def test_a_model_of_texts_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
+    words = helper.make_tensor_value_info("words", TensorProto.STRING, ["N"])
+    same = helper.make_tensor_value_info("same", TensorProto.STRING, ["N"])
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["words"], ["same"])], "g", [words], [same]
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(proto, str(tmp_path / "words.onnx"))
+
+    async def ask() -> None:
+        host, _ = host_of(onnx_artifact(tmp_path / "words.onnx"))
+        with pytest.raises(UsageError, match=r"words string .* can't be served"):
+            await host.load()
+
+    run(ask())

@@ -176,12 +176,14 @@ def test_a_model_that_can_not_be_read_hides_no_other(
         return path
 
     monkeypatch.setattr(model_repository, "model_of", unreadable)
+    folder = tmp_path / "models"
+    folder.mkdir()
     for name in ("a.onnx", "b.onnx"):
-        save_means(tmp_path / name)
+        save_means(folder / name)
 
     def make(name: str, path: Path, find: Callable[[], Path]) -> ProcessHost:
         return ProcessHost(name, host_of(path).spec, HostSettings())
 
-    registry = HostRegistry([], repository=ModelRepository(tmp_path, make))
+    registry = HostRegistry([], repository=ModelRepository(folder, make))
     assert registry.names == ("b",)
     assert "a.onnx is left out of the repository: it can't be read: Permission" in caplog.text

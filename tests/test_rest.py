@@ -331,17 +331,20 @@ def test_a_token_is_asked_for() -> None:
         assert client.get("/v2/models/m", headers=right).status_code == 200
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    folder = tmp_path_factory.mktemp("tls")
+def made_certificate(folder: Path, *newkey: str) -> tuple[Path, Path]:
     key, chain = folder / "key.pem", folder / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    command = ["openssl", "req", "-x509", "-newkey", *newkey, "-nodes", "-days", "1"]
     command += ["-keyout", str(key), "-out", str(chain), "-subj", "/CN=localhost"]
     command += ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
     if shutil.which(command[0]) is None:
         pytest.skip("openssl is not here, which makes a certificate")
     subprocess.run(command, check=True, capture_output=True)
     return chain, key
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return made_certificate(tmp_path_factory.mktemp("tls"), "rsa:2048")
 
 
 @pytest.mark.parametrize("run_loop", LOOPS)
@@ -364,6 +367,18 @@ def test_tls_over_both_protocols(
             assert method(b"", timeout=10) == b"\x08\x01"
         with grpc.insecure_channel(at.grpc) as channel, pytest.raises(grpc.RpcError):
             channel.unary_unary(f"/{SERVICE}/ServerLive")(b"", timeout=3)
+
+
+def test_a_key_that_grpc_takes_and_can_not_use_is_refused(tmp_path: Path) -> None:
+    curve = made_certificate(tmp_path, "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+    with serving(Identity("one"), tls_cert=curve[0], tls_key=curve[1]) as at:
+        assert at.grpc
+    chain, key = made_certificate(tmp_path, "ed25519")
+    with (
+        pytest.raises(UsageError, match=r"key\.pem is an Ed25519"),
+        serving(Identity("one"), tls_cert=chain, tls_key=key),
+    ):
+        pass
 
 
 def test_a_certificate_that_is_none_is_one_line(tmp_path: Path) -> None:

@@ -230,3 +230,17 @@ def _tls(options: ServerOptions) -> None:
             f"--tls-cert {options.tls_cert} and --tls-key {options.tls_key} are no certificate "
             f"and its key, both in PEM: {error}"
         ) from None
+    if options.grpc_port is not None and _is_edwards(options.tls_key.read_bytes()):
+        raise UsageError(
+            f"--tls-key {options.tls_key} is an Ed25519 or Ed448 key, which gRPC's clients do not "
+            "take: give an RSA key, or one of P-256"
+        )
+
+
+def _is_edwards(key: bytes) -> bool:
+    """Whether a key in PEM (PKCS #8) is of one of these curves, by its object identifier."""
+    with contextlib.suppress(ValueError):
+        text = key.decode("ascii").strip().replace("PRIVATE KEY", "CERTIFICATE")
+        head = ssl.PEM_cert_to_DER_cert(text)[:24]
+        return b"\x06\x03\x2b\x65\x70" in head or b"\x06\x03\x2b\x65\x71" in head
+    return False

@@ -7,12 +7,12 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from paddleport.errors import PortError
+from paddleport.errors import PortError, UsageError
 from paddleport.runners.predictor import Predictor, PredictorSpec
 from paddleport.serve.hosting.shared_slot import SharedSlot
 from paddleport.serve.hosting.worker_messages import Answer, Ask, Frames, ask_decoder, framed
@@ -66,6 +66,7 @@ def open_service(spec: PredictorSpec, infer: LineEnd, read: LineEnd, readers: in
     """
     predictor = spec.open()
     runner = predictor.runner
+    _check_numbers((*runner.inputs, *runner.outputs))
     _Service(infer, predictor.run, max(1, runner.streams)).start()
     if spec.preprocess is not None:
         _Service(read, lambda feed: _read_picture(predictor, feed), readers).start()
@@ -76,6 +77,17 @@ def open_service(spec: PredictorSpec, infer: LineEnd, read: LineEnd, readers: in
         computes_in=runner.computes_in,
         device=runner.device,
     )
+
+
+def _check_numbers(specs: Sequence[TensorSpec]) -> None:
+    """Raises UsageError: a tensor of texts, say, which has no place in shared memory."""
+    for spec in specs:
+        try:
+            kind = np.dtype(spec.dtype).kind
+        except TypeError:
+            kind = "O"
+        if kind not in "biufV":  # V is bfloat16
+            raise UsageError(f"{spec} can't be served, only models of numbers: use paddleport run")
 
 
 def _read_picture(predictor: Predictor, feed: Mapping[str, Array]) -> Mapping[str, Array]:
