@@ -283,7 +283,7 @@ def test_closing_that_is_cancelled_ends_an_unloading(small_onnx: Artifact) -> No
         await given_up(registry.unload("small"))
         await given_up(registry.close())
         assert host.pids == ()
-        with pytest.raises(WorkerLostError):
+        with pytest.raises((WorkerLostError, NotReadyError)):  # begun, or not yet
             await asked
 
     run(ask())
