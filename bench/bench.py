@@ -32,7 +32,7 @@ from preprocess_speed import CASES, preprocess_times, ratios
 from ray_throughput import ray_results
 from run_configuration import THREADS, RunConfiguration
 from runner_overhead import runner_overhead
-from serve_speed import serve_results
+from serve_speed import LARGER, serve_results
 from startup_time import startup_claims
 from tuned_speed import tuned_results
 
@@ -168,6 +168,10 @@ def pipeline_claims(source: SourceModel, onnx: Artifact, folder: Path) -> list[C
     ]
 
 
+def _converted(model: str, folder: Path) -> Artifact:
+    return convert(resolve(model, weights="seeded"), folder / f"{model}.onnx").artifact
+
+
 def measured(asked: argparse.Namespace, folder: Path) -> Results:
     """The results of the named parts, in the table's order; of all where none is named."""
     source = resolve("MobileNetV2", weights="seeded")
@@ -187,7 +191,7 @@ def measured(asked: argparse.Namespace, folder: Path) -> Results:
         lambda: long_run_results(source, onnx, folder, asked.pictures),
         lambda: memory_results(folder, BINARIES),
         lambda: evaluate_claims(source, onnx, folder),
-        lambda: serve_results(onnx, asked.minutes),
+        lambda: serve_results(onnx, _converted(LARGER, folder), asked.minutes),
         lambda: ray_results(onnx, source.preprocess or Preprocess(), folder),
         lambda: cpp_results(onnx, folder, min(asked.rounds, CPP_ROUNDS)),
     )

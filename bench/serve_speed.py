@@ -34,10 +34,11 @@ ROUNDS, CALLS = 15, 20
 OVERHEAD_MS, OVERHEAD = 1.5, 1.15
 LEAST_THROUGHPUT = 0.9
 KSERVE_PORTS = (18480, 18481)
+LARGER = "ResNet50"
 
 
-def latency_claims(work: Work) -> list[Claim]:
-    """One client, batch 1, against the predictor's call, in turn."""
+def latency_claims(work: Work, model: str = "") -> list[Claim]:
+    """One client, batch 1, against the predictor's call, in turn; ``model`` is told if given."""
     claims = []
     with ExitStack() as stack:
         server = stack.enter_context(work.served())
@@ -56,7 +57,7 @@ def latency_claims(work: Work) -> list[Claim]:
                 theirs = bare.call(BareCalls.one_by_one, TIMEOUT_S, calls, work.tensors, CALLS)
                 if index:  # the first is not counted
                     pairs.append((statistics.median(ours), statistics.median(theirs)))
-            claims += _latency(name, pairs)
+            claims += _latency(f"{name}, {model}" if model else name, pairs)
     return claims
 
 
@@ -143,8 +144,9 @@ def kserve_claims(work: Work) -> list[Claim]:
     return [replace(empty, value=value, detail=ratio_detail(*zip(*pairs, strict=True), "a second"))]
 
 
-def serve_results(model: Artifact, minutes: float) -> Results:
-    """All of it, in the table's order."""
+def serve_results(model: Artifact, larger: Artifact, minutes: float) -> Results:
+    """All of it, in the table's order; of ``larger``, whose calls are longer, the latency alone."""
     work = prepare(model)
-    claims = [*latency_claims(work), *throughput_claims(work), *overload_claims(work)]
+    claims = [*latency_claims(work), *latency_claims(prepare(larger), LARGER)]
+    claims += [*throughput_claims(work), *overload_claims(work)]
     return Results([*claims, *soak_claims(work, minutes), *kserve_claims(work)], {}, {})
