@@ -96,6 +96,7 @@ def test_a_list_for_scripts_has_the_published_figures(capsys: pytest.CaptureFixt
     (row,) = (row for row in rows if row["name"] == "ResNet50")
     assert (row["family"], row["task"], row["aliases"]) == ("ResNet", "classification", [])
     assert (row["gflops"], row["methodology"]["gflops"]) == (4.11, "multiply-adds")
+    assert row["gflop"] == 8.22
 
 
 def test_models_without_figures_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

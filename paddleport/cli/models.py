@@ -85,9 +85,11 @@ def _show(card: "ModelCard", *, json: bool) -> None:
 
 
 def _row(card: "ModelCard") -> dict[str, Any]:
-    """A card's line for a script: its figures as published."""
+    """A card's line for a script: its figures as published, and ``gflop`` as in the table."""
+    from paddleport.models.zoo.published_figures import published_gflop
+
     about = {"family": card.family, "task": card.task, "aliases": card.aliases}
-    return {"name": card.name, **card.published, **about}
+    return {"name": card.name, **card.published, "gflop": published_gflop(card.published), **about}
 
 
 def _as_dict(card: "ModelCard") -> dict[str, Any]:
