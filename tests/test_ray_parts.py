@@ -4,11 +4,13 @@ import os
 import shutil
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import colour_pictures
 import numpy as np
+import onnx
 import pytest
 from conftest import skip_or_fail
 
@@ -207,6 +209,24 @@ def test_a_model_is_sent_where_its_file_is_not(
         Predictor(sent.here()).runner.close()
     finally:
         moved.replace(spec.model.path)
+
+
+def test_weights_beside_the_file_are_of_the_model(
+    tmp_path: Path, spec: PredictorSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PADDLEPORT_CACHE", str(tmp_path / "cache"))
+    path, weights = tmp_path / "colours.onnx", tmp_path / "w.bin"
+    proto = onnx.load(str(spec.model.path))
+    onnx.save(proto, str(path), save_as_external_data=True, location=weights.name, size_threshold=0)
+    model = replace(spec.model, files=(path,))
+    before = ship(replace(spec, model=model))
+    assert before.files.here() is model
+    content = weights.read_bytes()
+    weights.write_bytes(content[::-1])
+    now = ship(before.spec)
+    assert ray_run._asked(now, 4) != ray_run._asked(before, 4)
+    stale = before.files.here().path  # as where an older model lies at the same paths
+    assert stale != path and stale.with_name(weights.name).read_bytes() == content
 
 
 def test_the_short_option_is_the_folder_beside_an_engine() -> None:

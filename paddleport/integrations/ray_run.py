@@ -169,7 +169,7 @@ def _asked(model: ShippedModel, size: int) -> dict[str, Any]:
     """All that the answers depend on besides the pictures."""
     spec = model.spec
     return {
-        "model": list(model.files.digests),
+        "model": model.files.digest,
         "backend": spec.backend,
         "device": spec.options.device,
         "precision": spec.options.precision,
