@@ -16,7 +16,7 @@ import colour_pictures
 import pytest
 from conftest import skip_or_fail
 
-from paddleport.errors import WorkerCrashed
+from paddleport.errors import UsageError, WorkerCrashed
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.runner_options import RunnerOptions
 
@@ -28,6 +28,7 @@ except ImportError as absent:
     skip_or_fail("ray", str(absent))
 
 from paddleport.integrations import ray_actors
+from paddleport.integrations.answer_parts import ASKED
 from paddleport.integrations.ray_data import BatchPredictor
 from paddleport.integrations.ray_run import RayRequest, RaySummary, run_on_ray
 from paddleport.integrations.shipped_model import ship
@@ -149,6 +150,14 @@ def test_a_picture_that_ends_its_actor_ends_the_run(
         request = RayRequest(spec=spec, names=[str(pictures)], out=str(tmp_path), part_size=PART)
         with pytest.raises(WorkerCrashed, match="ended 4 Ray actors"):
             run_on_ray(request, no_progress, lambda error: None)
+
+
+@pytest.mark.parametrize("name", [ASKED, "part-00000000-other.parquet"])
+def test_another_run_in_the_same_folder(
+    cluster: Any, spec: PredictorSpec, pictures: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError, match=r"another run has begun|with other options"):
+        run_losing(spec, pictures, tmp_path, lambda: (tmp_path / name).write_bytes(b"{}"))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray's own code

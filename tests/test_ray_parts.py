@@ -63,18 +63,24 @@ def test_a_folder_in_parts_is_what_run_finds(pictures: Path, size: int) -> None:
     assert all(part.size == size for part in parts[:-1])
 
 
-def test_a_replaced_picture_is_another_part(pictures: Path, tmp_path: Path) -> None:
+def test_a_part_is_named_by_pictures_and_options(
+    spec: PredictorSpec, pictures: Path, tmp_path: Path
+) -> None:
+    asked = {"topk": 5}
     folder = shutil.copytree(pictures, tmp_path / "photos")
     some, other = sorted(folder.rglob("*.png"))[:2]
 
     def parts() -> list[str]:
-        return [part.name for part in ray_run._named([str(folder)], 1, str(tmp_path / "out"))]
+        request = ray_run.RayRequest(spec=spec, names=[str(folder)], out=str(tmp_path / "out"))
+        return [part.name for part in ray_run._named(request, 1, asked)]
 
     before = parts()
     assert parts() == before
     some.write_bytes(other.read_bytes())
     after = parts()
     assert [one == same for one, same in zip(before, after, strict=True)].count(False) == 1
+    asked["topk"] = 3
+    assert not set(parts()) & set(after)
 
 
 def test_where_nobody_listens_is_said_at_once(free_port: int) -> None:
@@ -153,6 +159,21 @@ def test_a_folder_without_answers_is_of_no_other_run(tmp_path: Path) -> None:
     out = AnswerParts(str(tmp_path))
     out.begin({"model": "a"})
     out.check({"model": "b"})
+
+
+@pytest.mark.parametrize("store", ["", "memory:/"])
+def test_two_runs_do_not_mix(tmp_path: Path, store: str) -> None:
+    out, one, other = AnswerParts(f"{store}{tmp_path}"), {"topk": 5}, {"topk": 3}
+    out.begin(one)
+    out.begin(other)  # at the same time: there are no answers yet
+    with pytest.raises(UsageError, match=r"another run has begun in .* \(topk differ\)"):
+        out.write_part("part-0.parquet", b"", one)
+    out.write_part("part-0.parquet", b"", other)
+    with pytest.raises(UsageError, match=r"another run \(topk differ\)"):
+        out.begin(one)
+    assert out.names_among({"part-0.parquet", "part-1.parquet"}) == {"part-0.parquet"}
+    with pytest.raises(UsageError, match=r"with other options, in part-0.parquet"):
+        out.names_among({"part-1.parquet"})
 
 
 def test_a_name_that_leads_nowhere_is_said_before_anything(tmp_path: Path) -> None:

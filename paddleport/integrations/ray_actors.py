@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -54,9 +54,9 @@ class PartDone:
 class PartActor:
     """One predictor in a process of Ray's."""
 
-    def __init__(self, model: ShippedModel, out: str) -> None:
+    def __init__(self, model: ShippedModel, out: str, asked: Mapping[str, Any]) -> None:
         self._predictor = model.here().open()
-        self._out = AnswerParts(out)
+        self._out, self._asked = AnswerParts(out), asked
 
     def ready(self) -> None:
         """Answered once the model is loaded."""
@@ -69,7 +69,7 @@ class PartActor:
         told = tuple(answer.error for answer in answers if answer.error)
         content = encoded(answers_table(answers, self._predictor), len(told))
         if not self._out.is_local:
-            self._out.write(part.name, content)
+            self._out.write_part(part.name, content, self._asked)
         return PartDone(
             name=part.name,
             pictures=len(answers),
@@ -157,12 +157,16 @@ def _check_listens(address: str) -> None:
 
 
 def parts_done(
-    model: ShippedModel, out: str, parts: Iterator[NamedPart], needs: ActorNeeds
+    model: ShippedModel,
+    out: str,
+    asked: Mapping[str, Any],
+    parts: Iterator[NamedPart],
+    needs: ActorNeeds,
 ) -> Generator[PartDone, None, None]:
     """Every part once, in the order in which they are done; raises as ``answered_once``."""
     import ray
 
-    return answered_once(PartActor, (ray.put(model), out), parts, needs)
+    return answered_once(PartActor, (ray.put(model), out, asked), parts, needs)
 
 
 def answered_once(
