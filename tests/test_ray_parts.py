@@ -16,6 +16,7 @@ from conftest import skip_or_fail
 
 from paddleport.cli.ray_engine import is_asked, out_and_extras
 from paddleport.errors import OutputError, UsageError
+from paddleport.progress import no_progress
 from paddleport.runners.predictor import Predictor, PredictorSpec
 
 try:
@@ -261,7 +262,12 @@ def test_the_short_option_is_the_folder_beside_an_engine() -> None:
 
 @pytest.mark.parametrize(
     ("engine", "out", "words"),
-    [(None, "a", "--out a is for --engine ray"), ("dask", "a", "dask"), ("ray", None, "-o DIR")],
+    [
+        (None, "a", "--out a is for --engine ray"),
+        ("dask", "a", "dask"),
+        ("ray", None, "-o DIR"),
+        ("ray", "", "-o DIR"),
+    ],
 )
 def test_options_that_do_not_go_together(engine: str | None, out: str | None, words: str) -> None:
     with pytest.raises(UsageError, match=words):
@@ -281,6 +287,27 @@ def test_a_folder_with_pictures_and_tables_and_our_own_answers(
     parts = list(stored_parts([str(folder)], 4, but_in=str(folder / "out")))
     assert [part.names for part in parts if part.rows] == [(str(folder / "rows.parquet"),)]
     assert [name for part in parts if not part.rows for name in part.names] == loose
+
+
+def test_no_pictures_are_no_answer(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pictures)
+    for name, out in ((".", "."), ("0", "."), ("*/*.png", f"file://{pictures}"), ("0", "0/../0")):
+        with pytest.raises(UsageError, match=r"lies in .*, where the answers go: give another -o"):
+            list(stored_parts([name], 4, but_in=out))
+    table = tmp_path / "out" / "rows.parquet"
+    table.parent.mkdir()
+    parquet.write_table(pyarrow.table({"image": pyarrow.array([], pyarrow.binary())}), table)
+    for folder in (tmp_path / "out", tmp_path / "elsewhere"):
+        with pytest.raises(UsageError, match=r"no pictures. Parquet files have no rows"):
+            list(stored_parts([str(tmp_path)], 4, but_in=str(folder)))
+
+
+def test_answers_in_the_memory_of_a_process_are_refused(spec: PredictorSpec) -> None:
+    request = ray_run.RayRequest(spec=spec, names=["photos"], out="memory://answers")
+    with pytest.raises(UsageError, match="each actor's own memory"):
+        ray_run.run_on_ray(request, no_progress, print)
 
 
 def test_a_store_that_fails_for_a_while_ends_the_part(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from paddleport.errors import OutputError
+from paddleport.errors import OutputError, UsageError
 from paddleport.integrations.answer_parts import AnswerParts, told
 from paddleport.integrations.ray_actors import (
     ActorNeeds,
@@ -85,11 +85,11 @@ def run_on_ray(
         tell: gets why a picture could not be read, for each that could not, now or before.
 
     Raises:
-        UsageError: no pictures, no cluster, or a folder of another run.
+        UsageError: no pictures, no cluster, or a folder of another run or in memory.
         OutputError: the folder cannot be written, or not every picture has its answer.
         PortError: what opening the model does.
     """
-    model, out = ship(request.spec), AnswerParts(request.out)
+    model, out = ship(request.spec), _folder(request.out)
     size = -(-request.part_size // request.spec.batch_size) * request.spec.batch_size
     asked = _asked(model, size)
     total, names = 0, set()
@@ -133,6 +133,12 @@ def run_on_ray(
 
             ray.shutdown()
     return _summary(pictures, failed, resumed, names, begun, first[0], request.out)
+
+
+def _folder(address: str) -> AnswerParts:
+    if "memory://" in address:
+        raise UsageError(f"{address} would be each actor's own memory: give a folder or store")
+    return AnswerParts(address)
 
 
 def _summary(

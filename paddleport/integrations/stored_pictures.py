@@ -52,17 +52,30 @@ def stored_parts(
     Args:
         names: files, folders, globs and Parquet files, as paths or addresses of fsspec.
         size: pictures in a part; the last of the files and of each Parquet file has fewer.
-        but_in: a folder that is passed over, since the answers go there.
+        but_in: the folder where the answers go, which is passed over in a search.
 
     Raises:
-        UsageError: a folder without pictures, a glob that fits nothing, or a Parquet file that
-            holds none.
+        UsageError: a folder without pictures, a glob that fits nothing, a Parquet file that holds
+            none, a name in the folder of answers, or nothing in all.
     """
+    out = None if but_in is None else _place(but_in)
+    for name in names:
+        if out is not None and _place(name).is_relative_to(out):
+            raise UsageError(f"{name} lies in {but_in}, where the answers go: give another -o")
+    found = (n for n in _found(names) if out is None or not _place(n).is_relative_to(out))
+    part = None
+    for part in _parts(found, size):
+        yield part
+    if part is None:
+        raise UsageError(
+            f"{', '.join(names[:3])}: no pictures. Parquet files have no rows, or all lies in "
+            f"{but_in}, where the answers go"
+        )
+
+
+def _parts(names: Iterable[str], size: int) -> Iterator[StoredPart]:
     loose: list[str] = []
-    left_out = None if but_in is None else _place(but_in)
-    for name in _found(names):
-        if left_out is not None and _place(name).is_relative_to(left_out):
-            continue
+    for name in names:
         if name.endswith(".parquet"):
             rows = _parquet_size(name)
             for start in range(0, rows, size):
