@@ -202,6 +202,28 @@ def test_killed_in_the_middle_and_gone_on(
     assert_same_as_run(out, spec, pictures)
 
 
+def test_sigterm_ends_as_without_ray() -> None:
+    code = (
+        "import sys, time\n"
+        "from paddleport.cli.interrupts import end_by_signals\n"
+        "from paddleport.integrations.ray_actors import ActorNeeds, answered_once, connect\n"
+        "class Waiting:\n"
+        "    def ready(self): time.sleep(99)\n"
+        "end_by_signals()\n"
+        "connect(None)\n"
+        "print('connected', flush=True)\n"
+        "list(answered_once(Waiting, (), iter(()), ActorNeeds(actors=1, cpus=1)))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "connected\n"
+        time.sleep(1)  # then it waits for Ray
+        process.terminate()
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (128 + signal.SIGTERM, "")
+
+
 def test_the_command(spec: PredictorSpec, pictures: Path, tmp_path: Path) -> None:
     command = [
         *(sys.executable, "-m", "paddleport", "run", str(spec.model.path), str(pictures)),

@@ -12,6 +12,7 @@ from typing import Any
 from paddleport.errors import PortError, UsageError, WorkerCrashed
 from paddleport.integrations.answer_parts import AnswerParts, encoded
 from paddleport.integrations.answer_tables import answers_table
+from paddleport.integrations.ray_signals import exit_code_kept, sigterm_kept
 from paddleport.integrations.shipped_model import ShippedModel
 from paddleport.integrations.stored_pictures import StoredPart, with_read_errors
 
@@ -126,12 +127,13 @@ def connect(address: str | None) -> bool:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     _check_listens(address)
     try:
-        ray.init(
-            address=address,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with sigterm_kept():
+            ray.init(
+                address=address,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         if address == "auto":  # then it is about an option of its own that we were given
@@ -197,7 +199,9 @@ def answered_once(
         for _ in range(actors):
             group.start()
         while group.has_work:
-            if (done := group.next_done()) is not None:
+            with exit_code_kept():
+                done = group.next_done()
+            if done is not None:
                 yield done
     finally:
         group.kill()
