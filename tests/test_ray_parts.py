@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import time
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -312,17 +313,98 @@ def test_answers_in_the_memory_of_a_process_are_refused(spec: PredictorSpec) -> 
 
 def test_a_store_that_fails_for_a_while_ends_the_part(monkeypatch: pytest.MonkeyPatch) -> None:
     class Store:
-        def _strip_protocol(self, name: str) -> str:
-            return name
+        def cat_ranges(self, paths: list[str], *ranges: None, on_error: str) -> list[Exception]:
+            return [FileNotFoundError("gone"), TimeoutError("later")]
 
-        def cat(self, paths: list[str], on_error: str) -> dict[str, object]:
-            return {"x://a": FileNotFoundError("gone"), "x://b": TimeoutError("later")}
-
-    monkeypatch.setattr(stored_pictures, "filesystem", lambda name: (Store(), name))
+    store = Store()
+    monkeypatch.setattr(stored_pictures, "filesystem", lambda name: (store, name))
     errors: dict[int, str] = {}
     with pytest.raises(OutputError, match="x://b can't be read now: TimeoutError"):
         list(stored_pictures.read_stored(["x://a", "x://b"], errors))
     assert errors == {0: "x://a cannot be read: FileNotFoundError"}
+
+
+def test_stores_of_several_kinds_in_one_part(pictures: Path, tmp_path: Path) -> None:
+    content = [file.read_bytes() for file in sorted(pictures.rglob("*.png"))[:2]]
+    archive = tmp_path / "photos.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("in/a.png", content[0])
+    store = fsspec.filesystem("memory")
+    store.pipe_file("/kinds/b[0].png", content[1])
+    store.pipe_file("/kinds/b0.png", b"another")
+    local = tmp_path / "c.png"
+    local.write_bytes(content[0])
+    inside = f"zip://in/a.png::{archive}"
+    names = [inside, f"zip://in::{archive}", "memory://kinds/b[0].png", f"local://{local}"]
+    (part,) = stored_parts([*names, f"zip://*/*.png::{archive}"], 9)
+    assert part.names == (inside, inside, names[2], str(local), inside)
+    errors: dict[int, str] = {}
+    read = [(inside, content[0]), (names[2], content[1]), (str(local), local)]
+    assert list(part.sources(errors)) == [read[0], *read, read[0]]
+    assert list(read_stored([names[-1]], errors)) == [(names[-1], local)] and not errors
+    assert AnswerParts(f"local://{tmp_path}/out/").address == str(tmp_path / "out")
+    with pytest.raises(UsageError, match=r"nowhere.zip cannot be opened: .*No such file"):
+        list(stored_parts([f"zip://in::{tmp_path}/nowhere.zip"], 9))
+
+
+class Refused(Exception):
+    """As aiohttp's, no ``OSError``."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"{status} from there")
+        self.status = status
+
+
+class RefusingStore(fsspec.AbstractFileSystem):  # type: ignore[misc]  # fsspec has no types
+    protocol = "refusing"
+
+    def info(self, path: str, **options: Any) -> dict[str, Any]:
+        return {"name": path, "size": 9, "type": "file"}
+
+    def isdir(self, path: str) -> bool:
+        raise Refused(403)
+
+    def _open(self, path: str, *more: Any, **options: Any) -> Any:
+        raise Refused(503 if "busy" in path else 403)
+
+
+def test_what_a_store_raises_is_one_line() -> None:
+    fsspec.register_implementation("refusing", RefusingStore, clobber=True)
+    (part,) = stored_parts(["refusing://h/a.png"], 4)
+    errors: dict[int, str] = {}
+    assert list(part.sources(errors)) == [("refusing://h/a.png", b"")]
+    assert errors == {0: "refusing://h/a.png cannot be read: HTTP 403"}
+    with pytest.raises(OutputError, match=r"can't be read now: Refused: 503 from there"):
+        list(read_stored(["refusing://h/busy.png"], errors))
+    for name, what in (("photos", "listed"), ("t.parquet", "read")):
+        with pytest.raises(UsageError, match=rf"h/{name} cannot be {what}: 403 from there$"):
+            list(stored_parts([f"refusing://h/{name}"], 4))
+    with pytest.raises(UsageError, match=r"refusing://h/out cannot be read: 403 from there$"):
+        AnswerParts("refusing://h/out").check({})
+
+
+def test_a_damaged_page_names_its_file(tmp_path: Path, pictures: Path) -> None:
+    content = [file.read_bytes() for file in pictures.rglob("*.png")]
+    file = tmp_path / "shard.parquet"
+    parquet.write_table(pyarrow.table({"image": content}), file, compression="zstd")
+    good = file.read_bytes()
+    file.write_bytes(good[:4] + bytes(len(good) // 2) + good[4 + len(good) // 2 :])
+    (part,) = stored_parts([str(file)], 99)  # its footer is whole
+    with pytest.raises(UsageError, match=r"shard.parquet is damaged or no Parquet file: \S"):
+        list(part.sources({}))
+
+
+@pytest.mark.parametrize("store", ["", "memory:/"])
+@pytest.mark.parametrize("name", ["", "/rows.parquet", "/*.parquet"])
+def test_a_folder_called_as_a_table(tmp_path: Path, store: str, name: str) -> None:
+    place = f"{store}{tmp_path}"
+    stream = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.table({"image": [b"a"] * 3}), stream)
+    files = [f"{place}/rows.parquet/part-{index}.parquet" for index in range(2)]
+    for file in files:
+        with fsspec.open(file, "wb", auto_mkdir=True) as opened:
+            opened.write(stream.getvalue())
+    assert [part.names for part in stored_parts([place + name], 4)] == [(file,) for file in files]
 
 
 def test_a_name_of_other_bytes_is_written_out(spec: PredictorSpec, pictures: Path) -> None:

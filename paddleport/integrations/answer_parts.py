@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from paddleport.errors import UsageError
+from paddleport.errors import OutputError, UsageError
 from paddleport.files import write_atomically
-from paddleport.integrations.stored_pictures import filesystem
+from paddleport.integrations.stores import filesystem, local_path, one_line
 
 ASKED = "_paddleport.json"
 _FAILED = b"paddleport.failed"
@@ -18,8 +18,9 @@ class AnswerParts:
     """The folder at a path or an address of fsspec; an object appears there whole by itself."""
 
     def __init__(self, address: str) -> None:
-        self.address = address.removeprefix("file://").rstrip("/")
-        self.is_local = "://" not in self.address
+        local = local_path(address)
+        self.address = (address if local is None else local).rstrip("/")
+        self.is_local = local is not None
         self._system, self._path = filesystem(self.address)
 
     def check(self, asked: Mapping[str, Any]) -> None:
@@ -63,17 +64,18 @@ class AnswerParts:
 
     def _changed(self, asked: Mapping[str, Any]) -> list[str]:
         """What the folder's note says otherwise."""
-        try:
-            before = json.loads(self._system.cat_file(f"{self._path}/{ASKED}"))
-        except FileNotFoundError:
-            return []
+        with one_line(f"{self.address} cannot be read"):
+            try:
+                before = json.loads(self._system.cat_file(f"{self._path}/{ASKED}"))
+            except FileNotFoundError:
+                return []
         now = json.loads(told(asked))
         return sorted(key for key in before | now if before.get(key) != now.get(key))
 
     def names(self) -> set[str]:
         """The parts that are there."""
         self._system.invalidate_cache()
-        with contextlib.suppress(FileNotFoundError):
+        with one_line(f"{self.address} cannot be listed"), contextlib.suppress(FileNotFoundError):
             found = self._system.ls(self._path, detail=False)
             return {
                 name
@@ -113,11 +115,16 @@ class AnswerParts:
         self.write(name, content)
 
     def write(self, name: str, content: bytes) -> None:
-        """A file that is whole once it has its name."""
+        """A file that is whole once it has its name.
+
+        Raises:
+            OutputError: the folder cannot be written.
+        """
         if self.is_local:
             write_atomically(Path(self.address) / name, content)
         else:
-            self._system.pipe_file(f"{self._path}/{name}", content)
+            with one_line(f"{self.address} cannot be written", OutputError):
+                self._system.pipe_file(f"{self._path}/{name}", content)
 
 
 def told(asked: Mapping[str, Any]) -> bytes:
