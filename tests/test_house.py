@@ -70,10 +70,10 @@ VENDORS = {
     "pyarrow": {
         "integrations/answer_parts.py",
         "integrations/answer_tables.py",
-        "integrations/stored_pictures.py",
+        "integrations/picture_tables.py",
         "validate/labelled/parquet_files.py",
     },
-    "fsspec": {"integrations/stored_pictures.py"},
+    "fsspec": {"integrations/stores.py"},
     "ray": {
         "integrations/ray_actors.py",
         "integrations/ray_evaluation.py",

@@ -16,7 +16,7 @@ import colour_pictures
 import pytest
 from conftest import skip_or_fail
 
-from paddleport.errors import WorkerCrashed
+from paddleport.errors import UsageError, WorkerCrashed
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.runner_options import RunnerOptions
 
@@ -28,6 +28,7 @@ except ImportError as absent:
     skip_or_fail("ray", str(absent))
 
 from paddleport.integrations import ray_actors
+from paddleport.integrations.answer_parts import ASKED
 from paddleport.integrations.ray_data import BatchPredictor
 from paddleport.integrations.ray_run import RayRequest, RaySummary, run_on_ray
 from paddleport.integrations.shipped_model import ship
@@ -151,6 +152,14 @@ def test_a_picture_that_ends_its_actor_ends_the_run(
             run_on_ray(request, no_progress, lambda error: None)
 
 
+@pytest.mark.parametrize("name", [ASKED, "part-00000000-other.parquet"])
+def test_another_run_in_the_same_folder(
+    cluster: Any, spec: PredictorSpec, pictures: Path, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(UsageError, match=r"another run has begun|with other options"):
+        run_losing(spec, pictures, tmp_path, lambda: (tmp_path / name).write_bytes(b"{}"))
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of Ray's own code
 def test_map_batches(cluster: Any, spec: PredictorSpec, pictures: Path) -> None:
     data = ray.data.read_binary_files(str(pictures), include_paths=True)
@@ -191,6 +200,28 @@ def test_killed_in_the_middle_and_gone_on(
     assert (summary.pictures, summary.failed) == (COUNT, 1)
     assert {file: file.stat().st_mtime_ns for file in before} == before
     assert_same_as_run(out, spec, pictures)
+
+
+def test_sigterm_ends_as_without_ray() -> None:
+    code = (
+        "import sys, time\n"
+        "from paddleport.cli.interrupts import end_by_signals\n"
+        "from paddleport.integrations.ray_actors import ActorNeeds, answered_once, connect\n"
+        "class Waiting:\n"
+        "    def ready(self): time.sleep(99)\n"
+        "end_by_signals()\n"
+        "connect(None)\n"
+        "print('connected', flush=True)\n"
+        "list(answered_once(Waiting, (), iter(()), ActorNeeds(actors=1, cpus=1)))\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "connected\n"
+        time.sleep(1)  # then it waits for Ray
+        process.terminate()
+        _, told = process.communicate(timeout=60)
+    assert (process.returncode, told) == (128 + signal.SIGTERM, "")
 
 
 def test_the_command(spec: PredictorSpec, pictures: Path, tmp_path: Path) -> None:

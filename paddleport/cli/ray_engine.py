@@ -87,7 +87,7 @@ def is_asked(
     """
     if not _is_ray(engine, {"--address": address, "--actors": actors, "--out": out}):
         return False
-    if out is None:
+    if not out:
         raise UsageError("--engine ray writes Parquet files: say where with -o DIR")
     if not pictures:
         raise UsageError("--engine ray takes pictures: name a folder, a glob or a Parquet file")

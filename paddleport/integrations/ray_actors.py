@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from paddleport.errors import PortError, UsageError, WorkerCrashed
 from paddleport.integrations.answer_parts import AnswerParts, encoded
 from paddleport.integrations.answer_tables import answers_table
+from paddleport.integrations.ray_signals import exit_code_kept, sigterm_kept
 from paddleport.integrations.shipped_model import ShippedModel
 from paddleport.integrations.stored_pictures import StoredPart, with_read_errors
 
@@ -54,9 +55,9 @@ class PartDone:
 class PartActor:
     """One predictor in a process of Ray's."""
 
-    def __init__(self, model: ShippedModel, out: str) -> None:
+    def __init__(self, model: ShippedModel, out: str, asked: Mapping[str, Any]) -> None:
         self._predictor = model.here().open()
-        self._out = AnswerParts(out)
+        self._out, self._asked = AnswerParts(out), asked
 
     def ready(self) -> None:
         """Answered once the model is loaded."""
@@ -69,7 +70,7 @@ class PartActor:
         told = tuple(answer.error for answer in answers if answer.error)
         content = encoded(answers_table(answers, self._predictor), len(told))
         if not self._out.is_local:
-            self._out.write(part.name, content)
+            self._out.write_part(part.name, content, self._asked)
         return PartDone(
             name=part.name,
             pictures=len(answers),
@@ -126,12 +127,13 @@ def connect(address: str | None) -> bool:
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     _check_listens(address)
     try:
-        ray.init(
-            address=address,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with sigterm_kept():
+            ray.init(
+                address=address,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except (ConnectionError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         if address == "auto":  # then it is about an option of its own that we were given
@@ -157,12 +159,16 @@ def _check_listens(address: str) -> None:
 
 
 def parts_done(
-    model: ShippedModel, out: str, parts: Iterator[NamedPart], needs: ActorNeeds
+    model: ShippedModel,
+    out: str,
+    asked: Mapping[str, Any],
+    parts: Iterator[NamedPart],
+    needs: ActorNeeds,
 ) -> Generator[PartDone, None, None]:
     """Every part once, in the order in which they are done; raises as ``answered_once``."""
     import ray
 
-    return answered_once(PartActor, (ray.put(model), out), parts, needs)
+    return answered_once(PartActor, (ray.put(model), out, asked), parts, needs)
 
 
 def answered_once(
@@ -193,7 +199,9 @@ def answered_once(
         for _ in range(actors):
             group.start()
         while group.has_work:
-            if (done := group.next_done()) is not None:
+            with exit_code_kept():
+                done = group.next_done()
+            if done is not None:
                 yield done
     finally:
         group.kill()

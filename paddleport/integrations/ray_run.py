@@ -2,12 +2,12 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from paddleport.errors import OutputError, UsageError
-from paddleport.integrations.answer_parts import AnswerParts
+from paddleport.integrations.answer_parts import AnswerParts, told
 from paddleport.integrations.ray_actors import (
     ActorNeeds,
     NamedPart,
@@ -21,6 +21,7 @@ from paddleport.progress import Progress
 from paddleport.runners import runner_class
 from paddleport.runners.predictor import PredictorSpec
 
+FORMAT = 2  # of the folder: what the parts' names stand for
 PART_SIZE = 256  # pictures; what a lost actor costs, and a file of some 20 KB
 
 
@@ -84,17 +85,17 @@ def run_on_ray(
         tell: gets why a picture could not be read, for each that could not, now or before.
 
     Raises:
-        UsageError: no pictures, no cluster, or a folder of another run.
+        UsageError: no pictures, no cluster, or a folder of another run or in memory.
         OutputError: the folder cannot be written, or not every picture has its answer.
         PortError: what opening the model does.
     """
-    model, out = ship(request.spec), AnswerParts(request.out)
+    model, out = ship(request.spec), _folder(request.out)
     size = -(-request.part_size // request.spec.batch_size) * request.spec.batch_size
+    asked = _asked(model, size)
     total, names = 0, set()
-    for part in _named(request.names, size, request.out):
+    for part in _named(request, size, asked):
         total += part.pictures.size
         names.add(part.name)
-    asked = _asked(model, size)
     out.check(asked)
     pictures, failed, done = _done_before(out, names, tell)
     resumed, begun = pictures, time.perf_counter()
@@ -107,14 +108,14 @@ def run_on_ray(
     needs = ActorNeeds(
         actors=request.actors, cpus=max(1, spec.options.threads or 1), gpus=gpus_for(device)
     )
-    listed = _named(request.names, size, request.out)  # again, rather than held
+    listed = _named(request, size, asked)  # again, rather than held
     left = (part for part in listed if part.name not in done)
     first: list[float] = []
     try:
         out.begin(asked)
-        for result in parts_done(model, request.out, _timed(left, first), needs):
+        for result in parts_done(model, request.out, asked, _timed(left, first), needs):
             if result.content is not None:
-                out.write(result.name, result.content)
+                out.write_part(result.name, result.content, asked)
             for error in result.errors:
                 tell(error)
             pictures, failed = pictures + result.pictures, failed + len(result.errors)
@@ -124,12 +125,20 @@ def run_on_ray(
                 f"{pictures:,} of {total:,} pictures were answered: they came or went meanwhile. "
                 "Give another -o"
             )
+        out.check(asked)
+        out.names_among(names)
     finally:
         if leave:
             import ray
 
             ray.shutdown()
     return _summary(pictures, failed, resumed, names, begun, first[0], request.out)
+
+
+def _folder(address: str) -> AnswerParts:
+    if "memory://" in address:
+        raise UsageError(f"{address} would be each actor's own memory: give a folder or store")
+    return AnswerParts(address)
 
 
 def _summary(
@@ -154,22 +163,24 @@ def _timed(parts: Iterator[NamedPart], first: list[float]) -> Iterator[NamedPart
         yield part
 
 
-def _named(names: Sequence[str], size: int, out: str) -> Iterator[NamedPart]:
-    for number, part in enumerate(stored_parts(names, size, but_in=out)):
-        yield NamedPart(name=f"part-{number:08}-{_digest(part)}.parquet", pictures=part)
+def _named(request: RayRequest, size: int, asked: Mapping[str, Any]) -> Iterator[NamedPart]:
+    note = told(asked)
+    for number, part in enumerate(stored_parts(request.names, size, but_in=request.out)):
+        yield NamedPart(name=f"part-{number:08}-{_digest(part, note)}.parquet", pictures=part)
 
 
-def _digest(part: StoredPart) -> str:
-    """By it a part is known again: the pictures' names, and what the file system says of them."""
-    told = "\0".join((*part.names, str(part.rows), *map(file_stamp, part.names)))
-    return hashlib.sha256(told.encode(errors="surrogateescape")).hexdigest()[:12]
+def _digest(part: StoredPart, note: bytes) -> str:
+    """By it a part is known again: the pictures' names, what the file system says, the options."""
+    words = "\0".join((*part.names, str(part.rows), *map(file_stamp, part.names)))
+    return hashlib.sha256(note + words.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def _asked(model: ShippedModel, size: int) -> dict[str, Any]:
     """All that the answers depend on besides the pictures."""
     spec = model.spec
     return {
-        "model": list(model.files.digests),
+        "format": FORMAT,
+        "model": model.files.digest,
         "backend": spec.backend,
         "device": spec.options.device,
         "precision": spec.options.precision,
@@ -191,16 +202,10 @@ def _done_before(
     """Pictures, those not read, which are told again, and the names of the parts that are whole.
 
     Raises:
-        UsageError: the folder has answers to pictures that these names do not stand for.
+        UsageError: the folder has answers that these names do not stand for.
     """
-    found = out.names()
-    if strange := sorted(found - names):
-        raise UsageError(
-            f"{out.address} has answers to other pictures, in {strange[0]}: pictures came, went or "
-            "were replaced since. Give another -o"
-        )
     pictures, failed, done = 0, 0, set()
-    for name in sorted(found):
+    for name in sorted(out.names_among(names)):
         seen = out.seen(name)
         if seen is None:
             continue

@@ -19,21 +19,18 @@ class ShippedFiles:
 
     Attributes:
         model: with the paths of the machine that made it.
-        digests: sha256 of each of the model's files, in their order.
-        contents: their bytes, and those of other files that must lie beside them, by name.
+        contents: its files' bytes, and those of others that must lie beside them, by name.
+        digests: sha256 of each, by name.
     """
 
     model: Artifact
-    digests: tuple[str, ...]
     contents: Mapping[str, bytes] = field(repr=False)
+    digests: Mapping[str, str]
 
     @property
     def digest(self) -> str:
         """Of all the bytes and their names."""
-        parts = (
-            f"{name} {hashlib.sha256(content).hexdigest()}\n"
-            for name, content in sorted(self.contents.items())
-        )
+        parts = (f"{name} {digest}\n" for name, digest in sorted(self.digests.items()))
         return hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def here(self) -> Artifact:
@@ -45,7 +42,9 @@ class ShippedFiles:
             OutputError: the cache cannot be written.
         """
         model = self.model
-        if all(_is(file, told) for file, told in zip(model.files, self.digests, strict=True)):
+        beside = model.files[0].parent
+        own = {file.name: file for file in model.files}
+        if all(_is(own.get(name, beside / name), told) for name, told in self.digests.items()):
             return model
         folder = cached_folder(f"{FOLDER}/{self.digest[:16]}", self._write)
         return replace(model, files=tuple(folder / file.name for file in model.files))
@@ -84,9 +83,8 @@ def ship_files(model: Artifact) -> ShippedFiles:
     contents = {file.name: file.read_bytes() for file in model.files}
     if model.format == "onnx":
         contents |= _external_data(model.files[0])
-    return ShippedFiles(
-        model=model, digests=tuple(sha256([file]) for file in model.files), contents=contents
-    )
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    return ShippedFiles(model=model, contents=contents, digests=digests)
 
 
 def _external_data(file: Path) -> dict[str, bytes]:

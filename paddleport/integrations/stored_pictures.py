@@ -10,14 +10,16 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from paddleport.errors import OutputError, UsageError
+from paddleport.integrations.picture_tables import pictures_in, rows_in
+from paddleport.integrations.stores import address_of, filesystem, local_path, one_line, reason
 from paddleport.runners.picture_pipeline import Source
 from paddleport.runners.predictor import PictureAnswer
 from paddleport.runners.preprocessing.picture_files import PICTURE_SUFFIXES, find_pictures
-from paddleport.validate.labelled.column_names import PICTURES, column
 
 AT_ONCE = 32  # files of an object store that are asked for together
-_FILE = "file://"
+_TABLE = ".parquet"
 _FINAL = (FileNotFoundError, IsADirectoryError, PermissionError)  # another try finds the same
+_LATER = (408, 425, 429)  # of HTTP's refusals, those that a later try may not meet
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class StoredPart:
         """The pictures with their names; ``errors`` gets why one by place could not be read."""
         if self.rows is None:
             return read_stored(self.names, errors)
-        return _parquet_rows(self.names[0], *self.rows)
+        return pictures_in(self.names[0], *self.rows)
 
 
 def stored_parts(
@@ -52,19 +54,32 @@ def stored_parts(
     Args:
         names: files, folders, globs and Parquet files, as paths or addresses of fsspec.
         size: pictures in a part; the last of the files and of each Parquet file has fewer.
-        but_in: a folder that is passed over, since the answers go there.
+        but_in: the folder where the answers go, which is passed over in a search.
 
     Raises:
-        UsageError: a folder without pictures, a glob that fits nothing, or a Parquet file that
-            holds none.
+        UsageError: a folder without pictures, a glob that fits nothing, a Parquet file that holds
+            none, a name in the folder of answers, or nothing in all.
     """
+    out = None if but_in is None else _place(but_in)
+    for name in names:
+        if out is not None and _place(name).is_relative_to(out):
+            raise UsageError(f"{name} lies in {but_in}, where the answers go: give another -o")
+    found = (n for n in _found(names) if out is None or not _place(n).is_relative_to(out))
+    part = None
+    for part in _parts(found, size):
+        yield part
+    if part is None:
+        raise UsageError(
+            f"{', '.join(names[:3])}: no pictures. Parquet files have no rows, or all lies in "
+            f"{but_in}, where the answers go"
+        )
+
+
+def _parts(names: Iterable[str], size: int) -> Iterator[StoredPart]:
     loose: list[str] = []
-    left_out = None if but_in is None else _place(but_in)
-    for name in _found(names):
-        if left_out is not None and _place(name).is_relative_to(left_out):
-            continue
-        if name.endswith(".parquet"):
-            rows = _parquet_size(name)
+    for name in names:
+        if name.endswith(_TABLE):
+            rows = rows_in(name)
             for start in range(0, rows, size):
                 yield StoredPart((name,), (start, min(start + size, rows)))
             continue
@@ -77,29 +92,46 @@ def stored_parts(
 
 
 def read_stored(names: Sequence[str], errors: dict[int, str]) -> Iterator[Source]:
-    """Sources for ``predict_many``: local files by path, others read some at a time."""
+    """Sources for ``predict_many``: local files by path, others read some at a time.
+
+    Raises:
+        OutputError: a store does not answer now.
+    """
     names_left = enumerate(names)
     while some := list(islice(names_left, AT_ONCE)):
-        remote = [name for _, name in some if "://" in name]
-        contents: dict[str, Any] = {}
-        if remote:
-            system, _ = filesystem(remote[0])
-            paths = {name: system._strip_protocol(name) for name in remote}
-            got = system.cat(list(paths.values()), on_error="return")
-            if isinstance(got, bytes):  # of a single path
-                got = {path: got for path in paths.values()}
-            contents = {name: got[path] for name, path in paths.items()}
+        contents = _contents([name for _, name in some if local_path(name) is None])
         for place, name in some:
             found = contents.get(name)
-            if isinstance(found, Exception) and not isinstance(found, _FINAL):
+            if isinstance(found, Exception) and not _is_final(found):
                 raise OutputError(
-                    f"{name} can't be read now: {type(found).__name__}: {found}. The same command "
-                    "goes on from here"
+                    f"{name} can't be read now: {type(found).__name__}: {reason(found)}. The same "
+                    "command goes on from here"
                 ) from found
             if isinstance(found, Exception):
-                errors[place] = f"{name} cannot be read: {type(found).__name__}"
+                status = getattr(found, "status", None)
+                why = f"HTTP {status}" if status else type(found).__name__
+                errors[place] = f"{name} cannot be read: {why}"
                 found = b""
-            yield (name, Path(name) if found is None else found)
+            yield (name, Path(local_path(name) or name) if found is None else found)
+
+
+def _contents(names: Iterable[str]) -> dict[str, Any]:
+    """Bytes, or why there are none, by address; one call to each file system."""
+    paths: dict[Any, dict[str, str]] = {}
+    for name in names:
+        system, path = filesystem(name)
+        paths.setdefault(system, {})[name] = path
+    found: dict[str, Any] = {}
+    for system, asked in paths.items():  # cat would take [0] in a name for a pattern
+        got = system.cat_ranges(list(asked.values()), None, None, on_error="return")
+        found |= zip(asked, got, strict=True)
+    return found
+
+
+def _is_final(error: Exception) -> bool:
+    status = getattr(error, "status", None)
+    refused = isinstance(status, int) and 400 <= status < 500 and status not in _LATER
+    return refused or isinstance(error, _FINAL)
 
 
 def with_read_errors(
@@ -112,29 +144,14 @@ def with_read_errors(
     ]
 
 
-def filesystem(address: str) -> tuple[Any, str]:
-    """Fsspec's file system of an address or path, and the path in it.
-
-    Raises:
-        UsageError: no such protocol, or its package is missing.
-    """
-    from fsspec.core import url_to_fs
-
-    try:
-        system, path = url_to_fs(address)
-    except (ValueError, ImportError) as error:
-        raise UsageError(f"{address} cannot be opened: {' '.join(str(error).split())}") from None
-    return system, str(path)
-
-
 def file_stamp(name: str) -> str:
     """Size and time of change of a local file; empty for one elsewhere, which would be asked for.
 
     A store's listing has them too, but not every protocol of fsspec keeps it.
     """
-    local = name.removeprefix(_FILE)
-    with contextlib.suppress(OSError):
-        if "://" not in local:
+    local = local_path(name)
+    if local is not None:
+        with contextlib.suppress(OSError):
             found = os.stat(local)
             return f"{found.st_size} {found.st_mtime_ns}"
     return ""
@@ -142,99 +159,70 @@ def file_stamp(name: str) -> str:
 
 def _place(name: str) -> PurePosixPath:
     """Where it lies: a local path in full, an address as it is."""
-    local = name.removeprefix(_FILE)
-    return PurePosixPath(local if "://" in local else str(Path(local).resolve()))
+    local = local_path(name)
+    return PurePosixPath(name if local is None else str(Path(local).resolve()))
 
 
 def _found(names: Sequence[str]) -> Iterator[str]:
     for name in names:
-        local = name.removeprefix(_FILE)
-        if "://" in local:
-            yield from _remote(name)
-        elif Path(local).is_dir() and (tables := sorted(Path(local).rglob("*.parquet"))):
-            yield from map(str, tables)
-            if any(item.suffix.lower() in PICTURE_SUFFIXES for item in Path(local).rglob("*")):
-                yield from map(str, find_pictures([local]))
+        local = local_path(name)
+        yield from _remote(name) if local is None else _local(name, Path(local))
+
+
+def _local(name: str, path: Path) -> Iterator[str]:
+    if path.is_dir() and (tables := _tables(path)):
+        yield from tables
+        if any(item.suffix.lower() in PICTURE_SUFFIXES for item in path.rglob("*")):
+            yield from map(str, find_pictures([str(path)]))
+        return
+    is_meant = glob.has_magic(str(path)) or path.suffix.lower() in PICTURE_SUFFIXES
+    if not (is_meant or path.exists()):  # else its row says that it can't be read
+        raise UsageError(f"{name} does not exist")
+    for item in find_pictures([str(path)]):
+        if item.suffix == _TABLE and item.is_dir():
+            yield from _tables(item)
         else:
-            is_meant = glob.has_magic(local) or Path(local).suffix.lower() in PICTURE_SUFFIXES
-            if not (is_meant or Path(local).exists()):  # else its row says that it can't be read
-                raise UsageError(f"{name} does not exist")
-            yield from map(str, find_pictures([local]))
+            yield str(item)
+
+
+def _tables(folder: Path) -> list[str]:
+    """Parquet files, also those in a folder that is called as one."""
+    return [str(item) for item in sorted(folder.rglob(f"*{_TABLE}")) if item.is_file()]
 
 
 def _remote(name: str) -> Iterator[str]:
     system, path = filesystem(name)
-    if glob.has_magic(path) and not system.exists(path):
-        found = sorted(system.glob(path))
-    elif system.isdir(path):
-        found = sorted(system.find(path))
-        tables = [item for item in found if item.endswith(".parquet")]
-        found = tables + [
-            item for item in found if PurePosixPath(item).suffix.lower() in PICTURE_SUFFIXES
-        ]
-    else:
-        found = [path]
+    with one_line(f"{name} cannot be listed"):
+        if glob.has_magic(path) and not system.exists(path):
+            found = list(_fitting(system, path))
+        elif _is_picture(name) or _is_table(system, path) or not system.isdir(path):
+            found = [path]
+        else:
+            found = _inside(system, path)
     if not found:
         raise UsageError(f"{name} holds no pictures and no .parquet files")
     for item in found:
-        yield system.unstrip_protocol(item)
+        yield address_of(item, system, name, path)
 
 
-def _opened_parquet(name: str) -> Any:
-    import pyarrow
-    from pyarrow import parquet
-
-    system, path = filesystem(name)
-    try:
-        return parquet.ParquetFile(system.open(path, "rb"))
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UsageError(f"{name} is damaged or no Parquet file: {reason[:120]}") from None
+def _fitting(system: Any, pattern: str) -> Iterator[str]:
+    for path, told in sorted(system.glob(pattern, detail=True).items()):
+        if path.endswith(_TABLE) and told.get("type") == "directory":
+            yield from _inside(system, path)
+        else:
+            yield path
 
 
-def _parquet_size(name: str) -> int:
-    with _opened_parquet(name) as opened:
-        _picture_column(opened, name)
-        return int(opened.metadata.num_rows)
+def _inside(system: Any, folder: str) -> list[str]:
+    found = sorted(system.find(folder))
+    tables = [item for item in found if item.endswith(_TABLE)]
+    return tables + [item for item in found if _is_picture(item)]
 
 
-def _picture_column(opened: Any, name: str) -> tuple[str, bool, bool]:
-    """The column of pictures, whether it is a struct, and whether that has paths."""
-    import pyarrow
-
-    schema = opened.schema_arrow
-    found = schema.names[column(schema.names, PICTURES, "picture", name)]
-    kind = schema.field(found).type
-    inside = [field.name for field in kind] if pyarrow.types.is_struct(kind) else []
-    stored = kind.field("bytes").type if "bytes" in inside else kind
-    if not (pyarrow.types.is_binary(stored) or pyarrow.types.is_large_binary(stored)):
-        raise UsageError(
-            f"{name}: column '{found}' is {kind}, and pictures are {{bytes, path}} or bytes"
-        )
-    return found, bool(inside), "path" in inside
+def _is_table(system: Any, path: str) -> bool:
+    return path.endswith(_TABLE) and bool(system.isfile(path))  # over HTTP isdir reads all of it
 
 
-def _parquet_rows(name: str, first: int, end: int) -> Iterator[Source]:
-    """Rows of a file by the row groups that hold them, a few at a time."""
-    with _opened_parquet(name) as opened:
-        column_name, in_struct, has_path = _picture_column(opened, name)
-        row, groups = 0, []
-        start = None
-        for group in range(opened.metadata.num_row_groups):
-            rows = opened.metadata.row_group(group).num_rows
-            if row < end and row + rows > first:
-                start = row if start is None else start
-                groups.append(group)
-            row += rows
-        row = start or 0
-        for batch in opened.iter_batches(
-            batch_size=16, row_groups=groups, columns=[column_name], use_threads=False
-        ):
-            for value in batch.column(0).to_pylist():
-                if first <= row < end:
-                    called = value["path"] if value and has_path else None
-                    content = (value["bytes"] if value and in_struct else value) or b""
-                    yield f"{name}#{row}" + (f" {called}" if called else ""), content
-                row += 1
-            if row >= end:
-                return
+def _is_picture(name: str) -> bool:
+    """By its name alone: to ask for each would be dear."""
+    return not name.endswith("/") and PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
