@@ -1,5 +1,6 @@
 """An interrupt leaves no lock behind, wherever it falls."""
 
+import signal
 import subprocess
 import sys
 
@@ -36,3 +37,25 @@ def test_no_lock_is_left_taken() -> None:
 def _locks_left(handler: str) -> int:
     command = [sys.executable, "-c", INTERRUPTED_OFTEN, handler]
     return int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)
+
+
+ENDED = """
+import atexit, ctypes, sys
+from paddleport.cli.interrupts import end_without_teardown
+
+library = ctypes.CDLL(None)
+library.__cxa_atexit(library.abort, None, None)  # a vendor's threads that crash in the process's end
+atexit.register(print, "what was registered is done")
+end_without_teardown(130) if sys.argv[1] == "ours" else sys.exit(130)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="takes the C library's atexit")
+def test_a_crash_in_the_end_of_the_process_is_not_met() -> None:
+    command = [sys.executable, "-c", ENDED]
+    plain, ours = (
+        subprocess.run([*command, way], capture_output=True, timeout=60, check=False)
+        for way in ("python", "ours")
+    )
+    assert plain.returncode == -signal.SIGABRT  # else this shows nothing
+    assert ours.returncode == 130 and b"is done" in ours.stdout

@@ -12,13 +12,13 @@ import typer
 
 from paddleport import __version__
 from paddleport.cli.console import print_error, print_whatever_comes
-from paddleport.cli.interrupts import end_by_signals
+from paddleport.cli.interrupts import end_by_signals, end_without_teardown
 from paddleport.errors import PortError
 from paddleport.files import full_disk
 
 NO_ANSWER = 2
 CRASHED = 70  # EX_SOFTWARE of sysexits.h: a fault of paddleport's own
-INTERRUPTED, READER_GONE = 130, 141  # as a shell has them for SIGINT and SIGPIPE
+INTERRUPTED, READER_GONE, TERMINATED = 130, 141, 143  # as a shell has them, 128 and the signal
 
 # In the order of the help, each a function in a module of its name; and whether it shows its own
 # help when nothing is typed after it.
@@ -92,6 +92,8 @@ def main() -> None:
         code = _flushed(_run())
     except (BrokenPipeError, SystemExit):  # nobody reads what is to be said of an error
         code = READER_GONE
+    if code in (INTERRUPTED, TERMINATED) and "ray" in sys.modules:
+        end_without_teardown(code)
     sys.exit(code)
 
 

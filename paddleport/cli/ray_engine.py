@@ -15,7 +15,8 @@ from paddleport.cli.console import (
     shown,
     stdout,
 )
-from paddleport.errors import ImageError, UsageError
+from paddleport.errors import ImageError, PortError, UsageError
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.integrations.ray_evaluation import RayChunks
@@ -139,6 +140,16 @@ def _is_ray(engine: str | None, given: Mapping[str, str | int | None]) -> bool:
     return True
 
 
+def _has_parts(out: str) -> bool:
+    """Whether an interrupted run has left answers."""
+    from paddleport.integrations.answer_parts import AnswerParts
+
+    try:
+        return bool(AnswerParts(out).names())
+    except PortError:  # then it is not known
+        return True
+
+
 def run(
     spec: "PredictorSpec",
     names: Sequence[str],
@@ -163,7 +174,9 @@ def run(
                 lambda error: print_error(ImageError(error)),
             )
     except KeyboardInterrupt:
-        print_warning(f"interrupted: the same command goes on with what {out} has by now")
+        goes_on = f"goes on with what {out} has by now"
+        begins = f"begins anew, {out} has no answers yet"
+        print_warning(f"interrupted: the same command {goes_on if _has_parts(out) else begins}")
         raise
     if json:
         print_json(found.to_dict())
@@ -171,7 +184,7 @@ def run(
         before = f", {found.resumed:,} of them before" if found.resumed else ""
         took = f"{found.start_s:.1f} s to start, {found.seconds:.1f} s"
         stdout().print(
-            f"[bold]{literal(out)}[/]  {found.pictures:,} pictures{before}, "
-            f"{found.failed:,} not read · {found.parts:,} files · {took}"
+            f"[bold]{literal(out)}[/]  {counted(found.pictures, 'picture')}{before}, "
+            f"{found.failed:,} not read · {counted(found.parts, 'file')} · {took}"
         )
     raise typer.Exit(0 if not found.failed else 1 if found.failed < found.pictures else 2)
