@@ -44,7 +44,8 @@ import atexit, ctypes, sys
 from paddleport.cli.interrupts import end_without_teardown
 
 library = ctypes.CDLL(None)
-library.__cxa_atexit(library.abort, None, None)  # a vendor's threads that crash in the process's end
+# A vendor's threads that crash in the process's end:
+library.__cxa_atexit(library.abort, None, None)
 atexit.register(print, "what was registered is done")
 end_without_teardown(130) if sys.argv[1] == "ours" else sys.exit(130)
 """
