@@ -61,7 +61,7 @@ def run(
         int | None,
         typer.Option("--workers", help="Threads that decode pictures; by default as many as CPUs."),
     ] = None,
-    opset: options.OpsetOption = 17,
+    opset: options.OpsetIfConvertedOption = None,
     weights: options.WeightsOption = "auto",
     device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,

@@ -75,7 +75,7 @@ def serve(
     ] = None,
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,
-    opset: options.OpsetOption = 17,
+    opset: options.OpsetIfConvertedOption = None,
     weights: options.WeightsOption = "auto",
     repository: Annotated[
         Path | None,

@@ -21,12 +21,12 @@ class ServedModels:
     Attributes:
         options: of the runners.
         topk: classes in an answer.
-        opset, weights: of a conversion.
+        opset, weights: of a conversion; ``None`` and ``auto`` where none was given.
     """
 
     options: "RunnerOptions"
     topk: int
-    opset: int
+    opset: int | None
     weights: str
 
     def prepare(
