@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -138,6 +139,9 @@ def test_a_program_without_inputs(tmp_path: Path, pir: str) -> None:
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="does not exist"):
         find_model(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ModelFileError, match=r"pipe\.jpg is neither a file nor a folder"):
+        find_model(tmp_path / "pipe.jpg")
     with pytest.raises(ModelFileError, match="holds no Paddle program"):
         find_model(tmp_path)
 

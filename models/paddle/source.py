@@ -47,7 +47,7 @@ def find_model(path: Path, params: Path | None = None) -> FoundModel:
 
     Raises:
         ModelNotFoundError: nothing is there.
-        ModelFileError: no model, more than one, or files that do not fit together.
+        ModelFileError: no model, more than one, files that do not fit together, or no file.
         OutputError: parameters in one file each, and the cache cannot be written.
     """
     if not path.exists():
@@ -56,6 +56,8 @@ def find_model(path: Path, params: Path | None = None) -> FoundModel:
         raise ModelNotFoundError(f"{params} is not a file")
     if path.is_file():
         return _open(path, params)
+    if not path.is_dir():
+        raise ModelFileError(f"{path} is neither a file nor a folder: copy it into a file")
     programs, folder = programs_in(path)
     if not programs:
         for damaged in _named_as_programs(folder):
