@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paddleport.arguments import check_option
 from paddleport.cli import options
 from paddleport.cli.console import (
     print_warning,
@@ -133,7 +134,12 @@ def serve(
     _check_installed()
     from paddleport.cli.serve_run import ServeRun
     from paddleport.cli.served_models import ServedModels, models_by_name, with_backends
-    from paddleport.runners.runner_options import RunnerOptions, available_threads
+    from paddleport.runners.runner_options import (
+        MOST_IN_A_BATCH,
+        MOST_THREADS,
+        RunnerOptions,
+        available_threads,
+    )
     from paddleport.serve.hosting.host_settings import HostSettings
     from paddleport.serve.listening import check_free
     from paddleport.serve.server import ServerOptions
@@ -142,6 +148,8 @@ def serve(
         raise UsageError("there is nothing to serve: name a model, or --repository FOLDER")
     if topk < 1:
         raise UsageError(f"--topk {topk} is not possible: 1 or more")
+    check_option("workers", workers, MOST_THREADS)
+    check_option("max-batch", max_batch, MOST_IN_A_BATCH)
     settings = HostSettings(
         workers=workers,
         max_batch=max_batch,
