@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKEND = "onnxruntime"
 TOKEN_VARIABLE = "PADDLEPORT_TOKEN"
+_HIGHEST_PORT = 65_535
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -150,6 +151,9 @@ def serve(
         raise UsageError(f"--topk {topk} is not possible: 1 or more")
     check_option("workers", workers, MOST_THREADS)
     check_option("max-batch", max_batch, MOST_IN_A_BATCH)
+    for option, port in {"http-port": http_port, "grpc-port": grpc_port}.items():
+        if not 0 <= port <= _HIGHEST_PORT:
+            raise UsageError(f"--{option} {port} is not possible: 0 to {_HIGHEST_PORT}")
     settings = HostSettings(
         workers=workers,
         max_batch=max_batch,
