@@ -43,10 +43,10 @@ def stdout() -> "Console":
 
 
 def stderr() -> "Console":
-    """Where progress, warnings and errors go."""
+    """Where progress, warnings and errors go: in whole lines, but on a terminal by its words."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
 def print_whatever_comes() -> None:
@@ -78,7 +78,7 @@ def literal(text: str) -> str:
 
 def print_error(error: Exception | str) -> None:
     """``error: ...`` on one line of stderr, whatever line breaks a vendor put in."""
-    stderr().print(f"[bold red]error:[/] {literal(' '.join(str(error).split()))}")
+    _print_above(f"[bold red]error:[/] {literal(' '.join(str(error).split()))}")
 
 
 def print_warning(text: str) -> None:
@@ -86,7 +86,15 @@ def print_warning(text: str) -> None:
     if not sys.stderr.isatty():  # rich would be imported for nothing
         print(f" warning  {shown(text)}", file=sys.stderr)
         return
-    stderr().print(f"[bold black on yellow] warning [/] [yellow]{literal(text)}[/]")
+    _print_above(f"[bold black on yellow] warning [/] [yellow]{literal(text)}[/]")
+
+
+def _print_above(markup: str) -> None:
+    """Print to stderr, above the progress bar if one is shown: that has put itself before it."""
+    console = stderr()
+    with console.capture() as captured:
+        console.print(markup)
+    sys.stderr.write(captured.get())
 
 
 def print_json(value: Any) -> None:
