@@ -11,7 +11,9 @@ from rich.console import Console
 from paddleport.cli.answers import show_answers
 from paddleport.cli.console import (
     literal,
+    new_table,
     print_error,
+    print_rows,
     print_warning,
     print_written,
     progress_bar,
@@ -82,6 +84,16 @@ def test_a_warning_stands_above_the_progress_bar(monkeypatch: pytest.MonkeyPatch
         print_warning("it is seeded")
     (line,) = (line for line in terminal.getvalue().splitlines() if "it is seeded" in line)
     assert "━" not in line.partition("it is seeded")[0].rpartition("\x1b[2K")[2]
+
+
+def test_a_pipe_gets_each_row_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table = new_table("name", "reason")
+    reason = "because " * 40
+    table.add_row("a", reason)
+    table.add_row("b", "no")
+    print_rows(table)
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert rows == [f"a      {reason.rstrip()}", "b      no"]
 
 
 def test_names_errors_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:

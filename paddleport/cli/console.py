@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paddleport.validate.reports.tables import Table as Texts
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ANY_WIDTH = 10_000
 _PLAIN_WIDTH = 132  # of tables that go to a file or a pipe
 _STYLES = {
     "agrees": "green",
@@ -130,6 +131,18 @@ def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
             column, justify="right" if column in numbers else "left", no_wrap=column in numbers
         )
     return table
+
+
+def print_rows(table: "Table") -> None:
+    """A table of which a file or a pipe gets each row on one line, without spaces at its end."""
+    console = stdout()
+    if sys.stdout.isatty():
+        console.print(table)
+        return
+    console.width = _ANY_WIDTH
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)
 
 
 def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.cli.console import as_json, new_table, print_warning, stderr, stdout
+from paddleport.cli.console import as_json, new_table, print_rows, print_warning, stderr
 from paddleport.wording import counted
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def print_serving(
     for state in (*named, *waiting):
         name, shown = state["model"], "not loaded" if state in waiting else state["state"]
         table.add_row(name, state["backend"], shown, state["proof"], f"/v2/models/{name}")
-    stdout().print(table)
+    print_rows(table)
     for state in named:
         if state["reason"]:
             print_warning(f"{state['model']} is not ready: {state['reason']}")
