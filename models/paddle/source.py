@@ -52,7 +52,7 @@ def find_model(path: Path, params: Path | None = None) -> FoundModel:
     """
     if not path.exists():
         raise ModelNotFoundError(f"{path} does not exist")
-    if params is not None and not params.exists():
+    if params is not None and not (params.is_file() or params.is_dir()):
         raise ModelNotFoundError(f"{params} is not a file")
     if path.is_file():
         return _open(path, params)
@@ -99,7 +99,7 @@ def open_model(program: Path, params: Path | None) -> FoundModel:
     """
     if not program.is_file():
         raise ModelNotFoundError(f"{program} is not a file")
-    if params is not None and not params.exists():
+    if params is not None and not (params.is_file() or params.is_dir()):
         raise ModelNotFoundError(f"{params} is not a file")
     return _checked(program, _described(program, params), params)
 
