@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport import runners
+from paddleport.convert.converted_file import refuse_conversion_options
 from paddleport.convert.loadable import loadable
+from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.convert.prepare import Prepared, fed_shapes
 from paddleport.convert.rows_asked import RowsAsked, extras_of
 from paddleport.errors import BackendUnavailableError, UsageError
@@ -94,7 +96,7 @@ class _RowMaker:
         if "paddle" in kind.formats:
             model, inputs = self._program, self._source.program.inputs if self._source else ()
         else:
-            model = read_artifact(profile.file) if profile.file else self._onnx()
+            model = self._tuned(profile.file) if profile.file else self._onnx()
             inputs = onnx_tensors(model.path)[0] if model.format == "onnx" else model.inputs
         options = self._for_pictures(kind, profile.runner_options, inputs, streams=1)
         return RowRequest(
@@ -226,10 +228,17 @@ class _RowMaker:
 
         if self._source is None:
             raise UsageError("there is no Paddle model to convert: --onnx FILE")
-        return cached_onnx(self._source, opset=self._asked.opset, progress=self._progress)
+        opset = DEFAULT_OPSET if self._asked.opset is None else self._asked.opset
+        return cached_onnx(self._source, opset=opset, progress=self._progress)
+
+    def _tuned(self, path: Path) -> Artifact:
+        found = read_artifact(path)
+        refuse_conversion_options(found, opset=self._asked.opset)
+        return found
 
     def _given(self, path: Path) -> Artifact:
         found = read_onnx_model(path)
+        refuse_conversion_options(found, opset=self._asked.opset)
         if found.preprocess not in (None, self._preprocess):
             raise UsageError(
                 f"{path} was converted for another preprocessing than the model's, so no picture "

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from paddleport.arguments import check_option
 from paddleport.convert.evaluation_rows import REFERENCE, evaluation_rows
 from paddleport.convert.model_to_evaluate import model_to_evaluate
 from paddleport.convert.rows_asked import RowsAsked, check_rows
@@ -12,6 +13,7 @@ from paddleport.files import check_writable
 from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.picture_pipeline import default_workers
+from paddleport.runners.runner_options import MOST_IN_A_BATCH, MOST_THREADS
 from paddleport.validate.evaluate.chunk_engine import ChunkEngine
 from paddleport.validate.evaluate.evaluation_pass import CompletedPass, PassPlan, run_pass
 from paddleport.validate.evaluate.evaluation_state import remove_state
@@ -210,14 +212,10 @@ def prepare_evaluation(request: EvaluationRequest, progress: Progress = no_progr
 
 
 def _check_numbers(request: EvaluationRequest) -> None:
-    numbers = {
-        "batch-size": request.rows.batch_size,
-        "workers": request.workers,
-        "limit": request.limit,
-    }
-    for option, count in numbers.items():
-        if count is not None and count < 1:
-            raise UsageError(f"--{option} {count} is not possible: 1 or more")
+    check_option("batch-size", request.rows.batch_size, MOST_IN_A_BATCH)
+    check_option("workers", request.workers, MOST_THREADS)
+    if request.limit is not None and request.limit < 1:
+        raise UsageError(f"--limit {request.limit} is not possible: 1 or more")
     if not 0 < request.max_drop < 1:
         raise UsageError(
             f"--max-drop {100 * request.max_drop:g} is not possible: points above 0 and below 100"

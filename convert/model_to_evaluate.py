@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from paddleport.convert.converted_file import refuse_conversion_options
 from paddleport.errors import UsageError
 from paddleport.files import sha256
 from paddleport.models.artifact import SEEDED_WARNING, Artifact
@@ -40,11 +41,9 @@ def model_to_evaluate(
         PortError: as ``resolve`` and ``read_artifact`` do.
     """
     if name is not None and program is None and format_of(Path(name)) == "onnx":
-        if weights != "auto":
-            raise UsageError(
-                f"--weights goes with a name of the zoo, and {name} has its own: leave it out"
-            )
-        return _file_alone(read_artifact(Path(name)), reference=reference)
+        file = read_artifact(Path(name))
+        refuse_conversion_options(file, weights=weights)
+        return _file_alone(file, reference=reference)
     source = resolve(name, weights=weights, program=program, params=params, progress=progress)
     outputs = source.program.outputs
     classes = _classes(source.name, source.program.inputs, outputs, source.labels)

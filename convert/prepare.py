@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from paddleport.convert.converted_file import refuse_conversion_options
 from paddleport.convert.loadable import loadable, loadable_of_paddle
 from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.errors import UsageError
@@ -52,7 +53,7 @@ def prepare(
     model: str | Artifact,
     formats: Sequence[str],
     *,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     weights: str = "auto",
     pictures: bool = False,
     feed: GivenFeeds | None = None,
@@ -61,13 +62,13 @@ def prepare(
     """Get ``model`` into a form that a backend loads; an artifact is made of its own files.
 
     Raises:
-        UsageError: ``pictures`` are to be fed, and the model does not say how.
+        UsageError: ``pictures`` are to be fed, and the model does not say how; or it is a converted
+            file, and an ``opset`` or ``weights`` is given that it has not.
         PortError: as ``resolve`` and ``convert`` do.
     """
-    if isinstance(model, Artifact) and model.format != "paddle":
-        return _prepared_file(_with_recorded(model), formats, pictures)
-    if not isinstance(model, Artifact) and format_of(Path(model)):
-        return _prepared_file(read_artifact(Path(model)), formats, pictures)
+    if (converted := _converted(model)) is not None:
+        refuse_conversion_options(converted, opset=opset, weights=weights)
+        return _prepared_file(converted, formats, pictures)
     source = _source_of(model, weights, progress)
     file: Artifact = source.model
     inputs = source.program.inputs
@@ -82,6 +83,7 @@ def prepare(
     elif "paddle" not in formats:
         from paddleport.convert.artifact_cache import cached_onnx  # no other file has a use for it
 
+        opset = DEFAULT_OPSET if opset is None else opset
         onnx = cached_onnx(source, opset=opset, feed=feed, progress=progress)
         file, (inputs, _) = loadable(onnx, formats, progress=progress), onnx_tensors(onnx.path)
         title = f"{source.name} · opset {opset} · weights {source.weights_title}"
@@ -103,7 +105,7 @@ def prepare_predictor(
     task: str | None = Classification.name,
     batch_size: int | None = 1,
     streams: int | None = 1,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     weights: str = "auto",
     feed: GivenFeeds | None = None,
     progress: Progress = no_progress,
@@ -119,13 +121,14 @@ def prepare_predictor(
         batch_size: pictures per inference, for which backends are compiled that gain from it;
             ``None`` leaves the batch free.
         streams: inferences at a time, where the backend has streams; ``None`` is by the threads.
-        opset: of a conversion.
+        opset: of a conversion, 17 by default.
         weights: of a zoo model.
         feed: for the check of a conversion, instead of made-up feeds.
         progress: called with each step and the share done.
 
     Raises:
-        UsageError: the model does not say how pictures are fed, and is to classify them.
+        UsageError: the model does not say how pictures are fed, and is to classify them; or it is
+            a converted file, and an ``opset`` or ``weights`` is given that it has not.
         PortError: as ``Runner.check_options`` and then ``prepare`` do.
     """
     kind = runner_class(backend)
@@ -184,7 +187,7 @@ def prepare_source(
     model: str | None,
     *,
     onnx: Path | None = None,
-    opset: int = DEFAULT_OPSET,
+    opset: int | None = None,
     weights: str = "auto",
     program: Path | None = None,
     params: Path | None = None,
@@ -198,6 +201,7 @@ def prepare_source(
     Our own must be proven the same, unless ``proven`` is false.
 
     Raises:
+        UsageError: an ``opset`` is given that ``onnx`` has not.
         PortError: as ``resolve``, ``read_onnx_model`` and ``convert`` do.
     """
     from paddleport.convert.artifact_cache import cached_onnx
@@ -205,10 +209,20 @@ def prepare_source(
 
     source = resolve(model, weights=weights, program=program, params=params, progress=progress)
     if onnx is not None:
-        return source, read_onnx_model(onnx)
+        file = read_onnx_model(onnx)
+        refuse_conversion_options(file, opset=opset)
+        return source, file
+    opset = DEFAULT_OPSET if opset is None else opset
     return source, cached_onnx(
         source, opset=opset, shapes=shapes, feed=feed, proven=proven, progress=progress
     )
+
+
+def _converted(model: str | Artifact) -> Artifact | None:
+    """The file, where the model is no Paddle model; with what it says of itself."""
+    if isinstance(model, Artifact):
+        return None if model.format == "paddle" else _with_recorded(model)
+    return read_artifact(Path(model)) if format_of(Path(model)) else None
 
 
 def _source_of(model: str | Artifact, weights: str, progress: Progress) -> "SourceModel":

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddleport import runners
-from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 from paddleport.errors import BackendUnavailableError
 from paddleport.runners.runner_options import Precision, available_threads
 from paddleport.validate.parity.validation_plan import PLAIN, Plan, assign_extras
@@ -26,7 +25,7 @@ class RowsAsked:
         reference: whether native Paddle is a row.
         device, threads, extras: as ``RunnerOptions`` has them.
         batch_size: pictures per inference.
-        opset: of our own ONNX file.
+        opset: of our own ONNX file, 17 by default.
         calibrate: pictures that int8 takes its ranges from; by default drawn ones.
     """
 
@@ -39,7 +38,7 @@ class RowsAsked:
     threads: int = field(default_factory=available_threads)
     extras: dict[str, str] = field(default_factory=dict)
     batch_size: int = 1
-    opset: int = DEFAULT_OPSET
+    opset: int | None = None
     calibrate: Path | None = None
 
 

@@ -65,7 +65,7 @@ def load(
     batch_size: int | None = None,
     task: str | None = None,
     task_options: Mapping[str, Any] | None = None,
-    opset: int = 17,
+    opset: int | None = None,
     weights: str = "auto",
     progress: Progress = no_progress,
 ) -> "Predictor":
@@ -88,7 +88,7 @@ def load(
         task: what the answers mean, ``classification`` or ``tensors``; by default the first where
             the model says how pictures are fed.
         task_options: the task's own, such as ``{"topk": 3}``.
-        opset: of the ONNX file, where one is made.
+        opset: of the ONNX file, where one is made; 17 by default. A file may have no other.
         weights: for a name of the zoo, as ``--weights`` takes it.
         progress: called with each step and the share done.
 
@@ -108,7 +108,7 @@ def load(
         check_type(name, text, (str, NoneType), "a name or None")
     for name, count in (("threads", threads), ("batch_size", batch_size)):
         check_count(name, count)
-    check_type("opset", opset, Integral, "a whole number")
+    check_type("opset", opset, (Integral, NoneType), "a whole number or None")
     for name, given in (("options", options), ("task_options", task_options)):
         check_type(name, given, (Mapping, NoneType), "a mapping or None")
     ready, spec = prepare_predictor(
@@ -140,7 +140,7 @@ def validate(
     pictures: Sequence[Path] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
     feed: GivenFeeds | None = None,
-    opset: int = 17,
+    opset: int | None = None,
     weights: str = "auto",
     progress: Progress = no_progress,
 ) -> "ParityReport":
@@ -155,7 +155,7 @@ def validate(
         pictures: files to feed, instead of pictures that are drawn here.
         shapes: input name to shape, where the model leaves dimensions free.
         feed: input name to tensor, or a list of such mappings, instead of made-up feeds.
-        opset: of our own ONNX file.
+        opset: of our own ONNX file, where one is made; 17 by default. A file may have no other.
         weights: for a name of the zoo, as ``--weights`` takes it.
         progress: called with each step and the share done.
 
@@ -175,7 +175,7 @@ def validate(
     if isinstance(model, Artifact):
         wanted += f", such as {model.path}" if model.format == "paddle" else "; onnx= takes a file"
     check_type("model", model, (str, Path), wanted)
-    check_type("opset", opset, Integral, "a whole number")
+    check_type("opset", opset, (Integral, NoneType), "a whole number or None")
     plan = plan or Plan()
     if backends is not None:
         plan = replace(plan, backends=tuple(backends))
@@ -283,7 +283,7 @@ def evaluate(
     device: str | None = None,
     resume: bool = False,
     out: Path | str | None = None,
-    opset: int = 17,
+    opset: int | None = None,
     weights: str = "auto",
     progress: Progress = no_progress,
 ) -> "EvaluationReport":
@@ -309,7 +309,7 @@ def evaluate(
         device: one that the backends list; by default each one's first.
         resume: go on with the interrupted pass in ``out``, if there is one.
         out: the folder of its state; by default ``out/NAME``. Reports are written by ``write``.
-        opset: of our own ONNX file.
+        opset: of our own ONNX file, where one is made; 17 by default. A file may have no other.
         weights: for a name of the zoo, as ``--weights`` takes it.
         progress: called with each step and the share done.
 
@@ -331,7 +331,7 @@ def evaluate(
 
     check_type("model", model, (str, Path), PADDLE_MODEL)
     check_type("data", data, (str, Path), "a path")
-    check_type("opset", opset, Integral, "a whole number")
+    check_type("opset", opset, (Integral, NoneType), "a whole number or None")
     for name, count in (("threads", threads), ("batch_size", batch_size), ("limit", limit)):
         check_count(name, count)
     rows = RowsAsked(

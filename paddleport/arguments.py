@@ -25,3 +25,13 @@ def check_count(name: str, value: object) -> None:
     check_type(name, value, (Integral, NoneType), "a whole number from 1 on, or None,")
     if isinstance(value, Integral) and int(value) < 1:
         raise UsageError(f"{name}={value} is not possible: 1 or more")
+
+
+def check_option(option: str, count: int, most: int) -> None:
+    """Refuse what an option's number can't be, before anything is computed.
+
+    Raises:
+        UsageError: it is not from 1 to ``most``.
+    """
+    if not 1 <= count <= most:
+        raise UsageError(f"--{option} {count} is not possible: 1 to {most}")

@@ -40,9 +40,17 @@ def check_writable(folder: Path) -> None:
 def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
     """A stream whose content gets the name ``path`` when the block ends without an error.
 
+    What has that name and is no file (a device, a named pipe) stays, and is written into at once.
+
     Raises:
         OutputError: as ``write_atomically``.
     """
+    if path.exists() and not path.is_file():
+        with _writing_into(path) as stream:
+            yield stream
+        return
+    if path.is_symlink() and path.readlink().is_relative_to("/proc"):  # such as /dev/stdout
+        raise OutputError(f"{path} cannot be written: it leads to {path.resolve()}. Name that")
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -54,6 +62,15 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing_into(path: Path) -> Iterator[IO[bytes]]:
+    try:
+        with open(os.open(path, os.O_WRONLY), "wb") as stream:
+            yield stream
+    except OSError as error:
+        raise _cannot_write(path, path.parent, error) from None
 
 
 def make_folder(path: Path) -> None:

@@ -7,11 +7,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from paddleport.arguments import check_option
 from paddleport.errors import ImageError, UsageError
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.in_order import Done, Pending, in_order
 from paddleport.runners.preprocessing.prepare_image import decode_image, fed_picture, stack_pictures
-from paddleport.runners.runner_options import available_threads
+from paddleport.runners.runner_options import MOST_THREADS, available_threads
 from paddleport.tensors import Array, Feed, TensorSpec
 
 MOST_WORKERS = 16  # beyond that they wait for Python's lock
@@ -188,11 +189,10 @@ def run_pictures(
     pictures are read and not yet in a batch, and ``in_flight`` batches are computed.
 
     Raises:
-        UsageError: fewer than one worker.
+        UsageError: fewer workers than one, or more than 1024.
         PortError: what ``start`` or ``pictures`` raises, in its place.
     """
-    if workers < 1:
-        raise UsageError(f"--workers {workers} is not possible: 1 or more")
+    check_option("workers", workers, MOST_THREADS)
     clock = _Clock(work, on_cpu=on_cpu)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="paddleport-picture")
     name, fixed = taken.spec.name, taken.spec.shape[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
+from paddleport.arguments import check_option
 from paddleport.errors import FeedError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
@@ -21,7 +22,7 @@ from paddleport.runners.picture_pipeline import (
     default_workers,
     run_pictures,
 )
-from paddleport.runners.runner_options import RunnerOptions
+from paddleport.runners.runner_options import MOST_IN_A_BATCH, RunnerOptions
 from paddleport.runners.tasks import task_named
 from paddleport.runners.tasks.base import rows
 from paddleport.runners.tasks.classification import Classification
@@ -188,8 +189,7 @@ class Predictor:
                 pictures, or it is closed.
         """
         spec = self.spec
-        if spec.batch_size < 1:
-            raise UsageError(f"--batch-size {spec.batch_size} is not possible: 1 or more")
+        check_option("batch-size", spec.batch_size, MOST_IN_A_BATCH)
         with self._used() as runner:
             taken = self._picture_input(runner)
             in_flight, on_cpu = runner.in_flight, runner.device == "cpu"

@@ -10,7 +10,8 @@ from paddleport.tensors import ShapeRange, TensorSpec, format_shape
 
 Precision = Literal["fp32", "fp16", "bf16", "int8", "fp64"]
 
-MOST_THREADS = 1024  # in one inference: a runtime would start them all
+MOST_THREADS = 1024  # in one inference, or to decode: a runtime would start them all
+MOST_IN_A_BATCH = 65_536  # pictures, of which this many fill any memory
 
 
 def available_threads() -> int:

@@ -1,6 +1,7 @@
 """Foreign texts on a terminal: none of them acts on it, and none is taken for markup."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from rich.console import Console
 from paddleport.cli.answers import show_answers
 from paddleport.cli.console import (
     literal,
+    new_table,
     print_error,
+    print_rows,
     print_warning,
     print_written,
+    progress_bar,
     shown,
     stdout,
 )
@@ -49,6 +53,47 @@ def test_no_name_is_another_in_a_style(name: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("sys.stdout", stream)
     stdout().print(f"[bold]{literal(name)}[/] {literal(name)}")
     assert stream.getvalue() == f"{name} {name}\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def terminal_of(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    return stream
+
+
+def test_a_terminal_has_its_lines_broken_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch)
+    words = [f"word{number}" for number in range(40)]
+    print_error(" ".join(words))
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in terminal.getvalue().splitlines()]
+    assert max(map(len, lines)) <= 80
+    assert " ".join(lines).split() == ["error:", *words]
+
+
+def test_a_warning_stands_above_the_progress_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of(monkeypatch)
+    with progress_bar() as progress:
+        progress("step", 0.5)
+        print_warning("it is seeded")
+    (line,) = (line for line in terminal.getvalue().splitlines() if "it is seeded" in line)
+    assert "━" not in line.partition("it is seeded")[0].rpartition("\x1b[2K")[2]
+
+
+def test_a_pipe_gets_each_row_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table = new_table("name", "reason")
+    reason = "because " * 40
+    table.add_row("a", reason)
+    table.add_row("b", "no")
+    print_rows(table)
+    _, _, *rows = capsys.readouterr().out.splitlines()
+    assert rows == [f"a      {reason.rstrip()}", "b      no"]
 
 
 def test_names_errors_and_warnings(capsys: pytest.CaptureFixture[str]) -> None:

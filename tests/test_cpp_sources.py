@@ -397,7 +397,7 @@ def test_a_model_that_is_another_or_none(program: Path, tmp_path: Path) -> None:
         (["--bundle"], "--bundle needs a value"),
         (["--engine-library=", "x.jpg"], "--engine-library needs a value"),
         ([], "name a picture or a folder"),
-        (["."], "holds no pictures (.bmp, "),
+        (["."], "holds no pictures (.avif, .bmp, "),
     ],
     ids=str,
 )

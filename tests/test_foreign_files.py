@@ -9,12 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import small_network
 
 from paddleport.convert.named_files import split_model
 from paddleport.errors import ModelFileError
 from paddleport.models.artifact import Artifact
+from paddleport.models.onnx.onnx_file import PROVENANCE_KEY
 from paddleport.models.paddle.foreign_files import is_checkpoint
 from paddleport.models.resolve import resolve
 from paddleport.models.weights.obtain import obtain
@@ -26,6 +28,14 @@ LITE = b"\2\0v2.13-rc\0\0\0\0\0\0\0\0" + bytes(100)
 
 def write_onnx(path: Path) -> None:
     small_network.save_onnx(path)
+
+
+def write_onnx_of_the_zoo(path: Path) -> None:
+    write_onnx(path)
+    proto = onnx.load(path)
+    made_of = json.dumps({"source": {"name": "MobileNetV2"}})
+    onnx.helper.set_model_props(proto, {PROVENANCE_KEY: made_of})
+    onnx.save(proto, path)
 
 
 def write_zip(path: Path) -> None:
@@ -47,6 +57,7 @@ FILES: dict[str, tuple[bytes | Callable[[Path], None], str, str]] = {
     "m.pdiparams.info": (pickle.dumps({}), "what Paddle notes beside", "an inference model"),
     "m.onnx": (write_onnx, "an ONNX file", "paddleport run {path} runs it"),
     "other": (write_onnx, "an ONNX file", "validate FOLDER --onnx {path}"),
+    "ours.onnx": (write_onnx_of_the_zoo, "an ONNX", "validate MobileNetV2 --onnx {path} compares"),
     "m.xml": (write_ir, "a model of the format openvino", "run --backend openvino {path}"),
     "m.nb": (b"\0", "a model that Paddle Lite has optimised", "that it was made of"),
     "lite": (LITE, "a model that Paddle Lite has optimised", "that it was made of"),

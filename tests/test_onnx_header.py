@@ -1,5 +1,6 @@
 """What is read past an ONNX file's weights is what the onnx package says."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import small_network
 from onnx import TensorProto, helper, numpy_helper
 
-from paddleport.errors import ModelFileError
+from paddleport.errors import ModelFileError, ModelNotFoundError
 from paddleport.models.onnx import onnx_file
 from paddleport.models.onnx.onnx_header import read_header
 
@@ -90,6 +91,12 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path, content: bytes) -> None
     assert read_header(file) is None
     with pytest.raises(ModelFileError, match="is not an ONNX file"):
         onnx_file.read_onnx_model(file)
+
+
+def test_a_named_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    with pytest.raises(ModelNotFoundError, match=r"pipe\.onnx is not a file"):
+        onnx_file.read_onnx_model(tmp_path / "pipe.onnx")
 
 
 def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import ctypes
 import io
+import re
 import struct
 import threading
 import zlib
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from PIL import Image
 from paddleport.errors import ImageError
 from paddleport.models.preprocess import Preprocess
 from paddleport.runners.preprocessing import prepare_image as preprocessing
+from paddleport.runners.preprocessing.picture_files import PICTURE_SUFFIXES, find_pictures
 from paddleport.runners.preprocessing.prepare_image import (
     MAX_PIXELS,
     decode_image,
@@ -145,6 +148,16 @@ def test_every_kind_is_what_cv2_imread_gives(name: str, tmp_path: Path) -> None:
     for image in (decode_image(path), decode_image(PICTURES[name])):
         assert image.dtype == np.uint8
         assert np.array_equal(image, expected)
+
+
+def test_every_format_that_is_read_is_found_in_a_folder(tmp_path: Path) -> None:
+    others = ("a.jp2", "a.j2k", "a.avif", "a.pbm", "a.pgm", "a.pnm", "a.JPEG", "a.dib", "a.tiff")
+    for name in (*PICTURES, *others, "notes.txt"):
+        (tmp_path / name).touch()
+    found = {path.name for path in find_pictures([str(tmp_path)])}
+    assert found == {*PICTURES, *others}
+    source = files("paddleport.convert.cpp") / "sources/src/program/find_pictures.cpp"
+    assert set(re.findall(r'"(\.\w+)"', source.read_text())) == PICTURE_SUFFIXES
 
 
 @pytest.mark.parametrize("name", LOSSLESS)

@@ -22,7 +22,9 @@ from onnx import numpy_helper
 from test_cli import Command, cache, one_line_error, paddleport
 from test_rpc import call
 
+from paddleport.cli.serve_run import print_serving
 from paddleport.serve.rpc.open_inference_messages import METHODS
+from paddleport.serve.server import Addresses
 
 __all__ = ["cache", "paddleport"]
 
@@ -137,6 +139,24 @@ def test_a_repository_is_loaded_by_request(tmp_path: Path, cache: Path, colours:
         assert server.client.post("/v2/repository/models/other/load").status_code == 404
 
 
+@pytest.mark.parametrize("allow_load", [True, False])
+def test_what_waits_to_be_loaded_is_told_and_not_warned_of(
+    capsys: pytest.CaptureFixture[str], allow_load: bool
+) -> None:
+    of_all = {"backend": "onnxruntime", "proof": ""}
+    named = {"model": "a", "state": "not ready", "reason": "it differs", **of_all}
+    waiting = {"model": "b", "state": "not ready", "reason": "it is not loaded", **of_all}
+    addresses = Addresses("http://127.0.0.1:8080", "127.0.0.1:8081")
+    print_serving([named], [waiting], addresses, allow_load=allow_load)
+    out, err = capsys.readouterr()
+    *_, last = out.splitlines()
+    assert last.split() == ["b", "onnxruntime", "not", "loaded", "/v2/models/b"]
+    warning, told = err.splitlines()
+    assert "is not ready: it differs" in warning
+    how = "POST /v2/repository/models/NAME/load loads one" if allow_load else "--allow-load lets"
+    assert told.startswith(f"0 of 1 models ready · 1 model not loaded: {how}")
+
+
 def test_a_damaged_file_is_no_secret_of_where_it_lies(
     tmp_path: Path, cache: Path, colours: Path
 ) -> None:
@@ -209,6 +229,10 @@ def test_what_can_not_be_served_is_one_line(
     refused = paddleport("serve", colours, "--token-file", tmp_path / "two")
     one_line_error(refused, "what no client can send in a header")
     one_line_error(paddleport("serve", colours, "--log-format", "xml"), "--log-format")
+    one_line_error(paddleport("serve", f"={colours}", *_FREE), "gives no name to serve it by")
+    one_line_error(paddleport("serve", "colours=", *_FREE), "names no model")
+    refused = paddleport("serve", colours, "--http-port", 99999)
+    one_line_error(refused, "--http-port 99999 is not possible: 0 to 65535")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         one_line_error(paddleport("serve", colours, "--http-port", port), "--http-port")

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -135,9 +136,19 @@ def test_a_program_without_inputs(tmp_path: Path, pir: str) -> None:
         find_model(tmp_path)
 
 
+def test_a_named_pipe_has_no_parameters(small: Artifact, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for find in (find_model, open_model):
+        with pytest.raises(ModelNotFoundError, match="pipe is not a file"):
+            find(small.path, tmp_path / "pipe")
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFoundError, match="does not exist"):
         find_model(tmp_path / "nothing")
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ModelFileError, match=r"pipe\.jpg is neither a file nor a folder"):
+        find_model(tmp_path / "pipe.jpg")
     with pytest.raises(ModelFileError, match="holds no Paddle program"):
         find_model(tmp_path)
 

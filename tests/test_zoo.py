@@ -116,7 +116,8 @@ def test_an_unknown_name_is_answered_with_the_likely_ones(asked: str, answered: 
         zoo.lookup(asked)
     count = len(zoo.names())
     assert str(caught.value) == (
-        f"unknown model '{asked}'. Did you mean {answered}? paddleport models lists all {count}"
+        f"unknown model '{asked}'. Did you mean {answered}? paddleport models --search TEXT looks "
+        f"through all {count}"
     )
 
 
@@ -124,7 +125,8 @@ def test_a_name_like_none_is_answered_with_what_lists_them() -> None:
     with pytest.raises(ModelNotFoundError) as caught:
         zoo.lookup("qqq")
     count = len(zoo.names())
-    assert str(caught.value) == f"unknown model 'qqq'. paddleport models lists all {count}"
+    searched = f"paddleport models --search TEXT looks through all {count}"
+    assert str(caught.value) == f"unknown model 'qqq'. {searched}"
 
 
 def test_a_family_is_no_model() -> None:

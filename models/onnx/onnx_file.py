@@ -43,7 +43,8 @@ def read_onnx_proto(path: Path, *, external_data: bool = True) -> "onnx.ModelPro
     from google.protobuf.message import DecodeError
 
     if not path.is_file():
-        raise ModelNotFoundError(f"{path} does not exist")
+        missing = "is not a file" if path.exists() else "does not exist"
+        raise ModelNotFoundError(f"{path} {missing}")
     try:
         proto = onnx.load(str(path), load_external_data=external_data)
     except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:

@@ -7,6 +7,7 @@ Source of the field numbers: onnx.proto, https://github.com/onnx/onnx.
 """
 
 import mmap
+import stat
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -65,6 +66,8 @@ def read_header(path: Path) -> OnnxHeader | None:
     try:
         found = path.stat()
     except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode):  # a named pipe would be waited for
         return None
     if time.time_ns() - max(found.st_ctime_ns, found.st_mtime_ns) < _SETTLED_NS:
         return _read(path)

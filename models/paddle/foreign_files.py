@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddleport.errors import PortError
 from paddleport.models.paddle.params import looks_like_params
 from paddleport.models.recognize import format_of
 
@@ -108,10 +109,22 @@ def _converted(path: Path, head: bytes) -> tuple[str, str] | None:
     if found == "onnx":
         return (
             "an ONNX file",
-            f"paddleport run {path} runs it, and paddleport validate FOLDER --onnx {path} compares "
-            "it with the Paddle model that it was made of",
+            f"paddleport run {path} runs it, and paddleport validate {_made_of(path)} "
+            f"--onnx {path} compares it with the Paddle model that it was made of",
         )
     return f"a model of the format {found}", f"paddleport run --backend {found} {path} runs it"
+
+
+def _made_of(onnx: Path) -> str:
+    """The name of the zoo that a file of ours was made of; else ``FOLDER``."""
+    from paddleport.models.onnx.onnx_file import read_onnx_model
+    from paddleport.models.zoo import registry as zoo
+
+    try:
+        name = read_onnx_model(onnx).provenance.get("source", {}).get("name")
+    except PortError:  # it is damaged, which who reads it is told
+        return "FOLDER"
+    return str(name) if name in zoo.names() else "FOLDER"
 
 
 def _lite(path: Path, head: bytes) -> tuple[str, str] | None:

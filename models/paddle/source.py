@@ -47,15 +47,17 @@ def find_model(path: Path, params: Path | None = None) -> FoundModel:
 
     Raises:
         ModelNotFoundError: nothing is there.
-        ModelFileError: no model, more than one, or files that do not fit together.
+        ModelFileError: no model, more than one, files that do not fit together, or no file.
         OutputError: parameters in one file each, and the cache cannot be written.
     """
     if not path.exists():
         raise ModelNotFoundError(f"{path} does not exist")
-    if params is not None and not params.exists():
+    if params is not None and not (params.is_file() or params.is_dir()):
         raise ModelNotFoundError(f"{params} is not a file")
     if path.is_file():
         return _open(path, params)
+    if not path.is_dir():
+        raise ModelFileError(f"{path} is neither a file nor a folder: copy it into a file")
     programs, folder = programs_in(path)
     if not programs:
         for damaged in _named_as_programs(folder):
@@ -97,7 +99,7 @@ def open_model(program: Path, params: Path | None) -> FoundModel:
     """
     if not program.is_file():
         raise ModelNotFoundError(f"{program} is not a file")
-    if params is not None and not params.exists():
+    if params is not None and not (params.is_file() or params.is_dir()):
         raise ModelNotFoundError(f"{params} is not a file")
     return _checked(program, _described(program, params), params)
 

@@ -63,7 +63,9 @@ class CardFilter:
         found = found or [card for card in cards if asked in folded(card.task)]
         if not found:
             tasks = tuple(dict.fromkeys(card.task for card in cards))
-            raise ModelNotFoundError(unknown_of_many("task", self.task, tasks, "paddleport models"))
+            raise ModelNotFoundError(
+                unknown_of_many("task", self.task, tasks, "paddleport models lists")
+            )
         return found
 
     def _is_named(self, card: ModelCard) -> bool:

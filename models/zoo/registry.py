@@ -49,7 +49,8 @@ def unknown_model(name: str) -> str:
     family = families.get(folded(name))
     if family is not None and folded(name) not in map(folded, names()):
         return f"unknown model '{name}', which is a family: paddleport models --family {family}"
-    return unknown_of_many("model", name, names(), "paddleport models")
+    searched = "paddleport models --search TEXT looks through"
+    return unknown_of_many("model", name, names(), searched)
 
 
 def cards() -> tuple[ModelCard, ...]:
@@ -76,7 +77,7 @@ def family_cards(name: str) -> tuple[ModelCard, ...]:
     found = [family for family in _families() if folded(family.name) == folded(name)]
     if not found:
         raise ModelNotFoundError(
-            unknown_of_many("family", name, family_names(), "paddleport models")
+            unknown_of_many("family", name, family_names(), "paddleport models lists")
         )
     return tuple(card for family in found for card in family.cards())
 

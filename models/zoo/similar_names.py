@@ -39,10 +39,10 @@ def unknown_of_many(kind: str, name: str, known: Sequence[str], listed_by: str) 
         kind: what is named, as in ``unknown model 'x'``.
         name: what was asked for.
         known: every name that would have worked.
-        listed_by: the command that lists them.
+        listed_by: the command that lists them, and its verb.
     """
     quoted = [f"'{candidate}'" for candidate in similar_names(name, known)]
     hint = ""
     if quoted:
         hint = f" Did you mean {', '.join(quoted[:-1])}{' or ' * (len(quoted) > 1)}{quoted[-1]}?"
-    return f"unknown {kind} '{name}'.{hint} {listed_by} lists all {len(known)}"
+    return f"unknown {kind} '{name}'.{hint} {listed_by} all {len(known)}"

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from paddleport.cli.console import new_table, print_json, stdout
+from paddleport.cli.console import new_table, print_json, print_rows
 from paddleport.cli.options import JsonOption
 
 
@@ -24,4 +24,4 @@ def backends(json: JsonOption = False) -> None:
             ", ".join(backend.precisions),
             "[green]yes[/]" if backend.usable else f"[yellow]no[/]: {backend.reason}",
         )
-    stdout().print(table)
+    print_rows(table)

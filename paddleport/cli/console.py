@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from paddleport.validate.reports.tables import Table as Texts
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_ANY_WIDTH = 10_000
 _PLAIN_WIDTH = 132  # of tables that go to a file or a pipe
 _STYLES = {
     "agrees": "green",
@@ -43,10 +44,10 @@ def stdout() -> "Console":
 
 
 def stderr() -> "Console":
-    """Where progress, warnings and errors go."""
+    """Where progress, warnings and errors go: in whole lines, but on a terminal by its words."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
 def print_whatever_comes() -> None:
@@ -78,7 +79,7 @@ def literal(text: str) -> str:
 
 def print_error(error: Exception | str) -> None:
     """``error: ...`` on one line of stderr, whatever line breaks a vendor put in."""
-    stderr().print(f"[bold red]error:[/] {literal(' '.join(str(error).split()))}")
+    _print_above(f"[bold red]error:[/] {literal(' '.join(str(error).split()))}")
 
 
 def print_warning(text: str) -> None:
@@ -86,7 +87,15 @@ def print_warning(text: str) -> None:
     if not sys.stderr.isatty():  # rich would be imported for nothing
         print(f" warning  {shown(text)}", file=sys.stderr)
         return
-    stderr().print(f"[bold black on yellow] warning [/] [yellow]{literal(text)}[/]")
+    _print_above(f"[bold black on yellow] warning [/] [yellow]{literal(text)}[/]")
+
+
+def _print_above(markup: str) -> None:
+    """Print to stderr, above the progress bar if one is shown: that has put itself before it."""
+    console = stderr()
+    with console.capture() as captured:
+        console.print(markup)
+    sys.stderr.write(captured.get())
 
 
 def print_json(value: Any) -> None:
@@ -122,6 +131,18 @@ def new_table(*columns: str, numbers: Sequence[str] = ()) -> "Table":
             column, justify="right" if column in numbers else "left", no_wrap=column in numbers
         )
     return table
+
+
+def print_rows(table: "Table") -> None:
+    """A table of which a file or a pipe gets each row on one line, without spaces at its end."""
+    console = stdout()
+    if sys.stdout.isatty():
+        console.print(table)
+        return
+    console.width = _ANY_WIDTH
+    with console.capture() as captured:
+        console.print(table)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)
 
 
 def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":

@@ -115,7 +115,7 @@ def evaluate(
         Path | None,
         typer.Option("--calibrate", metavar="DIR", help="Pictures that int8 takes ranges from."),
     ] = None,
-    opset: options.OpsetOption = 17,
+    opset: options.OpsetIfConvertedOption = None,
     weights: options.WeightsOption = "auto",
     program: options.ProgramOption = None,
     params: options.ParamsOption = None,

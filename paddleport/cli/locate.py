@@ -42,7 +42,7 @@ def locate(
     ] = ...,  # type: ignore[assignment]  # typer's way to say: required
     onnx: options.OnnxOption = None,
     target_file: options.TargetFileOption = None,
-    opset: options.OpsetOption = 17,
+    opset: options.OpsetIfConvertedOption = None,
     weights: options.WeightsOption = "auto",
     program: options.ProgramOption = None,
     params: options.ParamsOption = None,

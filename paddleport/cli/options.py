@@ -61,6 +61,9 @@ TargetFileOption = Annotated[
     ),
 ]
 OpsetOption = Annotated[int, typer.Option("--opset", help="ONNX opset, 7 to 21.")]
+OpsetIfConvertedOption = Annotated[
+    int | None, typer.Option("--opset", help="ONNX opset, 7 to 21.", show_default="17")
+]
 ShapeOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from paddleport.arguments import check_option
 from paddleport.cli import feed_files, options, ray_engine
 from paddleport.cli.answers import show_answers
 from paddleport.cli.console import print_warning, progress_bar, stderr
@@ -61,7 +62,7 @@ def run(
         int | None,
         typer.Option("--workers", help="Threads that decode pictures; by default as many as CPUs."),
     ] = None,
-    opset: options.OpsetOption = 17,
+    opset: options.OpsetIfConvertedOption = None,
     weights: options.WeightsOption = "auto",
     device: options.DeviceOption = None,
     threads: options.ThreadsOption = None,
@@ -102,7 +103,12 @@ def run(
     from paddleport.convert.named_files import only_backend, split_model
     from paddleport.convert.prepare import prepare_predictor
     from paddleport.runners.picture_pipeline import Work, default_workers
-    from paddleport.runners.runner_options import RunnerOptions, available_threads
+    from paddleport.runners.runner_options import (
+        MOST_IN_A_BATCH,
+        MOST_THREADS,
+        RunnerOptions,
+        available_threads,
+    )
     from paddleport.runners.tasks.raw_tensors import feed_tensors
 
     tuned = ProfileOptions.read(profile)
@@ -110,9 +116,12 @@ def run(
     backend = tuned.backend(backend) or only_backend(named) or DEFAULT_BACKEND
     model = tuned.file_of(named)
     feeds = feed_files.feeds_from(feed)
-    for option, count in {"topk": topk, "batch-size": batch_size, "workers": workers}.items():
-        if count is not None and count < 1:  # before a conversion that may take long
-            raise UsageError(f"--{option} {count} is not possible: 1 or more")
+    if topk < 1:  # before a conversion that may take long, as the others
+        raise UsageError(f"--topk {topk} is not possible: 1 or more")
+    if batch_size is not None:
+        check_option("batch-size", batch_size, MOST_IN_A_BATCH)
+    if workers is not None:
+        check_option("workers", workers, MOST_THREADS)
     task = task_for(task, feeds, names_of_pictures)
     out, extra = ray_engine.out_and_extras(engine, out, extra)
     on_ray = ray_engine.is_asked(

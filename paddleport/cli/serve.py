@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paddleport.arguments import check_option
 from paddleport.cli import options
 from paddleport.cli.console import (
     print_warning,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DEFAULT_BACKEND = "onnxruntime"
 TOKEN_VARIABLE = "PADDLEPORT_TOKEN"
+_HIGHEST_PORT = 65_535
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -75,7 +77,7 @@ def serve(
     ] = None,
     precision: options.PrecisionOption = None,
     extra: options.ExtraOption = None,
-    opset: options.OpsetOption = 17,
+    opset: options.OpsetIfConvertedOption = None,
     weights: options.WeightsOption = "auto",
     repository: Annotated[
         Path | None,
@@ -133,7 +135,12 @@ def serve(
     _check_installed()
     from paddleport.cli.serve_run import ServeRun
     from paddleport.cli.served_models import ServedModels, models_by_name, with_backends
-    from paddleport.runners.runner_options import RunnerOptions, available_threads
+    from paddleport.runners.runner_options import (
+        MOST_IN_A_BATCH,
+        MOST_THREADS,
+        RunnerOptions,
+        available_threads,
+    )
     from paddleport.serve.hosting.host_settings import HostSettings
     from paddleport.serve.listening import check_free
     from paddleport.serve.server import ServerOptions
@@ -142,6 +149,11 @@ def serve(
         raise UsageError("there is nothing to serve: name a model, or --repository FOLDER")
     if topk < 1:
         raise UsageError(f"--topk {topk} is not possible: 1 or more")
+    check_option("workers", workers, MOST_THREADS)
+    check_option("max-batch", max_batch, MOST_IN_A_BATCH)
+    for option, port in {"http-port": http_port, "grpc-port": grpc_port}.items():
+        if not 0 <= port <= _HIGHEST_PORT:
+            raise UsageError(f"--{option} {port} is not possible: 0 to {_HIGHEST_PORT}")
     settings = HostSettings(
         workers=workers,
         max_batch=max_batch,

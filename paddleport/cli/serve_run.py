@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.cli.console import as_json, new_table, print_warning, stderr, stdout
+from paddleport.cli.console import as_json, new_table, print_rows, print_warning, stderr
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.cli.served_models import ServedModels
@@ -99,7 +100,16 @@ class ServeRun:
         await registry.load_all(self.specs)
         states = [state_of(registry.host(name)) for name in registry.names]
         with contextlib.suppress(BrokenPipeError):  # who started it reads no further
-            _report(states, addresses, json=self.json)
+            if self.json:
+                told = {"http": addresses.http, "grpc": addresses.grpc, "models": states}
+                print(as_json(told), flush=True)
+                return
+            named: list[dict[str, Any]] = []
+            waiting: list[dict[str, Any]] = []
+            for state in states:
+                by_request = state["model"] not in self.specs and state["state"] != "ready"
+                (waiting if by_request else named).append(state)
+            print_serving(named, waiting, addresses, allow_load=self.allow_load)
 
 
 def _end_if_failed(serving: "asyncio.Task[Any] | None", starting: "asyncio.Task[None]") -> None:
@@ -107,25 +117,41 @@ def _end_if_failed(serving: "asyncio.Task[Any] | None", starting: "asyncio.Task[
         serving.cancel()
 
 
-def _report(states: Sequence[dict[str, Any]], addresses: "Addresses", *, json: bool) -> None:
-    if json:
-        print(
-            as_json({"http": addresses.http, "grpc": addresses.grpc, "models": states}), flush=True
-        )
-        return
+def print_serving(
+    named: Sequence[dict[str, Any]],
+    waiting: Sequence[dict[str, Any]],
+    addresses: "Addresses",
+    *,
+    allow_load: bool,
+) -> None:
+    """The models in a table, and what to know of them and of the server.
+
+    Args:
+        named: the states of the models of the command line, which are to be ready.
+        waiting: those of the repository, which are loaded by request.
+        addresses: of the server.
+        allow_load: whether clients may load one.
+    """
     table = new_table("model", "backend", "state", "proof", "REST")
-    for state in states:
-        url = f"{addresses.http}/v2/models/{state['model']}"
-        table.add_row(state["model"], state["backend"], state["state"], state["proof"], url)
-    stdout().print(table)
-    for state in states:
+    for state in (*named, *waiting):
+        name, shown = state["model"], "not loaded" if state in waiting else state["state"]
+        table.add_row(name, state["backend"], shown, state["proof"], f"/v2/models/{name}")
+    print_rows(table)
+    for state in named:
         if state["reason"]:
             print_warning(f"{state['model']} is not ready: {state['reason']}")
-    ready = sum(state["state"] == "ready" for state in states)
-    stderr().print(
-        f"[dim]{ready} of {len(states)} models ready · REST and a page {addresses.http} · gRPC "
-        f"{addresses.grpc} · Ctrl-C ends[/]"
+    ready = sum(state["state"] == "ready" for state in named)
+    loading = "POST /v2/repository/models/NAME/load loads one"
+    if not allow_load:
+        loading = "--allow-load lets clients load them"
+    told = (
+        f"{ready} of {len(named)} models ready" if named else "",
+        f"{counted(len(waiting), 'model')} not loaded: {loading}" if waiting else "",
+        f"REST and a page {addresses.http}",
+        f"gRPC {addresses.grpc}",
+        "Ctrl-C ends",
     )
+    stderr().print(f"[dim]{' · '.join(filter(None, told))}[/]")
 
 
 def _prove(with_paddle: bool) -> "Prove":

@@ -21,12 +21,12 @@ class ServedModels:
     Attributes:
         options: of the runners.
         topk: classes in an answer.
-        opset, weights: of a conversion.
+        opset, weights: of a conversion; ``None`` and ``auto`` where none was given.
     """
 
     options: "RunnerOptions"
     topk: int
-    opset: int
+    opset: int | None
     weights: str
 
     def prepare(
@@ -92,16 +92,19 @@ def _named(text: str) -> tuple[str, str]:
     from paddleport.models.zoo import registry as zoo
     from paddleport.serve.hosting.model_repository import NAME, model_of, served_name
 
-    name, given, model = text.partition("=")
-    if not given or Path(text).exists():
-        name, model = "", text
+    name, equals, model = text.partition("=")
+    is_given = bool(equals) and not Path(text).exists()
+    if not is_given:
+        model = text
+    if not model:
+        raise UsageError(f"{text!r} names no model: write NAME=MODEL, or MODEL")
     path = Path(model)
     if not path.exists():
         if not path.suffix and "/" not in model and model not in zoo.names():
             raise UsageError(f"{zoo.unknown_model(model)}; nor is there a file or folder {model}")
     elif (found := model_of(path)) is not None:
         model = str(found)
-    if not name:
+    if not is_given:
         name = path.resolve().name if path.is_dir() else served_name(path.name)
     if not NAME.fullmatch(name):
         raise UsageError(

@@ -68,7 +68,7 @@ def validate(
             help="Where reports go. Default: out/NAME; with several models: out, NAME in it",
         ),
     ] = None,
-    opset: options.OpsetOption = 17,
+    opset: options.OpsetIfConvertedOption = None,
     weights: options.WeightsOption = "auto",
     program: options.ProgramOption = None,
     params: options.ParamsOption = None,
@@ -163,10 +163,11 @@ def validate(
     pictures = list(find_pictures(images or []))
     if several:
         from paddleport.convert.model_tasks import validation_task
+        from paddleport.convert.paddle2onnx.supported import DEFAULT_OPSET
 
         task = validation_task(
             plan,
-            opset=opset,
+            opset=DEFAULT_OPSET if opset is None else opset,
             weights=weights,
             pictures=pictures,
             shapes=shapes,

@@ -10,8 +10,12 @@ from pathlib import Path
 from paddleport.errors import UsageError
 
 PICTURE_SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+    (
+        *(".avif", ".bmp", ".dib", ".gif", ".j2k", ".jp2", ".jpe", ".jpeg", ".jpg"),
+        *(".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    )
 )
+"""How files of every format that is read are named; find_pictures.cpp has them, too."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from paddleport.arguments import check_option
 from paddleport.errors import UsageError, WorkerCrashed
 from paddleport.files import sha256
 from paddleport.models.artifact import Artifact
@@ -16,6 +17,7 @@ from paddleport.progress import Progress, no_progress
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.in_order import in_order
 from paddleport.runners.picture_pipeline import default_workers
+from paddleport.runners.runner_options import MOST_IN_A_BATCH, MOST_THREADS
 from paddleport.validate.evaluate.chunk_engine import ChunkEngine, ChunkSetup
 from paddleport.validate.evaluate.counts.picture_thumbnail import picture_thumbnail
 from paddleport.validate.evaluate.counts.tally import Tally
@@ -104,10 +106,8 @@ def run_pass(
         WorkerCrashed: no row is left.
         KeyboardInterrupt: after the state was written.
     """
-    if plan.batch_size < 1:
-        raise UsageError(f"--batch-size {plan.batch_size} is not possible: 1 or more")
-    if plan.workers < 1:
-        raise UsageError(f"--workers {plan.workers} is not possible: 1 or more")
+    check_option("batch-size", plan.batch_size, MOST_IN_A_BATCH)
+    check_option("workers", plan.workers, MOST_THREADS)
     return _Pass(model, rows, data, plan, progress).run()
 
 

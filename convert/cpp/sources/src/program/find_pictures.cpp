@@ -11,8 +11,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<const char*, 11> kSuffixes = {".bmp", ".dib", ".jpe", ".jpeg", ".jpg", ".pgm",
-                                                   ".png", ".ppm", ".tif", ".tiff", ".webp"};
+constexpr std::array<const char*, 17> kSuffixes = {
+    ".avif", ".bmp", ".dib", ".gif", ".j2k", ".jp2", ".jpe",  ".jpeg", ".jpg",
+    ".pbm",  ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"};
 
 bool is_picture_name(const fs::path& path) {
     std::string suffix = path.extension().string();
