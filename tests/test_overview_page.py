@@ -83,6 +83,8 @@ def test_a_narrow_terminal_has_what_is_needed_most(
     assert columns[:3] == ["model", "verdict", "worst error"]
     assert {"onnxruntime ×", "openvino ×"} <= set(columns)
     assert ("limit" in columns) == (width == 120)
+    gone = {name for name in overview_table.least_needed(overview) if name not in columns}
+    assert ("limit" in gone) == ("limit" in str(shown.caption).split("for ")[-1].split(", "))
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

@@ -148,8 +148,8 @@ def print_rows(table: "Table") -> None:
 def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":
     """A table whose column ``verdict`` is coloured, without what a narrow terminal has no room for.
 
-    A column that is empty in every line is left out, too. A header's ``×`` goes below its word
-    where that saves room.
+    What had no room is named below it. A column that is empty in every line is left out, too. A
+    header's ``×`` goes below its word where that saves room.
 
     Args:
         found: the texts.
@@ -167,9 +167,14 @@ def fitting_table(found: "Texts", least_needed: Sequence[str]) -> "Table":
 
     if is_too_wide():
         table = _coloured(found, columns, stacked=True)
+    gone: list[str] = []
     while left_out and is_too_wide():
-        columns.remove(left_out.pop(0))
+        gone.append(left_out.pop(0))
+        columns.remove(gone[-1])
         table = _coloured(found, columns, stacked=True)
+    if gone:
+        table.caption = f"no room here for {', '.join(map(literal, gone))}"
+        table.caption_justify = "left"
     return table
 
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from paddleport.cli.console import as_json, new_table, print_rows, print_warning, stderr
+from paddleport.cli.console import as_json, literal, new_table, print_rows, print_warning, stderr
 from paddleport.wording import counted
 
 if TYPE_CHECKING:
@@ -140,6 +140,8 @@ def print_serving(
     for state in named:
         if state["reason"]:
             print_warning(f"{state['model']} is not ready: {state['reason']}")
+        elif state["proof"] != "agrees" and state["sentence"]:
+            stderr().print(f"[dim]{literal(state['model'])}: {literal(state['sentence'])}[/]")
     ready = sum(state["state"] == "ready" for state in named)
     loading = "POST /v2/repository/models/NAME/load loads one"
     if not allow_load:

@@ -139,5 +139,6 @@ def state_of(host: "ModelHost") -> dict[str, Any]:
         "backend": host.spec.backend,
         "state": "ready" if state.ready else "not ready",
         "proof": proof,
+        "sentence": state.proof.get("sentence", ""),
         "reason": state.reason,
     }
