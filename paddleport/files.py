@@ -3,11 +3,14 @@
 import contextlib
 import errno
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from paddleport.errors import OutputError
+
+_STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -40,12 +43,13 @@ def check_writable(folder: Path) -> None:
 def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
     """A stream whose content gets the name ``path`` when the block ends without an error.
 
-    What has that name and is no file (a device, a named pipe) stays, and is written into at once.
+    What has that name and is no file (a device, a named pipe, the process's own standard output)
+    stays, and is written into at once.
 
     Raises:
         OutputError: as ``write_atomically``.
     """
-    if path.exists() and not path.is_file():
+    if str(path) in _STANDARD_OUTPUT or (path.exists() and not path.is_file()):
         with _writing_into(path) as stream:
             yield stream
         return
@@ -67,10 +71,19 @@ def writing_atomically(path: Path) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def _writing_into(path: Path) -> Iterator[IO[bytes]]:
     try:
-        with open(os.open(path, os.O_WRONLY), "wb") as stream:
+        with open(_descriptor_of(path), "wb") as stream:
             yield stream
     except OSError as error:
         raise _cannot_write(path, path.parent, error) from None
+
+
+def _descriptor_of(path: Path) -> int:
+    """An open one; the process's standard output may have moved from descriptor 1."""
+    if str(path) in _STANDARD_OUTPUT and sys.stdout is not None:
+        with contextlib.suppress(OSError):  # one that is captured has none
+            sys.stdout.flush()
+            return os.dup(sys.stdout.fileno())
+    return os.open(path, os.O_WRONLY)
 
 
 def make_folder(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,6 +116,34 @@ def test_a_written_file_is_whole_on_its_line(capsys: pytest.CaptureFixture[str])
     print_written(files, "all agree")
     print_written(files[1:])
     assert capsys.readouterr().out == f"all agree · {files[0]}  parity.md\nparity.md\n"
+
+
+PRINTS = """
+import ctypes, os
+from pathlib import Path
+from paddleport.cli.console import keep_stdout_for_results
+from paddleport.files import write_atomically
+
+print("first")
+keep_stdout_for_results()
+print("second")
+ctypes.CDLL(None).puts(b"what a library prints")
+ctypes.CDLL(None).fflush(None)
+os.write(1, b"by the descriptor\\n")
+write_atomically(Path("/dev/stdout"), b"third\\n")
+print("möwe")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="takes the C library and /dev/stdout")
+def test_stdout_holds_results_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "utf8", "-c", PRINTS]
+    with (tmp_path / "out").open("wb") as out:  # a file and a pipe
+        done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, timeout=60, check=True)
+    assert (tmp_path / "out").read_text("utf-8") == "first\nsecond\nthird\nmöwe\n"
+    assert done.stderr == b"what a library prints\nby the descriptor\n"
+    piped = subprocess.run(command, capture_output=True, timeout=60, check=True)
+    assert piped.stdout == (tmp_path / "out").read_bytes()
 
 
 def test_counts() -> None:

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from paddleport import __version__
-from paddleport.cli.console import print_error, print_whatever_comes
+from paddleport.cli.console import keep_stdout_for_results, print_error, print_whatever_comes
 from paddleport.cli.interrupts import end_by_signals, end_without_teardown
 from paddleport.errors import PortError
 from paddleport.files import full_disk
@@ -87,6 +87,7 @@ def build_app(names: Collection[str] = tuple(COMMANDS)) -> typer.Typer:
 def main() -> None:
     """The console script: every way that a command ends is an exit code and at most one line."""
     end_by_signals()
+    keep_stdout_for_results()
     print_whatever_comes()
     try:
         code = _flushed(_run())

@@ -50,6 +50,29 @@ def stderr() -> "Console":
     return Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
+def keep_stdout_for_results() -> None:
+    """Have what vendors' libraries print themselves, in C++, go to stderr and not between results.
+
+    It lasts as long as the process: Python's stdout is a descriptor of its own from now on.
+    """
+    stream = sys.stdout
+    if not isinstance(stream, io.TextIOWrapper) or stream.fileno() != 1:
+        return
+    stream.flush()
+    results = open(os.dup(1), "wb", buffering=0 if stream.write_through else -1)  # noqa: SIM115
+    sys.stdout = io.TextIOWrapper(
+        results,
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
+    )
+    try:
+        os.dup2(2, 1)
+    except OSError:  # stderr is closed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def print_whatever_comes() -> None:
     """Let no character fail that a stream's encoding lacks, nor a stream that is closed."""
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115  # as long as the process
