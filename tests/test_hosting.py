@@ -267,8 +267,8 @@ def test_a_change_goes_on_without_the_client_that_asked_for_it(small_onnx: Artif
         await given_up(registry.unload("small"))
         found = await asyncio.gather(*asked)
         assert all(agrees(one.outputs, told(planted.SLOW)) for one in found)
-        await until(lambda: not host.pids)
-        assert host.state.reason == "it is not loaded"
+        await registry.close()  # waits for it
+        assert not host.pids and host.state.reason == "it is not loaded"
 
     run(ask())
 

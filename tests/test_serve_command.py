@@ -23,6 +23,7 @@ from test_cli import Command, cache, one_line_error, paddleport
 from test_rpc import call
 
 from paddleport.cli.serve_run import print_serving
+from paddleport.models.artifact import Artifact
 from paddleport.serve.rpc.open_inference_messages import METHODS
 from paddleport.serve.server import Addresses
 
@@ -107,6 +108,18 @@ def test_two_backends_have_two_names(tmp_path: Path, cache: Path, colours: Path)
         assert server.client.get("/v2/models/c-openvino/ready").status_code == 200
 
 
+def test_paddle_is_asked_for_a_model_by_its_folder(
+    tmp_path: Path, cache: Path, small_pir: Artifact, paddleport: Command
+) -> None:
+    made = tmp_path / "small.onnx"
+    assert paddleport("convert", small_pir.path, "-o", made).code == 0
+    with serving(tmp_path, cache, f"a={small_pir.path}", f"b={made}", "--prove") as server:
+        asked, not_asked = server.told["models"]
+    assert asked["proof"] == not_asked["proof"] == "agrees"
+    assert "native Paddle running" in asked["sentence"] and not asked["warning"]
+    assert "native Paddle was not asked: small.onnx does not say" in not_asked["warning"]
+
+
 def test_a_changed_file_is_not_ready(tmp_path: Path, cache: Path, paddleport: Command) -> None:
     path = tmp_path / "m.onnx"
     typed = ("convert", "MobileNetV2_x0_25", "--weights", "seeded", "-o", path)
@@ -118,7 +131,7 @@ def test_a_changed_file_is_not_ready(tmp_path: Path, cache: Path, paddleport: Co
     with serving(tmp_path, cache, path) as server:
         (model,) = server.told["models"]
         assert model["state"] == "not ready"
-        assert "differs" in model["reason"]
+        assert "differs" in model["reason"] and model["proof"] == "differs"
         assert server.client.get("/v2/health/ready").status_code == 503
         refused = server.client.post("/v1/classify?model=m", content=b"x")
         assert refused.status_code == 503 and "not ready" in refused.json()["error"]
@@ -143,7 +156,7 @@ def test_a_repository_is_loaded_by_request(tmp_path: Path, cache: Path, colours:
 def test_what_waits_to_be_loaded_is_told_and_not_warned_of(
     capsys: pytest.CaptureFixture[str], allow_load: bool
 ) -> None:
-    of_all = {"backend": "onnxruntime", "proof": ""}
+    of_all = {"backend": "onnxruntime", "proof": "", "sentence": "", "warning": ""}
     named = {"model": "a", "state": "not ready", "reason": "it differs", **of_all}
     waiting = {"model": "b", "state": "not ready", "reason": "it is not loaded", **of_all}
     addresses = Addresses("http://127.0.0.1:8080", "127.0.0.1:8081")

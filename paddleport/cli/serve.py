@@ -197,6 +197,7 @@ def serve(
                 print_warning(f"{name}: {warning}")
     ServeRun(
         specs=specs,
+        models={name: model for name, (model, _) in named.items()},
         settings=settings,
         server=server,
         served=served,

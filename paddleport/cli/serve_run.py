@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -28,6 +28,7 @@ class ServeRun:
     """One server, from its start to its end."""
 
     specs: "dict[str, PredictorSpec]"
+    models: Mapping[str, str]
     settings: "HostSettings"
     server: "ServerOptions"
     served: "ServedModels"
@@ -77,20 +78,37 @@ class ServeRun:
         from paddleport.serve.hosting.model_repository import ModelRepository
         from paddleport.serve.hosting.process_host import ProcessHost
 
-        prove = _prove(self.prove)
-
         def make(name: str, path: Path, find: Callable[[], Path]) -> ProcessHost:
             spec, prepare = self.served.later(path, find, self.backend)
             return ProcessHost(
-                name, spec, self.settings, metrics=metrics, prove=prove, prepare=prepare
+                name,
+                spec,
+                self.settings,
+                metrics=metrics,
+                prove=self._prove(str(path)),
+                prepare=prepare,
             )
 
         hosts = [
-            ProcessHost(name, spec, self.settings, metrics=metrics, prove=prove)
+            ProcessHost(
+                name,
+                spec,
+                self.settings,
+                metrics=metrics,
+                prove=self._prove(self.models[name]),
+            )
             for name, spec in self.specs.items()
         ]
         folder = None if self.repository is None else ModelRepository(self.repository, make)
         return HostRegistry(hosts, allow_load=self.allow_load, repository=folder)
+
+    def _prove(self, model: str) -> "Prove":
+        """What a model is compared with; ``model`` is what was typed, or found."""
+        from paddleport.serve.proof import prove, prove_with_paddle
+
+        if not self.prove:
+            return prove
+        return partial(prove_with_paddle, paddle_model=model, weights=self.served.weights)
 
     async def _start(self, registry: "HostRegistry", bound: "asyncio.Future[Addresses]") -> None:
         """Load the models while the server already says that they are not ready."""
@@ -142,6 +160,8 @@ def print_serving(
             print_warning(f"{state['model']} is not ready: {state['reason']}")
         elif state["proof"] != "agrees" and state["sentence"]:
             stderr().print(f"[dim]{literal(state['model'])}: {literal(state['sentence'])}[/]")
+        if state["warning"]:
+            print_warning(f"{state['model']}: {state['warning']}")
     ready = sum(state["state"] == "ready" for state in named)
     loading = "POST /v2/repository/models/NAME/load loads one"
     if not allow_load:
@@ -154,12 +174,6 @@ def print_serving(
         "Ctrl-C ends",
     )
     stderr().print(f"[dim]{' · '.join(filter(None, told))}[/]")
-
-
-def _prove(with_paddle: bool) -> "Prove":
-    from paddleport.serve.proof import prove, prove_with_paddle
-
-    return prove_with_paddle if with_paddle else prove
 
 
 def _loop_runner() -> Callable[..., Any]:

@@ -140,5 +140,6 @@ def state_of(host: "ModelHost") -> dict[str, Any]:
         "state": "ready" if state.ready else "not ready",
         "proof": proof,
         "sentence": state.proof.get("sentence", ""),
+        "warning": state.proof.get("warning", ""),
         "reason": state.reason,
     }

@@ -24,19 +24,22 @@ class UnknownSourceError(PortError):
     """Nothing says which Paddle model a file was made of."""
 
 
-def native_reference(spec: PredictorSpec, paddle_model: str = "") -> tuple[StoredReference, str]:
+def native_reference(
+    spec: PredictorSpec, paddle_model: str = "", weights: str = "auto"
+) -> tuple[StoredReference, str]:
     """Feeds for what is served, and native Paddle's answers to them; whose they are, in words.
 
     Args:
         spec: what is served.
         paddle_model: the Paddle model; by default what the file's provenance names.
+        weights: of a zoo model; by default those that the file was made with.
 
     Raises:
         UnknownSourceError: nothing says which Paddle model it was made of.
         NotReadyError: that model can't be had, is another one, or does not run here.
     """
     try:
-        source = _source(spec, paddle_model)
+        source = _source(spec, paddle_model, weights)
         pixels = None
         if spec.model.format == "onnx":
             pixels = OnnxFeeds(source, spec.model).pixels
@@ -62,11 +65,12 @@ def native_reference(spec: PredictorSpec, paddle_model: str = "") -> tuple[Store
     return stored_of(feeds, answers), f"native Paddle running {source.name} now"
 
 
-def _source(spec: PredictorSpec, paddle_model: str) -> SourceModel:
+def _source(spec: PredictorSpec, paddle_model: str, weights: str) -> SourceModel:
     """The Paddle model that a file was made of."""
     model, made_of = spec.model, spec.model.provenance.get("source", {})
     if paddle_model and not format_of(Path(paddle_model)):
-        source = resolve(paddle_model, weights=_weights(paddle_model, made_of))
+        asked = weights if weights != "auto" else _weights(paddle_model, made_of)
+        source = resolve(paddle_model, weights=asked)
     elif model.format == "paddle":
         return resolve(None, program=model.path, params=model.weights_file)
     else:

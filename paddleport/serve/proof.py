@@ -42,10 +42,12 @@ async def prove(spec: PredictorSpec, infer: Infer) -> Mapping[str, Any]:
 
     Returns:
         ``result`` (``agrees``, ``unproven``, ``not compared``), ``sentence``, ``against``,
-        ``precision``, ``feeds``, ``left_out`` and ``outputs``; JSON values.
+        ``precision``, ``feeds``, ``left_out`` and ``outputs``, ``warning`` where there is one;
+        JSON values.
 
     Raises:
-        NotReadyError: it differs; what, by how much, and what to type next.
+        DiffersError: it differs; what, by how much, and what to type next.
+        NotReadyError: it can't be compared, or did not pass its gate when it was made.
         HostError: as ``infer`` does.
     """
     _check_gate(spec)
@@ -67,7 +69,7 @@ async def prove(spec: PredictorSpec, infer: Infer) -> Mapping[str, Any]:
 
 
 async def prove_with_paddle(
-    spec: PredictorSpec, infer: Infer, *, paddle_model: str = ""
+    spec: PredictorSpec, infer: Infer, *, paddle_model: str = "", weights: str = "auto"
 ) -> Mapping[str, Any]:
     """As ``prove``, against native Paddle, which runs now in a process of its own.
 
@@ -79,21 +81,24 @@ async def prove_with_paddle(
         infer: its outputs for a feed.
         paddle_model: the Paddle model, as ``convert`` takes it; by default what the file's
             provenance names.
+        weights: of a zoo model, where others were asked for than its provenance names.
 
     Raises:
-        NotReadyError: it differs, or there is no Paddle model or no Paddle to ask.
+        DiffersError: it differs.
+        NotReadyError: there is no Paddle model or no Paddle to ask.
         HostError: as ``infer`` does.
     """
     from paddleport.serve.native_paddle import UnknownSourceError, native_reference
 
     _check_gate(spec)
     try:
-        stored, against = await asyncio.to_thread(native_reference, spec, paddle_model)
+        stored, against = await asyncio.to_thread(native_reference, spec, paddle_model, weights)
     except UnknownSourceError as error:
         if REFERENCE not in spec.model.provenance:
             raise NotReadyError(f"--prove has nothing to compare with: {error}") from None
         found = await prove(spec, infer)
-        return {**found, "sentence": f"{found['sentence']}; native Paddle was not asked: {error}"}
+        not_asked = f"native Paddle was not asked: {error}"
+        return {**found, "sentence": f"{found['sentence']}; {not_asked}", "warning": not_asked}
     served = Served(spec=spec, against=against, precision=served_precision(spec))
     return await _prove_against(served, stored, infer)
 

@@ -9,7 +9,7 @@ from paddleport.models.onnx.onnx_file import onnx_tensors, weights_precision
 from paddleport.runners.predictor import PredictorSpec
 from paddleport.runners.runner_options import Precision
 from paddleport.runners.tasks import shapes_of, task_of
-from paddleport.serve.hosting.model_host import NotReadyError
+from paddleport.serve.hosting.model_host import DiffersError
 from paddleport.tensors import TensorSpec
 from paddleport.validate.accuracy_gate.gate import DEFAULT_LIMITS
 from paddleport.validate.compare.comparison import (
@@ -73,10 +73,10 @@ def file_inputs(model: Artifact) -> tuple[TensorSpec, ...]:
 
 
 def judged(served: Served, stored: StoredReference, outputs: Outputs) -> Mapping[str, Any]:
-    """Compare, and say what came of it; raises NotReadyError where it differs."""
+    """Compare, and say what came of it; raises DiffersError where it does."""
     spec, precision = served.spec, served.precision
     if differences := stored.shape_differences(outputs):
-        raise NotReadyError(_differs(served, differences))
+        raise DiffersError(_differs(served, differences))
     found = compare_outputs(
         stored.answers,
         stored.at_kept_places(outputs),
@@ -110,7 +110,7 @@ def judged(served: Served, stored: StoredReference, outputs: Outputs) -> Mapping
 def _result(
     served: Served, stored: StoredReference, outputs: Outputs, found: Sequence[OutputComparison]
 ) -> tuple[str, list[str]]:
-    """What it comes to, and what is to be said of it; raises NotReadyError where it differs."""
+    """What it comes to, and what is to be said of it; raises DiffersError where it does."""
     spec, reasons = served.spec, _reasons(found)
     if overall(found) != "differs":
         return str(overall(found)), list(remarks(found))
@@ -120,7 +120,7 @@ def _result(
         return "unproven", [*reasons, f"it was above the limit already: {proof}"]
     if _is_lowered(served, stored) and _same_answers(stored, outputs, spec):
         return "unproven", [*reasons, "the answers are the same, on too few feeds to prove it"]
-    raise NotReadyError(_differs(served, reasons))
+    raise DiffersError(_differs(served, reasons))
 
 
 def _same_answers(stored: StoredReference, outputs: Outputs, spec: PredictorSpec) -> bool:

@@ -20,6 +20,10 @@ class NotReadyError(HostError):
     """The model is loading, failed, unloaded, or not proven; the message says which and why."""
 
 
+class DiffersError(NotReadyError):
+    """The model was compared, and answers otherwise than it should."""
+
+
 class OverloadedError(HostError):
     """The queue is full.
 

@@ -14,6 +14,7 @@ from paddleport.serve.hosting.batch_check import BatchCheck
 from paddleport.serve.hosting.dispatcher import Counted, Dispatcher
 from paddleport.serve.hosting.host_settings import HostSettings
 from paddleport.serve.hosting.model_host import (
+    DiffersError,
     HostState,
     Inferred,
     ModelHost,
@@ -227,7 +228,11 @@ class ProcessHost(ModelHost):
         self._proof = _NOT_COMPARED
         if self._prove is not None:
             self._reason = "it is being compared with what it should answer"
-            self._proof = await self._prove(spec, lambda feed: self._infer(feed, None))
+            try:
+                self._proof = await self._prove(spec, lambda feed: self._infer(feed, None))
+            except DiffersError as error:
+                self._proof = {"result": "differs", "sentence": self._told(error)}
+                raise
 
     async def _stop(self) -> None:
         group, self._group = self._group, None
