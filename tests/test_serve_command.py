@@ -251,5 +251,7 @@ def test_what_can_not_be_served_is_one_line(
         one_line_error(paddleport("serve", colours, "--http-port", port), "--http-port")
         first = paddleport("serve", "MobileNetV9", "--http-port", port)  # before any model
         one_line_error(first, "--http-port takes another")
+        pair = ("--tls-cert", colours, "--tls-key", colours)
+        one_line_error(paddleport("serve", "MobileNetV9", *pair, *_FREE), "are no certificate")
         typed = ("serve", colours, "--http-port", 0, "--grpc-port", port)
         one_line_error(paddleport(*typed), "--grpc-port")

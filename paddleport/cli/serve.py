@@ -143,7 +143,7 @@ def serve(
     )
     from paddleport.serve.hosting.host_settings import HostSettings
     from paddleport.serve.listening import check_free
-    from paddleport.serve.server import ServerOptions
+    from paddleport.serve.server import ServerOptions, check_tls
 
     if not models and repository is None:
         raise UsageError("there is nothing to serve: name a model, or --repository FOLDER")
@@ -182,6 +182,7 @@ def serve(
         grace_s=grace_s,
     )
     check_free(server)
+    check_tls(server)
     if host not in _LOOPBACK and not server.token:
         print_warning(
             f"anybody who reaches {host} may ask this server: --token-file FILE asks for a token"

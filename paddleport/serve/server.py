@@ -96,7 +96,7 @@ async def serve(
         UsageError: an address that can't be had, or a certificate that can't be read.
     """
     log = RequestLog(quiet=True) if log is None else log
-    _tls(options)  # before anything listens
+    check_tls(options)  # before anything listens
     listening = bound(options.host, options.http_port, "--http-port")
     app = RestApp(
         registry,
@@ -206,8 +206,12 @@ def _signals(http: "Server", ending: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-def _tls(options: ServerOptions) -> None:
-    """Raises UsageError: the certificate and its key can't be used."""
+def check_tls(options: ServerOptions) -> None:
+    """See that the certificate and its key can be used.
+
+    Raises:
+        UsageError: they can't; in one line, what to type instead.
+    """
     if options.tls_cert is None or options.tls_key is None:
         return
     for option, file in (("--tls-cert", options.tls_cert), ("--tls-key", options.tls_key)):
