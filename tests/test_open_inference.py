@@ -11,11 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from paddleport.serve.open_inference.datatypes import BF16, BYTES, ProtocolError, datatype_of
+from paddleport.serve.open_inference.datatypes import (
+    BF16,
+    BYTES,
+    ProtocolError,
+    TooLargeError,
+    datatype_of,
+)
 from paddleport.serve.open_inference.inference import deadline_of
+from paddleport.serve.open_inference.json_values import MOST_VALUES
 from paddleport.serve.open_inference.messages import InferResponse, ResponseTensor, texts
 from paddleport.serve.open_inference.raw_values import as_bf16, read_raw, write_raw
-from paddleport.serve.open_inference.rest_codec import JSON_LENGTH, read_request, write_response
+from paddleport.serve.open_inference.rest_codec import (
+    JSON_LENGTH,
+    MOST_JSON_BYTES,
+    read_request,
+    write_response,
+)
 from paddleport.tensors import Array
 
 TENSORS = st.sampled_from(EVERY).flatmap(
@@ -118,6 +130,16 @@ def test_lengths_of_elements_never_lead_out(raw: bytes, count: int) -> None:
     except ProtocolError:
         return
     assert sum(len(item) + 4 for item in found) == len(raw)
+
+
+def test_json_has_an_end_that_binary_data_has_not() -> None:
+    body = b'{"inputs": [], "id": "' + b"x" * MOST_JSON_BYTES + b'"}'
+    with pytest.raises(TooLargeError, match="send tensors as binary data"):
+        read_request(body, None)
+    many = np.zeros(MOST_VALUES + 1, np.int8)
+    assert np.array_equal(echoed(many, binary=True), many)
+    with pytest.raises(ProtocolError, match="ask for it as binary data"):
+        echoed(many, binary=False)
 
 
 @pytest.mark.parametrize("timeout", [-1, True, "1", 10**400])

@@ -11,6 +11,9 @@ from paddleport.serve.open_inference.datatypes import BF16, BYTES, NUMPY, Protoc
 from paddleport.serve.open_inference.messages import texts
 from paddleport.tensors import Array
 
+MOST_VALUES = 2_000_000
+"""Of one output: everybody waits while they are written."""
+
 _OPENING = re.compile(rb"(?:\s*\[)*")
 _LEAVES: dict[str, type[Any]] = {"b": bool, "i": int, "u": int, "f": float}
 _NOTHING_IN_JSON = "have no form in JSON: send them as binary data"
@@ -54,8 +57,13 @@ def write_json(name: str, datatype: str, values: Array) -> list[Any]:
     """A flat list in row-major order.
 
     Raises:
-        ProtocolError: JSON has no such values.
+        ProtocolError: JSON has no such values, or they are more than ``MOST_VALUES``.
     """
+    if values.size > MOST_VALUES:
+        raise ProtocolError(
+            f"output {name} has {values.size} values, and {MOST_VALUES} are the most in JSON: ask "
+            "for it as binary data"
+        )
     if datatype == BYTES:
         try:
             return [item.decode() for item in values.ravel().tolist()]

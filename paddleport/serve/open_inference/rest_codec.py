@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from paddleport.serve.open_inference.datatypes import ProtocolError, width_of
+from paddleport.serve.open_inference.datatypes import ProtocolError, TooLargeError, width_of
 from paddleport.serve.open_inference.json_values import read_json, write_json
 from paddleport.serve.open_inference.messages import (
     InferRequest,
@@ -17,6 +17,9 @@ from paddleport.serve.open_inference.raw_values import Raw, checked_shape, read_
 
 JSON_LENGTH = "inference-header-content-length"
 """The header that says where in a body the binary tensors begin."""
+
+MOST_JSON_BYTES = 16 << 20
+"""Of a request: everybody waits while they are read, a second for this many."""
 
 _MOST_TENSORS = 1000
 
@@ -53,11 +56,16 @@ def read_request(body: Raw, json_length: int | None) -> InferRequest:
 
     Raises:
         ProtocolError: it is not what the protocol allows.
+        TooLargeError: it has more than ``MOST_JSON_BYTES`` of JSON.
     """
     view = memoryview(body)
     end = len(view) if json_length is None else json_length
     if not 0 <= end <= len(view):
         raise ProtocolError(f"{JSON_LENGTH} is {end}, and the body has {len(view)} bytes")
+    if end > MOST_JSON_BYTES:
+        raise TooLargeError(
+            f"{end} bytes of JSON: {MOST_JSON_BYTES} are the most, send tensors as binary data"
+        )
     try:
         asked = _DECODER.decode(view[:end])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
