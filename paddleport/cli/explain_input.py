@@ -71,7 +71,7 @@ def print_explanation(found: "Explanation") -> None:
     if left.after_levels is not None:
         console.print(
             f"[dim]to the pipeline in the table: {left.after_levels:.3g} levels; "
-            f"{found.tried} combinations tried[/]"
+            f"{counted(found.tried, 'combination')} tried[/]"
         )
     if found.next_step:
         console.print(f"[dim]next: {literal(found.next_step)}[/]")
