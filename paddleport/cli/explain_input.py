@@ -7,6 +7,7 @@ import typer
 
 from paddleport.cli import feed_files, options
 from paddleport.cli.console import literal, new_table, print_json, progress_bar, stdout
+from paddleport.wording import counted
 
 if TYPE_CHECKING:
     from paddleport.validate.input_diff.explanation import Explanation

@@ -89,8 +89,9 @@ def notes(overview: ModelOverview) -> list[str]:
         )
     seeded = sum(1 for row in overview.rows if row.weights == "seeded")
     if seeded:
+        verb = "has" if seeded == 1 else "have"
         found.append(
-            f"{seeded} of {overview.total} {'has' if seeded == 1 else 'have'} seeded weights: speed and agreement mean as much "
+            f"{seeded} of {overview.total} {verb} seeded weights: speed and agreement mean as much "
             "as with trained ones, labels mean nothing, and the published accuracy is not theirs"
         )
     before = [row for row in overview.rows if row.from_before]
