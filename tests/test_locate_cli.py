@@ -235,3 +235,17 @@ def test_our_own_conversion_need_not_be_proven(locate: Locate, tmp_path: Path) -
     converter = done.told()["located"][0]
     assert converter["side"] == "converter"
     assert "no single operator makes it" in converter["sentence"]
+
+
+def test_what_could_not_part_is_unproven_as_validate_says(locate: Locate, tmp_path: Path) -> None:
+    import faulty_networks
+
+    from paddleport.worker import run_in_worker
+
+    folder = tmp_path / "constant"
+    folder.mkdir()
+    run_in_worker(faulty_networks.save, 120, "constant", str(folder / "inference"))
+    done = locate("-b", "onnxruntime", "--json", model=folder)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert "error: unproven: " in done.err
+    assert "the output is zero or has no scale: nothing is proven" in done.err

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from paddleport.errors import BackendUnavailableError, PortError, UsageError
+from paddleport.errors import BackendUnavailableError, NotProvenError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.models.resolve import SourceModel
@@ -12,7 +12,7 @@ from paddleport.progress import Progress, no_progress, part_of
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.base import Runner
 from paddleport.runners.layer_values import LayerValues
-from paddleport.runners.runner_options import RunnerOptions
+from paddleport.runners.runner_options import Precision, RunnerOptions
 from paddleport.tensors import GivenFeeds, ShapeRange
 from paddleport.validate.bisect.backend_process import BackendOutputs, BackendProcess
 from paddleport.validate.bisect.converter_side import locate_converter
@@ -20,6 +20,7 @@ from paddleport.validate.bisect.divergence import Divergence, Side
 from paddleport.validate.bisect.float64_values import check_operators
 from paddleport.validate.bisect.runtime_side import locate_runtime
 from paddleport.validate.bisect.target_side import TargetFile, locate_target
+from paddleport.validate.compare.comparison import FeedName, compare_outputs, overall, remarks
 from paddleport.validate.compare.error_scale import output_error
 from paddleport.validate.compare.tolerance import TOLERANCES
 from paddleport.validate.diagnose.conversions import Conversions
@@ -69,6 +70,8 @@ def locate(
         What parts, the conversion first, then the target's file; empty where nothing does.
 
     Raises:
+        NotProvenError: nothing parts, and nothing could have: Paddle's own outputs hardly change
+            with the feeds, or are empty or not finite.
         PortError: there is no answer: a backend that is not to be had, an operator that float64
             lacks, a feed that the model does not take.
     """
@@ -89,12 +92,14 @@ def locate(
     renamed = onnx_feeds.of(feeds)
     theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]
     float64 = _answers("reference", onnx, RunnerOptions(), theirs, progress, 0.0)
+    plain = _answers("paddle", source.model, PLAIN_PADDLE, feeds, progress, 0.1)
     both = _DifferenceSearch(
         model=source.model,
         onnx=onnx,
         feeds=feeds,
         onnx_feeds=theirs,
         float64=float64,
+        plain=plain,
         limit=limit,
         progress=progress,
     )
@@ -107,6 +112,8 @@ def locate(
         in_runtime = both.runtime(backend, options, left)
         found += [] if in_runtime is None else [in_runtime]
     progress("done", 1.0)
+    if not found:
+        _refuse_unproven(plain, feeds, options.precision, limit, source.classes)
     return tuple(found)
 
 
@@ -143,6 +150,7 @@ class _DifferenceSearch:
         feeds: under Paddle's input names.
         onnx_feeds: the same under the ONNX file's.
         float64: what the ONNX graph gives in float64.
+        plain: what Paddle gives.
         limit: what counts as parted; ``None`` is that of the precision.
         progress: of the whole.
     """
@@ -152,13 +160,13 @@ class _DifferenceSearch:
     feeds: Sequence[NamedFeed]
     onnx_feeds: Sequence[NamedFeed]
     float64: BackendOutputs
+    plain: BackendOutputs
     limit: float | None
     progress: Progress
 
     def conversion(self, seconds: float) -> Divergence | None:
         """Where the file leaves Paddle."""
-        plain = _answers("paddle", self.model, PLAIN_PADDLE, self.feeds, self.progress, 0.1)
-        index, error = _worst(self.float64, plain)
+        index, error = _worst(self.float64, self.plain)
         limit = self.limit or TOLERANCES[weights_precision(self.onnx.path)].limit
         if error <= limit:
             return None
@@ -216,6 +224,30 @@ class _DifferenceSearch:
             limit=self.limit,
             seconds=seconds,
             progress=part_of(self.progress, 0.6, 1.0),
+        )
+
+
+def _refuse_unproven(
+    plain: BackendOutputs,
+    feeds: Sequence[NamedFeed],
+    precision: Precision | None,
+    limit: float | None,
+    classes: int,
+) -> None:
+    """Raise where ``validate`` would call it unproven, whoever gives what Paddle gives."""
+    tolerance = TOLERANCES[precision or "fp32"]
+    outputs = [dict(zip(plain.names, tensors, strict=True)) for tensors in plain.outputs]
+    found = compare_outputs(
+        outputs,
+        outputs,
+        replace(tolerance, limit=limit or tolerance.limit),
+        feeds=[FeedName(feed.name, feed.kind, feed.batch) for feed in feeds],
+        classes=classes,
+    )
+    if overall(found) == "unproven":
+        raise NotProvenError(
+            "unproven: no output leaves Paddle by more than the limit, but none could: "
+            f"{'; '.join(remarks(found))}. Next: other feeds, --feed FILE.npz"
         )
 
 
