@@ -13,7 +13,7 @@ from paddleport.runners import installed_version, runner_class
 from paddleport.runners.base import Runner
 from paddleport.runners.layer_values import LayerValues
 from paddleport.runners.runner_options import Precision, RunnerOptions
-from paddleport.tensors import GivenFeeds, ShapeRange
+from paddleport.tensors import Array, GivenFeeds, ShapeRange
 from paddleport.validate.bisect.backend_process import BackendOutputs, BackendProcess
 from paddleport.validate.bisect.converter_side import locate_converter
 from paddleport.validate.bisect.divergence import Divergence, Side
@@ -23,7 +23,8 @@ from paddleport.validate.bisect.target_side import TargetFile, locate_target
 from paddleport.validate.compare.comparison import FeedName, compare_outputs, overall, remarks
 from paddleport.validate.compare.error_scale import output_error
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.diagnose.conversions import Conversions
+from paddleport.validate.diagnose.causes import describe_step
+from paddleport.validate.diagnose.conversions import Conversions, first_faulty_step
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
@@ -104,6 +105,8 @@ def locate(
         progress=progress,
     )
     in_conversion = both.conversion(seconds / 2 if "runtime" in sides else seconds)
+    if in_conversion is not None and in_conversion.complete and conversions is not None:
+        in_conversion = both.with_step(in_conversion, conversions)
     found = [] if in_conversion is None else [in_conversion]
     left = seconds / 2 if in_conversion else seconds
     if "target" in sides and conversions is not None:
@@ -167,7 +170,7 @@ class _DifferenceSearch:
     def conversion(self, seconds: float) -> Divergence | None:
         """Where the file leaves Paddle."""
         index, error = _worst(self.float64, self.plain)
-        limit = self.limit or TOLERANCES[weights_precision(self.onnx.path)].limit
+        limit = self._limit_of_file
         if error <= limit:
             return None
         return locate_converter(
@@ -179,6 +182,27 @@ class _DifferenceSearch:
             seconds=seconds,
             progress=part_of(self.progress, 0.2, 0.5),
         )
+
+    def with_step(self, found: Divergence, conversions: Conversions) -> Divergence:
+        """With the step of the conversion that did it, where it can be made again."""
+        index, _ = _worst(self.float64, self.plain)
+        plain = replace(self.plain, outputs=self.plain.outputs[index : index + 1])
+
+        def is_wrong(outputs: list[dict[str, Array]]) -> bool:
+            tensors = tuple(tuple(item.values()) for item in outputs)
+            ours = BackendOutputs(tensors, tuple(outputs[0]), "fp64")
+            return _worst(ours, plain)[1] > self._limit_of_file
+
+        step = first_faulty_step(
+            conversions, [self.onnx_feeds[index].tensors], [self.feeds[index].tensors], is_wrong
+        )
+        if not step:
+            return found
+        return replace(found, sentence=f"{found.sentence}. {describe_step(step)}")
+
+    @property
+    def _limit_of_file(self) -> float:
+        return self.limit or TOLERANCES[weights_precision(self.onnx.path)].limit
 
     def runtime(self, backend: str, options: RunnerOptions, seconds: float) -> Divergence | None:
         """Where a backend leaves the file; on the first feed if it fails."""
