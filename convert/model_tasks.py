@@ -127,7 +127,7 @@ def _row_of_conversion(done: Conversion, root: Path) -> OverviewRow:
         name=done.source.name,
         verdict=done.verdict,
         exit_code=EXIT_CODES[done.verdict],
-        cause=done.cause if done.verdict == "differs" else "",
+        cause=done.cause,
         reason=" ".join((done.explanation or done.not_run).split()),
         weights=done.source.weights,
         source_sha256=done.source.sha256,

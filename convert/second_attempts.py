@@ -4,11 +4,13 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+import numpy as np
+
 from paddleport.convert.native_reference import NativeReference
 from paddleport.convert.onnx_attempt import OnnxAttempts, OnnxCandidate
 from paddleport.convert.paddle2onnx.declared_inputs import Narrowing
 from paddleport.errors import ConversionError
-from paddleport.tensors import TensorSpec, format_shape
+from paddleport.tensors import Array, TensorSpec, format_shape
 from paddleport.validate.feeds.named_feed import NamedFeed
 
 _OPSETS = (17, 13, 19, 11, 21)  # those that runtimes take best first, low and high in turn
@@ -42,10 +44,10 @@ class SecondAttempts:
             refused: why the first attempt failed.
 
         Raises:
-            ConversionError: native Paddle does not run the model either; else ``refused``, with
-                what was found to help.
+            ConversionError: native Paddle does not run the model either, or gives nothing finite
+                on what was given; else ``refused``, with what was found to help.
         """
-        self._native.outputs()
+        self._refuse_nothing_finite()
         self._attempts.tools.renew_paddle()  # that one ended with the reference
         reason = str(refused).rstrip(".")
         shapes = self._fixable()
@@ -59,6 +61,20 @@ class SecondAttempts:
         if opset:
             raise ConversionError(f"{reason}. --opset {opset} works")
         raise ConversionError(reason if "save it again" in reason else f"{reason}. {_NO_OTHER_WAY}")
+
+    def _refuse_nothing_finite(self) -> None:
+        """Blame what was given, where native Paddle itself has no number for it."""
+        request = self._attempts.request
+        given = "--feed" if request.feed else "--shape" if request.shapes else ""
+        outputs = self._native.outputs()
+        if given and any(map(_has_nothing_finite, outputs)):
+            at = next(at for at, found in enumerate(outputs) if _has_nothing_finite(found))
+            tensors = self._feeds[at].tensors
+            shapes = ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items())
+            raise ConversionError(
+                f"nothing to compare with: native Paddle itself computes no finite number on "
+                f"{shapes}, which {given} asks for. Give {given} what the model is made for"
+            )
 
     def _fixable(self) -> Shapes:
         """The shapes to fix: of inputs with something free, those that ``--shape`` names if any."""
@@ -100,6 +116,12 @@ class SecondAttempts:
             except ConversionError as error:
                 same += str(error).rstrip(".") == reason
         return None
+
+
+def _has_nothing_finite(outputs: Mapping[str, Array]) -> bool:
+    """Whether a feed's floating-point outputs are without a number; empty ones are, too."""
+    floats = [tensor for tensor in outputs.values() if tensor.dtype.kind == "f"]
+    return bool(floats) and not any(np.isfinite(tensor).any() for tensor in floats)
 
 
 def _sentence(reason: str, shapes: Shapes, fixed: Mapping[str, tuple[int | None, ...]]) -> str:

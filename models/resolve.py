@@ -18,6 +18,9 @@ from paddleport.models.zoo import registry as zoo
 from paddleport.models.zoo.model_card import ModelCard
 from paddleport.progress import Progress, no_progress
 
+_NO_FILE = "there is no inference.yml beside the program"
+_SAYS_NOTHING = "its inference.yml has no preprocessing"
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceModel:
@@ -53,6 +56,18 @@ class SourceModel:
     def weights_title(self) -> str:
         """As ``title_of_weights`` has it."""
         return title_of_weights(self.weights)
+
+    @property
+    def unread_preprocess(self) -> str:
+        """A warning where its inference.yml feeds pictures in a way that is not known; else empty.
+
+        What a card says of its family is no news.
+        """
+        unknown = self.preprocess_unknown
+        of_card = self.card is not None and unknown == self.card.preprocess_unknown
+        if not unknown or of_card or unknown in (_NO_FILE, _SAYS_NOTHING):
+            return ""
+        return f"pictures can't be fed to the file, only tensors; by its inference.yml: {unknown}"
 
     @property
     def published(self) -> dict[str, Any]:
@@ -230,9 +245,9 @@ def _unfitting_labels(labels: tuple[str, ...] | None, program: Program) -> str:
 def _config(path: Path | None) -> tuple[Preprocess | None, str, tuple[str, ...] | None]:
     """Preprocessing, why there is none, and labels, from an inference.yml."""
     if path is None:
-        return None, "there is no inference.yml beside the program", None
+        return None, _NO_FILE, None
     from paddleport.models.paddle.inference_yml import read_inference_yml  # it imports yaml
 
     config = read_inference_yml(path)
-    unknown = config.unsupported or "its inference.yml has no preprocessing"
+    unknown = config.unsupported or _SAYS_NOTHING
     return config.preprocess, "" if config.preprocess else unknown, config.labels

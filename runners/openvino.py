@@ -96,7 +96,7 @@ class OpenVinoRunner(Runner):
             self._compiled = self._compile(core, model, settings)
             quantized = _is_quantized(core, model)
         self._in_bytes = quantized and _computes_in_bytes(self._compiled)
-        self._check_compiled()
+        self._check_compiled(quantized=quantized)
         self._request = self._compiled.create_infer_request()
         self._idle: list[Any] = []
         self._started: set[_Started] = set()
@@ -151,7 +151,7 @@ class OpenVinoRunner(Runner):
         except TypeError:
             return core.import_model(kept.tobytes(), "CPU", settings)
 
-    def _check_compiled(self) -> None:
+    def _check_compiled(self, *, quantized: bool) -> None:
         """Hold what the plug-in took against what it was given."""
         devices = list(self._compiled.get_property("EXECUTION_DEVICES"))
         threads = self._compiled.get_property("INFERENCE_NUM_THREADS")
@@ -159,9 +159,11 @@ class OpenVinoRunner(Runner):
             raise BackendUnavailableError(f"openvino was asked for CPU and took {devices}")
         asked = self.options.precision
         if self.computes_in != self.precision and (asked or not self._in_bytes):
+            made = "make one in int8 with convert --to openvino --precision int8"
+            wants_other = self.precision == "int8" and not quantized
             raise BackendUnavailableError(
                 f"openvino was asked for {self.precision} and computes this file in "
-                f"{self.computes_in}: leave --precision out"
+                f"{self.computes_in}: {made if wants_other else 'leave --precision out'}"
             )
         streams = self._compiled.get_property("NUM_STREAMS")
         if streams != self.extras.streams:

@@ -35,10 +35,12 @@ class Work:
 
     Attributes:
         pictures: how many, with those that could not be read.
+        unreadable: how many those are.
         wall_s: from the first picture to the last answer.
     """
 
     pictures: int = 0
+    unreadable: int = 0
     wall_s: float = 0.0
     decode_s: float = 0.0
     preprocess_s: float = 0.0
@@ -47,7 +49,12 @@ class Work:
     @property
     def pictures_per_s(self) -> float:
         """How many pictures were answered in a second."""
-        return self.pictures / self.wall_s if self.wall_s else 0.0
+        return self.answered / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def answered(self) -> int:
+        """How many pictures could be read."""
+        return self.pictures - self.unreadable
 
     def shares(self) -> dict[str, float]:
         """Of decode, preprocess and inference in what the three took together, 0 to 1."""
@@ -259,6 +266,7 @@ class _Clock:
 
     def count(self, picture: FedPicture) -> None:
         self._work.pictures += 1
+        self._work.unreadable += picture.tensor is None
         self._work.decode_s += picture.decode_s
         self._work.preprocess_s += picture.preprocess_s
 

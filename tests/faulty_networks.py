@@ -74,6 +74,21 @@ def _infinite() -> Any:
     return Infinite()
 
 
+def _constant() -> Any:
+    """One answer to everything."""
+    from paddle import nn
+
+    class Constant(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, 5)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]  # to_static reads this source
+            return self.head(0.0 * x.mean([2, 3]))
+
+    return Constant()
+
+
 def _overflowing() -> Any:
     """Beyond float32's range and back again: only float64 has an answer, Paddle's hides it."""
     import paddle
@@ -93,6 +108,7 @@ def _overflowing() -> Any:
 
 _KINDS = {
     "amplifying": lambda: _residual(24, 2.0),
+    "constant": _constant,
     "chaotic": lambda: _residual(60, 6.0),
     "crashing": _crashing,
     "infinite": _infinite,

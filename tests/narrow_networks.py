@@ -174,6 +174,24 @@ def assigned() -> Any:
 
 
 SIDE_INPUTS: dict[str, Shape] = {"im_shape": (None, 2), "scale_factor": (None, 2)}
+
+
+def strided() -> Any:
+    """A network whose second convolution finds nothing in a picture of 2x2."""
+    from paddle import nn
+
+    class Strided(nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = nn.Conv2D(3, 4, 3, stride=2)
+            self.second = nn.Conv2D(4, 4, 3, stride=2)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            return self.second(nn.functional.relu(self.first(x))).mean([2, 3])
+
+    return Strided()
+
+
 NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Shape]]] = {
     "yolo": (yolo, {"image": (None, 3, 64, 64), **SIDE_INPUTS}),
     "head": (head, {"x": (None, 3, 64, 64)}),
@@ -182,5 +200,6 @@ NETWORKS: dict[str, tuple[Callable[[], Any], dict[str, Shape]]] = {
     "repeated": (repeated, {"x": (None, 8)}),
     "in fives": (in_fives, {"x": (None, None)}),
     "plain": (plain, {"x": (None, 3, None, None)}),
+    "strided": (strided, {"x": (None, 3, None, None)}),
     "assigned": (assigned, {"x": (None, 4, 8)}),
 }

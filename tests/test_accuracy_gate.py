@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from paddleport.convert.precision.gate_inputs import calibration_pictures
 from paddleport.errors import FeedError, UsageError
+from paddleport.models.artifact import Artifact
 from paddleport.models.preprocess import Preprocess
+from paddleport.models.resolve import resolve
 from paddleport.runners.tasks import shapes_of, task_of
 from paddleport.runners.tasks.classification import Classification
 from paddleport.runners.tasks.raw_tensors import Tensors
@@ -213,6 +216,12 @@ def test_invalid_gate_sets_are_refused(tmp_path: Path) -> None:
         gate_set(PLAIN, SPEC, labelled=tmp_path, images=())
     with pytest.raises(FeedError, match="judged on pictures"):
         gate_set(None, TensorSpec("ids", "int64", (None, 16)), labelled=None, images=())
+
+
+def test_int8_of_ids_names_what_works(small_pir: Artifact) -> None:
+    source, ids = resolve(small_pir.path.parent), TensorSpec("ids", "int64", (None, 16))
+    with pytest.raises(UsageError, match=r"takes ids int64 .*: --precision fp16 works$"):
+        calibration_pictures(source, [ids], None)
 
 
 class TestSeveralOutputs:

@@ -235,3 +235,42 @@ def test_our_own_conversion_need_not_be_proven(locate: Locate, tmp_path: Path) -
     converter = done.told()["located"][0]
     assert converter["side"] == "converter"
     assert "no single operator makes it" in converter["sentence"]
+
+
+def test_what_could_not_part_is_unproven_as_validate_says(locate: Locate, tmp_path: Path) -> None:
+    import faulty_networks
+
+    from paddleport.worker import run_in_worker
+
+    folder = tmp_path / "constant"
+    folder.mkdir()
+    run_in_worker(faulty_networks.save, 120, "constant", str(folder / "inference"))
+    done = locate("-b", "onnxruntime", "--json", model=folder)
+    assert (done.code, done.out) == (2, ""), done.err
+    assert "error: unproven: " in done.err
+    assert "the output is zero or has no scale: nothing is proven" in done.err
+
+
+def test_a_file_that_was_changed_is_no_converters_fault(locate: Locate, tmp_path: Path) -> None:
+    import faulty_networks
+
+    from paddleport.convert import convert
+    from paddleport.models.resolve import resolve
+    from paddleport.worker import run_in_worker
+
+    folder, file = tmp_path / "crashing", tmp_path / "made.onnx"
+    folder.mkdir()
+    run_in_worker(faulty_networks.save, 120, "crashing", str(folder / "inference"))
+    convert(resolve(folder), file)
+    proto = onnx.load(str(file))
+    kernel = next(item for item in proto.graph.initializer if len(item.dims) == 4)
+    values = numpy_helper.to_array(kernel).copy()
+    values.flat[5] += np.float32(0.5)
+    kernel.CopyFrom(numpy_helper.from_array(values, kernel.name))
+    onnx.save(proto, str(file))
+    done = locate("--onnx", file, "-b", "onnxruntime", model=folder)
+    said = " ".join(done.out.split())
+    assert done.code == 1, done.err
+    assert "The step that did it is a change of the file after its conversion." in said
+    assert "the file was changed after its conversion: convert again" in said
+    assert "Paddle2ONNX, or to" not in said

@@ -126,6 +126,11 @@ def test_what_is_not_computed_is_refused(small_mnn: Artifact, precision: Any) ->
         MnnRunner(small_mnn, RunnerOptions(precision=precision))
 
 
+def test_int8_of_another_file_names_what_makes_one(small_mnn: Artifact) -> None:
+    with pytest.raises(BackendUnavailableError, match=r"convert --to mnn --precision int8$"):
+        MnnRunner(small_mnn, RunnerOptions(precision="int8"))
+
+
 def test_threads_that_are_not_there_are_refused(small_mnn: Artifact) -> None:
     """MNN takes as many as there are CPUs, and says nothing."""
     with pytest.raises(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from made_overview import made_overview
+from made_report import agreeing_report
 from markdown_it import MarkdownIt
 
 import paddleport as pp
@@ -22,7 +23,7 @@ from paddleport.progress import Progress
 from paddleport.validate import Plan
 from paddleport.validate.overview import overview_table
 from paddleport.validate.overview.model_by_model import ModelByModel, ModelTask, time_left
-from paddleport.validate.overview.model_overview import ModelOverview, OverviewRow
+from paddleport.validate.overview.model_overview import ModelOverview, OverviewRow, row_of_report
 
 pytestmark = pytest.mark.slow
 
@@ -337,3 +338,14 @@ def test_three_models_and_a_broken_one_in_python(small_pir: Artifact, tmp_path: 
     assert all((tmp_path / "out" / row.page).is_file() for row in table.rows[:3])
     with pytest.raises(UsageError, match="a list of names"):
         pp.validate_all("MobileNetV2")
+
+
+def test_an_error_above_the_limit_that_agrees_has_its_cause() -> None:
+    made = agreeing_report()
+    rows = [
+        replace(row, cause="ill-conditioned") if row.name == "onnxruntime" else row
+        for row in made.rows
+    ]
+    found = row_of_report(replace(made, rows=tuple(rows)), page="")
+    assert (found.verdict, found.worst_backend) == ("agrees", "onnxruntime")
+    assert overview_table.verdict_of(found) == "agrees: ill-conditioned"

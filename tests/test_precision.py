@@ -114,8 +114,14 @@ def test_int8_is_the_same_bytes_twice_and_read_back(small_onnx: Artifact, tmp_pa
             assert runner.computes_in == "int8"
         with pytest.raises(BackendUnavailableError, match="fp32"):
             open_runner(backend, onnx_artifact(files[0]), RunnerOptions(precision="fp32"))
-    with pytest.raises(BackendUnavailableError, match="int8"):
+    with pytest.raises(BackendUnavailableError, match=r"convert --to openvino --precision int8$"):
         open_runner("openvino", small_onnx, RunnerOptions(precision="int8"))
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "int8"])
+def test_onnxruntime_names_what_makes_such_a_file(small_onnx: Artifact, precision: Any) -> None:
+    with pytest.raises(BackendUnavailableError, match=rf"with convert --precision {precision}$"):
+        open_runner("onnxruntime", small_onnx, RunnerOptions(precision=precision))
 
 
 def telemetry(onnx_file: Path, path: Path, target: str, feeds: list[Feed]) -> list[str]:

@@ -101,6 +101,16 @@ def test_paddle_is_asked_before_the_converter_is_blamed(converted: Converted) ->
 
 
 @pytest.mark.slow
+def test_a_shape_that_paddle_has_no_number_for_is_not_the_converters_fault(
+    converted: Converted,
+) -> None:
+    assert refusal(converted, "strided", shapes={"x": (1, 3, 2, 2)}) == (
+        "nothing to compare with: native Paddle itself computes no finite number on x "
+        "[1, 3, 2, 2], which --shape asks for. Give --shape what the model is made for"
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("export", "advice"),
     [

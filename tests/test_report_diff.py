@@ -245,6 +245,19 @@ def test_when_an_error_has_grown() -> None:
 def test_rounding_at_extremes_is_noise_where_the_verdict_left_them_out() -> None:
     rows = [error("openvino", value) for value in (3e-3, 3e-1)]
     assert compare_reports(*(report(edit) for edit in rows)).changes == ()
+    at_extremes = [
+        first("openvino", worst_error=value, worst_feeds=[{"kind": "extreme", "error": value}])
+        for value in (3e-3, 3e-1)
+    ]
+    cause = changed("openvino", cause="ill-conditioned")
+
+    def typical(made: Json) -> None:
+        row(made, "openvino")["comparisons"][0]["worst_feeds"].append(
+            {"kind": "drawn", "feed": "drawn", "error": 1e-5}
+        )
+
+    named = [report(edit, typical, cause) for edit in at_extremes]
+    assert compare_reports(*named).changes == ()
 
 
 @pytest.mark.parametrize(("margin", "kind"), [(3e-5, "change"), (0.2, "regression")])

@@ -315,6 +315,18 @@ def test_another_reference_is_no_paddle_to_measure_against(monkeypatch: pytest.M
     assert {row.speed_up for row in rows.values()} == {None}
 
 
+def test_a_speed_reference_without_the_precision_did_not_fail(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stand = Stand(monkeypatch, times={"paddle plain": steady(15.0)})
+    del stand.sessions["paddle"]
+    reason = "paddle does not compute in bf16, only fp32"
+    skipped = BackendRow(name="paddle", verdict="skipped", reason=reason)
+    others = [BackendRow(name=name, verdict="agrees") for name in ("onnxruntime", "paddle plain")]
+    stand.rows(skipped, *others)
+    assert stand.timing.speed_reference.endswith(f", since {reason}")
+
+
 @pytest.mark.parametrize("quick", [True, False])
 def test_a_speed_reference_that_never_answered(
     monkeypatch: pytest.MonkeyPatch, quick: bool

@@ -19,6 +19,7 @@ from paddleport.validate.accuracy_gate.gate import (
     gate_set,
     matched_inputs,
 )
+from paddleport.validate.accuracy_gate.picture_examples import is_picture
 from paddleport.validate.feeds.make_feeds import concrete_inputs
 from paddleport.validate.feeds.value_ranges import input_ranges
 from paddleport.validate.session import PLAIN_PADDLE, Session
@@ -162,6 +163,11 @@ def calibration_pictures(
         raise UsageError(
             f"int8 takes its ranges from pictures, and this model takes {len(inputs)} inputs: "
             "--precision fp16 or bf16"
+        )
+    if source.preprocess is None and not is_picture(inputs[0]):
+        raise UsageError(
+            f"int8 takes its ranges from pictures, and this model takes {inputs[0]}: "
+            "--precision fp16 works"
         )
     return gate_set(
         source.preprocess,

@@ -208,6 +208,8 @@ def convert(
         done = convert_model(source, output, tools=tools, progress=progress, **wanted)
     if source.warning:
         print_warning(source.warning)
+    if source.unread_preprocess:
+        print_warning(source.unread_preprocess)
     if json:
         print_json(done.to_dict())
     else:

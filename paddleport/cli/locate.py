@@ -32,6 +32,7 @@ _NEXT = {
     "runtime": "the file is not to blame for this: try another backend, --precision or one of its "
     "-o options, or report the node and its input ranges to {backend}",
 }
+_CHANGED_NEXT = "no tool is to blame, the file was changed after its conversion: convert again"
 _OTHER_FEEDS = "if validate says otherwise, feed what its --save-worst saves: --feed FILE.npz"
 
 
@@ -171,7 +172,16 @@ def _print_one(backend: str, item: "Divergence", *, of_file: bool) -> None:
     console.print()
     console.print(literal(item.sentence))
     if item.complete:  # else the sentence says what to do
-        console.print(f"[dim]next: {literal(_NEXT[item.side].format(backend=backend))}[/]")
+        next_step = _CHANGED_NEXT if _was_changed(item) else _NEXT[item.side]
+        console.print(f"[dim]next: {literal(next_step.format(backend=backend))}[/]")
+
+
+def _was_changed(item: "Divergence") -> bool:
+    """Whether it is no tool's fault: the file is not the one that was converted."""
+    from paddleport.convert.remaking import CHANGED
+    from paddleport.validate.diagnose.causes import describe_step
+
+    return item.side == "converter" and item.sentence.endswith(describe_step(CHANGED))
 
 
 def _facts(item: "Divergence", *, of_file: bool) -> Any:

@@ -186,7 +186,7 @@ def summary(work: "Work", runner: "Runner", workers: int) -> str:
     shares = ", ".join(f"{name} {share:.0%}" for name, share in work.shares().items())
     streams = f" in {runner.streams} streams" if runner.streams > 1 else ""
     return (
-        f"{counted(work.pictures, 'picture')} · {work.pictures_per_s:.0f} pictures/s · {shares} · "
+        f"{counted(work.answered, 'picture')} · {work.pictures_per_s:.0f} pictures/s · {shares} · "
         f"{counted(workers, 'worker')}, {_computed_on(runner)}{streams}"
     )
 

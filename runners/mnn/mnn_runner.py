@@ -53,9 +53,10 @@ class MnnRunner(Runner, LayerValues):
         self._graph = read_mnn(model.path)
         asked = self.options.precision
         if asked not in (None, self.computes_in):
+            made = "make one in int8 with convert --to mnn --precision int8"
             raise BackendUnavailableError(
-                f"mnn was asked for {asked} and computes this file in {self.computes_in}: leave "
-                "--precision out"
+                f"mnn was asked for {asked} and computes this file in {self.computes_in}: "
+                f"{made if asked == 'int8' else 'leave --precision out'}"
             )
         if narrow := _narrow_weights(self._graph):
             self.notes = (*self.notes, narrow)

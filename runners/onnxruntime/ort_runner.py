@@ -141,9 +141,12 @@ class OnnxRuntimeRunner(Runner):
         )
         asked = "fp16" if self.extras.fp16 else self.options.precision
         if asked not in (None, found):
+            takes = asked != "fp32" and known_providers.precision_of(provider, asked, fp16=False)
+            made = f"make one that does with convert --precision {asked}"
             raise BackendUnavailableError(
                 f"{model.path.name} holds {held} weights, so onnxruntime does not compute in "
-                f"{asked} with provider {provider.name}, only in {found}: leave --precision out"
+                f"{asked} with provider {provider.name}, only in {found}: "
+                f"{made if takes == asked else 'leave --precision out'}"
             )
         return found
 

@@ -189,7 +189,7 @@ class Timing:
             return rows
         self.speed_reference = self._speed_reference(base.name)
         if base.name != name:
-            self.speed_reference += f", since {name} failed"
+            self.speed_reference += f", since {name} {_why_absent(by_name[name])}"
         p50_ms = base.latency.p50_ms
         return [
             replace(row, speed_up=p50_ms / row.latency.p50_ms) if row.latency else row
@@ -214,6 +214,11 @@ class Timing:
         cpus = available_threads()
         shared = f" on {cpus} CPUs" if options.threads > cpus else ""
         return f"{name} {kernels}{graph}, {options.threads} threads{shared}"
+
+
+def _why_absent(row: BackendRow) -> str:
+    """What is said of a row without latency: what it can't do where it was passed over."""
+    return row.reason.removeprefix(f"{row.name} ") if row.verdict == "skipped" else "failed"
 
 
 def _failed(row: BackendRow, error: PortError) -> BackendRow:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from paddleport.errors import BackendUnavailableError, PortError, UsageError
+from paddleport.errors import BackendUnavailableError, NotProvenError, PortError, UsageError
 from paddleport.models.artifact import Artifact
 from paddleport.models.onnx.onnx_file import weights_precision
 from paddleport.models.resolve import SourceModel
@@ -12,17 +12,19 @@ from paddleport.progress import Progress, no_progress, part_of
 from paddleport.runners import installed_version, runner_class
 from paddleport.runners.base import Runner
 from paddleport.runners.layer_values import LayerValues
-from paddleport.runners.runner_options import RunnerOptions
-from paddleport.tensors import GivenFeeds, ShapeRange
+from paddleport.runners.runner_options import Precision, RunnerOptions
+from paddleport.tensors import Array, GivenFeeds, ShapeRange
 from paddleport.validate.bisect.backend_process import BackendOutputs, BackendProcess
 from paddleport.validate.bisect.converter_side import locate_converter
 from paddleport.validate.bisect.divergence import Divergence, Side
 from paddleport.validate.bisect.float64_values import check_operators
 from paddleport.validate.bisect.runtime_side import locate_runtime
 from paddleport.validate.bisect.target_side import TargetFile, locate_target
+from paddleport.validate.compare.comparison import FeedName, compare_outputs, overall, remarks
 from paddleport.validate.compare.error_scale import output_error
 from paddleport.validate.compare.tolerance import TOLERANCES
-from paddleport.validate.diagnose.conversions import Conversions
+from paddleport.validate.diagnose.causes import describe_step
+from paddleport.validate.diagnose.conversions import Conversions, first_faulty_step
 from paddleport.validate.feeds.make_feeds import make_feeds
 from paddleport.validate.feeds.named_feed import NamedFeed
 from paddleport.validate.feeds.onnx_feeds import OnnxFeeds
@@ -69,6 +71,8 @@ def locate(
         What parts, the conversion first, then the target's file; empty where nothing does.
 
     Raises:
+        NotProvenError: nothing parts, and nothing could have: Paddle's own outputs hardly change
+            with the feeds, or are empty or not finite.
         PortError: there is no answer: a backend that is not to be had, an operator that float64
             lacks, a feed that the model does not take.
     """
@@ -89,16 +93,20 @@ def locate(
     renamed = onnx_feeds.of(feeds)
     theirs = [replace(item, tensors=tensors) for item, tensors in zip(feeds, renamed, strict=True)]
     float64 = _answers("reference", onnx, RunnerOptions(), theirs, progress, 0.0)
+    plain = _answers("paddle", source.model, PLAIN_PADDLE, feeds, progress, 0.1)
     both = _DifferenceSearch(
         model=source.model,
         onnx=onnx,
         feeds=feeds,
         onnx_feeds=theirs,
         float64=float64,
+        plain=plain,
         limit=limit,
         progress=progress,
     )
     in_conversion = both.conversion(seconds / 2 if "runtime" in sides else seconds)
+    if in_conversion is not None and in_conversion.complete and conversions is not None:
+        in_conversion = both.with_step(in_conversion, conversions)
     found = [] if in_conversion is None else [in_conversion]
     left = seconds / 2 if in_conversion else seconds
     if "target" in sides and conversions is not None:
@@ -107,6 +115,8 @@ def locate(
         in_runtime = both.runtime(backend, options, left)
         found += [] if in_runtime is None else [in_runtime]
     progress("done", 1.0)
+    if not found:
+        _refuse_unproven(plain, feeds, options.precision, limit, source.classes)
     return tuple(found)
 
 
@@ -143,6 +153,7 @@ class _DifferenceSearch:
         feeds: under Paddle's input names.
         onnx_feeds: the same under the ONNX file's.
         float64: what the ONNX graph gives in float64.
+        plain: what Paddle gives.
         limit: what counts as parted; ``None`` is that of the precision.
         progress: of the whole.
     """
@@ -152,14 +163,14 @@ class _DifferenceSearch:
     feeds: Sequence[NamedFeed]
     onnx_feeds: Sequence[NamedFeed]
     float64: BackendOutputs
+    plain: BackendOutputs
     limit: float | None
     progress: Progress
 
     def conversion(self, seconds: float) -> Divergence | None:
         """Where the file leaves Paddle."""
-        plain = _answers("paddle", self.model, PLAIN_PADDLE, self.feeds, self.progress, 0.1)
-        index, error = _worst(self.float64, plain)
-        limit = self.limit or TOLERANCES[weights_precision(self.onnx.path)].limit
+        index, error = _worst(self.float64, self.plain)
+        limit = self._limit_of_file
         if error <= limit:
             return None
         return locate_converter(
@@ -171,6 +182,27 @@ class _DifferenceSearch:
             seconds=seconds,
             progress=part_of(self.progress, 0.2, 0.5),
         )
+
+    def with_step(self, found: Divergence, conversions: Conversions) -> Divergence:
+        """With the step of the conversion that did it, where it can be made again."""
+        index, _ = _worst(self.float64, self.plain)
+        plain = replace(self.plain, outputs=self.plain.outputs[index : index + 1])
+
+        def is_wrong(outputs: list[dict[str, Array]]) -> bool:
+            tensors = tuple(tuple(item.values()) for item in outputs)
+            ours = BackendOutputs(tensors, tuple(outputs[0]), "fp64")
+            return _worst(ours, plain)[1] > self._limit_of_file
+
+        step = first_faulty_step(
+            conversions, [self.onnx_feeds[index].tensors], [self.feeds[index].tensors], is_wrong
+        )
+        if not step:
+            return found
+        return replace(found, sentence=f"{found.sentence}. {describe_step(step)}")
+
+    @property
+    def _limit_of_file(self) -> float:
+        return self.limit or TOLERANCES[weights_precision(self.onnx.path)].limit
 
     def runtime(self, backend: str, options: RunnerOptions, seconds: float) -> Divergence | None:
         """Where a backend leaves the file; on the first feed if it fails."""
@@ -216,6 +248,30 @@ class _DifferenceSearch:
             limit=self.limit,
             seconds=seconds,
             progress=part_of(self.progress, 0.6, 1.0),
+        )
+
+
+def _refuse_unproven(
+    plain: BackendOutputs,
+    feeds: Sequence[NamedFeed],
+    precision: Precision | None,
+    limit: float | None,
+    classes: int,
+) -> None:
+    """Raise where ``validate`` would call it unproven, whoever gives what Paddle gives."""
+    tolerance = TOLERANCES[precision or "fp32"]
+    outputs = [dict(zip(plain.names, tensors, strict=True)) for tensors in plain.outputs]
+    found = compare_outputs(
+        outputs,
+        outputs,
+        replace(tolerance, limit=limit or tolerance.limit),
+        feeds=[FeedName(feed.name, feed.kind, feed.batch) for feed in feeds],
+        classes=classes,
+    )
+    if overall(found) == "unproven":
+        raise NotProvenError(
+            "unproven: no output leaves Paddle by more than the limit, but none could: "
+            f"{'; '.join(remarks(found))}. Next: other feeds, --feed FILE.npz"
         )
 
 

@@ -195,4 +195,9 @@ def _of_target(evidence: Evidence, ours: float) -> tuple[Cause, str] | None:
 
 
 def _step_sentence(evidence: Evidence) -> str:
-    return f"The step that did it is {evidence.step}." if evidence.step else ""
+    return describe_step(evidence.step) if evidence.step else ""
+
+
+def describe_step(step: str) -> str:
+    """Which step of a conversion is to blame, in a sentence."""
+    return f"The step that did it is {step}."

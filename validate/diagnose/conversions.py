@@ -165,17 +165,46 @@ class ConversionEvidence:
         if self.conversions is None:
             return ""
         wanted = [output.reference[index] for index in indices]
-        try:
-            for stage in self.conversions.stages():
-                found = evaluate_onnx(stage.onnx, _feeds_of(stage, reference, indices))
-                if len(found[0]) != len(reference.outputs[0]):
-                    return stage.step
-                error = _worst(output, _of_output(found, reference, output), wanted)
-                if is_beyond_rounding(evidence, error):
-                    return stage.step
-        except Exception:  # it can't be made again here, or float64 lacks an operator, or what
-            return ""  # the provenance says is of somebody else's making
-        return ""
+
+        def is_wrong(found: list[dict[str, Array]]) -> bool:
+            if len(found[0]) != len(reference.outputs[0]):
+                return True
+            error = _worst(output, _of_output(found, reference, output), wanted)
+            return is_beyond_rounding(evidence, error)
+
+        return first_faulty_step(
+            self.conversions,
+            [reference.float64.feed(index) for index in indices],
+            [reference.feeds[index].tensors for index in indices],
+            is_wrong,
+        )
+
+
+def first_faulty_step(
+    conversions: Conversions,
+    onnx_feeds: Sequence[Feed],
+    paddle_feeds: Sequence[Feed],
+    is_wrong: Callable[[list[dict[str, Array]]], bool],
+) -> str:
+    """The first step whose file, in float64, is not what native Paddle computes.
+
+    Args:
+        conversions: makes the files again.
+        onnx_feeds: what they are fed.
+        paddle_feeds: the same as the Paddle model is fed.
+        is_wrong: whether a file's outputs, one mapping per feed, are not Paddle's.
+
+    Returns:
+        Its name; empty where nobody knows.
+    """
+    try:
+        for stage in conversions.stages():
+            feeds = _feeds_of(stage, onnx_feeds, paddle_feeds)
+            if is_wrong(evaluate_onnx(stage.onnx, feeds)):
+                return stage.step
+    except Exception:  # it can't be made again here, or float64 lacks an operator, or what
+        return ""  # the provenance says is of somebody else's making
+    return ""
 
 
 def evaluate_onnx(onnx: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array]]:
@@ -191,12 +220,13 @@ def evaluate_onnx(onnx: Artifact, feeds: Sequence[Feed]) -> list[dict[str, Array
         session.close()
 
 
-def _feeds_of(stage: Stage, reference: ReferenceOutputs, indices: Sequence[int]) -> list[Feed]:
+def _feeds_of(
+    stage: Stage, onnx_feeds: Sequence[Feed], paddle_feeds: Sequence[Feed]
+) -> Sequence[Feed]:
     if not stage.takes_paddle_feeds:
-        return [reference.float64.feed(index) for index in indices]
+        return onnx_feeds
     names = [spec.name for spec in onnx_tensors(stage.onnx.path)[0]]
-    given = [reference.feeds[index].tensors for index in indices]
-    return [dict(zip(names, feed.values(), strict=True)) for feed in given]
+    return [dict(zip(names, feed.values(), strict=True)) for feed in paddle_feeds]
 
 
 def _fault_of(said: object, exact: Sequence[Feed], reference: ReferenceOutputs) -> str:

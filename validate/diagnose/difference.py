@@ -262,15 +262,17 @@ class DifferenceExplainer:
         verdict = "unproven" if unsafe else overall(comparisons)
         if worst and (verdict != "agrees" or all(map(is_safe, extremes))):
             extremes = []  # nothing that is not said of the other feeds
+        notes = tuple(f"on extremes alone: {describe_ill_conditioned(one)}" for one in extremes[:1])
+        explanation = describe_ill_conditioned(worst[0]) if worst else ""
+        if not worst and verdict == "agrees":  # an error above the limit is shown: it has a word
+            explanation, notes = notes[0], ()
         return Difference(
             verdict=verdict,
-            cause="ill-conditioned" if worst else "",
-            explanation=describe_ill_conditioned(worst[0]) if worst else "",
+            cause="ill-conditioned" if explanation else "",
+            explanation=explanation,
             comparisons=tuple(comparisons),
             reason="; ".join(remarks(comparisons)),
-            notes=tuple(
-                f"on extremes alone: {describe_ill_conditioned(one)}" for one in extremes[:1]
-            ),
+            notes=notes,
         )
 
     def _without_extremes(self) -> list[OutputComparison]:

@@ -46,7 +46,7 @@ class OverviewRow:
         name: of the zoo, or the folder's.
         verdict: of the model's own report or conversion; ``failed`` where it has none.
         exit_code: what the command for this model alone would have ended with.
-        cause: who made it differ, where it does.
+        cause: of the gravest backend's verdict; where all agree, of the largest error.
         reason: why it does not agree, on one line; empty where it does.
         warning: what nobody may miss of its weights.
         weights: ``pretrained``, ``seeded``, ``checkpoint`` or ``own``; empty if it was not found.
@@ -170,11 +170,12 @@ def row_of_report(report: ParityReport, *, page: str) -> OverviewRow:
     gravest = min(counted, key=lambda row: _BY_GRAVITY.index(row.verdict), default=None)
     troubled = gravest is not None and report.verdict != "agrees"
     found = worst.worst if worst else None
+    named = gravest if troubled else worst
     return OverviewRow(
         name=str(model["name"]),
         verdict=report.verdict,
         exit_code=EXIT_CODES[report.verdict],
-        cause=gravest.cause if gravest and gravest.verdict == "differs" else "",
+        cause=named.cause if named else "",
         reason=f"{gravest.name}: {explained(gravest)}" if gravest and troubled else "",
         weights=str(model.get("weights", "")),
         source_sha256=str(model.get("paddle sha256", "")),

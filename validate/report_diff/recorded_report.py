@@ -96,6 +96,12 @@ class RecordedOutput(Struct, frozen=True, kw_only=True):
         return max(errors, default=self.error)
 
     @property
+    def is_above_at_extremes_alone(self) -> bool:
+        """Whether the limit is kept on all feeds but the extremes."""
+        extremes = [_or_infinite(item.error) for item in self.worst_feeds if item.kind == "extreme"]
+        return self.typical_error <= self.limit < max(extremes, default=0.0)
+
+    @property
     def max_abs(self) -> float | None:
         """The largest difference from the reference, in the output's own values."""
         return self.against_reference.max_abs if self.against_reference else None

@@ -208,7 +208,8 @@ def _error(
     if outputs[0].measure != outputs[1].measure:
         return None
     # A verdict of agrees above the limit was given without the extremes, where the model itself
-    # amplifies rounding: what happens there is noise. Unless it does so everywhere.
+    # amplifies rounding: what happens there is noise. Unless it does so everywhere. Reports of
+    # before name no cause there.
     typical = any(_is_without_extremes(row, item) for row, item in pairs)
     before, after = (item.typical_error if typical else item.error for item in outputs)
     units = [UNIT_ROUNDOFF.get(row.computes_in, 0.0) for row, _ in pairs]
@@ -242,7 +243,8 @@ def _error(
 
 
 def _is_without_extremes(row: RecordedRow, item: RecordedOutput) -> bool:
-    return row.verdict == "agrees" and item.error > item.limit and not row.cause
+    above = row.verdict == "agrees" and item.error > item.limit
+    return above and (not row.cause or item.is_above_at_extremes_alone)
 
 
 def _reference_distance(

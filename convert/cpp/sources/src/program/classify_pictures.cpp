@@ -123,10 +123,14 @@ int classify_pictures(const Arguments& arguments, const std::string& bundle) {
             return answered(*classifier, std::move(item), arguments);
         },
         static_cast<std::size_t>(streams), static_cast<std::size_t>(streams + 1));
-    while (const std::optional<Answer> answer = inference.next()) printer.print(*answer);
+    std::size_t read = 0;
+    while (const std::optional<Answer> answer = inference.next()) {
+        printer.print(*answer);
+        read += answer->error.empty() ? 1 : 0;
+    }
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
     const int code = printer.finish();
-    if (!alone) print_note(summary(taken, passed.count(), decode_threads, threads, streams));
+    if (!alone) print_note(summary(read, passed.count(), decode_threads, threads, streams));
     return code;
 }
 
