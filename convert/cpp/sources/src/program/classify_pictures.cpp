@@ -126,7 +126,7 @@ int classify_pictures(const Arguments& arguments, const std::string& bundle) {
     std::size_t read = 0;
     while (const std::optional<Answer> answer = inference.next()) {
         printer.print(*answer);
-        read += answer->error.empty() ? 1 : 0;
+        if (answer->error.empty()) ++read;
     }
     const std::chrono::duration<double> passed = std::chrono::steady_clock::now() - start;
     const int code = printer.finish();
