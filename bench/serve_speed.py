@@ -34,7 +34,7 @@ ROUNDS, CALLS = 15, 20
 OVERHEAD_MS, OVERHEAD = 1.5, 1.15
 LEAST_THROUGHPUT = 0.9
 KSERVE_PORTS = (18480, 18481)
-LARGER = "ResNet50"
+LARGER = "MobileNetV2_x2_0"
 
 
 def latency_claims(work: Work, model: str = "") -> list[Claim]:
